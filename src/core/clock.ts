@@ -1,0 +1,38 @@
+/**
+ * What is known about the present, as NumericDate seconds since 1970-01-01T00:00:00Z (RFC 7519 §2). A Raspberry Pi has
+ * no battery clock: after a boot without NTP only `earliest` is known (the time floor), and `latest` is undefined.
+ */
+export interface TimeBounds {
+  readonly earliest: number;
+  readonly latest: number | undefined;
+}
+
+export interface Clock {
+  now(): TimeBounds;
+  /** Milliseconds that only grow; no relation to the calendar. For deadlines and ages within one run. */
+  monotonic(): number;
+}
+
+export interface Timers {
+  /** Calls `action` once after `milliseconds`; the answer cancels it. Never keeps the process alive by itself. */
+  after(milliseconds: number, action: () => void): () => void;
+}
+
+export interface Random {
+  /** `length` bytes from a cryptographically secure source. */
+  bytes(length: number): Uint8Array;
+  /** A uniform number in [0, 1), for jitter only. */
+  fraction(): number;
+}
+
+/** Certainty of the clock as every verdict states it. */
+export type ClockCertainty = 'sure' | 'unsure';
+
+export function certainty(bounds: TimeBounds): ClockCertainty {
+  return bounds.latest === undefined ? 'unsure' : 'sure';
+}
+
+/** The best single guess at the present, for records and messages (never for a verdict). */
+export function bestGuess(bounds: TimeBounds): number {
+  return bounds.latest ?? bounds.earliest;
+}

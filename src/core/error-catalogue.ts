@@ -1,0 +1,154 @@
+/**
+ * Every error that Latchkey can report: a closed set. `docs/errors.md` is generated from here (a test holds the two
+ * together). `status` is the HTTP status northbound, `coap` the code that a device-side peer sees; both are uniform
+ * where more would teach an attacker.
+ */
+export interface ErrorEntry {
+  readonly title: string;
+  readonly cause: string;
+  readonly fix: string;
+  readonly status: number;
+  /** As RFC 7252 writes it, such as "4.01". */
+  readonly coap: string;
+}
+
+function entry(title: string, cause: string, fix: string, status: number, coap: string): ErrorEntry {
+  return { title, cause, fix, status, coap };
+}
+
+const badRequest = (title: string, cause: string, fix: string) => entry(title, cause, fix, 400, '4.00');
+const unauthorized = (title: string, cause: string, fix: string) => entry(title, cause, fix, 401, '4.01');
+const forbidden = (title: string, cause: string, fix: string) => entry(title, cause, fix, 403, '4.03');
+const unavailable = (title: string, cause: string, fix: string) => entry(title, cause, fix, 503, '5.03');
+const local = (title: string, cause: string, fix: string) => entry(title, cause, fix, 500, '5.00');
+
+const ASK_AS = 'Ask the authorization server for a new token.';
+const CLIENT_BUG = 'The sender is broken or hostile: report it to whoever makes it.';
+
+export const CATALOGUE = {
+  // General
+  internal: local('Something inside the hub failed', 'A defect, or a resource of the machine ran out.', 'Look for this id in the log; the entry has the cause.'),
+  not_found: entry('No such thing here', 'The path or the id is wrong.', 'Check the address.', 404, '4.04'),
+  method_not_allowed: entry('That method is not offered here', 'The path exists but not with this method.', 'Check the API description in docs/protocol.md.', 405, '4.05'),
+  request_invalid: badRequest('The request cannot be understood', 'A parameter is missing, doubled or of the wrong form.', 'Compare the request with docs/protocol.md.'),
+  request_too_large: entry('The request is too large', 'A body or header goes past its limit.', 'Send less.', 413, '4.13'),
+  shutting_down: unavailable('The hub is stopping', 'It was told to stop and finishes what it has begun.', 'Try again in a few seconds.'),
+  utf8_invalid: badRequest('Text is not valid UTF-8', CLIENT_BUG, 'Send well-formed UTF-8.'),
+  hex_invalid: badRequest('Text is not hexadecimal', 'An odd length or a foreign character.', 'Give an even number of characters 0-9 and a-f.'),
+  base64url_invalid: badRequest('Text is not base64url', 'Padding, white space or a foreign character.', 'Use base64url without padding (RFC 7515 section 2).'),
+  usage: badRequest('The command line cannot be understood', 'An option is missing, unknown or of the wrong form.', 'Run the command with --help.'),
+  file_unreadable: local('A file cannot be read', 'It is missing, or its owner does not let the hub read it.', 'Check path and permissions.'),
+  file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
+  admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or the socket belongs to another user.', 'Start it with `latchkey run`, or use --socket and the right user.'),
+
+  // Configuration
+  config_syntax: local('The configuration is not valid TOML', 'A typing error at the place named.', 'Correct that line.'),
+  config_unknown_key: local('The configuration has a key that does not exist', 'A typing error, or a key of another version.', 'Use the nearest known key that the message names, or remove it.'),
+  config_invalid: local('A setting has a value that is not possible', 'The value is of the wrong type or out of range.', 'See config/latchkey.toml for what it may be.'),
+  store_corrupt: local('The state on disk cannot be read', 'A failing card, or state of another version.', 'Move the state folder away and provision again, or restore a backup.'),
+  store_locked: local('The state folder is in use', 'Another hub is running on it.', 'Stop the other one, or give this one its own state folder.'),
+
+  // CBOR, COSE, CWT
+  cbor_invalid: badRequest('Not acceptable CBOR', CLIENT_BUG, 'Send deterministic CBOR (RFC 8949 section 4.2.1) inside the limits of docs/protocol.md.'),
+  cbor_too_deep: badRequest('CBOR is nested too deeply', CLIENT_BUG, 'Nest at most 16 levels.'),
+  cbor_too_large: entry('CBOR is too large', CLIENT_BUG, 'Send at most 64 KiB.', 413, '4.13'),
+  cbor_not_encodable: local('A value has no deterministic CBOR form here', 'A defect in the hub.', 'Report it with the log entry.'),
+  cose_invalid: badRequest('Not an acceptable COSE message', 'The structure is not the one of RFC 9052.', CLIENT_BUG),
+  cose_critical_unknown: badRequest('A COSE header is critical and unknown', 'The message uses an extension that the hub does not know.', 'Send it without that header.'),
+  cose_algorithm_refused: unauthorized('The COSE algorithm is not the one of this key', 'A key serves one algorithm (RFC 9052 section 7).', 'Use the algorithm that the key was made for.'),
+  cose_key_invalid: badRequest('Not an acceptable COSE_Key', 'A parameter is missing, of the wrong size, or the point is not on the curve.', CLIENT_BUG),
+  cose_key_unknown: unauthorized('No key for this COSE message', 'Its kid names no key that is held.', 'Use a key that was provisioned.'),
+  cose_verification_failed: unauthorized('The COSE message does not verify', 'It was altered, or made with another key.', 'Make it anew with the right key.'),
+  cwt_invalid: badRequest('Not an acceptable CWT', 'A claim has the wrong type, or the nesting is not one of RFC 8392.', CLIENT_BUG),
+
+  // JOSE
+  jwt_malformed: unauthorized('Not an acceptable JWT', 'Not three base64url parts, not JSON, or a member twice.', ASK_AS),
+  jwt_too_large: unauthorized('The JWT is too large', 'It goes past 16 KiB.', 'Ask for fewer claims.'),
+  jwt_type_refused: unauthorized('Not an access token', 'The header `typ` is not `at+jwt` (RFC 9068), so it may be an ID token.', 'Send the access token; for an AS that does not write at+jwt set `token_types` of the issuer.'),
+  jwt_algorithm_refused: unauthorized('The JWT algorithm is not allowed', 'It is not in the allow-list of the issuer, or not the one of the key.', 'Have the AS sign with ES256, EdDSA, PS256 or RS256, and allow it.'),
+  jwt_critical_unknown: unauthorized('The JWT has a critical header that is not known', '`crit` names an extension (RFC 7515 section 4.1.11).', ASK_AS),
+  jwt_header_refused: unauthorized('The JWT header has a member that is not allowed', 'It would let the token choose its own key, or change how the payload is read.', ASK_AS),
+  jwt_signature_invalid: unauthorized('The JWT signature does not verify', 'It was altered, or signed by another key than its kid says.', ASK_AS),
+  jwt_claim_missing: unauthorized('The JWT lacks a claim', 'RFC 9068 asks for iss, exp, aud, sub, client_id, iat and jti; the hub needs the first three.', 'Have the AS write it.'),
+  jwt_claim_invalid: unauthorized('A JWT claim has the wrong type', 'For example a date that is not a number.', 'Have the AS correct it.'),
+  jwt_issuer_unknown: unauthorized('The issuer is not trusted here', '`iss` names no configured issuer.', 'Add it under [[issuers]], or use a token of a configured one.'),
+  jwt_audience_mismatch: forbidden('The token is for another audience', '`aud` does not name this device.', 'Ask the AS for a token with the audience of this device.'),
+  jwt_expired: unauthorized('The token is expired', 'Its `exp` is past.', ASK_AS),
+  jwt_not_yet_valid: unauthorized('The token is not valid yet', 'Its `nbf` is ahead, or clocks differ.', 'Wait, or correct the clocks.'),
+  jwt_issued_in_future: unauthorized('The token was issued in the future', 'Its `iat` is ahead: clocks differ.', 'Correct the clocks of hub and AS.'),
+  jwk_invalid: badRequest('Not an acceptable JWK', 'A member is missing, of the wrong form, or the key is too weak.', 'Compare it with RFC 7517 and RFC 7518 section 6.'),
+  jwe_invalid: badRequest('Not an acceptable JWE', 'Not five base64url parts, or a header that is not allowed.', 'Use ECDH-ES+A128KW or dir with A128GCM (RFC 7518).'),
+  jwe_decryption_failed: unauthorized('The JWE cannot be opened', 'It was altered, or made for another key.', 'Encrypt to the key that the hub publishes.'),
+
+  // Trust
+  key_unknown: unauthorized('No key of the issuer has this kid', 'The AS withdrew it, or the hub has not seen it yet and may not ask again so soon.', 'Try again in a minute; then ask the AS for a new token.'),
+  keys_unavailable: unavailable('No keys of the issuer are held', 'The AS was never reached since the issuer was configured.', 'Check the uplink and the issuer address: `latchkey status`.'),
+  keys_too_old: unavailable('The keys of the issuer are too old', 'The AS was not reached for longer than `offline_limit`.', 'Bring the uplink back, or raise `offline_limit` and accept that a withdrawn key lives longer.'),
+  clock_unsure: unavailable('The time is not known well enough', 'The clock was not set since boot and this token might be expired.', 'Give the machine NTP or a battery clock, or set clock.when_unsure = "allow" and accept expired tokens after a boot.'),
+  metadata_invalid: unavailable('The metadata of the issuer is not acceptable', 'Not JSON, another issuer, or no https jwks_uri.', 'Open the discovery address and compare with RFC 8414 section 3.'),
+  jwks_invalid: unavailable('The key set of the issuer is not acceptable', 'Not JSON, no keys, or none that can be used.', 'Open the jwks_uri and compare with RFC 7517; keys held already stay.'),
+  as_unreachable: unavailable('The authorization server cannot be reached', 'Name, route or port is wrong, or it is down.', 'Check the uplink; `latchkey status` names the address.'),
+  as_timeout: unavailable('The authorization server did not answer in time', 'It is overloaded or the uplink is slow.', 'Check the uplink and the server.'),
+  as_tls_untrusted: unavailable('The certificate of the authorization server is not trusted', 'Another CA signed it, it is expired, or somebody sits in between.', 'Give its CA as `ca_file` of the issuer.'),
+  as_redirected: unavailable('The authorization server answered with a redirect', 'The address is not the final one; the hub follows none.', 'Configure the final address.'),
+  as_answer_too_large: unavailable('The authorization server answered too much', 'The answer goes past its limit.', 'Check that the address is the right one.'),
+  as_answer_refused: unavailable('The authorization server answered with an error', 'Its status was not 200.', 'Look into the log of the server.'),
+
+  // Translation
+  audience_ambiguous: forbidden('The token names several devices', 'It has more than one audience, so a copy would serve elsewhere too.', 'Ask for a token for one device.'),
+  scope_empty: forbidden('No scope is left for this device', 'The device knows none of the scopes of the token.', 'Ask for a scope that `latchkey devices show` lists.'),
+  confirmation_missing: forbidden('The token is not bound to a key', 'It has no `cnf`: whoever steals it can use it.', 'Have the AS bind it (DPoP), or allow bearer tokens for this device and accept that risk.'),
+  confirmation_unsupported: forbidden('The token is bound in a way that devices cannot check', 'For example `x5t#S256`, which needs TLS.', 'Bind it with DPoP, a jwk or a jwe.'),
+  confirmation_invalid: unauthorized('The confirmation of the token cannot be used', 'Its `cnf` has no or several members, or a key that is not acceptable.', ASK_AS),
+  token_too_large_for_device: entry('The token is too large for the device', 'Its claims need more bytes than the device takes.', 'Ask for fewer claims or use the slim profile; the log names the claims that cost most.', 413, '4.13'),
+  claim_not_translatable: forbidden('A claim has no form on the device', 'Its value goes past what a CWT can carry.', 'Have the AS write it in the usual form.'),
+  profile_invalid: badRequest('The device profile is not possible', 'Wrap, algorithms and keys do not fit together.', 'Compare it with docs/protocol.md, "Device profiles".'),
+  lifetime_empty: unauthorized('Nothing is left of the token after rounding', 'exp and iat or nbf are in the same second.', ASK_AS),
+
+  // Proof of possession
+  proof_missing: unauthorized('A proof of possession is missing', 'The token is bound to a key (`cnf.jkt`) and came without a DPoP proof.', 'Send `Authorization: DPoP` and a `DPoP` header (RFC 9449).'),
+  proof_malformed: unauthorized('The DPoP proof is malformed', 'Not a JWT of typ dpop+jwt with jwk, jti, htm, htu and iat, or sent twice.', 'Make it as RFC 9449 section 4.2 says.'),
+  proof_algorithm_refused: unauthorized('The algorithm of the DPoP proof is not allowed', 'Only asymmetric ones are: ES256, EdDSA.', 'Use ES256.'),
+  proof_signature_invalid: unauthorized('The DPoP proof does not verify', 'It was altered or signed with another key.', 'Sign it with the key in its header.'),
+  proof_key_mismatch: unauthorized('The DPoP proof is by another key', 'Its key is not the one that the token is bound to.', 'Use the key that the token was asked for with.'),
+  proof_method_mismatch: unauthorized('The DPoP proof is for another method', '`htm` differs from the request.', 'Make a proof for each request.'),
+  proof_uri_mismatch: unauthorized('The DPoP proof is for another address', '`htu` differs from the request as the hub knows its own address.', 'Use the address that `http.public_url` says.'),
+  proof_token_mismatch: unauthorized('The DPoP proof is for another token', '`ath` is not the hash of this token.', 'Make a proof for each token.'),
+  proof_stale: unauthorized('The DPoP proof is too old or from the future', '`iat` is outside the window.', 'Make it anew, with the nonce that the hub gave.'),
+  proof_replayed: unauthorized('The DPoP proof was used before', 'Its `jti` was seen.', 'Make a proof for each request.'),
+  proof_nonce_required: unauthorized('The DPoP proof needs a nonce of the hub', 'It has none, or an old one.', 'Take the one of the DPoP-Nonce header and try again (RFC 9449 section 9).'),
+  proof_window_full: unavailable('Too many proofs at once', 'The replay window is full.', 'Try again in a minute.'),
+
+  // Lines and links
+  slip_frame_invalid: badRequest('A frame on the line is broken', 'Noise, a wrong speed, or two programs on one line.', 'Check cable and speed; see the counters of `latchkey status`.'),
+  coap_message_invalid: badRequest('Not an acceptable CoAP message', CLIENT_BUG, 'Compare it with RFC 7252 section 3.'),
+  coap_option_refused: entry('A CoAP option is critical and unknown', 'The peer uses an extension that the hub does not know.', 'Send the message without it.', 400, '4.02'),
+  coap_block_invalid: entry('Blocks do not fit together', 'A block is missing, out of order or of another body.', 'Start the transfer anew.', 400, '4.08'),
+  link_down: unavailable('The line to the device is not open', 'The cable is out, or the network serial server is away.', 'Check the cable; the hub opens the line again by itself.'),
+  link_busy: unavailable('The line to the device is busy', 'Too many requests wait for it.', 'Try again in a few seconds.'),
+  link_unconfigured: unavailable('The line of the device is not configured', 'The device names a line that the configuration does not have.', 'Add it under [[lines]], or register the device on another one.'),
+  line_permission: unavailable('The line may not be opened', 'The user of the hub has no right to the port.', 'Add the user to the group `dialout`.'),
+  device_no_answer: entry('The device does not answer', 'It is asleep, away or on another speed.', 'A delivery goes on by itself; for a request, try again.', 504, '5.04'),
+  device_reset: entry('The device did not understand the message', 'It answered with a CoAP reset.', 'Check that it runs a firmware for Latchkey.', 502, '5.02'),
+  device_answer_invalid: entry('The device answered something that cannot be used', 'Broken CoAP, or a payload that is not as agreed.', 'Check its firmware.', 502, '5.02'),
+  device_answer_untrusted: entry('The answer is not from the device', 'Its MAC does not verify: another device is on the line, or somebody altered it.', 'Check what is plugged in; provision it again if its key was lost.', 502, '5.02'),
+  device_refused_token: entry('The device refused the token', 'It judged by its own trust; `device_code` says how.', 'Compare the trust of the device with the registry; provision it again.', 502, '5.02'),
+  device_refused_request: forbidden('The device refused the request', 'No token there allows it, or the proof was not accepted.', 'Ask for a challenge anew; check the scope of the token.'),
+
+  // Devices and delivery
+  device_unknown: entry('No such device', 'Nobody registered it here.', 'See `latchkey devices list`.', 404, '4.04'),
+  device_exists: entry('The device exists already', 'Its id is taken.', 'Choose another id, or remove the device first.', 409, '4.09'),
+  device_invalid: badRequest('The device cannot be registered like this', 'A setting is missing or does not fit the others.', 'See `latchkey devices add --help`.'),
+  delivery_unknown: entry('No such delivery', 'The id is wrong, or the record was cleaned away after the token expired.', 'Deliver again.', 404, '4.04'),
+  delivery_expired: entry('The token expired before the device took it', 'The device was away for too long.', ASK_AS, 410, '5.04'),
+  delivery_queue_full: unavailable('Too many tokens wait for devices', 'The queue of this device, or all of them, are full.', 'Bring the device back, or wait until waiting tokens expire.'),
+  proxy_token_unknown: forbidden('The request names no token of this device', 'Only clients whose token was delivered may talk to a device.', 'Deliver the token first; use its token_hash.'),
+  proxy_path_refused: forbidden('That resource is not reachable from outside', 'Tokens and provisioning go their own ways.', 'Deliver tokens to /devices/{id}/authz-info.'),
+  trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
+
+  // Client
+  client_token_refused: unauthorized('The authorization server gave no token', 'Client, scope or audience are not allowed there.', 'Look into the log of the authorization server.'),
+  client_delivery_failed: entry('The hub did not deliver', 'It answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof CATALOGUE;

@@ -1,0 +1,40 @@
+/** Every limit on what a peer can make the hub do, in one place, each with its reason. Sizes are bytes, times milliseconds. */
+export const LIMITS = {
+  /** RFC 9068 tokens are 0.5 to 2 KiB; 16 KiB holds any that Keycloak or Entra make with group lists. */
+  jwtBytes: 16_384,
+  /** A DPoP proof is about 500 bytes; an RSA key in its header brings it to 1.5 KiB. */
+  dpopProofBytes: 4_096,
+  /** Members of a JSON object and depth of its nesting: enough for authorization_details, too little to hurt. */
+  jsonDepth: 16,
+  /** Deepest CBOR nesting that is looked at; a CWT with cnf and nested wraps needs 8. */
+  cborDepth: 16,
+  /** Largest CBOR item from outside. */
+  cborBytes: 65_536,
+  /** A JWK Set; Entra's is 15 KiB. */
+  jwksBytes: 262_144,
+  /** Keys that one issuer may publish before the set is refused. */
+  jwksKeys: 64,
+  /** AS metadata document (RFC 8414); Keycloak's is 7 KiB. */
+  metadataBytes: 262_144,
+  /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */
+  coapMessageBytes: 1_280,
+  /** A body put together from blocks (Block1/Block2). */
+  coapBodyBytes: 16_384,
+  /** One slipmux frame as received, before a frame is given up as noise: twice the message (all bytes escaped) plus framing. */
+  slipFrameBytes: 2_608,
+  /** Largest COSE message that a proxy request may carry. */
+  proxyBodyBytes: 8_192,
+  /** HTTP request body northbound: one JWT travels in the header, so bodies are small. */
+  httpBodyBytes: 65_536,
+  /** HTTP headers northbound: a JWT of full size and a proof must fit. */
+  httpHeaderBytes: 32_768,
+  /** Messages of one peer remembered for CoAP deduplication (EXCHANGE_LIFETIME at a slow serial line). */
+  coapExchanges: 64,
+  /** DPoP proof identifiers remembered for replay: 300 s of proofs at 200 a second. */
+  replayEntries: 65_536,
+  /** Deliveries waiting for one device and overall: a device away for a month must not fill the card. */
+  deliveriesPerDevice: 64,
+  deliveriesOverall: 8_192,
+  /** Requests on one device's line at once; the line is slow, so a queue only hides that it is full. */
+  requestsPerDevice: 8,
+} as const;

@@ -1,0 +1,39 @@
+import type { ClockCertainty } from './clock.ts';
+import type { JsonObject } from './json.ts';
+
+declare const verified: unique symbol;
+
+/** How fresh the hub's knowledge was when it judged. Stated in every verdict. */
+export interface Freshness {
+  /** Seconds since the issuer's keys were last confirmed by the issuer; 0 for keys from a static file. */
+  readonly keysAge: number;
+  readonly clock: ClockCertainty;
+}
+
+/** What a JWT access token says, once verified. Times are NumericDate seconds, fractions kept as the issuer wrote them. */
+export interface TokenFacts {
+  readonly issuer: string;
+  readonly subject: string | undefined;
+  readonly audience: readonly string[];
+  readonly expiresAt: number;
+  readonly notBefore: number | undefined;
+  readonly issuedAt: number | undefined;
+  readonly jwtId: string | undefined;
+  /** Scope tokens of RFC 6749 §3.3, in the issuer's order. */
+  readonly scope: readonly string[];
+  /** The `cnf` claim as it stood (RFC 7800), or undefined. */
+  readonly confirmation: JsonObject | undefined;
+  /** Every claim, as parsed. */
+  readonly claims: JsonObject;
+  /** SHA-256 over the compact JWT as received. 32 bytes. Caches and logs name a token by this, never by value. */
+  readonly digest: Uint8Array;
+  /** Length of the compact JWT. */
+  readonly bytes: number;
+  readonly freshness: Freshness;
+}
+
+/**
+ * A token whose signature, issuer, audience and times were judged good. Only `trust/verify-jwt.ts` makes one, so an
+ * unverified claim cannot reach the translator: it does not compile.
+ */
+export type VerifiedToken = TokenFacts & { readonly [verified]: true };

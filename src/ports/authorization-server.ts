@@ -1,0 +1,37 @@
+/** What an issuer answered: a document, or "unchanged" to a conditional request. Judging it is the caller's work. */
+export type FetchedDocument =
+  | {
+      readonly kind: 'document';
+      readonly status: number;
+      readonly contentType: string | undefined;
+      readonly body: Uint8Array;
+      readonly etag: string | undefined;
+      /** Raw Cache-Control header, if any. */
+      readonly cacheControl: string | undefined;
+      /** Raw Age header in seconds, if any (RFC 9111 §5.1). */
+      readonly age: number | undefined;
+    }
+  | {
+      readonly kind: 'unchanged';
+      readonly cacheControl: string | undefined;
+      readonly age: number | undefined;
+      readonly etag: string | undefined;
+    };
+
+export interface FetchOptions {
+  readonly etag?: string;
+  /** Milliseconds for the whole exchange. */
+  readonly deadline: number;
+  /** Bytes after which the answer is given up. */
+  readonly maxBytes: number;
+}
+
+/** The network side of one issuer: its own TLS trust, no redirects followed. */
+export interface AuthorizationServer {
+  /**
+   * GET a document of the issuer.
+   * @throws {LatchkeyError} `as_unreachable`, `as_tls_untrusted`, `as_timeout`, `as_redirected`, `as_answer_too_large`
+   */
+  get(url: string, options: FetchOptions): Promise<FetchedDocument>;
+  close(): Promise<void>;
+}

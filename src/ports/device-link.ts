@@ -1,0 +1,31 @@
+import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
+
+/** One device, reachable (or not, right now) over some medium. Speaks CoAP requests and answers, nothing below. */
+
+/** What the medium can carry, for callers that choose. */
+export interface LinkLimits {
+  /** Largest request body; blocks included. Bytes. */
+  readonly maxBodyBytes: number;
+  /** Whether the medium repeats lost messages by itself (CON does). */
+  readonly isReliable: boolean;
+}
+
+export interface DeviceLink {
+  readonly name: string;
+  readonly limits: LinkLimits;
+  /** Whether the medium is open. An open serial line says nothing yet about the device behind it. */
+  isUp(): boolean;
+  /**
+   * One request and its answer, within `deadline` milliseconds.
+   * @throws {LatchkeyError} `link_down`, `device_no_answer`, `device_reset`, `link_busy`, `coap_*` for a broken answer
+   */
+  request(
+    request: CoapRequest,
+    options: { readonly deadline: number; readonly signal?: AbortSignal },
+  ): Promise<CoapResponse>;
+  /** Calls back whenever the medium opens, and whenever the device was heard after a silence. The answer unsubscribes. */
+  onSighting(listener: () => void): () => void;
+  /** Wire bytes sent and received since start, frames dropped for a bad checksum, and the like; for status. */
+  counters(): Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}

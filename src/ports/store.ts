@@ -1,0 +1,13 @@
+export type StoreChange = { readonly put: string; readonly value: Uint8Array } | { readonly remove: string };
+
+/**
+ * Durable state: byte values under text keys such as `delivery/1f…`. One `write` is atomic: after a power cut either all
+ * of its changes are there or none. When its promise resolves they are on the medium (fsync).
+ */
+export interface Store {
+  read(key: string): Promise<Uint8Array | undefined>;
+  /** All entries whose key starts with `prefix`, in key order. */
+  list(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]>;
+  write(changes: readonly StoreChange[]): Promise<void>;
+  close(): Promise<void>;
+}
