@@ -1,0 +1,230 @@
+/**
+ * A real OAuth server on loopback, for the demo and the tests: node-oidc-provider with RFC 9068 access tokens (ES256),
+ * DPoP (RFC 9449), resource indicators (RFC 8707), client credentials, and the authorization code grant with PKCE.
+ * Whoever arrives at its login page is logged in as `account` at once, so it must never listen anywhere else.
+ */
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type Provider from 'oidc-provider';
+import type { ClientMetadata, Configuration, JWK } from 'oidc-provider';
+import { DemoRecords } from './memory-adapter.ts';
+
+/** One resource server as the AS knows it (RFC 8707). The key in `resources` is its resource indicator, a URI. */
+export interface DemoResource {
+  /** Scopes that clients may ask for, for this resource. */
+  readonly scopes: readonly string[];
+  /** `aud` of its tokens; the resource indicator by default. */
+  readonly audience?: string;
+  /** Lifetime of its access tokens in seconds; 600 by default. */
+  readonly lifetime?: number;
+}
+
+export interface DemoClient {
+  readonly id: string;
+  /** With a secret: `client_secret_basic`. Without: a public client, which must use PKCE. */
+  readonly secret?: string;
+  /** `authorization_code` for clients with a redirect URI, `client_credentials` for those with a secret. */
+  readonly redirectUris?: readonly string[];
+}
+
+/** What a customizer sees of an access token before it is signed. Change both in place. */
+export interface DemoTokenParts {
+  header: Record<string, unknown> | undefined;
+  payload: Record<string, unknown>;
+}
+
+export interface DemoAuthorizationServerOptions {
+  /** TCP port on 127.0.0.1; 0, the default, takes a free one. */
+  readonly port?: number;
+  readonly resources: Readonly<Record<string, DemoResource>>;
+  readonly clients: readonly DemoClient[];
+  /** Whose account logs in; `doctor` by default. */
+  readonly account?: string;
+  /** Private signing JWKs with `kid`, first one signs; a fresh ES256 key by default. Hand the same in to restart. */
+  readonly keys?: readonly JWK[];
+  readonly customizeToken?: (parts: DemoTokenParts) => void;
+}
+
+export interface DemoAuthorizationServer {
+  /** `http://127.0.0.1:<port>` */
+  readonly issuer: string;
+  readonly port: number;
+  /** Private signing keys in use, for a restart with the same ones. Never print them. */
+  readonly keys: readonly JWK[];
+  /** Requests answered so far for a path such as `/jwks`. */
+  requests(path: string): number;
+  /** Signs with a fresh key from now on. `keepOld` leaves the old ones in the published set. */
+  rotateKeys(options?: { readonly keepOld?: boolean }): Promise<void>;
+  close(): Promise<void>;
+}
+
+const DEFAULT_LIFETIME = 600;
+
+export async function startAuthorizationServer(
+  options: DemoAuthorizationServerOptions,
+): Promise<DemoAuthorizationServer> {
+  const records = new DemoRecords();
+  const counts = new Map<string, number>();
+  let keys = options.keys ?? [freshKey()];
+  let answer: RequestListener = (_request, response) => {
+    response.writeHead(503).end();
+  };
+
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://127.0.0.1').pathname;
+    counts.set(path, (counts.get(path) ?? 0) + 1);
+    // Kept connections would die under their clients' hands whenever a demo or a test switches the server off.
+    response.shouldKeepAlive = false;
+    answer(request, response);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const issuer = `http://127.0.0.1:${port}`;
+
+  const install = async () => {
+    answer = await answerWith(issuer, configuration(options, keys, records), options.account ?? 'doctor');
+  };
+  await install();
+
+  return {
+    issuer,
+    port,
+    get keys() {
+      return keys;
+    },
+    requests: (path) => counts.get(path) ?? 0,
+    async rotateKeys({ keepOld = false } = {}) {
+      keys = keepOld ? [freshKey(), ...keys] : [freshKey()];
+      await install();
+    },
+    async close() {
+      await new Promise<void>((resolve, reject) => {
+        server.close((error) => (error === undefined ? resolve() : reject(error)));
+        server.closeAllConnections();
+      });
+    },
+  };
+}
+
+/** A provider over the same records; a key rotation makes a new one, since a provider's keys are fixed. */
+async function answerWith(issuer: string, settings: Configuration, account: string): Promise<RequestListener> {
+  // Imported on demand: an optional dependency that only demo and tests use.
+  const { default: OidcProvider } = await import('oidc-provider');
+  const provider = new OidcProvider(issuer, settings);
+  const callback = provider.callback();
+  return (request, response) => {
+    if (request.url?.startsWith('/interaction/') !== true) return void callback(request, response);
+    logIn(provider, account, request, response).catch((error: unknown) => {
+      response.writeHead(400, { 'content-type': 'text/plain' }).end(error instanceof Error ? error.name : 'error');
+    });
+  };
+}
+
+async function logIn(provider: Provider, account: string, request: IncomingMessage, response: ServerResponse) {
+  await provider.interactionDetails(request, response);
+  // The empty consent answers the question that native clients are always asked; the grant itself exists already.
+  await provider.interactionFinished(request, response, { login: { accountId: account }, consent: {} });
+}
+
+function configuration(
+  options: DemoAuthorizationServerOptions,
+  keys: readonly JWK[],
+  records: DemoRecords,
+): Configuration {
+  const scopes = new Set(['openid', 'offline_access']);
+  for (const resource of Object.values(options.resources)) for (const scope of resource.scopes) scopes.add(scope);
+  return {
+    adapter: (model) => records.adapter(model),
+    jwks: { keys },
+    clients: options.clients.map(clientMetadata),
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    scopes: [...scopes],
+    cookies: { keys: [randomBytes(32).toString('base64url')] },
+    pkce: { required: () => true },
+    findAccount: (_context, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
+    interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
+    clientBasedCORS: () => false,
+    // Consent is given beforehand for whatever the client asks: the demo shows tokens, not dialogs.
+    async loadExistingGrant(context) {
+      const { client, session, provider, params } = context.oidc;
+      if (client === undefined || session?.accountId === undefined) return undefined;
+      const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+      const asked = typeof params?.scope === 'string' ? params.scope : '';
+      grant.addOIDCScope(asked);
+      for (const [indicator, resource] of Object.entries(options.resources)) {
+        grant.addResourceScope(indicator, resource.scopes.join(' '));
+      }
+      await grant.save();
+      return grant;
+    },
+    ttl: {
+      AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? DEFAULT_LIFETIME,
+      ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? DEFAULT_LIFETIME,
+      AuthorizationCode: 60,
+      Grant: 3600,
+      IdToken: 600,
+      Interaction: 600,
+      RefreshToken: 3600,
+      Session: 3600,
+    },
+    formats: {
+      customizers: {
+        jwt(_context, _token, parts) {
+          options.customizeToken?.(parts as DemoTokenParts);
+        },
+      },
+    },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      dPoP: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        useGrantedResource: () => true,
+        async getResourceServerInfo(_context, indicator) {
+          const resource = options.resources[indicator];
+          if (resource === undefined) throw await invalidTarget();
+          return {
+            scope: resource.scopes.join(' '),
+            audience: resource.audience ?? indicator,
+            accessTokenTTL: resource.lifetime ?? DEFAULT_LIFETIME,
+            accessTokenFormat: 'jwt',
+            jwt: { sign: { alg: 'ES256' } },
+          };
+        },
+      },
+    },
+  };
+}
+
+async function invalidTarget(): Promise<Error> {
+  const { errors } = await import('oidc-provider');
+  return new errors.InvalidTarget();
+}
+
+function clientMetadata(client: DemoClient): ClientMetadata {
+  const redirects = client.redirectUris ?? [];
+  const grants = [
+    ...(redirects.length > 0 ? ['authorization_code'] : []),
+    ...(client.secret === undefined ? [] : ['client_credentials']),
+  ];
+  return {
+    client_id: client.id,
+    ...(client.secret === undefined ? {} : { client_secret: client.secret }),
+    token_endpoint_auth_method: client.secret === undefined ? 'none' : 'client_secret_basic',
+    application_type: 'native',
+    grant_types: grants,
+    response_types: redirects.length > 0 ? ['code'] : [],
+    redirect_uris: [...redirects],
+  };
+}
+
+function freshKey(): JWK {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const kid = randomBytes(6).toString('base64url');
+  return { ...privateKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' } as JWK;
+}
