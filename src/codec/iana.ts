@@ -43,6 +43,30 @@ export const CONFIRMATION = { coseKey: 1, encryptedCoseKey: 2, kid: 3, osc: 4, c
 /** CoAP (RFC 7252 §12, RFC 7959 §6, RFC 8132 §6). */
 export const COAP_TYPE = { CON: 0, NON: 1, ACK: 2, RST: 3 } as const;
 export const COAP_METHOD = { GET: 1, POST: 2, PUT: 3, DELETE: 4, FETCH: 5, PATCH: 6, iPATCH: 7 } as const;
+/** Response codes as one byte, class in the upper 3 bits (RFC 7252 §12.1.2, RFC 7959 §6, RFC 8132 §6). */
+export const COAP_CODE = {
+  created: 0x41,
+  deleted: 0x42,
+  valid: 0x43,
+  changed: 0x44,
+  content: 0x45,
+  continue: 0x5f,
+  badRequest: 0x80,
+  unauthorized: 0x81,
+  badOption: 0x82,
+  forbidden: 0x83,
+  notFound: 0x84,
+  methodNotAllowed: 0x85,
+  notAcceptable: 0x86,
+  requestEntityIncomplete: 0x88,
+  requestEntityTooLarge: 0x8d,
+  unsupportedContentFormat: 0x8f,
+  internalServerError: 0xa0,
+  notImplemented: 0xa1,
+  badGateway: 0xa2,
+  serviceUnavailable: 0xa3,
+  gatewayTimeout: 0xa4,
+} as const;
 export const COAP_OPTION = {
   ifMatch: 1,
   uriHost: 3,
