@@ -1,0 +1,133 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import { LatchkeyError } from '../core/errors.ts';
+import { camel } from './camel.ts';
+import { type Problem, problemsOf } from './problems.ts';
+import { brokenRules } from './rules.ts';
+import { type Config, type Settings, schema } from './schema.ts';
+import { TomlPositions } from './toml-positions.ts';
+
+/** Where an installed hub looks. */
+export const SYSTEM_CONFIG = '/etc/latchkey/latchkey.toml';
+
+/** A hub with 8,192 issuers would still fit; a folder full of logs given by mistake does not. */
+const MAX_BYTES = 1_048_576;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** The file it was read from; undefined where there is none and the defaults hold. */
+  readonly file: string | undefined;
+}
+
+/** Path of the configuration: the one asked for, $LATCHKEY_CONFIG, the system's if it exists, or none. */
+export function findConfig(asked: string | undefined, environment: Environment): string | undefined {
+  const named = asked ?? (environment.LATCHKEY_CONFIG || undefined);
+  if (named !== undefined) return resolve(named);
+  return existsSync(SYSTEM_CONFIG) ? SYSTEM_CONFIG : undefined;
+}
+
+/**
+ * The configuration, checked and frozen.
+ * @throws {LatchkeyError} `file_unreadable`, `config_syntax`, `config_unknown_key`, `config_invalid`; the detail names file and line
+ */
+export function loadConfig(options: {
+  readonly path?: string | undefined;
+  readonly environment: Environment;
+}): LoadedConfig {
+  const file = findConfig(options.path, options.environment);
+  const text = file === undefined ? '' : readText(file);
+  const folder = file === undefined ? process.cwd() : dirname(file);
+  return { config: parseConfig(text, { file: file ?? 'defaults', folder, environment: options.environment }), file };
+}
+
+function readText(file: string): string {
+  try {
+    if (statSync(file).size > MAX_BYTES) throw new LatchkeyError('config_invalid', `${file} is larger than 1 MiB`);
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof LatchkeyError) throw error;
+    const reason = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw new LatchkeyError('file_unreadable', `${file} (${reason})`, { cause: error });
+  }
+}
+
+interface Origin {
+  /** Named in errors. */
+  readonly file: string;
+  /** What relative paths are relative to. */
+  readonly folder: string;
+  readonly environment: Environment;
+}
+
+/** As `loadConfig`, from text. */
+export function parseConfig(text: string, origin: Origin): Config {
+  const document = parseToml(text, origin.file);
+  const parsed = schema.safeParse(document, { reportInput: true });
+  const problems = parsed.success ? brokenRules(parsed.data) : problemsOf(schema, parsed.error.issues);
+  if (!parsed.success || problems.length > 0) throw refusal(text, origin.file, problems);
+  return camel(withPaths(parsed.data, origin));
+}
+
+function parseToml(text: string, file: string): object {
+  try {
+    return parse(text, { maxDepth: 16 });
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const reason = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? '';
+    throw new LatchkeyError('config_syntax', `${file}:${error.line}:${error.column}: ${reason}`);
+  }
+}
+
+/** All problems in one error, in the order of the file; the code is that of the first. */
+function refusal(text: string, file: string, problems: readonly Problem[]): LatchkeyError {
+  const positions = new TomlPositions(text);
+  const placed = problems
+    .map((problem) => ({ ...problem, position: positions.find(problem.path) ?? { line: 1, column: 1 } }))
+    .sort((a, b) => a.position.line - b.position.line || a.position.column - b.position.column);
+  const details = placed.map(({ position, words }) => `${file}:${position.line}:${position.column}: ${words}`);
+  return new LatchkeyError(placed[0]?.code ?? 'config_invalid', details.join('\n'));
+}
+
+/** A unix socket's address holds 107 bytes and a NUL (unix(7)). */
+const SOCKET_PATH_BYTES = 107;
+
+function withPaths(settings: Settings, { folder, environment, file }: Origin) {
+  const at = (path: string | undefined) => (path === undefined ? undefined : resolve(folder, path));
+  const stateDir = at(settings.state_dir) ?? defaultStateDir(environment);
+  const socket =
+    at(settings.admin.socket) ?? join(systemdFolder(environment, 'RUNTIME_DIRECTORY') ?? stateDir, 'admin.sock');
+  if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES) {
+    throw new LatchkeyError(
+      'config_invalid',
+      `${file}: the path of the admin socket is longer than ${SOCKET_PATH_BYTES} bytes: set admin.socket`,
+    );
+  }
+  return {
+    ...settings,
+    state_dir: stateDir,
+    http: {
+      ...settings.http,
+      tls_cert_file: at(settings.http.tls_cert_file),
+      tls_key_file: at(settings.http.tls_key_file),
+    },
+    admin: { socket },
+    issuers: settings.issuers.map((issuer) => ({
+      ...issuer,
+      jwks_file: at(issuer.jwks_file),
+      ca_file: at(issuer.ca_file),
+    })),
+  };
+}
+
+/** systemd.exec(5): several folders are separated by colons; the unit has one. */
+function systemdFolder(environment: Environment, name: 'STATE_DIRECTORY' | 'RUNTIME_DIRECTORY'): string | undefined {
+  return environment[name]?.split(':')[0] || undefined;
+}
+
+function defaultStateDir(environment: Environment): string {
+  return systemdFolder(environment, 'STATE_DIRECTORY') ?? join(environment.HOME || homedir(), '.local/state/latchkey');
+}

@@ -1,0 +1,222 @@
+/**
+ * Every setting: its form, its default, what it means. The only source: the types, the checks, `config/latchkey.toml`
+ * and `config/latchkey.schema.json` come from here (`npm run generate`; a test holds them together).
+ */
+import * as z from 'zod/mini';
+import type { Camel } from './camel.ts';
+import {
+  fetchUrl,
+  filePath,
+  flag,
+  identifierUrl,
+  linePath,
+  listenAddress,
+  milliseconds,
+  name,
+  oneOf,
+  seconds,
+} from './values.ts';
+
+/** Says what a setting means, and shows a value where it has no default. Both go into the generated files. */
+function setting<T extends z.ZodMiniType>(schema: T, description: string, example?: unknown): T {
+  z.globalRegistry.add(schema, { description, ...(example === undefined ? {} : { examples: [example] }) });
+  return schema;
+}
+
+/** A section that may be left out: then every setting in it has its default. */
+function section<Shape extends z.core.$ZodShape>(description: string, shape: Shape) {
+  return setting(z.prefault(z.strictObject(shape), {} as never), description);
+}
+
+const http = section('The API for clients.', {
+  listen: setting(
+    z.prefault(listenAddress, '127.0.0.1:8430'),
+    'Address and port. Port 0 lets the system choose. Beyond loopback this needs TLS, or `behind_proxy`.',
+  ),
+  public_url: setting(
+    z.optional(identifierUrl),
+    'The address by which clients know the hub, if it is not that of `listen`: behind a proxy, or where `listen` is a wildcard. DPoP proofs are made for it.',
+    'https://hub.example',
+  ),
+  tls_cert_file: setting(z.optional(filePath), 'Certificate chain, PEM. Together with `tls_key_file`.', 'hub-cert.pem'),
+  tls_key_file: setting(z.optional(filePath), 'Private key of the certificate, PEM.', 'hub-key.pem'),
+  behind_proxy: setting(
+    z._default(flag(), false),
+    'Listen beyond loopback without TLS, because a proxy in front has it. What it costs: whoever can reach this port past the proxy reads tokens as they go by.',
+  ),
+});
+
+const admin = section('The socket for `latchkey status` and `latchkey devices`.', {
+  socket: setting(
+    z.optional(filePath),
+    'Path of the unix socket. Default: admin.sock in $RUNTIME_DIRECTORY, else in `state_dir`.',
+    '/run/latchkey/admin.sock',
+  ),
+});
+
+const log = section('JSON lines on standard output.', {
+  level: setting(z._default(oneOf(['debug', 'info', 'warn', 'error']), 'info'), 'The least important lines to write.'),
+});
+
+const clock = section('What the hub believes about the time.', {
+  trust: setting(
+    z._default(oneOf(['auto', 'system', 'never']), 'auto'),
+    '`auto`: the system clock counts once NTP has set it; `system`: it always counts (a machine with a battery clock); `never`: only signed times count.',
+  ),
+  when_unsure: setting(
+    z._default(oneOf(['deny', 'allow']), 'deny'),
+    'What becomes of a token that may or may not be expired. What `allow` costs: after a boot without NTP expired tokens are accepted.',
+  ),
+});
+
+const delivery = section('Tokens on their way to devices.', {
+  wait: setting(
+    z.prefault(milliseconds({ min: '0s', max: '60s' }), '5s'),
+    'How long the request of a client waits for the device before it is answered with 202.',
+  ),
+  attempt_timeout: setting(
+    z.prefault(milliseconds({ min: '1s', max: '10m' }), '30s'),
+    'How long one attempt waits for the answer of the device.',
+  ),
+  retry_max: setting(
+    z.prefault(milliseconds({ min: '1s', max: '24h' }), '10m'),
+    'Longest pause between two attempts. A device that shows up is tried at once, whatever the pause.',
+  ),
+});
+
+const dpop = section('Proofs of possession by clients (RFC 9449).', {
+  nonce: setting(
+    z._default(oneOf(['required', 'optional']), 'required'),
+    'Whether a proof must carry a nonce of the hub. What `optional` costs: a proof made in advance, or seen before a restart of the hub, is accepted inside the window.',
+  ),
+  window: setting(
+    z.prefault(seconds({ min: '5s', max: '5m' }), '60s'),
+    'How far `iat` of a proof may be from the time of the hub, either way.',
+  ),
+});
+
+const issuer = z.strictObject({
+  issuer: setting(
+    identifierUrl,
+    'Issuer identifier, exactly as in the `iss` claim of its tokens.',
+    'https://as.example',
+  ),
+  discovery_url: setting(
+    z.optional(fetchUrl),
+    'Address of its metadata, if it is at neither of the places of RFC 8414 and OpenID Connect Discovery.',
+    'https://as.example/.well-known/oauth-authorization-server',
+  ),
+  jwks_url: setting(
+    z.optional(fetchUrl),
+    'Address of its key set; then nothing is discovered.',
+    'https://as.example/jwks',
+  ),
+  jwks_file: setting(
+    z.optional(filePath),
+    'File with its key set (RFC 7517); then nothing is fetched, and a withdrawn key stays trusted until the file changes.',
+    'as-jwks.json',
+  ),
+  ca_file: setting(
+    z.optional(filePath),
+    'Certificate authority that signs its TLS certificate, PEM, in place of those of the system.',
+    'as-ca.pem',
+  ),
+  algorithms: setting(
+    z._default(
+      z
+        .array(oneOf(['ES256', 'EdDSA', 'PS256', 'RS256']), { error: 'must be a list of algorithms' })
+        .check(z.minLength(1, { error: 'must name at least one algorithm' })),
+      ['ES256', 'EdDSA', 'PS256', 'RS256'],
+    ),
+    'Algorithms that its tokens may be signed with.',
+  ),
+  token_types: setting(
+    z._default(
+      z
+        .array(z.string({ error: 'must be text' }).check(z.minLength(1, { error: 'must not be empty' })), {
+          error: 'must be a list of types',
+        })
+        .check(z.minLength(1, { error: 'must name at least one type' })),
+      ['at+jwt'],
+    ),
+    'Values of the header `typ` that mark an access token (RFC 9068). What more costs: with "JWT" an ID token may pass for an access token.',
+  ),
+  require_rfc9068: setting(
+    z._default(flag(), false),
+    'Refuse tokens that lack any claim that RFC 9068 §2.2 requires: sub, client_id, iat and jti too.',
+  ),
+  offline_limit: setting(
+    z.prefault(seconds({ min: '1m', max: '365d' }), '30d'),
+    'How long its keys serve while it cannot be reached. What more costs: a key that it withdrew is trusted for as long.',
+  ),
+  leeway: setting(
+    z.prefault(seconds({ min: '0s', max: '5m' }), '60s'),
+    'How far its clock may be from that of the hub, for exp, nbf and iat.',
+  ),
+  refresh_min: setting(z.prefault(seconds({ min: '1s', max: '24h' }), '60s'), 'Shortest time between two refreshes.'),
+  refresh_max: setting(
+    z.prefault(seconds({ min: '1m', max: '30d' }), '24h'),
+    'Longest time between two refreshes, whatever its Cache-Control says.',
+  ),
+  unknown_kid_cooldown: setting(
+    z.prefault(seconds({ min: '1s', max: '1h' }), '30s'),
+    'Shortest time between two refreshes that tokens with an unknown `kid` set off.',
+  ),
+});
+
+const line = z.strictObject({
+  name: setting(name, 'What devices call it: `latchkey devices add --line`.', 'ward-3'),
+  path: setting(
+    linePath,
+    'Serial device, best by its stable name under /dev/serial/by-id, or tcp://host:port of a network serial server.',
+    '/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0',
+  ),
+  baud_rate: setting(
+    z._default(
+      z
+        .int({ error: 'must be a whole number' })
+        .check(
+          z.minimum(300, { error: 'must be at least 300' }),
+          z.maximum(4_000_000, { error: 'must be at most 4000000' }),
+        ),
+      115_200,
+    ),
+    'Speed of a serial device, 8N1. A network serial server has its own setting.',
+  ),
+  ack_timeout: setting(
+    z.prefault(milliseconds({ min: '100ms', max: '60s' }), '2s'),
+    'How long the first transmission of a message waits before it is repeated (ACK_TIMEOUT of RFC 7252 §4.8).',
+  ),
+});
+
+export const schema = z.strictObject({
+  state_dir: setting(
+    z.optional(filePath),
+    'Folder of the state: keys, devices, deliveries. Default: $STATE_DIRECTORY, else ~/.local/state/latchkey.',
+    '/var/lib/latchkey',
+  ),
+  http,
+  admin,
+  log,
+  clock,
+  delivery,
+  dpop,
+  issuers: setting(
+    z._default(z.array(issuer, { error: 'must be written as [[issuers]]' }), []),
+    'The authorization servers whose tokens are accepted. One table for each.',
+  ),
+  lines: setting(
+    z._default(z.array(line, { error: 'must be written as [[lines]]' }), []),
+    'The serial lines that devices are on. One table for each.',
+  ),
+});
+
+/** As the file has it, checked and with defaults: names as in TOML. */
+export type Settings = z.output<typeof schema>;
+
+type Filled = Omit<Settings, 'state_dir' | 'admin'> & { state_dir: string; admin: { socket: string } };
+
+/** As the program uses it. Paths are absolute. Units are those of values.ts: see `seconds` and `milliseconds` above. */
+export type Config = Camel<Filled>;
+export type IssuerConfig = Config['issuers'][number];
+export type LineConfig = Config['lines'][number];

@@ -1,0 +1,120 @@
+/** The kinds of value that settings have, each with the words that describe it when it is wrong. */
+import * as z from 'zod/mini';
+
+const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const DURATION = /^(\d{1,9})(ms|s|m|h|d)$/;
+
+function inMilliseconds(text: string): number {
+  const match = DURATION.exec(text);
+  const unit = match?.[2] as keyof typeof MILLISECONDS | undefined;
+  return unit === undefined ? Number.NaN : Number(match?.[1]) * MILLISECONDS[unit];
+}
+
+interface DurationLimits {
+  readonly min: string;
+  readonly max: string;
+}
+
+function duration(limits: DurationLimits, divisor: number) {
+  const words = `must be a duration from "${limits.min}" to "${limits.max}", such as "500ms", "60s", "15m", "24h" or "30d"`;
+  const [min, max] = [inMilliseconds(limits.min), inMilliseconds(limits.max)];
+  const inRange = z.refine<string>(
+    (text) => inMilliseconds(text) >= min && inMilliseconds(text) <= max && inMilliseconds(text) % divisor === 0,
+    { error: divisor === 1 ? words : `${words}, in whole seconds` },
+  );
+  return z.pipe(
+    z.string({ error: words }).check(z.regex(DURATION, { error: words, abort: true }), inRange),
+    z.transform((text: string) => inMilliseconds(text) / divisor),
+  );
+}
+
+/** A duration that judgement uses; seconds once read. */
+export function seconds(limits: DurationLimits) {
+  return duration(limits, 1_000);
+}
+
+/** A duration that timers use; milliseconds once read. */
+export function milliseconds(limits: DurationLimits) {
+  return duration(limits, 1);
+}
+
+export interface ListenAddress {
+  /** Name or address, an IPv6 address without its brackets. */
+  readonly host: string;
+  /** 0 lets the system choose a free one. */
+  readonly port: number;
+}
+
+const LISTEN = /^(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z.-]{1,253}):(\d{1,5})$/;
+const LISTEN_WORDS = 'must be "host:port", such as "127.0.0.1:8430", "[::]:8430" or "127.0.0.1:0"';
+
+export const listenAddress = z.pipe(
+  z.string({ error: LISTEN_WORDS }).check(
+    z.regex(LISTEN, { error: LISTEN_WORDS, abort: true }),
+    z.refine((text) => Number(LISTEN.exec(text)?.[2]) <= 65_535, { error: LISTEN_WORDS }),
+  ),
+  z.transform((text: string): ListenAddress => {
+    const match = LISTEN.exec(text);
+    return { host: (match?.[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(match?.[2]) };
+  }),
+);
+
+/** Whether only programs on this machine can reach the host. */
+export function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
+  return bare === 'localhost' || bare === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(bare);
+}
+
+const URL_WORDS = 'must be an https address without query, fragment or password (http only for loopback)';
+
+function isAcceptableUrl(text: string, query: boolean): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  const secure = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+  return secure && (query || !text.includes('?')) && !text.includes('#') && url.username === '' && url.password === '';
+}
+
+/** An issuer identifier (RFC 8414 §2) or another address by which we are known. Kept exactly as written. */
+export const identifierUrl = z
+  .string({ error: URL_WORDS })
+  .check(z.refine((text) => isAcceptableUrl(text, false), { error: URL_WORDS }));
+
+/** An address that is fetched; it may have a query. */
+export const fetchUrl = z.string({ error: 'must be an https address (http only for loopback)' }).check(
+  z.refine((text) => isAcceptableUrl(text, true), {
+    error: 'must be an https address without fragment or password (http only for loopback)',
+  }),
+);
+
+const PATH_WORDS = 'must be a path, absolute or relative to the folder of the configuration file';
+
+/** The longest path that Linux takes is 4095 bytes; a NUL would cut it short. */
+export const filePath = z
+  .string({ error: PATH_WORDS })
+  .check(z.refine((text) => text.length > 0 && text.length < 4_096 && !text.includes('\0'), { error: PATH_WORDS }));
+
+const NAME_WORDS = 'must be 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first';
+
+export const name = z
+  .string({ error: NAME_WORDS })
+  .check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: NAME_WORDS }));
+
+const LINE_WORDS = 'must be a device such as "/dev/serial/by-id/usb-…", or "tcp://host:port"';
+
+/** A serial device, or a network serial server. */
+export const linePath = z.string({ error: LINE_WORDS }).check(
+  z.refine((text) => {
+    if (text.startsWith('/')) return text.length < 4_096 && !text.includes('\0');
+    const match = /^tcp:\/\/(.+)$/.exec(text);
+    const port = Number(LISTEN.exec(match?.[1] ?? '')?.[2] ?? 0);
+    return port > 0 && port <= 65_535;
+  }, LINE_WORDS),
+);
+
+export function flag() {
+  return z.boolean({ error: 'must be true or false' });
+}
+
+export function oneOf<const Values extends readonly [string, ...string[]]>(values: Values) {
+  return z.enum(values, { error: `must be one of ${values.map((value) => `"${value}"`).join(', ')}` });
+}
