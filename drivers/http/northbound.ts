@@ -1,0 +1,71 @@
+/** The hub's HTTP front for clients. Parses and prints; every decision is behind the Northbound port. */
+import { LatchkeyError } from '../../src/core/errors.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import { Secret } from '../../src/core/secret.ts';
+import type { Northbound, PresentedToken } from '../../src/ports/northbound.ts';
+import { coapRequestOf, httpAnswerOf } from './coap-mapping.ts';
+import type { HttpAnswer, HttpRequest, Route } from './server.ts';
+
+export interface NorthboundRoutes {
+  readonly northbound: Northbound;
+  /** Origins under which clients know this hub, such as `https://hub.example`: what `htu` may start with. */
+  readonly origins: () => readonly string[];
+}
+
+export function northboundRoutes({ northbound, origins }: NorthboundRoutes): readonly Route[] {
+  const deliver = async (request: HttpRequest): Promise<HttpAnswer> => {
+    const view = await northbound.deliver(parameter(request, 'id'), presentedToken(request, origins()), request);
+    const location = `/deliveries/${view.delivery}`;
+    return {
+      status: view.state === 'delivered' ? 201 : 202,
+      headers: { location, 'dpop-nonce': northbound.dpopNonce() },
+      body: view,
+    };
+  };
+  const proxy = async (request: HttpRequest): Promise<HttpAnswer> => {
+    if (request.body.length > LIMITS.proxyBodyBytes) throw new LatchkeyError('request_too_large');
+    const answer = await northbound.proxy(
+      coapRequestOf(request, parameter(request, 'id'), parameter(request, '*')),
+      request,
+    );
+    return httpAnswerOf(answer, request.id);
+  };
+  return [
+    { method: 'POST', path: '/devices/:id/authz-info', handle: deliver },
+    {
+      method: 'GET',
+      path: '/deliveries/:id',
+      handle: async (request) => ({ status: 200, body: northbound.delivery(parameter(request, 'id')) }),
+    },
+    { method: 'GET', path: '/jwks', handle: async () => ({ status: 200, body: northbound.publicKeys() }) },
+    { method: 'POST', path: '/devices/:id/coap/*', handle: proxy },
+    { method: 'PUT', path: '/devices/:id/coap/*', handle: proxy },
+    { method: 'DELETE', path: '/devices/:id/coap/*', handle: proxy },
+  ];
+}
+
+function parameter(request: HttpRequest, name: string): string {
+  const value = request.parameters[name];
+  if (value === undefined) throw new LatchkeyError('not_found');
+  return value;
+}
+
+/** Token and proof from the headers (RFC 6750 §2.1, RFC 9449 §4.3 and §7.1). */
+function presentedToken(request: HttpRequest, origins: readonly string[]): PresentedToken {
+  const [authorization, ...others] = request.headers.authorization ?? [];
+  if (authorization === undefined || others.length > 0)
+    throw new LatchkeyError('request_invalid', 'one Authorization header is needed');
+  const match = /^(DPoP|Bearer) +([A-Za-z0-9._~+/=-]+)$/i.exec(authorization);
+  const [, scheme, token] = match ?? [];
+  if (scheme === undefined || token === undefined)
+    throw new LatchkeyError('request_invalid', 'Authorization: DPoP or Bearer, and a token');
+  const [proof, ...otherProofs] = request.headers.dpop ?? [];
+  if (otherProofs.length > 0) throw new LatchkeyError('proof_malformed', 'several DPoP headers');
+  return {
+    scheme: scheme.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer',
+    token: new Secret(token),
+    proof: proof === undefined ? undefined : new Secret(proof),
+    method: request.method,
+    uris: origins.map((origin) => origin + request.url),
+  };
+}

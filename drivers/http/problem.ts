@@ -1,0 +1,33 @@
+/** Coded errors as HTTP answers: RFC 9457 problem details, and the challenges of RFC 6750 and RFC 9449. */
+import type { LatchkeyError } from '../../src/core/errors.ts';
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** Members beyond RFC 9457's own: our stable `code`, and `id`, which finds the request in the log. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: string;
+  readonly id: string;
+  readonly device_code?: string;
+}
+
+/** `detail` stays here: it may say more than the sender of a bad token should learn. */
+export function problemOf(error: LatchkeyError, id: string): Problem {
+  const { title, status } = error.entry;
+  return { type: `urn:latchkey:error:${error.code}`, title, status, code: error.code, id };
+}
+
+/**
+ * The WWW-Authenticate header for a refused token or proof, or undefined where the error is about something else.
+ * Error names: RFC 6750 §3.1, RFC 9449 §5, §7.1 and §9.
+ */
+export function challengeFor(error: LatchkeyError): string | undefined {
+  const algorithms = 'algs="ES256 EdDSA"';
+  if (error.code === 'proof_nonce_required') return `DPoP error="use_dpop_nonce", ${algorithms}`;
+  if (error.code === 'scope_empty') return 'DPoP error="insufficient_scope"';
+  if (error.entry.status !== 401) return undefined;
+  if (error.code.startsWith('proof_')) return `DPoP error="invalid_dpop_proof", ${algorithms}`;
+  return `DPoP error="invalid_token", ${algorithms}`;
+}

@@ -1,0 +1,207 @@
+/**
+ * Deliveries, durable: what `add` has resolved for survives a power cut. Whatever is queued is on the medium before
+ * anybody is told, and so is the end of every delivery. All records are in memory too; both are bounded.
+ */
+import { equal } from '../core/bytes.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import type { Log } from '../ports/log.ts';
+import type { Store } from '../ports/store.ts';
+import { type Delivery, decodeDelivery, encodeDelivery, hasEnded, identity } from './delivery.ts';
+
+const PREFIX = 'delivery/';
+
+export type Outcome =
+  | { readonly state: 'delivered'; readonly deviceCode: string; readonly receipt: boolean }
+  | { readonly state: 'refused'; readonly deviceCode: string; readonly code: 'device_refused_token' }
+  | { readonly state: 'expired'; readonly code: 'delivery_expired' };
+
+export class DeliveryQueue {
+  readonly #store: Store;
+  readonly #log: Log;
+  readonly #byId = new Map<string, Delivery>();
+  readonly #byIdentity = new Map<string, string>();
+  #lastSequence = 0;
+
+  constructor(dependencies: { readonly store: Store; readonly log: Log }) {
+    this.#store = dependencies.store;
+    this.#log = dependencies.log;
+  }
+
+  /** Reads what was left by the run before. A record that cannot be read is set aside and logged. */
+  async load(): Promise<void> {
+    for (const [key, value] of await this.#store.list(PREFIX)) {
+      try {
+        this.#remember(decodeDelivery(value));
+      } catch (error) {
+        if (!(error instanceof LatchkeyError)) throw error;
+        this.#log.error(
+          { event: 'delivery_record_unreadable', code: error.code, key },
+          'a delivery record cannot be read; that token is lost',
+        );
+      }
+    }
+  }
+
+  /**
+   * Queues a delivery, unless the same token is known for that device: then the known one is the answer. A delivery that
+   * the device refused or that expired does not stand in the way of a new attempt.
+   * @throws {LatchkeyError} `delivery_queue_full`
+   */
+  async add(delivery: Omit<Delivery, 'sequence' | 'state' | 'deviceCode' | 'code' | 'receipt'>): Promise<Delivery> {
+    const known = this.known(delivery.device, delivery.cti);
+    if (known !== undefined) return known;
+    const waitingForDevice = this.waiting(delivery.device);
+    const overall = this.#byId.size;
+    const replaced = overall >= LIMITS.deliveriesOverall ? this.#oldestFailed() : undefined;
+    if (
+      waitingForDevice >= LIMITS.deliveriesPerDevice ||
+      (overall >= LIMITS.deliveriesOverall && replaced === undefined)
+    ) {
+      throw new LatchkeyError(
+        'delivery_queue_full',
+        `${waitingForDevice} wait for ${delivery.device}, ${overall} are kept overall`,
+      );
+    }
+    const queued: Delivery = {
+      ...delivery,
+      sequence: this.#lastSequence + 1,
+      state: 'queued',
+      deviceCode: undefined,
+      code: undefined,
+      receipt: false,
+    };
+    // In memory first: the same token arriving while the disk is busy must find this one.
+    this.#remember(queued);
+    if (replaced !== undefined) this.#forget(replaced);
+    try {
+      await this.#store.write([
+        { put: PREFIX + queued.id, value: encodeDelivery(queued) },
+        ...(replaced === undefined ? [] : [{ remove: PREFIX + replaced.id }]),
+      ]);
+    } catch (error) {
+      this.#forget(queued);
+      throw error;
+    }
+    return queued;
+  }
+
+  /** The delivery of this token to this device that is under way or done, if any. */
+  known(device: string, cti: Uint8Array): Delivery | undefined {
+    const id = this.#byIdentity.get(identity(device, cti));
+    const delivery = id === undefined ? undefined : this.#byId.get(id);
+    return delivery?.state === 'queued' || delivery?.state === 'delivered' ? delivery : undefined;
+  }
+
+  /** @throws {LatchkeyError} `delivery_unknown` */
+  get(id: string): Delivery {
+    const delivery = this.#byId.get(id);
+    if (delivery === undefined) throw new LatchkeyError('delivery_unknown');
+    return delivery;
+  }
+
+  /** The oldest delivery that waits for a device. */
+  next(device: string): Delivery | undefined {
+    let oldest: Delivery | undefined;
+    for (const delivery of this.#byId.values()) {
+      if (delivery.device !== device || hasEnded(delivery)) continue;
+      if (oldest === undefined || delivery.sequence < oldest.sequence) oldest = delivery;
+    }
+    return oldest;
+  }
+
+  /** Devices for which something waits. */
+  waitingDevices(): ReadonlySet<string> {
+    const devices = new Set<string>();
+    for (const delivery of this.#byId.values()) if (!hasEnded(delivery)) devices.add(delivery.device);
+    return devices;
+  }
+
+  /** What still waits although its token is expired at `earliest`. */
+  expired(earliest: number): readonly Delivery[] {
+    return [...this.#byId.values()].filter((delivery) => !hasEnded(delivery) && delivery.expiresAt <= earliest);
+  }
+
+  /** The delivered token of a device that has this hash and is not expired at `earliest`. */
+  live(device: string, tokenHash: Uint8Array, earliest: number): Delivery | undefined {
+    for (const delivery of this.#byId.values()) {
+      if (
+        delivery.device === device &&
+        delivery.state === 'delivered' &&
+        delivery.expiresAt > earliest &&
+        equal(delivery.tokenHash, tokenHash)
+      ) {
+        return delivery;
+      }
+    }
+    return undefined;
+  }
+
+  /** Ends a delivery, on the medium first. One that has ended already stays as it is. */
+  async end(id: string, outcome: Outcome): Promise<Delivery> {
+    const delivery = this.get(id);
+    if (hasEnded(delivery)) return delivery;
+    const ended: Delivery = {
+      ...delivery,
+      cwt: undefined,
+      state: outcome.state,
+      deviceCode: outcome.state === 'expired' ? undefined : outcome.deviceCode,
+      code: outcome.state === 'delivered' ? undefined : outcome.code,
+      receipt: outcome.state === 'delivered' && outcome.receipt,
+    };
+    await this.#store.write([{ put: PREFIX + id, value: encodeDelivery(ended) }]);
+    this.#byId.set(id, ended);
+    return ended;
+  }
+
+  /** Removes the records of ended deliveries whose token is expired for `keepFor` seconds at `earliest`. */
+  async clean(earliest: number, keepFor: number): Promise<void> {
+    const old = [...this.#byId.values()].filter(
+      (delivery) => hasEnded(delivery) && delivery.expiresAt + keepFor <= earliest,
+    );
+    if (old.length === 0) return;
+    await this.#store.write(old.map((delivery) => ({ remove: PREFIX + delivery.id })));
+    for (const delivery of old) this.#forget(delivery);
+  }
+
+  /** Forgets everything of a device that is removed. */
+  async removeDevice(device: string): Promise<readonly Delivery[]> {
+    const own = [...this.#byId.values()].filter((delivery) => delivery.device === device);
+    await this.#store.write(own.map((delivery) => ({ remove: PREFIX + delivery.id })));
+    for (const delivery of own) this.#forget(delivery);
+    return own;
+  }
+
+  waiting(device: string): number {
+    let count = 0;
+    for (const delivery of this.#byId.values()) if (delivery.device === device && !hasEnded(delivery)) count += 1;
+    return count;
+  }
+
+  /** How many there are in each state. */
+  counts(): Readonly<Record<Delivery['state'], number>> {
+    const counts = { queued: 0, delivered: 0, refused: 0, expired: 0 };
+    for (const delivery of this.#byId.values()) counts[delivery.state] += 1;
+    return counts;
+  }
+
+  /** A refused or expired delivery is only kept to be asked about: it makes room first. */
+  #oldestFailed(): Delivery | undefined {
+    for (const delivery of this.#byId.values()) {
+      if (delivery.state === 'refused' || delivery.state === 'expired') return delivery;
+    }
+    return undefined;
+  }
+
+  #remember(delivery: Delivery): void {
+    this.#byId.set(delivery.id, delivery);
+    this.#byIdentity.set(identity(delivery.device, delivery.cti), delivery.id);
+    this.#lastSequence = Math.max(this.#lastSequence, delivery.sequence);
+  }
+
+  #forget(delivery: Delivery): void {
+    this.#byId.delete(delivery.id);
+    const key = identity(delivery.device, delivery.cti);
+    if (this.#byIdentity.get(key) === delivery.id) this.#byIdentity.delete(key);
+  }
+}

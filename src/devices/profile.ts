@@ -1,0 +1,133 @@
+/** Device profiles as JSON: what `latchkey devices add` takes and the registry keeps. */
+import {
+  type DeviceProfile,
+  SCOPE_FORMS,
+  type ScopeForm,
+  WRAP_ALGORITHMS,
+  WRAPS,
+  type Wrap,
+  type WrapAlgorithm,
+} from '../core/device-profile.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+
+const SIGNATURES: readonly WrapAlgorithm[] = ['ES256', 'EdDSA'];
+const MACS: readonly WrapAlgorithm[] = ['HMAC 256/64', 'HMAC 256/256'];
+const CIPHERS: readonly WrapAlgorithm[] = ['AES-CCM-16-64-128', 'A128GCM'];
+
+/** CoAP bodies on a small device: one kibibyte is what Block1 on RIOT and Zephyr takes by default. */
+const DEFAULT_MAX_TOKEN_BYTES = 1024;
+const MAX_SCOPES = 64;
+
+const MEMBERS = [
+  'wrap',
+  'authentication',
+  'encryption',
+  'claims',
+  'scopes',
+  'scopeForm',
+  'permissions',
+  'maxTokenBytes',
+  'cwtTag',
+  'ctiBytes',
+  'bearer',
+  'receipt',
+] as const;
+
+function invalid(member: string, what: string): LatchkeyError {
+  return new LatchkeyError('device_invalid', `profile.${member}: ${what}`);
+}
+
+/**
+ * A whole profile from the members that were given.
+ * @throws {LatchkeyError} `device_invalid` naming the member
+ */
+export function profileFromJson(value: JsonValue | undefined): DeviceProfile {
+  if (!isJsonObject(value)) throw new LatchkeyError('device_invalid', 'profile: not an object');
+  for (const name of Object.keys(value)) {
+    if (!MEMBERS.some((member) => member === name))
+      throw invalid(name, `no such member; there are ${MEMBERS.join(', ')}`);
+  }
+  const wrap = oneOf<Wrap>('wrap', value.wrap ?? 'mac0', WRAPS);
+  const signed = wrap.startsWith('sign1');
+  const authentication = oneOf<WrapAlgorithm>(
+    'authentication',
+    value.authentication ?? (signed ? 'ES256' : 'HMAC 256/64'),
+    WRAP_ALGORITHMS,
+  );
+  const encryption = oneOf<WrapAlgorithm>('encryption', value.encryption ?? 'AES-CCM-16-64-128', CIPHERS);
+  if (wrap !== 'encrypt0' && !(signed ? SIGNATURES : MACS).includes(authentication)) {
+    throw invalid('authentication', `${authentication} does not go with ${wrap}`);
+  }
+  const permissions = readPermissions(value.permissions ?? {});
+  const scopes = readScopes(value.scopes ?? Object.keys(permissions));
+  if (scopes.length === 0) throw invalid('scopes', 'name at least one scope, or no token is ever taken');
+  return Object.freeze({
+    wrap,
+    authentication,
+    encryption,
+    claims: oneOf<'slim' | 'full'>('claims', value.claims ?? 'slim', ['slim', 'full']),
+    scopes,
+    scopeForm: oneOf<ScopeForm>('scopeForm', value.scopeForm ?? 'text', SCOPE_FORMS),
+    permissions,
+    maxTokenBytes: integer('maxTokenBytes', value.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES, 64, 16_384),
+    cwtTag: flag('cwtTag', value.cwtTag ?? false),
+    ctiBytes: integer('ctiBytes', value.ctiBytes ?? 16, 4, 16),
+    bearer: flag('bearer', value.bearer ?? false),
+    receipt: oneOf<'mac0' | 'none'>('receipt', value.receipt ?? 'mac0', ['mac0', 'none']),
+  });
+}
+
+export function profileToJson(profile: DeviceProfile): JsonObject {
+  return { ...profile, permissions: profile.permissions as unknown as JsonObject };
+}
+
+function readScopes(value: JsonValue): readonly string[] {
+  if (!Array.isArray(value) || value.length > MAX_SCOPES)
+    throw invalid('scopes', `a list of up to ${MAX_SCOPES} scopes`);
+  for (const scope of value) {
+    // scope-token of RFC 6749 §3.3
+    if (typeof scope !== 'string' || !/^[\x21\x23-\x5b\x5d-\x7e]{1,64}$/.test(scope))
+      throw invalid('scopes', 'not a scope token of RFC 6749');
+  }
+  return Object.freeze([...new Set(value as readonly string[])]);
+}
+
+function readPermissions(value: JsonValue): DeviceProfile['permissions'] {
+  if (!isJsonObject(value)) throw invalid('permissions', 'not an object of scopes');
+  const result: Record<string, readonly (readonly [string, number])[]> = {};
+  for (const [scope, rows] of Object.entries(value)) {
+    if (!Array.isArray(rows)) throw invalid('permissions', `${scope}: not a list of [path, method set]`);
+    result[scope] = (rows as readonly JsonValue[]).map((row) => {
+      const [path, methods] = Array.isArray(row) ? (row as readonly JsonValue[]) : [];
+      if (
+        typeof path !== 'string' ||
+        typeof methods !== 'number' ||
+        !Number.isInteger(methods) ||
+        methods < 1 ||
+        methods > 127
+      ) {
+        throw invalid('permissions', `${scope}: a row is [path, method set of RFC 9237, 1 to 127]`);
+      }
+      return [path, methods] as const;
+    });
+  }
+  return Object.freeze(result);
+}
+
+function oneOf<T extends string>(member: string, value: JsonValue, allowed: readonly T[]): T {
+  const found = allowed.find((candidate) => candidate === value);
+  if (found === undefined) throw invalid(member, `one of ${allowed.join(', ')}`);
+  return found;
+}
+
+function integer(member: string, value: JsonValue, from: number, to: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < from || value > to)
+    throw invalid(member, `an integer from ${from} to ${to}`);
+  return value;
+}
+
+function flag(member: string, value: JsonValue): boolean {
+  if (typeof value !== 'boolean') throw invalid(member, 'true or false');
+  return value;
+}

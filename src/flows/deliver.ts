@@ -1,0 +1,116 @@
+/**
+ * deliver: judge the token, judge who presents it, translate it for the device, queue it durably, wait a little for the
+ * device. Reads top to bottom; each step is a function of its own layer that refuses with a code.
+ */
+import { base64url, hex } from '../core/bytes.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { VerifiedToken } from '../core/verified-token.ts';
+import type { Delivery } from '../devices/delivery.ts';
+import type { DeliveryQueue } from '../devices/delivery-queue.ts';
+import type { Device } from '../devices/device.ts';
+import type { Registry } from '../devices/registry.ts';
+import type { DeliveryView, PresentedToken, RequestContext } from '../ports/northbound.ts';
+import type { TranslatedToken } from '../token/translate.ts';
+import type { Dispatcher } from './dispatch.ts';
+
+export interface DeliverDependencies {
+  readonly registry: Registry;
+  readonly queue: DeliveryQueue;
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Signature, issuer, audience and times of the JWT (trust/verify-jwt.ts). */
+  readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
+  /** The DPoP proof against the token's `cnf.jkt` (pop/dpop.ts); the answer is the presenter's public key. */
+  readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string) => JsonObject;
+  readonly translate: (
+    token: VerifiedToken,
+    device: Device,
+    proofKey: JsonObject | undefined,
+  ) => Promise<TranslatedToken>;
+  /** Milliseconds to wait for the device before the answer is "queued". */
+  readonly wait: number;
+}
+
+export class DeliverFlow {
+  readonly #dependencies: DeliverDependencies;
+
+  constructor(dependencies: DeliverDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  async deliver(deviceId: string, presented: PresentedToken, context: RequestContext): Promise<DeliveryView> {
+    const { registry, queue, dispatcher } = this.#dependencies;
+    const device = registry.get(deviceId);
+    const token = await this.#dependencies.verify(presented.token.expose(), device);
+    const proofKey = this.#checkHolder(presented, token);
+    const translated = await this.#dependencies.translate(token, device, proofKey);
+    const delivery = await queue.add({
+      id: hex(this.#dependencies.random.bytes(16)),
+      device: device.id,
+      audience: device.audience,
+      cwt: translated.cwt,
+      tokenHash: translated.tokenHash,
+      cti: translated.cti,
+      expiresAt: translated.expiresAt,
+      scope: translated.scope.join(' '),
+      jwtBytes: token.bytes,
+      cwtBytes: translated.cwt.expose().length,
+      keysAge: token.freshness.keysAge,
+      clock: token.freshness.clock,
+      request: context.id,
+    });
+    context.log.info(
+      {
+        event: 'delivery_queued',
+        device: device.id,
+        delivery: delivery.id,
+        token: base64url(token.digest.subarray(0, 8)),
+        issuer: token.issuer,
+      },
+      'the token is good and queued for its device',
+    );
+    dispatcher.wake(device.id);
+    const settled = await dispatcher.settled(delivery.id, this.#dependencies.wait);
+    if (settled.state === 'refused') throw new LatchkeyError('device_refused_token', settled.deviceCode);
+    if (settled.state === 'expired') throw new LatchkeyError('delivery_expired');
+    return viewDelivery(settled);
+  }
+
+  /**
+   * A token bound by `jkt` needs the proof of that key. A proof that comes with any other token is refused rather than
+   * passed over: its sender believes that it was checked.
+   */
+  #checkHolder(presented: PresentedToken, token: VerifiedToken): JsonObject | undefined {
+    const thumbprint = token.confirmation?.jkt;
+    if (thumbprint === undefined) {
+      if (presented.scheme === 'DPoP' || presented.proof !== undefined)
+        throw new LatchkeyError('proof_key_mismatch', 'the token has no jkt');
+      return undefined;
+    }
+    if (typeof thumbprint !== 'string') throw new LatchkeyError('confirmation_invalid', 'jkt');
+    // RFC 9449 §7.2: a DPoP-bound token sent as Bearer is refused.
+    if (presented.scheme !== 'DPoP' || presented.proof === undefined) throw new LatchkeyError('proof_missing');
+    return this.#dependencies.judgeProof(presented, token, thumbprint);
+  }
+}
+
+export function viewDelivery(delivery: Delivery): DeliveryView {
+  return {
+    delivery: delivery.id,
+    state: delivery.state,
+    device: delivery.device,
+    audience: delivery.audience,
+    token_hash: base64url(delivery.tokenHash),
+    cti: hex(delivery.cti),
+    expires_at: delivery.expiresAt,
+    scope: delivery.scope,
+    ...(delivery.deviceCode === undefined ? {} : { device_code: delivery.deviceCode }),
+    ...(delivery.code === undefined ? {} : { code: delivery.code }),
+    ...(delivery.state === 'delivered' ? { receipt: delivery.receipt } : {}),
+    bytes: { jwt: delivery.jwtBytes, cwt: delivery.cwtBytes },
+    freshness: { keys_age: delivery.keysAge, clock: delivery.clock },
+  };
+}

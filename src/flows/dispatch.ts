@@ -1,0 +1,252 @@
+/**
+ * Brings queued deliveries to their devices: one at a time per device, oldest first, with a back-off that a sighting of
+ * the device cuts short. A delivery ends in the device's receipt, in its refusal, or in its own expiry.
+ */
+
+import { codeText, isSuccess } from '../codec/coap/codes.ts';
+import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
+import { openReceipt } from '../codec/signed-request.ts';
+import type { Clock, Random, Timers } from '../core/clock.ts';
+import type { CoapResponse } from '../core/coap-exchange.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
+import type { Delivery } from '../devices/delivery.ts';
+import type { DeliveryQueue, Outcome } from '../devices/delivery-queue.ts';
+import type { Device } from '../devices/device.ts';
+import { answerKey } from '../devices/device-trust.ts';
+import type { Registry } from '../devices/registry.ts';
+import type { DeviceLink } from '../ports/device-link.ts';
+import type { Log } from '../ports/log.ts';
+
+/** First and longest pause between attempts, milliseconds. A minute is what a sleeping device may cost in latency. */
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 60_000;
+/** How often expired deliveries are ended and old records removed, milliseconds. */
+const SWEEP_EVERY = 30_000;
+/** Records of ended deliveries outlive their token by this, so that a client can still ask. Seconds. */
+const KEEP_ENDED_FOR = 3_600;
+
+export interface DispatchDependencies {
+  readonly queue: DeliveryQueue;
+  readonly registry: Registry;
+  /** @throws {LatchkeyError} `link_unconfigured` */
+  readonly link: (device: Device) => DeviceLink;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  /** Milliseconds for one attempt. */
+  readonly attemptTimeout: number;
+}
+
+interface Worker {
+  busy: boolean;
+  /** Set when the device was sighted, or something queued, while an attempt was under way. */
+  again: boolean;
+  failures: number;
+  cancelPause: (() => void) | undefined;
+}
+
+export class Dispatcher {
+  readonly #dependencies: DispatchDependencies;
+  readonly #workers = new Map<string, Worker>();
+  readonly #waiters = new Map<string, Set<() => void>>();
+  readonly #stopping = new AbortController();
+  #cancelSweep: (() => void) | undefined;
+
+  constructor(dependencies: DispatchDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Starts with whatever the run before left waiting. */
+  start(): void {
+    for (const device of this.#dependencies.queue.waitingDevices()) this.wake(device);
+    this.#scheduleSweep();
+  }
+
+  /** Attempts at once what waits for this device: something was queued, or the device was sighted. */
+  wake(device: string): void {
+    if (this.#stopping.signal.aborted) return;
+    const worker = this.#workers.get(device) ?? { busy: false, again: false, failures: 0, cancelPause: undefined };
+    this.#workers.set(device, worker);
+    worker.cancelPause?.();
+    worker.cancelPause = undefined;
+    if (worker.busy) {
+      worker.again = true;
+      return;
+    }
+    worker.busy = true;
+    void this.#work(device, worker);
+  }
+
+  /**
+   * The delivery once it has ended, or as it stands after `milliseconds`.
+   * @throws {LatchkeyError} `delivery_unknown` where it is gone by then, with its device
+   */
+  async settled(id: string, milliseconds: number): Promise<Delivery> {
+    const { queue, timers } = this.#dependencies;
+    const delivery = queue.get(id);
+    if (delivery.state !== 'queued' || this.#stopping.signal.aborted) return delivery;
+    await new Promise<void>((resolve) => {
+      const waiters = this.#waiters.get(id) ?? new Set();
+      this.#waiters.set(id, waiters);
+      const finish = () => {
+        cancel();
+        waiters.delete(finish);
+        if (waiters.size === 0) this.#waiters.delete(id);
+        resolve();
+      };
+      const cancel = timers.after(milliseconds, finish);
+      waiters.add(finish);
+    });
+    return queue.get(id);
+  }
+
+  /** Ends attempts under way and begins no more. What waits stays on the medium. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#cancelSweep?.();
+    for (const worker of this.#workers.values()) worker.cancelPause?.();
+    for (const id of [...this.#waiters.keys()]) this.#notify(id);
+  }
+
+  async #work(device: string, worker: Worker): Promise<void> {
+    const { queue, log } = this.#dependencies;
+    try {
+      for (;;) {
+        worker.again = false;
+        const delivery = queue.next(device);
+        if (delivery === undefined || this.#stopping.signal.aborted) return;
+        if (await this.#attempt(delivery)) {
+          worker.failures = 0;
+        } else if (!worker.again) {
+          worker.failures += 1;
+          this.#pause(device, worker);
+          return;
+        }
+      }
+    } catch (error) {
+      const { code } = coded(error);
+      log.error({ event: 'dispatch_failed', device, code, error }, 'delivering to this device failed inside the hub');
+      worker.failures += 1;
+      this.#pause(device, worker);
+    } finally {
+      worker.busy = false;
+      if (worker.cancelPause === undefined && queue.next(device) === undefined) this.#workers.delete(device);
+    }
+  }
+
+  #pause(device: string, worker: Worker): void {
+    if (this.#stopping.signal.aborted) return;
+    const { random, timers } = this.#dependencies;
+    const longest = Math.min(FIRST_PAUSE * 2 ** (worker.failures - 1), LONGEST_PAUSE);
+    worker.cancelPause = timers.after(longest * (0.5 + random.fraction() / 2), () => {
+      worker.cancelPause = undefined;
+      this.wake(device);
+    });
+  }
+
+  /** True where the delivery has ended, false where it is to be tried again. */
+  async #attempt(delivery: Delivery): Promise<boolean> {
+    const { clock, registry } = this.#dependencies;
+    const log = this.#log(delivery);
+    if (delivery.expiresAt <= clock.now().earliest) {
+      await this.#expire(delivery);
+      return true;
+    }
+    if (delivery.cwt === undefined) throw new LatchkeyError('internal', 'a queued delivery without its token');
+    try {
+      const device = registry.get(delivery.device);
+      const answer = await this.#dependencies.link(device).request(
+        {
+          method: COAP_METHOD.POST,
+          path: ['authz-info'],
+          contentFormat: CONTENT_FORMAT.cwt,
+          payload: delivery.cwt.expose(),
+        },
+        { deadline: this.#dependencies.attemptTimeout, signal: this.#stopping.signal },
+      );
+      const outcome = judgeAnswer(device, delivery, answer);
+      await this.#end(delivery, outcome);
+      const fields = { event: `delivery_${outcome.state}`, device_code: codeText(answer.code) };
+      if (outcome.state === 'delivered')
+        log.info({ ...fields, receipt: outcome.receipt }, 'the device accepted the token');
+      else
+        log.warn(
+          { ...fields, code: outcome.state === 'refused' ? outcome.code : undefined },
+          'the device refused the token',
+        );
+      return true;
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return false;
+      const { code, detail } = coded(error);
+      log.info(
+        { event: 'delivery_attempt_failed', code, detail },
+        'the token could not be delivered now; it stays queued',
+      );
+      return false;
+    }
+  }
+
+  async #expire(delivery: Delivery): Promise<void> {
+    await this.#end(delivery, { state: 'expired', code: 'delivery_expired' });
+    this.#log(delivery).warn(
+      { event: 'delivery_expired', code: 'delivery_expired' },
+      'the token expired before the device took it',
+    );
+  }
+
+  #log(delivery: Delivery): Log {
+    return this.#dependencies.log.child({ request: delivery.request, delivery: delivery.id, device: delivery.device });
+  }
+
+  async #end(delivery: Delivery, outcome: Outcome): Promise<void> {
+    await this.#dependencies.queue.end(delivery.id, outcome);
+    this.#notify(delivery.id);
+  }
+
+  #notify(id: string): void {
+    for (const waiter of [...(this.#waiters.get(id) ?? [])]) waiter();
+  }
+
+  #scheduleSweep(): void {
+    const { log, timers } = this.#dependencies;
+    this.#cancelSweep = timers.after(SWEEP_EVERY, () => {
+      this.#sweep()
+        .catch((error: unknown) => {
+          log.error({ event: 'sweep_failed', code: coded(error).code, error }, 'cleaning up old deliveries failed');
+        })
+        .finally(() => {
+          if (!this.#stopping.signal.aborted) this.#scheduleSweep();
+        });
+    });
+  }
+
+  async #sweep(): Promise<void> {
+    const { clock, queue } = this.#dependencies;
+    const { earliest } = clock.now();
+    for (const delivery of queue.expired(earliest)) await this.#expire(delivery);
+    await queue.clean(earliest, KEEP_ENDED_FOR);
+  }
+}
+
+/**
+ * What a device's answer means for the delivery. An answer that says nothing about the token (a device that is busy, a
+ * block that got lost) throws, and the delivery is tried again.
+ * @throws {LatchkeyError} `device_answer_untrusted`, `device_answer_invalid`
+ */
+export function judgeAnswer(device: Device, delivery: Delivery, answer: CoapResponse): Outcome {
+  const deviceCode = codeText(answer.code);
+  if (isSuccess(answer.code)) {
+    if (device.profile.receipt === 'none') return { state: 'delivered', deviceCode, receipt: false };
+    try {
+      openReceipt(answer.payload, { key: answerKey(device), tokenHash: delivery.tokenHash, audience: device.audience });
+    } catch (error) {
+      throw new LatchkeyError('device_answer_untrusted', 'receipt', { cause: error });
+    }
+    return { state: 'delivered', deviceCode, receipt: true };
+  }
+  // 4.00, 4.01, 4.03, 4.13 and 4.15 judge the token (RFC 9200 §5.10.1); any other code judges the moment.
+  if (['4.00', '4.01', '4.03', '4.13', '4.15'].includes(deviceCode))
+    return { state: 'refused', deviceCode, code: 'device_refused_token' };
+  throw new LatchkeyError('device_answer_invalid', deviceCode);
+}

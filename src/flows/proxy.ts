@@ -1,0 +1,127 @@
+/**
+ * proxy: what client and device say to each other, forwarded (RFC 8075). The hub lets through only requests that name a
+ * token which it delivered to that device and which is still alive, so nobody else can make a device work or flatten its
+ * battery. What the request may do is the device's decision alone.
+ */
+
+import { codeText, isSuccess } from '../codec/coap/codes.ts';
+import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
+import { openAnswer, readSignedRequest } from '../codec/signed-request.ts';
+import { EMPTY, hex } from '../core/bytes.ts';
+import type { Clock } from '../core/clock.ts';
+import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import type { DeliveryQueue } from '../devices/delivery-queue.ts';
+import type { Device } from '../devices/device.ts';
+import { answerKey } from '../devices/device-trust.ts';
+import type { Registry } from '../devices/registry.ts';
+import type { DeviceLink } from '../ports/device-link.ts';
+import type { ProxyRequest, ProxyResponse, RequestContext } from '../ports/northbound.ts';
+
+/** Bytes of a token hash, and of a device's nonce (docs/protocol.md). */
+const TOKEN_HASH_BYTES = 8;
+const NONCE_BYTES = 16;
+
+/** Paths with their own way in: tokens go through `deliver`, trust through provisioning. */
+const CLOSED_PATHS: ReadonlySet<string> = new Set(['authz-info', 'provision']);
+
+export interface ProxyDependencies {
+  readonly registry: Registry;
+  readonly queue: DeliveryQueue;
+  readonly link: (device: Device) => DeviceLink;
+  readonly clock: Clock;
+  /** Milliseconds for the whole exchange with the device. */
+  readonly timeout: number;
+}
+
+export class ProxyFlow {
+  readonly #dependencies: ProxyDependencies;
+  readonly #underWay = new Map<string, number>();
+
+  constructor(dependencies: ProxyDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  async proxy(request: ProxyRequest, context: RequestContext): Promise<ProxyResponse> {
+    const device = this.#dependencies.registry.get(request.device);
+    const [first] = request.path;
+    if (first === undefined || CLOSED_PATHS.has(first)) throw new LatchkeyError('proxy_path_refused');
+    const isChallenge = request.path.length === 1 && first === 'challenge';
+    const answer = isChallenge ? await this.#challenge(device, request) : await this.#signedRequest(device, request);
+    context.log.info(
+      { event: 'proxied', device: device.id, path: `/${request.path.join('/')}`, device_code: codeText(answer.code) },
+      'request forwarded',
+    );
+    return answer;
+  }
+
+  async #challenge(device: Device, request: ProxyRequest): Promise<ProxyResponse> {
+    if (request.method !== COAP_METHOD.POST) throw new LatchkeyError('method_not_allowed');
+    if (request.payload.length !== TOKEN_HASH_BYTES || request.query.length > 0)
+      throw new LatchkeyError('request_invalid', 'challenge');
+    this.#requireToken(device, request.payload);
+    const answer = await this.#exchange(device, {
+      method: COAP_METHOD.POST,
+      path: request.path,
+      contentFormat: CONTENT_FORMAT.octetStream,
+      payload: request.payload,
+    });
+    if (isSuccess(answer.code) && answer.payload.length !== NONCE_BYTES)
+      throw new LatchkeyError('device_answer_invalid', 'nonce');
+    return { ...answer, verified: false };
+  }
+
+  async #signedRequest(device: Device, request: ProxyRequest): Promise<ProxyResponse> {
+    if (request.contentFormat !== CONTENT_FORMAT.coseSign1 && request.contentFormat !== CONTENT_FORMAT.coseMac0) {
+      throw new LatchkeyError('request_invalid', 'the body is not a signed request');
+    }
+    // The signature covers method and path; a query would reach the device unsigned.
+    if (request.query.length > 0) throw new LatchkeyError('request_invalid', 'a signed request has no query');
+    const { tokenHash, nonce } = readSignedRequest(request.payload);
+    this.#requireToken(device, tokenHash);
+    const answer = await this.#exchange(device, {
+      method: request.method,
+      path: request.path,
+      contentFormat: request.contentFormat,
+      payload: request.payload,
+    });
+    if (!isSuccess(answer.code)) return { code: answer.code, payload: EMPTY, verified: false };
+    try {
+      const opened = openAnswer(answer.payload, {
+        key: answerKey(device),
+        nonce,
+        tokenHash,
+        audience: device.audience,
+        code: answer.code,
+      });
+      return {
+        code: answer.code,
+        ...(opened.contentFormat === undefined ? {} : { contentFormat: opened.contentFormat }),
+        payload: opened.payload,
+        verified: true,
+      };
+    } catch (error) {
+      throw new LatchkeyError('device_answer_untrusted', 'answer', { cause: error });
+    }
+  }
+
+  #requireToken(device: Device, tokenHash: Uint8Array): void {
+    const { clock, queue } = this.#dependencies;
+    if (queue.live(device.id, tokenHash, clock.now().earliest) === undefined)
+      throw new LatchkeyError('proxy_token_unknown', hex(tokenHash));
+  }
+
+  async #exchange(device: Device, request: CoapRequest): Promise<CoapResponse> {
+    const underWay = this.#underWay.get(device.id) ?? 0;
+    if (underWay >= LIMITS.requestsPerDevice) throw new LatchkeyError('link_busy');
+    this.#underWay.set(device.id, underWay + 1);
+    try {
+      return await this.#dependencies.link(device).request(request, { deadline: this.#dependencies.timeout });
+    } finally {
+      const left = (this.#underWay.get(device.id) ?? 1) - 1;
+      if (left > 0) this.#underWay.set(device.id, left);
+      else this.#underWay.delete(device.id);
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/** What the hub offers to clients, whatever the front (HTTP now; MQTT and CoAP ask the same). Implemented by flows/. */
+import type { CoapResponse } from '../core/coap-exchange.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Secret } from '../core/secret.ts';
+import type { Freshness } from '../core/verified-token.ts';
+import type { Log } from './log.ts';
+
+/** One request's way through the hub: its id is in every log line, in the answer and in the delivery record. */
+export interface RequestContext {
+  readonly id: string;
+  readonly log: Log;
+}
+
+export interface PresentedToken {
+  /** Authentication scheme of the Authorization header (RFC 6750 §2.1, RFC 9449 §7.1). */
+  readonly scheme: 'Bearer' | 'DPoP';
+  readonly token: Secret<string>;
+  /** Value of the DPoP header, or undefined where there was none. */
+  readonly proof: Secret<string> | undefined;
+  readonly method: string;
+  /** Addresses of the request as the hub knows them: what `htu` may be. */
+  readonly uris: readonly string[];
+}
+
+export type DeliveryState = 'queued' | 'delivered' | 'refused' | 'expired';
+
+/** A delivery as clients and operators see it. Holds no token. */
+export interface DeliveryView {
+  readonly delivery: string;
+  readonly state: DeliveryState;
+  readonly device: string;
+  readonly audience: string;
+  /** First 8 bytes of SHA-256 over the CWT, base64url: names the token in challenges and signed requests. */
+  readonly token_hash: string;
+  /** Hexadecimal. */
+  readonly cti: string;
+  /** NumericDate, whole seconds. */
+  readonly expires_at: number;
+  readonly scope: string;
+  /** CoAP code of the device's answer, such as "2.01". */
+  readonly device_code?: string;
+  /** Why it was refused or dropped: a code of the catalogue. */
+  readonly code?: string;
+  /** True where the device's receipt was checked with its own key. */
+  readonly receipt?: boolean;
+  readonly bytes: { readonly jwt: number; readonly cwt: number };
+  readonly freshness: { readonly keys_age: Freshness['keysAge']; readonly clock: Freshness['clock'] };
+}
+
+export interface ProxyRequest {
+  readonly device: string;
+  readonly method: number;
+  readonly path: readonly string[];
+  readonly query: readonly string[];
+  readonly contentFormat: number | undefined;
+  readonly payload: Uint8Array;
+}
+
+/** `verified`: the answer carried the device's MAC and this is what was inside. */
+export interface ProxyResponse extends CoapResponse {
+  readonly verified: boolean;
+}
+
+export interface Northbound {
+  /**
+   * Judges a token and its proof, translates it and queues it durably. Resolves when the device has answered, or after
+   * the configured wait with the state still `queued`.
+   * @throws {LatchkeyError} any refusal of the catalogue
+   */
+  deliver(device: string, presented: PresentedToken, context: RequestContext): Promise<DeliveryView>;
+  /** @throws {LatchkeyError} `delivery_unknown` */
+  delivery(id: string): DeliveryView;
+  /** Forwards one CoAP request of a client whose token was delivered. */
+  proxy(request: ProxyRequest, context: RequestContext): Promise<ProxyResponse>;
+  /** A fresh nonce for DPoP proofs (RFC 9449 §9). */
+  dpopNonce(): string;
+  /** Public keys of the hub as a JWK Set: the one to encrypt `cnf.jwe` to. */
+  publicKeys(): JsonObject;
+}
