@@ -1,0 +1,98 @@
+/** The admin API: JSON over HTTP on a unix socket that only the hub's user can open. */
+import { chmodSync, existsSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { fromUtf8 } from '../../src/core/bytes.ts';
+import type { Random } from '../../src/core/clock.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../src/core/json.ts';
+import type { Admin, NewDevice } from '../../src/ports/admin.ts';
+import type { Log } from '../../src/ports/log.ts';
+import { type HttpRequest, HttpServer, type Route } from './server.ts';
+
+/** Listens on the socket, replacing one that a killed hub left behind. */
+export async function openAdminSocket(options: {
+  readonly socket: string;
+  readonly admin: Admin;
+  readonly log: Log;
+  readonly random: Random;
+}): Promise<HttpServer> {
+  const { socket } = options;
+  if (existsSync(socket)) {
+    if (await answers(socket)) throw new LatchkeyError('store_locked', socket);
+    unlinkSync(socket);
+  }
+  const server = new HttpServer({ routes: adminRoutes(options.admin), log: options.log, random: options.random });
+  // The socket is created under this mask, so it is never open to others, not even for a moment.
+  const mask = process.umask(0o177);
+  try {
+    await server.listen({ socket });
+  } catch (error) {
+    throw new LatchkeyError('file_unwritable', socket, { cause: error });
+  } finally {
+    process.umask(mask);
+  }
+  chmodSync(socket, 0o600);
+  return server;
+}
+
+function adminRoutes(admin: Admin): readonly Route[] {
+  return [
+    { method: 'GET', path: '/status', handle: async () => ({ status: 200, body: await admin.status() }) },
+    { method: 'GET', path: '/devices', handle: async () => ({ status: 200, body: await admin.listDevices() }) },
+    {
+      method: 'POST',
+      path: '/devices',
+      handle: async (request) => ({ status: 201, body: await admin.addDevice(newDeviceOf(request)) }),
+    },
+    {
+      method: 'GET',
+      path: '/devices/:id',
+      handle: async (request) => ({ status: 200, body: await admin.showDevice(request.parameters.id ?? '') }),
+    },
+    {
+      method: 'DELETE',
+      path: '/devices/:id',
+      handle: async (request) => {
+        await admin.removeDevice(request.parameters.id ?? '');
+        return { status: 204 };
+      },
+    },
+  ];
+}
+
+function newDeviceOf(request: HttpRequest): NewDevice {
+  const body = parse(request.body);
+  const { id, audience, line, profile, issuers } = body;
+  if (typeof id !== 'string' || typeof audience !== 'string' || typeof line !== 'string' || !isJsonObject(profile)) {
+    throw new LatchkeyError('request_invalid', 'id, audience, line and profile are needed');
+  }
+  return { id, audience, line, profile, ...(issuers === undefined ? {} : { issuers: texts(issuers) }) };
+}
+
+function texts(value: JsonValue): readonly string[] {
+  if (!Array.isArray(value) || value.some((item) => typeof item !== 'string'))
+    throw new LatchkeyError('request_invalid', 'issuers');
+  return value as readonly string[];
+}
+
+function parse(bytes: Uint8Array): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(fromUtf8(bytes));
+  } catch (error) {
+    throw new LatchkeyError('request_invalid', 'the body is not JSON', { cause: error });
+  }
+  if (!isJsonObject(value)) throw new LatchkeyError('request_invalid', 'the body is not an object');
+  return value;
+}
+
+function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(socket);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}

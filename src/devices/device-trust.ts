@@ -1,0 +1,87 @@
+/**
+ * What a device is given to trust, and the keys that the hub uses towards it: two sides of one derivation. The root key
+ * itself stays in the hub's store; the device gets the derived keys, each for one algorithm (RFC 9052 §7).
+ */
+import type { CoseKey } from '../codec/cose/key.ts';
+import { type DeviceKeyUse, deriveDeviceKey } from '../codec/device-keys.ts';
+import { writeTrustFile } from '../codec/trust-file.ts';
+import type { WrapAlgorithm } from '../core/device-profile.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Secret } from '../core/secret.ts';
+import type { Device } from './device.ts';
+
+/** The hub's own signing keys by algorithm: what devices with a `sign1` wrap trust. */
+export interface HubSigningKeys {
+  /** @throws {LatchkeyError} `profile_invalid` for an algorithm that is not a signature */
+  signingKey(algorithm: WrapAlgorithm): { readonly key: CoseKey; readonly publicJwk: JsonObject };
+}
+
+/** Receipts and answers are authenticated with this algorithm whatever the wrap: 8 bytes of MAC suit every link. */
+const ANSWER_ALGORITHM: WrapAlgorithm = 'HMAC 256/64';
+
+interface Derived {
+  readonly jwk: Secret<JsonObject>;
+  readonly key: CoseKey;
+}
+
+/** Derivations are cached with the device object: HKDF and a key import cost more than the MAC they serve. */
+const cache = new WeakMap<Device, Map<string, Derived>>();
+
+function derived(device: Device, use: DeviceKeyUse, algorithm: WrapAlgorithm): Derived {
+  const known = cache.get(device) ?? new Map<string, Derived>();
+  cache.set(device, known);
+  const name = `${use} ${algorithm}`;
+  const found = known.get(name) ?? deriveDeviceKey(device.rootKey, use, algorithm);
+  known.set(name, found);
+  return found;
+}
+
+/** The key under which the device authenticates receipts and answers. */
+export function answerKey(device: Device): CoseKey {
+  return derived(device, 'answer', ANSWER_ALGORITHM).key;
+}
+
+/** The keys that a token for this device is wrapped with; `encryption` also seals a `cnf` key (RFC 8747 §3.3). */
+export function wrapKeys(
+  device: Device,
+  hub: HubSigningKeys,
+): { readonly authentication?: CoseKey; readonly encryption: CoseKey } {
+  const { wrap, authentication, encryption } = device.profile;
+  return {
+    encryption: derived(device, 'token-encryption', encryption).key,
+    ...(wrap === 'encrypt0'
+      ? {}
+      : {
+          authentication: wrap.startsWith('sign1')
+            ? hub.signingKey(authentication).key
+            : derived(device, 'token-mac', authentication).key,
+        }),
+  };
+}
+
+/**
+ * The trust file of a device. Holds its secret keys: write it with mode 0600, hand it to the device, delete it.
+ */
+export function trustFileOf(device: Device, hub: HubSigningKeys): string {
+  const { profile } = device;
+  const authenticationJwk = profile.wrap.startsWith('sign1')
+    ? hub.signingKey(profile.authentication).publicJwk
+    : derived(device, 'token-mac', profile.authentication).jwk.expose();
+  return writeTrustFile({
+    version: device.trustVersion,
+    device: device.id,
+    audience: device.audience,
+    wrap: profile.wrap,
+    cwtTag: profile.cwtTag,
+    scopeForm: profile.scopeForm,
+    maxTokenBytes: profile.maxTokenBytes,
+    keys: [
+      ...(profile.wrap === 'encrypt0' ? [] : [authenticationJwk]),
+      derived(device, 'token-encryption', profile.encryption).jwk.expose(),
+    ],
+    confirmationKeys: [],
+    answerKey: derived(device, 'answer', ANSWER_ALGORITHM).jwk.expose(),
+    receipt: profile.receipt,
+    permissions: profile.permissions,
+  });
+}

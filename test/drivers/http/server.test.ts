@@ -1,0 +1,130 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { type HttpAnswer, HttpServer, type Route } from '../../../drivers/http/server.ts';
+import { systemRandom } from '../../../drivers/system-time.ts';
+import { LatchkeyError } from '../../../src/core/errors.ts';
+import { LIMITS } from '../../../src/core/limits.ts';
+import { QuietLog } from '../../fakes/quiet-log.ts';
+
+const open: HttpServer[] = [];
+
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close(100);
+});
+
+async function serve(
+  routes: readonly Route[],
+  log = new QuietLog(),
+): Promise<{ origin: string; port: number; server: HttpServer }> {
+  const server = new HttpServer({ routes, log, random: systemRandom, onRefusal: () => ({ 'dpop-nonce': 'fresh' }) });
+  open.push(server);
+  const port = await server.listen({ host: '127.0.0.1', port: 0 });
+  return { origin: `http://127.0.0.1:${port}`, port, server };
+}
+
+const route = (method: Route['method'], path: string, handle: Route['handle']): Route => ({ method, path, handle });
+const failing = (error: Error) => route('POST', '/x', () => Promise.reject(error));
+
+describe('HttpServer', () => {
+  test('hands a route its decoded parameters, body and an id that the answer repeats', async () => {
+    const { origin } = await serve([
+      route(
+        'POST',
+        '/devices/:id/coap/*',
+        async ({ body, id, parameters }): Promise<HttpAnswer> => ({
+          status: 200,
+          body: { id, parameters, length: body.length },
+        }),
+      ),
+    ]);
+    const answer = await fetch(`${origin}/devices/tube%201/coap/a/b`, { method: 'POST', body: 'four' });
+    const body = (await answer.json()) as { id: string };
+    expect(body).toMatchObject({ parameters: { id: 'tube 1', '*': 'a/b' }, length: 4 });
+    expect(answer.headers.get('x-request-id')).toBe(body.id);
+  });
+
+  test('refuses an unknown path with not_found', async () => {
+    const { origin } = await serve([]);
+    const answer = await fetch(`${origin}/nowhere`);
+    expect(answer.status).toBe(404);
+    expect(answer.headers.get('content-type')).toBe('application/problem+json');
+    expect(await answer.json()).toMatchObject({ code: 'not_found', type: 'urn:latchkey:error:not_found', status: 404 });
+  });
+
+  test('refuses a known path with another method', async () => {
+    const { origin } = await serve([failing(new Error('never'))]);
+    expect(await (await fetch(`${origin}/x`)).json()).toMatchObject({ code: 'method_not_allowed' });
+  });
+
+  test('refuses a body past the limit with 413 that the sender gets to read', async () => {
+    const { origin } = await serve([route('POST', '/x', async () => ({ status: 200 }))]);
+    const answer = await fetch(`${origin}/x`, { method: 'POST', body: 'x'.repeat(LIMITS.httpBodyBytes + 1) });
+    expect(await answer.json()).toMatchObject({ code: 'request_too_large', status: 413 });
+  });
+
+  test('answers a path with broken percent-encoding without failing inside', async () => {
+    const { origin } = await serve([route('GET', '/devices/:id', async () => ({ status: 200 }))]);
+    expect((await fetch(`${origin}/devices/%zz`)).status).toBeGreaterThanOrEqual(400);
+    expect((await fetch(`${origin}/devices/ok`)).status).toBe(200);
+  });
+
+  test('tells the peer the code and never the detail', async () => {
+    const { origin } = await serve([failing(new LatchkeyError('jwt_signature_invalid', 'canary-detail'))]);
+    const answer = await fetch(`${origin}/x`, { method: 'POST' });
+    const text = await answer.text();
+    expect(text).toContain('jwt_signature_invalid');
+    expect(text).not.toContain('canary-detail');
+    expect(answer.headers.get('www-authenticate')).toBe('DPoP error="invalid_token", algs="ES256 EdDSA"');
+    expect(answer.headers.get('dpop-nonce')).toBe('fresh');
+  });
+
+  test('asks for a nonce in the words of RFC 9449', async () => {
+    const { origin } = await serve([failing(new LatchkeyError('proof_nonce_required'))]);
+    const answer = await fetch(`${origin}/x`, { method: 'POST' });
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('www-authenticate')).toContain('error="use_dpop_nonce"');
+  });
+
+  test('answers a defect as internal, and logs it with the id that the peer got', async () => {
+    const log = new QuietLog();
+    const { origin } = await serve([failing(new TypeError('canary-defect'))], log);
+    const body = (await (await fetch(`${origin}/x`, { method: 'POST' })).json()) as { id: string; code: string };
+    expect(body.code).toBe('internal');
+    expect(log.lines.some((line) => line.fields.request === body.id && line.fields.code === 'internal')).toBe(true);
+    expect(JSON.stringify(body)).not.toContain('canary-defect');
+  });
+
+  test('goes on serving after a sender that left in the middle of its body', async () => {
+    const { origin, port } = await serve([route('POST', '/x', async () => ({ status: 200 }))]);
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write('POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf');
+    socket.destroy();
+    await once(socket, 'close');
+    expect((await fetch(`${origin}/x`, { method: 'POST' })).status).toBe(200);
+  });
+
+  test('close waits for a request under way', async () => {
+    let finish: () => void = () => undefined;
+    let begin: () => void = () => undefined;
+    const started = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const { origin, server } = await serve([
+      route('POST', '/x', async () => {
+        begin();
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+        return { status: 200, body: { done: true } };
+      }),
+    ]);
+    const answer = fetch(`${origin}/x`, { method: 'POST' });
+    await started;
+    const closed = server.close(5_000);
+    finish();
+    expect(await (await answer).json()).toEqual({ done: true });
+    await closed;
+  });
+});
