@@ -1,0 +1,53 @@
+/** Keys that JWEs for the hub are opened with. */
+import { createPrivateKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { fromBase64url } from '../core/bytes.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+
+export type JweAlgorithm = 'ECDH-ES+A128KW' | 'dir';
+
+/** One key, one algorithm. The `KeyObject` never prints. */
+export interface JweKey {
+  readonly algorithm: JweAlgorithm;
+  readonly keyId: string | undefined;
+  readonly key: KeyObject;
+}
+
+/** Curves of RFC 7518 §4.6 and RFC 8037 §3.2 that an ECDH-ES key may be on. */
+const CURVES = ['P-256', 'P-384', 'X25519'];
+
+/**
+ * A private EC or OKP JWK serves ECDH-ES+A128KW, a symmetric one of 16 bytes serves dir with A128GCM.
+ * @throws {LatchkeyError} `jwk_invalid`
+ */
+export function importJweKey(jwk: JsonObject): JweKey {
+  const { kid, use } = jwk;
+  if (kid !== undefined && typeof kid !== 'string') throw new LatchkeyError('jwk_invalid', 'kid');
+  if (use !== undefined && use !== 'enc') throw new LatchkeyError('jwk_invalid', 'use is not enc');
+  return jwk['kty'] === 'oct' ? { ...importSymmetric(jwk), keyId: kid } : { ...importPrivate(jwk), keyId: kid };
+}
+
+function importSymmetric(jwk: JsonObject): Pick<JweKey, 'algorithm' | 'key'> {
+  const { k, alg } = jwk;
+  if (alg !== undefined && alg !== 'dir' && alg !== 'A128GCM') throw new LatchkeyError('jwk_invalid', 'alg');
+  const bytes = typeof k === 'string' ? fromBase64url(k) : undefined;
+  if (bytes?.length !== 16) throw new LatchkeyError('jwk_invalid', 'a key for A128GCM is 16 bytes');
+  return { algorithm: 'dir', key: createSecretKey(bytes) };
+}
+
+function importPrivate(jwk: JsonObject): Pick<JweKey, 'algorithm' | 'key'> {
+  const { alg, crv } = jwk;
+  if (alg !== undefined && alg !== 'ECDH-ES+A128KW') throw new LatchkeyError('jwk_invalid', 'alg');
+  if (typeof crv !== 'string' || !CURVES.includes(crv)) throw new LatchkeyError('jwk_invalid', 'crv');
+  if (jwk['d'] === undefined) throw new LatchkeyError('jwk_invalid', 'not a private key');
+  try {
+    return { algorithm: 'ECDH-ES+A128KW', key: createPrivateKey({ key: jwk, format: 'jwk' }) };
+  } catch (error) {
+    // The library's message may quote members: only its code is kept.
+    throw new LatchkeyError('jwk_invalid', errorCode(error));
+  }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'import failed';
+}

@@ -1,0 +1,59 @@
+/** Public keys of DPoP proofs: judged, imported once and kept. */
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import { RecentMap } from '../core/recent-map.ts';
+
+/** Keys kept at once: one for each client that is at work. A key that fell out costs one import. */
+const KEYS_KEPT = 1_024;
+
+/** Members that only private and symmetric keys have (RFC 7518 §6, RFC 8037 §2). */
+const PRIVATE_MEMBERS = ['d', 'k', 'p', 'q', 'dp', 'dq', 'qi', 'oth'];
+
+export interface ProofKey {
+  /** RFC 7638, SHA-256, base64url: what `cnf.jkt` holds. */
+  readonly thumbprint: string;
+  /** The key with its required members alone. */
+  readonly jwk: JsonObject;
+  readonly key: KeyObject;
+}
+
+export class ProofKeys {
+  readonly #kept = new RecentMap<string, ProofKey>(KEYS_KEPT);
+
+  /**
+   * The key of a proof's `jwk` header. The bytes of an imported key stay the same for one thumbprint, so a key that is
+   * kept needs no second check.
+   * @throws {LatchkeyError} `proof_malformed` for a key that is private, symmetric, of another kind or off its curve
+   */
+  find(jwk: JsonObject): ProofKey {
+    if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))) {
+      throw new LatchkeyError('proof_malformed', 'jwk holds a private or symmetric key (RFC 9449 section 4.2)');
+    }
+    const thumbprint = thumbprintOf(jwk);
+    const kept = this.#kept.get(thumbprint);
+    if (kept !== undefined) return kept;
+    const found: ProofKey = { thumbprint, ...importKey(jwk) };
+    this.#kept.set(thumbprint, found);
+    return found;
+  }
+}
+
+function thumbprintOf(jwk: JsonObject): string {
+  try {
+    return jwkThumbprint(jwk);
+  } catch (error) {
+    throw new LatchkeyError('proof_malformed', 'jwk is neither EC P-256 nor OKP Ed25519', { cause: error });
+  }
+}
+
+function importKey(jwk: JsonObject): { readonly jwk: JsonObject; readonly key: KeyObject } {
+  const { kty, crv, x, y } = jwk;
+  const required = kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x };
+  try {
+    return { jwk: required as JsonObject, key: createPublicKey({ key: required as JsonObject, format: 'jwk' }) };
+  } catch (error) {
+    throw new LatchkeyError('proof_malformed', 'jwk is not a point of its curve', { cause: error });
+  }
+}

@@ -1,0 +1,37 @@
+/** Comparison of `htu` with the address of a request (RFC 9449 §4.3, RFC 3986 §6.2). */
+
+/** Characters that RFC 3986 §2 has. The URL class would take others and change them in silence. */
+const URI_TEXT = /^https?:\/\/[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]*$/i;
+const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
+
+/**
+ * The form in which two addresses of the same resource are equal: no query and no fragment (RFC 9449 §4.3), scheme and host
+ * in lower case, no default port, dot segments removed, unreserved characters bare, other escapes in upper case.
+ * Undefined for anything that is not an http or https URI, or that names a user.
+ */
+export function normalizeTargetUri(text: string): string | undefined {
+  if (!URI_TEXT.test(text) || BROKEN_ESCAPE.test(text)) return undefined;
+  // Escapes first: "%2e%2e" is a dot segment once it is "..".
+  const bare = withoutQuery(text).replace(/%[0-9A-Fa-f]{2}/g, normalizeEscape);
+  if (!URL.canParse(bare)) return undefined;
+  const url = new URL(bare);
+  if (url.username !== '' || url.password !== '') return undefined;
+  return `${url.protocol}//${url.host}${url.pathname}`;
+}
+
+/** Whether a proof for `htu` is a proof for a request that arrived at any of these addresses. */
+export function matchesTargetUri(htu: string, uris: readonly string[]): boolean {
+  // What clients send is nearly always the very text; it is only taken for granted where it is a URI at all.
+  const normalized = normalizeTargetUri(htu);
+  return normalized !== undefined && uris.some((uri) => uri === normalized || normalizeTargetUri(uri) === normalized);
+}
+
+function withoutQuery(text: string): string {
+  const end = text.search(/[?#]/);
+  return end === -1 ? text : text.slice(0, end);
+}
+
+function normalizeEscape(escape: string): string {
+  const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+  return /[A-Za-z0-9\-._~]/.test(character) ? character : escape.toUpperCase();
+}

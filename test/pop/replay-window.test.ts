@@ -1,0 +1,63 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { LatchkeyError } from '../../src/core/errors.ts';
+import { ReplayWindow } from '../../src/pop/replay-window.ts';
+
+function code(action: () => void): string {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof LatchkeyError) return error.code;
+    throw error;
+  }
+  return 'none';
+}
+
+test('refuses an identifier that was used', () => {
+  const window = new ReplayWindow({ lifetime: 1000 });
+  window.use('a', 0);
+  expect(code(() => window.use('a', 999))).toBe('proof_replayed');
+});
+
+test('forgets an identifier once its time is over', () => {
+  const window = new ReplayWindow({ lifetime: 1000 });
+  window.use('a', 0);
+  expect(code(() => window.use('a', 1000))).toBe('none');
+});
+
+test('refuses rather than forgets when it is full', () => {
+  const window = new ReplayWindow({ lifetime: 1000, limit: 2 });
+  window.use('a', 0);
+  window.use('b', 1);
+  expect(code(() => window.use('c', 2))).toBe('proof_window_full');
+  expect(code(() => window.use('a', 3))).toBe('proof_replayed');
+});
+
+test('has room again as soon as the oldest expires', () => {
+  const window = new ReplayWindow({ lifetime: 1000, limit: 2 });
+  window.use('a', 0);
+  window.use('b', 500);
+  expect(code(() => window.use('c', 1000))).toBe('none');
+  expect(window.size).toBe(2);
+});
+
+test('never takes one identifier twice within its lifetime and never outgrows its limit', () => {
+  const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 300 })), { maxLength: 80 });
+  fc.assert(
+    fc.property(steps, (uses) => {
+      const window = new ReplayWindow({ lifetime: 1000, limit: 8 });
+      const accepted = new Map<string, number>();
+      let now = 0;
+      for (const [identifier, pause] of uses) {
+        now += pause;
+        const name = String(identifier);
+        const last = accepted.get(name);
+        if (code(() => window.use(name, now)) === 'none') {
+          expect(last === undefined || now - last >= 1000).toBe(true);
+          accepted.set(name, now);
+        }
+        expect(window.size).toBeLessThanOrEqual(8);
+      }
+    }),
+  );
+});
