@@ -66,6 +66,7 @@ export const COAP_CODE = {
   badGateway: 0xa2,
   serviceUnavailable: 0xa3,
   gatewayTimeout: 0xa4,
+  proxyingNotSupported: 0xa5,
 } as const;
 export const COAP_OPTION = {
   ifMatch: 1,

@@ -4,12 +4,18 @@ export const LIMITS = {
   jwtBytes: 16_384,
   /** A DPoP proof is about 500 bytes; an RSA key in its header brings it to 1.5 KiB. */
   dpopProofBytes: 4_096,
-  /** Members of a JSON object and depth of its nesting: enough for authorization_details, too little to hurt. */
+  /** Depth of JSON nesting: enough for authorization_details, too little to hurt. */
   jsonDepth: 16,
+  /** Members and elements of one JSON text: a JWK Set of 64 keys has 700, a token with 200 groups 230. */
+  jsonItems: 1_024,
   /** Deepest CBOR nesting that is looked at; a CWT with cnf and nested wraps needs 8. */
   cborDepth: 16,
   /** Largest CBOR item from outside. */
   cborBytes: 65_536,
+  /** Data items in one CBOR encoding: a token holds about 30. 4,096 empty maps already take 1 MiB once decoded. */
+  cborItems: 4_096,
+  /** Entries of one CBOR map, which bounds the search for a key that comes twice. */
+  cborMapEntries: 256,
   /** A JWK Set; Entra's is 15 KiB. */
   jwksBytes: 262_144,
   /** Keys that one issuer may publish before the set is refused. */
@@ -22,6 +28,12 @@ export const LIMITS = {
   coapBodyBytes: 16_384,
   /** One slipmux frame as received, before a frame is given up as noise: twice the message (all bytes escaped) plus framing. */
   slipFrameBytes: 2_608,
+  /** Diagnostic text of one slipmux frame that goes to the log: a few lines of a terminal. */
+  diagnosticBytes: 512,
+  /** Options of one CoAP message; a path of 16 segments with as many query parts needs 40. */
+  coapOptions: 64,
+  /** Requests of one device that the hub works on at once; a device that waits for answers sends one. */
+  coapHandlers: 4,
   /** Largest COSE message that a proxy request may carry. */
   proxyBodyBytes: 8_192,
   /** HTTP request body northbound: one JWT travels in the header, so bodies are small. */
