@@ -151,6 +151,10 @@ export const CATALOGUE = {
   // Client
   client_token_refused: unauthorized('The authorization server gave no token', 'Client, scope or audience are not allowed there.', 'Look into the log of the authorization server.'),
   client_delivery_failed: entry('The hub did not deliver', 'It answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
+  client_unreachable: unavailable('The other side cannot be reached', 'Hub or authorization server is down, or its address is wrong.', 'Check the address and try again.'),
+  client_answer_invalid: entry('An answer cannot be used', 'Hub or authorization server answered something that is not as agreed.', 'Check that the address is the right one, and both versions.', 502, '5.02'),
+  client_key_missing: badRequest('The token came without its key', 'A DPoP token or a request to a device needs the key that the token is bound to.', 'Give the key that the token was asked for with.'),
+  client_request_failed: entry('The request to the device failed', 'Hub or device answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof CATALOGUE;
