@@ -46,7 +46,7 @@ export class DeliverFlow {
     const device = registry.get(deviceId);
     const token = await this.#dependencies.verify(presented.token.expose(), device);
     const proofKey = this.#checkHolder(presented, token);
-    const translated = await this.#dependencies.translate(token, device, proofKey);
+    const translated = this.#dependencies.translate(token, device, proofKey);
     const delivery = await queue.add({
       id: hex(this.#dependencies.random.bytes(16)),
       device: device.id,

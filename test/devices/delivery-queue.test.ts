@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest';
+import { EMPTY, hex, utf8 } from '../../src/core/bytes.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { decodeDelivery, encodeDelivery } from '../../src/devices/delivery.ts';
+import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
+import { FaultyStore } from '../fakes/faulty-store.ts';
+import { QuietLog } from '../fakes/quiet-log.ts';
+
+type NewDelivery = Parameters<DeliveryQueue['add']>[0];
+
+let made = 0;
+
+function delivery(changes: Partial<NewDelivery> = {}): NewDelivery {
+  made += 1;
+  return {
+    id: made.toString(16).padStart(32, '0'),
+    device: 'tube-1',
+    audience: 'coap://tube-1',
+    cwt: new Secret(utf8(`cwt ${made}`)),
+    tokenHash: utf8(`hash${String(made).padStart(4, '0')}`),
+    cti: utf8(`cti ${made}`),
+    expiresAt: 2_000,
+    scope: 'read',
+    jwtBytes: 600,
+    cwtBytes: 120,
+    keysAge: 3,
+    clock: 'sure',
+    request: 'r1',
+    ...changes,
+  };
+}
+
+async function queueOn(store: FaultyStore, log = new QuietLog()): Promise<DeliveryQueue> {
+  const queue = new DeliveryQueue({ store, log });
+  await queue.load();
+  return queue;
+}
+
+const accepted = { state: 'delivered', deviceCode: '2.01', receipt: true } as const;
+
+describe('DeliveryQueue', () => {
+  test('what was queued is there after a restart, with its token', async () => {
+    const store = new FaultyStore();
+    const added = await (await queueOn(store)).add(delivery());
+    const found = (await queueOn(new FaultyStore(store.entries))).next('tube-1');
+    expect(found).toMatchObject({ id: added.id, state: 'queued' });
+    expect(hex(found?.cwt?.expose() ?? EMPTY)).toBe(hex(added.cwt?.expose() ?? EMPTY));
+  });
+
+  test('hands out the oldest first, also after a restart', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const first = await queue.add(delivery({ id: 'f'.repeat(32) }));
+    const second = await queue.add(delivery({ id: '0'.repeat(32) }));
+    const again = await queueOn(new FaultyStore(store.entries));
+    expect(again.next('tube-1')?.id).toBe(first.id);
+    await again.end(first.id, accepted);
+    expect(again.next('tube-1')?.id).toBe(second.id);
+    const third = await again.add(delivery());
+    expect(third.sequence).toBeGreaterThan(second.sequence);
+  });
+
+  test('the same token for the same device is one delivery', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const cti = utf8('same');
+    const [one, two] = await Promise.all([queue.add(delivery({ cti })), queue.add(delivery({ cti }))]);
+    expect(two.id).toBe(one.id);
+    expect(queue.counts().queued).toBe(1);
+  });
+
+  test('the same token for another device is another delivery', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const cti = utf8('same');
+    await queue.add(delivery({ cti }));
+    await queue.add(delivery({ cti, device: 'tube-2' }));
+    expect(queue.counts().queued).toBe(2);
+  });
+
+  test('a refused token may be tried again', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const cti = utf8('same');
+    const first = await queue.add(delivery({ cti }));
+    await queue.end(first.id, { state: 'refused', deviceCode: '4.01', code: 'device_refused_token' });
+    expect((await queue.add(delivery({ cti }))).id).not.toBe(first.id);
+  });
+
+  test('a write that fails leaves nothing queued and may be repeated', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    store.failAt(1);
+    const wanted = delivery();
+    await expect(queue.add(wanted)).rejects.toThrow('the medium failed');
+    expect(queue.next('tube-1')).toBeUndefined();
+    expect((await queue.add(wanted)).id).toBe(wanted.id);
+  });
+
+  test('an end that could not be written leaves the delivery queued', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const added = await queue.add(delivery());
+    store.failAt(1);
+    await expect(queue.end(added.id, accepted)).rejects.toThrow('the medium failed');
+    expect(queue.next('tube-1')?.id).toBe(added.id);
+  });
+
+  test('an ended delivery forgets its token, in memory and on the medium', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const added = await queue.add(delivery({ cwt: new Secret(utf8('canary-token')) }));
+    await queue.end(added.id, accepted);
+    expect(queue.get(added.id).cwt).toBeUndefined();
+    const stored = [...store.entries.values()].map((value) => Buffer.from(value).toString()).join();
+    expect(stored).not.toContain(Buffer.from('canary-token').toString('base64url'));
+  });
+
+  test('a delivery ends once: a later end changes nothing', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const added = await queue.add(delivery());
+    await queue.end(added.id, accepted);
+    const again = await queue.end(added.id, { state: 'expired', code: 'delivery_expired' });
+    expect(again.state).toBe('delivered');
+  });
+
+  test('only a delivered token that is not expired is live', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const added = await queue.add(delivery({ expiresAt: 2_000 }));
+    expect(queue.live('tube-1', added.tokenHash, 1_000)).toBeUndefined();
+    await queue.end(added.id, accepted);
+    expect(queue.live('tube-1', added.tokenHash, 1_999)?.id).toBe(added.id);
+    expect(queue.live('tube-1', added.tokenHash, 2_000)).toBeUndefined();
+    expect(queue.live('tube-2', added.tokenHash, 1_000)).toBeUndefined();
+  });
+
+  test('refuses more than a device may have waiting', async () => {
+    const queue = await queueOn(new FaultyStore());
+    for (let count = 0; count < LIMITS.deliveriesPerDevice; count += 1) await queue.add(delivery());
+    await expect(queue.add(delivery())).rejects.toMatchObject({ code: 'delivery_queue_full' });
+    await expect(queue.add(delivery({ device: 'tube-2' }))).resolves.toMatchObject({ state: 'queued' });
+  });
+
+  test('clean removes ended deliveries some time after their token expired, and nothing that waits', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const ended = await queue.add(delivery({ expiresAt: 2_000 }));
+    const waiting = await queue.add(delivery({ expiresAt: 2_000 }));
+    await queue.end(ended.id, accepted);
+    await queue.clean(2_009, 10);
+    expect(queue.get(ended.id).state).toBe('delivered');
+    await queue.clean(2_010, 10);
+    expect(() => queue.get(ended.id)).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
+    expect(queue.get(waiting.id).state).toBe('queued');
+    expect([...store.entries.keys()]).toEqual([`delivery/${waiting.id}`]);
+  });
+
+  test('a record that cannot be read is logged without what it holds, and the rest is served', async () => {
+    const store = new FaultyStore();
+    const log = new QuietLog();
+    const kept = await (await queueOn(store)).add(delivery());
+    store.entries.set('delivery/broken', utf8('{"cwt":"canary-token"'));
+    const queue = await queueOn(new FaultyStore(store.entries), log);
+    expect(queue.next('tube-1')?.id).toBe(kept.id);
+    expect(log.events()).toContain('delivery_record_unreadable');
+    expect(JSON.stringify(log.lines)).not.toContain('canary-token');
+  });
+
+  test('a device that is removed takes its deliveries along', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const added = await queue.add(delivery());
+    await queue.removeDevice('tube-1');
+    expect(() => queue.get(added.id)).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
+    expect(store.entries.size).toBe(0);
+  });
+});
+
+describe('delivery records', () => {
+  test('a record comes back as it was written', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const added = await queue.add(delivery());
+    const written = encodeDelivery(added);
+    const decoded = decodeDelivery(written);
+    expect(encodeDelivery(decoded)).toEqual(written);
+    expect(hex(decoded.cwt?.expose() ?? EMPTY)).toBe(hex(added.cwt?.expose() ?? EMPTY));
+  });
+
+  test('refuses a queued record without its token', () => {
+    expect(() => decodeDelivery(utf8('{"state":"queued"}'))).toThrow(
+      expect.objectContaining({ code: 'store_corrupt' }),
+    );
+  });
+});
