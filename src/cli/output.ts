@@ -1,0 +1,33 @@
+/** How the command line says what went wrong. */
+import { coded, type LatchkeyError } from '../core/errors.ts';
+
+export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
+
+function sentence(text: string): string {
+  return /[.?!]$/.test(text) ? text : `${text}.`;
+}
+
+/** For a person: what is wrong and where, why probably, what to do, and the code to look up in docs/errors.md. */
+export function errorText(error: LatchkeyError): string {
+  const { title, cause, fix } = error.entry;
+  const subject = sentence(error.detail === undefined ? title : `${title}: ${error.detail}`);
+  const advice = `${sentence(cause)} ${sentence(fix)} [${error.code}]`;
+  return `latchkey: ${subject}${subject.includes('\n') ? '\n' : ' '}${advice}`;
+}
+
+/** For a program: one line. */
+export function errorJson(error: LatchkeyError): string {
+  const detail = error.detail === undefined ? {} : { detail: error.detail };
+  return JSON.stringify({ error: { code: error.code, title: error.entry.title, ...detail } });
+}
+
+export interface Outcome {
+  readonly error: LatchkeyError;
+  readonly status: number;
+}
+
+/** The error to report for anything thrown, and the status to exit with. */
+export function outcome(thrown: unknown, exitStatus?: (error: LatchkeyError) => number): Outcome {
+  const error = coded(thrown);
+  return { error, status: error.code === 'usage' ? EXIT.usage : (exitStatus?.(error) ?? EXIT.failure) };
+}

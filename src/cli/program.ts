@@ -1,0 +1,96 @@
+import { Command, CommanderError } from 'commander';
+import { LatchkeyError } from '../core/errors.ts';
+import { VERSION } from '../core/version.ts';
+import type { CliCommand, Terminal } from './command.ts';
+import { EXIT, errorJson, errorText, outcome } from './output.ts';
+
+interface Listed {
+  readonly path: readonly [string] | readonly [group: string, name: string];
+  readonly summary: string;
+  load(): Promise<{ readonly command: CliCommand }>;
+}
+
+const GROUPS: Readonly<Record<string, string>> = {
+  devices: 'register devices and look at them',
+  sim: 'simulate what real installations have',
+  token: 'look into tokens and translate them, without a hub',
+};
+
+/** Every command, in the order of `--help`. A command is imported when it is asked for: `latchkey run` loads no demo. */
+const COMMANDS: readonly Listed[] = [
+  { path: ['run'], summary: 'run the hub', load: () => import('./run.ts') },
+  { path: ['status'], summary: 'ask the running hub how it is', load: () => import('./status.ts') },
+  {
+    path: ['token', 'inspect'],
+    summary: 'show what a JWT or CWT says, without verifying it',
+    load: () => import('./token-inspect.ts'),
+  },
+];
+
+const HIDDEN_BY_COMMANDER = new Set(['commander.helpDisplayed', 'commander.version']);
+
+/** Runs one command line (without node and script name) and answers with the exit status. Prints errors; throws none. */
+export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
+  const asked = COMMANDS.find(({ path }) => path.every((word, index) => args[index] === word));
+  const command = await asked?.load().then((module) => module.command);
+  try {
+    await build(terminal, asked, command).parseAsync(args, { from: 'user' });
+    return EXIT.ok;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && HIDDEN_BY_COMMANDER.has(thrown.code)) return EXIT.ok;
+    if (thrown instanceof CommanderError && thrown.code === 'commander.help') return EXIT.usage;
+    const { error, status } = outcome(usage(thrown), command?.exitStatus);
+    const asJson = command?.errorsAsJson === true || args.includes('--json');
+    terminal.note(asJson ? errorJson(error) : errorText(error));
+    return status;
+  }
+}
+
+function usage(thrown: unknown): unknown {
+  if (!(thrown instanceof CommanderError)) return thrown;
+  return new LatchkeyError('usage', thrown.message.replace(/^error: /, '').replaceAll('\n', ' '));
+}
+
+/** The tree of commands with their summaries; only the one asked for has its options. */
+function build(terminal: Terminal, asked: Listed | undefined, command: CliCommand | undefined): Command {
+  const program = new Command('latchkey')
+    .description('An ACE (RFC 9200) front for the OAuth server you already have.')
+    .version(VERSION)
+    .helpCommand(false);
+  prepare(program, terminal);
+  program.addHelpText('after', '\nExample:\n  $ latchkey demo\n\nEvery command has its own --help.');
+  const groups = new Map<string, Command>();
+  for (const listed of COMMANDS) {
+    const [first, second] = listed.path;
+    const parent = second === undefined ? program : (groups.get(first) ?? addGroup(program, first, terminal));
+    if (second !== undefined) groups.set(first, parent);
+    const added = parent.command(second ?? first).summary(listed.summary);
+    prepare(added, terminal);
+    if (listed === asked) command?.configure(added, terminal);
+  }
+  return program;
+}
+
+function addGroup(program: Command, name: string, terminal: Terminal): Command {
+  const summary = GROUPS[name] ?? name;
+  const group = program
+    .command(name)
+    .summary(summary)
+    .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
+  group.helpCommand(false).addHelpText('after', `\nExample:\n  $ latchkey ${name} ${firstOf(name)} --help`);
+  prepare(group, terminal);
+  return group;
+}
+
+function firstOf(group: string): string {
+  return COMMANDS.find(({ path }) => path[0] === group)?.path[1] ?? '';
+}
+
+/** Nothing in commander exits, or writes past the terminal. */
+function prepare(command: Command, terminal: Terminal): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => terminal.print(text.trimEnd()),
+    writeErr: (text) => terminal.note(text.trimEnd()),
+    outputError: () => {},
+  });
+}

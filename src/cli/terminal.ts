@@ -1,0 +1,36 @@
+import { open } from 'node:fs/promises';
+import { LatchkeyError } from '../core/errors.ts';
+import type { Terminal } from './command.ts';
+
+/** The process itself. */
+export function processTerminal(): Terminal {
+  return {
+    environment: process.env,
+    print: (line) => void process.stdout.write(`${line}\n`),
+    note: (line) => void process.stderr.write(`${line}\n`),
+    read: (file, maxBytes) => (file === '-' ? collect(process.stdin, '-', maxBytes) : readFile(file, maxBytes)),
+  };
+}
+
+async function readFile(file: string, maxBytes: number): Promise<Uint8Array> {
+  try {
+    const handle = await open(file, 'r');
+    return await collect(handle.createReadStream({ highWaterMark: 65_536 }), file, maxBytes);
+  } catch (error) {
+    if (error instanceof LatchkeyError) throw error;
+    const reason = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw new LatchkeyError('file_unreadable', `${file} (${reason})`, { cause: error });
+  }
+}
+
+/** Reads to the end, but never more than the limit: a device file or a pipe may have no end. */
+async function collect(stream: AsyncIterable<Uint8Array>, file: string, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    length += chunk.length;
+    if (length > maxBytes) throw new LatchkeyError('request_too_large', `${file} is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
