@@ -1,0 +1,154 @@
+/** Judging what the hub answered: typed values, or a coded error. */
+import { fromBase64url, fromHex, fromUtf8 } from '../core/bytes.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import type { HttpAnswer } from './http.ts';
+
+/** The hub (or the device behind it) said no. `hubCode` is the hub's own code, out of docs/errors.md. */
+export class HubRefusal extends LatchkeyError {
+  readonly status: number;
+  readonly hubCode: string;
+  /** Names the request in the hub's log. */
+  readonly requestId: string | undefined;
+  /** CoAP code of the device's answer, such as "4.03", where the device was asked at all. */
+  readonly deviceCode: string | undefined;
+
+  constructor(
+    code: Extract<ErrorCode, 'client_delivery_failed' | 'client_request_failed'>,
+    problem: { status: number; code: string; id?: string | undefined; deviceCode?: string | undefined },
+  ) {
+    super(
+      code,
+      `${problem.code} (${problem.status}${problem.deviceCode === undefined ? '' : `, device ${problem.deviceCode}`})`,
+    );
+    this.name = 'HubRefusal';
+    this.status = problem.status;
+    this.hubCode = problem.code;
+    this.requestId = problem.id;
+    this.deviceCode = problem.deviceCode;
+  }
+}
+
+const STATES = ['queued', 'delivered', 'refused', 'expired'] as const;
+
+export interface Delivery {
+  readonly id: string;
+  readonly state: (typeof STATES)[number];
+  readonly device: string;
+  readonly audience: string;
+  /** 8 bytes; names the token in challenges and signed requests. */
+  readonly tokenHash: Uint8Array;
+  readonly cti: Uint8Array;
+  /** NumericDate seconds. */
+  readonly expiresAt: number;
+  readonly scope: string;
+  /** Why it was refused or dropped: a code of docs/errors.md. */
+  readonly hubCode: string | undefined;
+  /** CoAP code that the device answered with. */
+  readonly deviceCode: string | undefined;
+  /** The device's own receipt was checked by the hub. */
+  readonly receipt: boolean;
+  readonly bytes: { readonly jwt: number; readonly cwt: number };
+  /** How fresh the hub's knowledge was when it judged the token; `keysAge` in seconds. */
+  readonly freshness: { readonly keysAge: number; readonly clock: 'sure' | 'unsure' };
+}
+
+/** @throws {LatchkeyError} `client_answer_invalid` */
+export function readDelivery(answer: HttpAnswer): Delivery {
+  const json = readJson(answer);
+  const bytes = object(json, 'bytes');
+  const freshness = object(json, 'freshness');
+  const state = STATES.find((known) => known === json.state);
+  if (state === undefined) throw invalid('state');
+  return {
+    id: text(json, 'delivery'),
+    state,
+    device: text(json, 'device'),
+    audience: text(json, 'audience'),
+    tokenHash: tokenHash(json),
+    cti: decoded(json, 'cti', fromHex),
+    expiresAt: number(json, 'expires_at'),
+    scope: text(json, 'scope'),
+    hubCode: optionalText(json, 'code'),
+    deviceCode: optionalText(json, 'device_code'),
+    receipt: json.receipt === true,
+    bytes: { jwt: number(bytes, 'jwt'), cwt: number(bytes, 'cwt') },
+    freshness: { keysAge: number(freshness, 'keys_age'), clock: freshness.clock === 'sure' ? 'sure' : 'unsure' },
+  };
+}
+
+/**
+ * The refusal in an answer that is no success (RFC 9457).
+ * @returns `client_answer_invalid` where it is not the hub that answered
+ */
+export function readRefusal(code: ConstructorParameters<typeof HubRefusal>[0], answer: HttpAnswer): LatchkeyError {
+  try {
+    const json = readJson(answer);
+    return new HubRefusal(code, {
+      status: answer.status,
+      code: text(json, 'code'),
+      id: optionalText(json, 'id'),
+      deviceCode: optionalText(json, 'device_code'),
+    });
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return new LatchkeyError('client_answer_invalid', `status ${answer.status} without a problem document`);
+  }
+}
+
+export function isSuccess(answer: HttpAnswer): boolean {
+  return answer.status >= 200 && answer.status < 300;
+}
+
+function readJson(answer: HttpAnswer): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(fromUtf8(answer.body));
+  } catch (error) {
+    if (!(error instanceof SyntaxError) && !isCoded(error)) throw error;
+    throw new LatchkeyError('client_answer_invalid', 'not JSON');
+  }
+  if (!isJsonObject(value)) throw new LatchkeyError('client_answer_invalid', 'not a JSON object');
+  return value;
+}
+
+function tokenHash(json: JsonObject): Uint8Array {
+  const bytes = decoded(json, 'token_hash', fromBase64url);
+  if (bytes.length !== 8) throw invalid('token_hash');
+  return bytes;
+}
+
+function decoded(json: JsonObject, name: string, decode: (text: string) => Uint8Array): Uint8Array {
+  try {
+    return decode(text(json, name));
+  } catch (error) {
+    throw isCoded(error) ? invalid(name) : error;
+  }
+}
+
+function object(json: JsonObject, name: string): JsonObject {
+  const value: JsonValue | undefined = json[name];
+  if (!isJsonObject(value)) throw invalid(name);
+  return value;
+}
+
+function text(json: JsonObject, name: string): string {
+  const value = json[name];
+  if (typeof value !== 'string') throw invalid(name);
+  return value;
+}
+
+function optionalText(json: JsonObject, name: string): string | undefined {
+  return json[name] === undefined ? undefined : text(json, name);
+}
+
+function number(json: JsonObject, name: string): number {
+  const value = json[name];
+  if (typeof value !== 'number') throw invalid(name);
+  return value;
+}
+
+function invalid(name: string): LatchkeyError {
+  return new LatchkeyError('client_answer_invalid', `member ${name}`);
+}

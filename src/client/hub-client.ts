@@ -1,0 +1,122 @@
+import { type AccessToken, requestKey } from './access-token.ts';
+import { DeviceSession } from './device-session.ts';
+import { makeDpopProof } from './dpop-proof.ts';
+import { type ClientEnvironment, systemEnvironment } from './environment.ts';
+import { exchange, type HttpAnswer } from './http.ts';
+import { type Delivery, HubRefusal, isSuccess, readDelivery, readRefusal } from './hub-answer.ts';
+
+const REQUEST_DEADLINE = 30_000;
+const FIRST_POLL = 250;
+const SLOWEST_POLL = 10_000;
+
+export interface HubClientOptions {
+  /** The hub's public address, such as `https://hub.example`; a path is kept. */
+  readonly url: string;
+  readonly environment?: ClientEnvironment;
+}
+
+export interface DeliverOptions {
+  /** The device's id at the hub. */
+  readonly device: string;
+  readonly token: AccessToken;
+  /** Milliseconds to wait for a device that is away; 60 s by default, 0 to come back at once. */
+  readonly wait?: number;
+}
+
+/** Talks to one hub. Keeps the newest DPoP nonce that the hub gave (RFC 9449 §9). */
+export class HubClient {
+  readonly #base: string;
+  readonly #environment: ClientEnvironment;
+  #nonce: string | undefined;
+
+  constructor(options: HubClientOptions) {
+    this.#base = options.url.replace(/\/+$/, '');
+    this.#environment = options.environment ?? systemEnvironment;
+  }
+
+  /**
+   * Has the hub deliver a token to a device. Resolves once the device has it, or with `state: 'queued'` when `wait` is
+   * over: the hub goes on by itself, and `delivery` asks about it later.
+   * @throws {HubRefusal} `client_delivery_failed` where hub or device refuse, or the token expired while it waited
+   * @throws {LatchkeyError} `client_unreachable`, `client_answer_invalid`
+   */
+  async deliver(options: DeliverOptions): Promise<Delivery> {
+    const deadline = this.#environment.clock.monotonic() + (options.wait ?? 60_000);
+    const answer = await this.#present(options);
+    if (answer.status !== 201 && answer.status !== 202) throw readRefusal('client_delivery_failed', answer);
+    return this.#settle(readDelivery(answer), deadline);
+  }
+
+  /** @throws {HubRefusal} `client_delivery_failed` where the hub does not know the delivery */
+  async delivery(id: string): Promise<Delivery> {
+    const answer = await this.#get(`/deliveries/${encodeURIComponent(id)}`);
+    if (!isSuccess(answer)) throw readRefusal('client_delivery_failed', answer);
+    return readDelivery(answer);
+  }
+
+  /**
+   * Requests to the device, with the key that the token is bound to.
+   * @throws {LatchkeyError} `client_key_missing`
+   */
+  session(delivery: Delivery, token: AccessToken): DeviceSession {
+    const { device, audience, tokenHash } = delivery;
+    return new DeviceSession({
+      base: this.#address(`/devices/${encodeURIComponent(device)}/coap`),
+      audience,
+      tokenHash,
+      key: requestKey(token),
+      environment: this.#environment,
+    });
+  }
+
+  /** Sends the token; once more with the hub's nonce, where the hub asks for one. */
+  async #present(options: DeliverOptions): Promise<HttpAnswer> {
+    const url = this.#address(`/devices/${encodeURIComponent(options.device)}/authz-info`);
+    const used = this.#nonce;
+    const first = await this.#send(url, options.token);
+    const asked = first.status === 401 && /\berror="use_dpop_nonce"/.test(first.headers.get('www-authenticate') ?? '');
+    // Without a nonce that differs from the one just used a second try would be the same request.
+    return asked && this.#nonce !== used ? this.#send(url, options.token) : first;
+  }
+
+  async #send(url: URL, token: AccessToken): Promise<HttpAnswer> {
+    const environment = this.#environment;
+    const headers: Record<string, string> = { authorization: `${token.scheme} ${token.value.expose()}` };
+    if (token.scheme === 'DPoP') {
+      headers.dpop = await makeDpopProof({ token, method: 'POST', url, nonce: this.#nonce, environment });
+    }
+    const answer = await exchange({ method: 'POST', url, headers, deadline: REQUEST_DEADLINE }, environment);
+    this.#nonce = answer.headers.get('dpop-nonce') ?? this.#nonce;
+    return answer;
+  }
+
+  /** Asks until the delivery has ended, ever more slowly. */
+  async #settle(first: Delivery, deadline: number): Promise<Delivery> {
+    let delivery = first;
+    for (let pause = FIRST_POLL; delivery.state === 'queued'; pause = Math.min(pause * 2, SLOWEST_POLL)) {
+      const left = deadline - this.#environment.clock.monotonic();
+      if (left <= 0) return delivery;
+      await this.#pause(Math.min(left, pause * (1 + this.#environment.random.fraction() / 4)));
+      delivery = await this.delivery(delivery.id);
+    }
+    if (delivery.state === 'delivered') return delivery;
+    throw new HubRefusal('client_delivery_failed', {
+      status: 200,
+      code: delivery.hubCode ?? `delivery_${delivery.state}`,
+      deviceCode: delivery.deviceCode,
+    });
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => void this.#environment.timers.after(milliseconds, resolve));
+  }
+
+  #get(path: string): Promise<HttpAnswer> {
+    const url = this.#address(path);
+    return exchange({ method: 'GET', url, headers: {}, deadline: REQUEST_DEADLINE }, this.#environment);
+  }
+
+  #address(path: string): URL {
+    return new URL(this.#base + path);
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * `latchkey/client`: obtain a token, have the hub deliver it, prove possession of its key to the device, and talk to it.
+ *
+ *     const server = await AuthorizationServer.discover({ issuer, clientId, authentication });
+ *     const token = await server.clientCredentials({ scope: 'read', resource: audience, key: await DpopKey.generate() });
+ *     const hub = new HubClient({ url: 'https://hub.example' });
+ *     const delivery = await hub.deliver({ device: 'tube-1', token });
+ *     const answer = await hub.session(delivery, token).request({ method: 'FETCH', path: ['temperature'] });
+ */
+export { CONTENT_FORMAT } from '../codec/iana.ts';
+export type { ErrorCode } from '../core/error-catalogue.ts';
+export { isCoded, LatchkeyError } from '../core/errors.ts';
+export { Secret } from '../core/secret.ts';
+export { type AccessToken, type BearerToken, bearerToken, type DpopToken, dpopToken } from './access-token.ts';
+export {
+  AuthorizationServer,
+  type AuthorizationServerOptions,
+  type ClientAuthentication,
+  type PendingAuthorization,
+  type TokenRequest,
+} from './authorization-server.ts';
+export { type DeviceAnswer, type DeviceMethod, type DeviceRequest, DeviceSession } from './device-session.ts';
+export { type DpopAlgorithm, DpopKey } from './dpop-key.ts';
+export { type ClientEnvironment, systemEnvironment } from './environment.ts';
+export { type Delivery, HubRefusal } from './hub-answer.ts';
+export { type DeliverOptions, HubClient, type HubClientOptions } from './hub-client.ts';

@@ -1,0 +1,69 @@
+/** What happens on the simulated device, for whoever watches. Nothing in here is a key, a token or a proof. */
+import { codeText } from '../codec/coap/codes.ts';
+import { COAP_METHOD } from '../codec/iana.ts';
+import type { RequestRefusal } from './judge-request.ts';
+import type { TokenRefusal } from './judge-token.ts';
+
+export type DeviceEvent =
+  | {
+      readonly event: 'token_accepted' | 'token_known';
+      /** Hash of the CWT, hexadecimal: names the token and opens nothing. */
+      readonly token: string;
+      readonly scope: string;
+      readonly expiresAt: number;
+      readonly bytes: number;
+    }
+  | {
+      readonly event: 'token_refused';
+      readonly reason: TokenRefusal;
+      readonly code: string;
+      readonly bytes: number;
+    }
+  | { readonly event: 'challenge_given'; readonly token: string }
+  | { readonly event: 'challenge_refused'; readonly code: string }
+  | {
+      readonly event: 'request_served';
+      readonly token: string;
+      readonly method: string;
+      readonly path: string;
+      readonly code: string;
+    }
+  | {
+      readonly event: 'request_refused';
+      readonly reason: RequestRefusal | 'not_found';
+      readonly method: string;
+      readonly path: string;
+      readonly code: string;
+    }
+  | { readonly event: 'failed'; readonly error: string };
+
+export function methodName(method: number): string {
+  return Object.entries(COAP_METHOD).find(([, number]) => number === method)?.[0] ?? codeText(method);
+}
+
+/** One line for people. */
+export function describe(event: DeviceEvent): string {
+  switch (event.event) {
+    case 'token_accepted':
+      return `token ${event.token} accepted: ${event.bytes} bytes, scope "${event.scope}", until ${isoDate(event.expiresAt)}`;
+    case 'token_known':
+      return `token ${event.token} is here already: answered again, nothing changed`;
+    case 'token_refused':
+      return `token of ${event.bytes} bytes refused with ${event.code}: ${event.reason}`;
+    case 'challenge_given':
+      return `challenge given to the holder of token ${event.token}`;
+    case 'challenge_refused':
+      return `challenge refused with ${event.code}`;
+    case 'request_served':
+      return `${event.method} /${event.path} answered ${event.code} to the holder of token ${event.token}`;
+    case 'request_refused':
+      return `${event.method} /${event.path} refused with ${event.code}: ${event.reason}`;
+    case 'failed':
+      return `failed: ${event.error}`;
+  }
+}
+
+function isoDate(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? `second ${seconds}` : date.toISOString();
+}

@@ -1,0 +1,132 @@
+/**
+ * The device's verdict over a token that came to /authz-info, in the order of RFC 9200 §5.10.1.1: protection, then iss,
+ * exp, aud, scope, and last what this device needs besides. Pure, and written apart from the hub's judgement on purpose:
+ * where both agree, two pieces of code agree.
+ */
+import type { CoseKey } from '../codec/cose/key.ts';
+import { type CwtClaims, openCwt } from '../codec/cwt.ts';
+import { COAP_CODE } from '../codec/iana.ts';
+import { tokenHash } from '../codec/signed-request.ts';
+import type { TrustFile } from '../codec/trust-file.ts';
+import { hex } from '../core/bytes.ts';
+import type { TimeBounds } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
+import { isCoded } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
+import { confirmationKey } from './confirmation-key.ts';
+import { type Grants, recogniseScope } from './grants.ts';
+
+/** Why a token was refused, with the code that goes back. Only the code travels; the reason is for this device's own log. */
+export const TOKEN_REFUSALS = {
+  format_unsupported: COAP_CODE.unsupportedContentFormat,
+  too_large: COAP_CODE.requestEntityTooLarge,
+  unparsable: COAP_CODE.badRequest,
+  not_authentic: COAP_CODE.unauthorized,
+  issuer_foreign: COAP_CODE.unauthorized,
+  expiry_missing: COAP_CODE.unauthorized,
+  expired: COAP_CODE.unauthorized,
+  time_unknown: COAP_CODE.unauthorized,
+  not_yet_valid: COAP_CODE.unauthorized,
+  audience_foreign: COAP_CODE.forbidden,
+  scope_unknown: COAP_CODE.badRequest,
+  claim_unsupported: COAP_CODE.badRequest,
+  confirmation_missing: COAP_CODE.badRequest,
+  confirmation_unusable: COAP_CODE.badRequest,
+  slots_full: COAP_CODE.serviceUnavailable,
+} as const;
+export type TokenRefusal = keyof typeof TOKEN_REFUSALS;
+
+export interface JudgedToken {
+  /** First 8 bytes of SHA-256 over the CWT: how requests name it. */
+  readonly hash: Uint8Array;
+  /** What names the token however it was wrapped: its cti, else its hash. Hexadecimal. */
+  readonly identity: string;
+  /** NumericDate seconds. */
+  readonly expiresAt: number;
+  readonly issuedAt: number;
+  readonly grants: Grants;
+  /** For people. */
+  readonly scope: string;
+  /** The client's key. A `KeyObject` does not print. */
+  readonly key: CoseKey;
+  /** All claims as decoded; a symmetric `cnf` key may be among them. */
+  readonly claims: Secret<CwtClaims>;
+  readonly bytes: number;
+}
+
+export type TokenVerdict =
+  | { readonly kind: 'good'; readonly token: JudgedToken }
+  | { readonly kind: 'refused'; readonly reason: TokenRefusal };
+
+/** Errors of the codecs that say "altered, or by a stranger"; every other one says "not a token". */
+const NOT_AUTHENTIC: ReadonlySet<ErrorCode> = new Set([
+  'cose_verification_failed',
+  'cose_key_unknown',
+  'cose_algorithm_refused',
+] as const);
+
+export function judgeToken(bytes: Uint8Array, trust: TrustFile, now: TimeBounds): TokenVerdict {
+  if (bytes.length > trust.maxTokenBytes) return refused('too_large');
+
+  let claims: CwtClaims;
+  try {
+    // The wrap is part of the trust: a device that checks MACs takes no signed token, nor one with a layer less.
+    ({ claims } = openCwt(bytes, { keys: trust.keys, expected: trust.wrap }));
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return refused(NOT_AUTHENTIC.has(error.code) ? 'not_authentic' : 'unparsable');
+  }
+
+  const wrong = firstWrongClaim(claims, trust, now);
+  if (wrong !== undefined) return refused(wrong);
+  const scope = recogniseScope(claims.scope, trust);
+  if (scope === undefined) return refused('scope_unknown');
+  // `exi` needs a count of all tokens before it (RFC 9200 §5.10.3) and `cnonce` a nonce that this device gave
+  // (§5.3). It keeps neither, and to pass over them would widen what the issuer meant.
+  if (claims.expiresIn !== undefined || claims.cnonce !== undefined) return refused('claim_unsupported');
+  // Whoever holds a token without `cnf` could use it, and this device takes requests with a proof only.
+  if (claims.confirmation === undefined) return refused('confirmation_missing');
+
+  let key: CoseKey;
+  try {
+    key = confirmationKey(claims.confirmation, trust);
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return refused('confirmation_unusable');
+  }
+  const hash = tokenHash(bytes);
+  return {
+    kind: 'good',
+    token: {
+      hash,
+      identity: hex(claims.cwtId ?? hash),
+      expiresAt: claims.expiresAt ?? 0,
+      issuedAt: claims.issuedAt ?? 0,
+      grants: scope.grants,
+      scope: scope.text,
+      key,
+      claims: new Secret(claims),
+      bytes: bytes.length,
+    },
+  };
+}
+
+/** iss, exp (with nbf beside it) and aud, in the order of priority of RFC 9200 §5.10.1.1. */
+function firstWrongClaim(claims: CwtClaims, trust: TrustFile, now: TimeBounds): TokenRefusal | undefined {
+  // Without an issuer in the trust file the key itself is the anchor, and no other issuer could have made the token.
+  if (trust.issuer !== undefined && claims.issuer !== undefined && claims.issuer !== trust.issuer) {
+    return 'issuer_foreign';
+  }
+  if (claims.expiresAt === undefined) return 'expiry_missing';
+  if (claims.expiresAt <= now.earliest) return 'expired';
+  // A clock that was never set may stand anywhere after its floor: deny, until somebody tells the time.
+  if (now.latest === undefined) return 'time_unknown';
+  if (claims.expiresAt <= now.latest) return 'expired';
+  if (claims.notBefore !== undefined && claims.notBefore > now.earliest) return 'not_yet_valid';
+  if (claims.audience !== trust.audience) return 'audience_foreign';
+  return undefined;
+}
+
+function refused(reason: TokenRefusal): TokenVerdict {
+  return { kind: 'refused', reason };
+}

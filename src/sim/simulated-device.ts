@@ -1,0 +1,205 @@
+import { encodeCbor } from '../codec/cbor.ts';
+import { codeText } from '../codec/coap/codes.ts';
+import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
+import { makeAnswer, makeReceipt } from '../codec/signed-request.ts';
+import type { TrustFile } from '../codec/trust-file.ts';
+import { EMPTY, hex, utf8 } from '../core/bytes.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
+import { coded } from '../core/errors.ts';
+import { Challenges } from './challenges.ts';
+import { type DeviceEvent, methodName } from './device-event.ts';
+import { judgeRequest, type ProvenClient, REQUEST_REFUSALS } from './judge-request.ts';
+import { type JudgedToken, judgeToken, TOKEN_REFUSALS, type TokenRefusal } from './judge-token.ts';
+import { linkFormat } from './link-format.ts';
+import { Lamp, type Resource, Thermometer } from './resources.ts';
+import { TokenSlots } from './token-slots.ts';
+
+/** As many as a device with a few KiB of RAM keeps. */
+const TOKEN_SLOTS = 8;
+const TOKEN_HASH_BYTES = 8;
+
+export interface SimulatedDeviceOptions {
+  readonly trust: TrustFile;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly onEvent?: (event: DeviceEvent) => void;
+  readonly slots?: number;
+}
+
+/**
+ * The device of docs/protocol.md, "On the device", in memory: give `handler` to whatever carries CoAP. It trusts what is
+ * in its trust file and nothing else, and forgets its tokens when it ends, as a device does that loses its power.
+ */
+export class SimulatedDevice {
+  readonly thermometer = new Thermometer();
+  readonly lamp = new Lamp();
+  readonly #resources: ReadonlyMap<string, Resource> = new Map<string, Resource>([
+    ['temperature', this.thermometer],
+    ['led', this.lamp],
+  ]);
+  readonly #trust: TrustFile;
+  readonly #clock: Clock;
+  readonly #slots: TokenSlots;
+  readonly #challenges: Challenges;
+  readonly #onEvent: (event: DeviceEvent) => void;
+  #accepted = 0;
+
+  constructor(options: SimulatedDeviceOptions) {
+    this.#trust = options.trust;
+    this.#clock = options.clock;
+    this.#slots = new TokenSlots(options.slots ?? TOKEN_SLOTS);
+    this.#challenges = new Challenges({ clock: options.clock, random: options.random });
+    this.#onEvent = options.onEvent ?? (() => undefined);
+  }
+
+  /** Tokens that took effect since start: one that came twice counts once. */
+  get acceptedTokens(): number {
+    return this.#accepted;
+  }
+
+  /** Tokens held now. */
+  tokens(): readonly JudgedToken[] {
+    return this.#slots.list();
+  }
+
+  /** Answers one request. Never rejects. */
+  readonly handler = async (request: CoapRequest): Promise<CoapResponse> => {
+    try {
+      return this.#answer(request);
+    } catch (error) {
+      this.#onEvent({ event: 'failed', error: coded(error).code });
+      return bare(COAP_CODE.internalServerError);
+    }
+  };
+
+  #answer(request: CoapRequest): CoapResponse {
+    const path = request.path.join('/');
+    switch (path) {
+      case 'authz-info':
+        return request.method === COAP_METHOD.POST ? this.#takeToken(request) : bare(COAP_CODE.methodNotAllowed);
+      case 'challenge':
+        return request.method === COAP_METHOD.POST ? this.#challenge(request) : bare(COAP_CODE.methodNotAllowed);
+      case 'status':
+        return request.method === COAP_METHOD.GET ? this.#status() : bare(COAP_CODE.methodNotAllowed);
+      case '.well-known/core':
+        return request.method === COAP_METHOD.GET ? this.#directory() : bare(COAP_CODE.methodNotAllowed);
+      default:
+        return this.#serve(request, path);
+    }
+  }
+
+  #takeToken(request: CoapRequest): CoapResponse {
+    const token = request.payload ?? EMPTY;
+    if (request.query !== undefined && request.query.length > 0) return bare(COAP_CODE.badOption);
+    if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token.length);
+    const now = this.#clock.now();
+    const verdict = judgeToken(token, this.#trust, now);
+    if (verdict.kind === 'refused') return this.#refuseToken(verdict.reason, token.length);
+    const outcome = this.#slots.put(verdict.token, now.latest ?? now.earliest);
+    if (outcome === 'full') return this.#refuseToken('slots_full', token.length);
+    this.#challenges.keepOnly(new Set(this.#slots.list().map(({ identity }) => identity)));
+    if (outcome === 'stored') this.#accepted += 1;
+    this.#onEvent({
+      event: outcome === 'stored' ? 'token_accepted' : 'token_known',
+      token: hex(verdict.token.hash),
+      scope: verdict.token.scope,
+      expiresAt: verdict.token.expiresAt,
+      bytes: token.length,
+    });
+    return this.#receipt(verdict.token.hash);
+  }
+
+  /** 2.01 with a MAC over the token's hash, by which the hub knows that this device took it and no other on the line. */
+  #receipt(tokenHash: Uint8Array): CoapResponse {
+    if (this.#trust.receipt === 'none') return bare(COAP_CODE.created);
+    const payload = makeReceipt({ key: this.#trust.answerKey, tokenHash, audience: this.#trust.audience });
+    return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.coseMac0, payload };
+  }
+
+  #refuseToken(reason: TokenRefusal, bytes: number): CoapResponse {
+    const code = TOKEN_REFUSALS[reason];
+    this.#onEvent({ event: 'token_refused', reason, code: codeText(code), bytes });
+    return bare(code);
+  }
+
+  #challenge(request: CoapRequest): CoapResponse {
+    const tokenHash = request.payload ?? EMPTY;
+    const { latest } = this.#clock.now();
+    const token =
+      latest === undefined || tokenHash.length !== TOKEN_HASH_BYTES ? undefined : this.#slots.find(tokenHash, latest);
+    if (token === undefined) {
+      const code = tokenHash.length === TOKEN_HASH_BYTES ? COAP_CODE.unauthorized : COAP_CODE.badRequest;
+      this.#onEvent({ event: 'challenge_refused', code: codeText(code) });
+      return bare(code);
+    }
+    this.#onEvent({ event: 'challenge_given', token: hex(token.hash) });
+    const payload = this.#challenges.issue(token.identity);
+    return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.octetStream, payload };
+  }
+
+  #status(): CoapResponse {
+    const now = this.#clock.now();
+    this.#slots.forgetExpired(now.latest ?? now.earliest);
+    const status = new Map<string, string | number | boolean>([
+      ['aud', this.#trust.audience],
+      ['time', now.latest !== undefined],
+      ['trust', this.#trust.version],
+      ['tokens', this.#slots.list().length],
+    ]);
+    return { code: COAP_CODE.content, contentFormat: CONTENT_FORMAT.cbor, payload: encodeCbor(status) };
+  }
+
+  #directory(): CoapResponse {
+    // RFC 6690 §4.1: a server without filtering answers a query with everything.
+    const payload = utf8(linkFormat(this.#resources));
+    return { code: COAP_CODE.content, contentFormat: CONTENT_FORMAT.linkFormat, payload };
+  }
+
+  #serve(request: CoapRequest, path: string): CoapResponse {
+    const resource = this.#resources.get(path);
+    const event = { method: methodName(request.method), path };
+    if (resource === undefined) {
+      const code = codeText(COAP_CODE.notFound);
+      this.#onEvent({ event: 'request_refused', reason: 'not_found', ...event, code });
+      return bare(COAP_CODE.notFound);
+    }
+    const verdict = judgeRequest(request, {
+      audience: this.#trust.audience,
+      slots: this.#slots,
+      challenges: this.#challenges,
+      latest: this.#clock.now().latest,
+    });
+    if (verdict.kind === 'refused') {
+      const code = REQUEST_REFUSALS[verdict.reason];
+      this.#onEvent({ event: 'request_refused', reason: verdict.reason, ...event, code: codeText(code) });
+      return verdict.client === undefined ? bare(code) : this.#seal(bare(code), verdict.client);
+    }
+    const answer = resource.serve({
+      method: request.method,
+      payload: verdict.payload,
+      contentFormat: verdict.contentFormat,
+    });
+    const token = hex(verdict.client.token.hash);
+    this.#onEvent({ event: 'request_served', token, ...event, code: codeText(answer.code) });
+    return this.#seal(answer, verdict.client);
+  }
+
+  /** The answer under this device's key, bound to the client's nonce. Refusals too: their code says what a token permits. */
+  #seal(answer: CoapResponse, client: ProvenClient): CoapResponse {
+    const payload = makeAnswer({
+      payload: answer.payload,
+      key: this.#trust.answerKey,
+      nonce: client.nonce,
+      tokenHash: client.token.hash,
+      audience: this.#trust.audience,
+      code: answer.code,
+      ...(answer.contentFormat === undefined ? {} : { contentFormat: answer.contentFormat }),
+    });
+    return { code: answer.code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
+  }
+}
+
+function bare(code: number): CoapResponse {
+  return { code, payload: EMPTY };
+}
