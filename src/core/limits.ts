@@ -4,6 +4,8 @@ export const LIMITS = {
   jwtBytes: 16_384,
   /** A DPoP proof is about 500 bytes; an RSA key in its header brings it to 1.5 KiB. */
   dpopProofBytes: 4_096,
+  /** A JWE inside `cnf`: it holds one symmetric JWK, 500 bytes with the largest ephemeral key. */
+  jweBytes: 4_096,
   /** Depth of JSON nesting: enough for authorization_details, too little to hurt. */
   jsonDepth: 16,
   /** Members and elements of one JSON text: a JWK Set of 64 keys has 700, a token with 200 groups 230. */
