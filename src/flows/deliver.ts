@@ -45,6 +45,9 @@ export class DeliverFlow {
     const { registry, queue, dispatcher } = this.#dependencies;
     const device = registry.get(deviceId);
     const token = await this.#dependencies.verify(presented.token.expose(), device);
+    if (device.issuers !== undefined && !device.issuers.includes(token.issuer)) {
+      throw new LatchkeyError('jwt_issuer_unknown', `not for ${device.id}`);
+    }
     const proofKey = this.#checkHolder(presented, token);
     const translated = this.#dependencies.translate(token, device, proofKey);
     const delivery = await queue.add({
