@@ -3,6 +3,13 @@ import { coded, type LatchkeyError } from '../core/errors.ts';
 
 export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
 
+/** Text from outside without the characters that would steer the terminal or turn its direction. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    return character === '\n' ? '\n' : `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`;
+  });
+}
+
 function sentence(text: string): string {
   return /[.?!]$/.test(text) ? text : `${text}.`;
 }
@@ -12,7 +19,7 @@ export function errorText(error: LatchkeyError): string {
   const { title, cause, fix } = error.entry;
   const subject = sentence(error.detail === undefined ? title : `${title}: ${error.detail}`);
   const advice = `${sentence(cause)} ${sentence(fix)} [${error.code}]`;
-  return `latchkey: ${subject}${subject.includes('\n') ? '\n' : ' '}${advice}`;
+  return printable(`latchkey: ${subject}${subject.includes('\n') ? '\n' : ' '}${advice}`);
 }
 
 /** For a program: one line. */

@@ -1,0 +1,152 @@
+import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import type { Command } from 'commander';
+import { SCOPE_FORMS, WRAPS } from '../core/device-profile.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import { addExample, type CliCommand, type Terminal } from './command.ts';
+import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { methodBit } from './methods.ts';
+
+interface Options extends AdminChoice {
+  readonly audience: string;
+  readonly line: string;
+  readonly allow: readonly string[];
+  readonly wrap?: string;
+  readonly algorithm?: string;
+  readonly claims?: string;
+  readonly scopeForm?: string;
+  readonly issuer: readonly string[];
+  readonly maxTokenBytes?: string;
+  readonly cwtTag?: boolean;
+  readonly bearer?: boolean;
+  readonly receipt: boolean;
+  readonly trust: string;
+  readonly json?: boolean;
+}
+
+export const command: CliCommand = {
+  configure(command, terminal) {
+    command
+      .description(
+        'Register a device and write the file of what it is to trust. The file holds its secret keys and cannot be had a second time: hand it to the device, then delete it.',
+      )
+      .argument('<id>', 'name of the device: a-z, 0-9, and . _ -')
+      .requiredOption('--audience <aud>', 'the `aud` of tokens for this device')
+      .requiredOption('--line <name>', 'the line it is on, by its name under [[lines]]')
+      .requiredOption(
+        '--allow <permission>',
+        'what a scope permits: "scope=METHOD[,METHOD] path"; repeat for more',
+        collect,
+        [],
+      )
+      .requiredOption('--trust <file>', 'where to write what the device is to trust (must not exist yet)')
+      .option('--wrap <wrap>', `${WRAPS.join(', ')} (default: mac0)`)
+      .option('--algorithm <name>', 'of the signature or MAC: ES256, EdDSA, "HMAC 256/64", "HMAC 256/256"')
+      .option('--claims <set>', 'slim or full (default: slim)')
+      .option('--scope-form <form>', `${SCOPE_FORMS.join(', ')} (default: text)`)
+      .option(
+        '--issuer <issuer>',
+        'take only tokens of this issuer; repeat for more (default: every configured one)',
+        collect,
+        [],
+      )
+      .option('--max-token-bytes <n>', 'largest token that the device takes (default: 1024)')
+      .option('--cwt-tag', 'put CBOR tag 61 before tokens')
+      .option('--bearer', 'deliver tokens without `cnf` too: whoever steals one can use it')
+      .option('--no-receipt', 'the device answers without a receipt: nobody can tell that it was this device')
+      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
+      .option('-c, --config <file>', 'configuration of the hub')
+      .option('--json', 'print the device as JSON')
+      .action((id: string, options: Options) => add(id, options, terminal));
+    example(command);
+  },
+};
+
+function example(command: Command): void {
+  addExample(
+    command,
+    '$ latchkey devices add tube-1 --audience coap://tube-1 --line ward-3 \\',
+    '    --allow "read=FETCH temperature" --allow "write=PUT led" --trust tube-1-trust.json',
+  );
+}
+
+async function add(id: string, options: Options, terminal: Terminal): Promise<void> {
+  const profile = profileOf(options);
+  // Opened first: a trust file that cannot be written must not leave a device that nobody can provision.
+  const file = create(options.trust);
+  try {
+    const added = await withAdmin(options, terminal, (admin) =>
+      admin.addDevice({
+        id,
+        audience: options.audience,
+        line: options.line,
+        profile,
+        ...(options.issuer.length === 0 ? {} : { issuers: options.issuer }),
+      }),
+    );
+    writeSync(file, added.trust);
+    if (options.json === true) terminal.print(JSON.stringify(added.device));
+    else
+      terminal.print(
+        `Registered ${id}. What it is to trust is in ${options.trust}: it holds secret keys, hand it over and delete it.`,
+      );
+  } catch (error) {
+    unlinkSync(options.trust);
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function create(path: string): number {
+  try {
+    return openSync(path, 'wx', 0o600);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'unwritable';
+    throw new LatchkeyError('file_unwritable', `${path} (${reason})`, { cause: error });
+  }
+}
+
+function profileOf(options: Options): JsonObject {
+  const permissions = permissionsOf(options.allow);
+  return {
+    permissions,
+    scopes: Object.keys(permissions),
+    ...member('wrap', options.wrap),
+    ...member('authentication', options.algorithm),
+    ...member('claims', options.claims),
+    ...member('scopeForm', options.scopeForm),
+    ...member('maxTokenBytes', options.maxTokenBytes === undefined ? undefined : wholeNumber(options.maxTokenBytes)),
+    ...member('cwtTag', options.cwtTag),
+    ...member('bearer', options.bearer),
+    receipt: options.receipt ? 'mac0' : 'none',
+  };
+}
+
+/** `scope=METHOD,METHOD path` as the rows of DeviceProfile.permissions. */
+function permissionsOf(allowed: readonly string[]): Record<string, (readonly [string, number])[]> {
+  const permissions: Record<string, (readonly [string, number])[]> = {};
+  for (const text of allowed) {
+    const match = /^([^\s=]+)=([A-Za-z,]+) +\/?(\S+)$/.exec(text.trim());
+    const [, scope, methods, path] = match ?? [];
+    if (scope === undefined || methods === undefined || path === undefined) {
+      throw new LatchkeyError('usage', `--allow "${text}" is not "scope=METHOD[,METHOD] path"`);
+    }
+    const set = methods.split(',').reduce((bits, name) => bits | methodBit(name), 0);
+    permissions[scope] = [...(permissions[scope] ?? []), [path, set]];
+  }
+  return permissions;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[0-9]{1,6}$/.test(text)) throw new LatchkeyError('usage', `"${text}" is not a number`);
+  return Number(text);
+}
+
+function member(name: string, value: string | number | boolean | undefined): JsonObject {
+  return value === undefined ? {} : { [name]: value };
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}

@@ -1,0 +1,40 @@
+import type { DeviceView } from '../ports/admin.ts';
+import { addExample, type CliCommand } from './command.ts';
+import { type AdminChoice, withAdmin } from './devices-admin.ts';
+
+export const command: CliCommand = {
+  configure(command, terminal) {
+    command
+      .description('List the registered devices.')
+      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
+      .option('-c, --config <file>', 'configuration of the hub')
+      .option('--json', 'print them as JSON')
+      .action(async (options: AdminChoice & { readonly json?: boolean }) => {
+        const devices = await withAdmin(options, terminal, (admin) => admin.listDevices());
+        if (options.json === true) terminal.print(JSON.stringify(devices));
+        else for (const line of table(devices)) terminal.print(line);
+      });
+    addExample(command, '$ latchkey devices list');
+  },
+};
+
+function table(devices: readonly DeviceView[]): readonly string[] {
+  if (devices.length === 0) return ['No device is registered. See `latchkey devices add --help`.'];
+  const rows = [
+    ['ID', 'LINE', 'WRAP', 'WAITING', 'AUDIENCE'],
+    ...devices.map((device) => [
+      device.id,
+      device.line,
+      String(device.profile.wrap),
+      String(device.waiting),
+      device.audience,
+    ]),
+  ];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,36 @@
+import type { DeviceView } from '../ports/admin.ts';
+import { addExample, type CliCommand } from './command.ts';
+import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { methodNames } from './methods.ts';
+
+export const command: CliCommand = {
+  configure(command, terminal) {
+    command
+      .description('Show one device: its line, its profile, what its scopes permit. Never its keys.')
+      .argument('<id>', 'name of the device')
+      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
+      .option('-c, --config <file>', 'configuration of the hub')
+      .option('--json', 'print it as JSON')
+      .action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
+        const device = await withAdmin(options, terminal, (admin) => admin.showDevice(id));
+        if (options.json === true) terminal.print(JSON.stringify(device));
+        else for (const line of lines(device)) terminal.print(line);
+      });
+    addExample(command, '$ latchkey devices show tube-1');
+  },
+};
+
+function lines(device: DeviceView): readonly string[] {
+  const { permissions, scopes, ...profile } = device.profile;
+  const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
+  return [
+    `${device.id}  (${device.audience})`,
+    `  line      ${device.line}`,
+    `  issuers   ${device.issuers === 'any' ? 'every configured one' : device.issuers.join(', ')}`,
+    `  scopes    ${(scopes as readonly string[]).join(' ')}`,
+    ...rows.flatMap(([scope, allowed]) => allowed.map(([path, set]) => `    ${scope} = ${methodNames(set)} ${path}`)),
+    ...Object.entries(profile).map(([name, value]) => `  ${name.padEnd(9)} ${String(value)}`),
+    `  trust     version ${device.trust_version}, since ${new Date(device.added_at * 1_000).toISOString()}`,
+    `  waiting   ${device.waiting}`,
+  ];
+}
