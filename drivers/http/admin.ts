@@ -21,7 +21,12 @@ export async function openAdminSocket(options: {
     if (await answers(socket)) throw new LatchkeyError('store_locked', socket);
     unlinkSync(socket);
   }
-  const server = new HttpServer({ routes: adminRoutes(options.admin), log: options.log, random: options.random });
+  const server = new HttpServer({
+    routes: adminRoutes(options.admin),
+    log: options.log,
+    random: options.random,
+    tellDetail: true,
+  });
   // The socket is created under this mask, so it is never open to others, not even for a moment.
   const mask = process.umask(0o177);
   try {

@@ -46,6 +46,8 @@ export interface HttpServerOptions {
   readonly log: Log;
   readonly random: Random;
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Whether problems carry the error's detail: on the admin socket, where who asks may know. */
+  readonly tellDetail?: boolean;
   /** Headers for every answer that refuses a token or proof, such as a fresh DPoP-Nonce. */
   readonly onRefusal?: () => Readonly<Record<string, string>>;
 }
@@ -179,7 +181,10 @@ export class HttpServer {
         // What is left of the body is not worth reading.
         ...(status === 413 ? { connection: 'close' } : {}),
       },
-      body: problemOf(error, id),
+      body:
+        this.#options.tellDetail === true && error.detail !== undefined
+          ? { ...problemOf(error, id), detail: error.detail }
+          : problemOf(error, id),
     };
   }
 }

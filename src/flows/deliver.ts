@@ -25,11 +25,7 @@ export interface DeliverDependencies {
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
   /** The DPoP proof against the token's `cnf.jkt` (pop/dpop.ts); the answer is the presenter's public key. */
   readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string) => JsonObject;
-  readonly translate: (
-    token: VerifiedToken,
-    device: Device,
-    proofKey: JsonObject | undefined,
-  ) => Promise<TranslatedToken>;
+  readonly translate: (token: VerifiedToken, device: Device, proofKey: JsonObject | undefined) => TranslatedToken;
   /** Milliseconds to wait for the device before the answer is "queued". */
   readonly wait: number;
 }

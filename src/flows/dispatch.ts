@@ -17,9 +17,8 @@ import type { Registry } from '../devices/registry.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 
-/** First and longest pause between attempts, milliseconds. A minute is what a sleeping device may cost in latency. */
+/** First pause between attempts, milliseconds; each further one is twice as long. */
 const FIRST_PAUSE = 1_000;
-const LONGEST_PAUSE = 60_000;
 /** How often expired deliveries are ended and old records removed, milliseconds. */
 const SWEEP_EVERY = 30_000;
 /** Records of ended deliveries outlive their token by this, so that a client can still ask. Seconds. */
@@ -36,6 +35,8 @@ export interface DispatchDependencies {
   readonly log: Log;
   /** Milliseconds for one attempt. */
   readonly attemptTimeout: number;
+  /** Longest pause between attempts, milliseconds. */
+  readonly longestPause: number;
 }
 
 interface Worker {
@@ -137,8 +138,8 @@ export class Dispatcher {
 
   #pause(device: string, worker: Worker): void {
     if (this.#stopping.signal.aborted) return;
-    const { random, timers } = this.#dependencies;
-    const longest = Math.min(FIRST_PAUSE * 2 ** (worker.failures - 1), LONGEST_PAUSE);
+    const { longestPause, random, timers } = this.#dependencies;
+    const longest = Math.min(FIRST_PAUSE * 2 ** (worker.failures - 1), longestPause);
     worker.cancelPause = timers.after(longest * (0.5 + random.fraction() / 2), () => {
       worker.cancelPause = undefined;
       this.wake(device);

@@ -1,0 +1,52 @@
+import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
+import type { DeviceLink } from '../../src/ports/device-link.ts';
+
+type Answer = CoapResponse | LatchkeyError | 'silence';
+
+/** A link whose faults a test chooses: what the device answers, that it stays silent, that the line is down. */
+export class ScriptedLink implements DeviceLink {
+  readonly name = 'line-1';
+  readonly limits = { maxBodyBytes: 1_024, isReliable: true };
+  readonly requests: CoapRequest[] = [];
+  readonly #listeners = new Set<() => void>();
+  answer: (request: CoapRequest) => Answer;
+
+  constructor(answer: (request: CoapRequest) => Answer) {
+    this.answer = answer;
+  }
+
+  isUp(): boolean {
+    return true;
+  }
+
+  request(
+    request: CoapRequest,
+    options: { readonly deadline: number; readonly signal?: AbortSignal },
+  ): Promise<CoapResponse> {
+    this.requests.push(request);
+    const answer = this.answer(request);
+    if (answer instanceof LatchkeyError) return Promise.reject(answer);
+    if (answer !== 'silence') return Promise.resolve(answer);
+    return new Promise((_, reject) => {
+      options.signal?.addEventListener('abort', () => reject(new LatchkeyError('link_down')));
+    });
+  }
+
+  onSighting(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  sight(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return {};
+  }
+
+  async close(): Promise<void> {
+    // Nothing to release.
+  }
+}

@@ -1,0 +1,278 @@
+import { describe, expect, test } from 'vitest';
+import { codeNumber } from '../../src/codec/coap/codes.ts';
+import { makeReceipt, tokenHash } from '../../src/codec/signed-request.ts';
+import { EMPTY, utf8 } from '../../src/core/bytes.ts';
+import type { CoapResponse } from '../../src/core/coap-exchange.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
+import type { Device } from '../../src/devices/device.ts';
+import { answerKey } from '../../src/devices/device-trust.ts';
+import { profileFromJson } from '../../src/devices/profile.ts';
+import { Registry } from '../../src/devices/registry.ts';
+import { Dispatcher } from '../../src/flows/dispatch.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
+import { FaultyStore } from '../fakes/faulty-store.ts';
+import { QuietLog } from '../fakes/quiet-log.ts';
+import { ScriptedLink } from '../fakes/scripted-link.ts';
+
+const NOW = 1_700_000_000;
+
+function device(changes: Partial<Device> = {}, profile: Record<string, string> = {}): Device {
+  return {
+    id: 'tube-1',
+    audience: 'coap://tube-1',
+    line: 'line-1',
+    profile: profileFromJson({ scopes: ['read'], ...profile }),
+    issuers: undefined,
+    rootKey: new Secret(new Uint8Array(32).fill(7)),
+    trustVersion: 1,
+    addedAt: NOW,
+    ...changes,
+  };
+}
+
+function accepted(of: Device, cwt: Uint8Array): CoapResponse {
+  return {
+    code: codeNumber('2.01'),
+    payload: makeReceipt({ key: answerKey(of), tokenHash: tokenHash(cwt), audience: of.audience }),
+  };
+}
+
+const refused = (code: string): CoapResponse => ({ code: codeNumber(code), payload: EMPTY });
+
+async function setup(link: (of: Device) => ScriptedLink, of = device()) {
+  const time = new FakeTime({ now: NOW });
+  const log = new QuietLog();
+  const store = new FaultyStore();
+  const registry = new Registry({ store, log });
+  await registry.add(of);
+  const queue = new DeliveryQueue({ store, log });
+  const line = link(of);
+  const dispatcher = new Dispatcher({
+    queue,
+    registry,
+    link: () => line,
+    clock: time,
+    timers: time,
+    random: time,
+    log,
+    attemptTimeout: 5_000,
+    longestPause: 60_000,
+  });
+  line.onSighting(() => dispatcher.wake(of.id));
+  let made = 0;
+  const add = (text: string, expiresAt = NOW + 600) => {
+    made += 1;
+    const cwt = utf8(text);
+    return queue.add({
+      id: made.toString(16).padStart(32, '0'),
+      device: of.id,
+      audience: of.audience,
+      cwt: new Secret(cwt),
+      tokenHash: tokenHash(cwt),
+      cti: utf8(text),
+      expiresAt,
+      scope: 'read',
+      jwtBytes: 1,
+      cwtBytes: cwt.length,
+      keysAge: 0,
+      clock: 'sure',
+      request: 'r',
+    });
+  };
+  return { add, dispatcher, line, log, of, queue, store, time };
+}
+
+/** Lets everything that is already decided happen: promises only, no time passes. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+}
+
+const acceptAll = (of: Device) => new ScriptedLink((request) => accepted(of, request.payload ?? EMPTY));
+
+describe('Dispatcher', () => {
+  test('delivers to authz-info and ends with the checked receipt', async () => {
+    const { add, dispatcher, line } = await setup(acceptAll);
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    expect(await dispatcher.settled(delivery.id, 1_000)).toMatchObject({
+      state: 'delivered',
+      deviceCode: '2.01',
+      receipt: true,
+    });
+    expect(line.requests).toMatchObject([{ method: 2, path: ['authz-info'], contentFormat: 61 }]);
+  });
+
+  test('delivers in the order of arrival, one at a time', async () => {
+    const { add, dispatcher, line } = await setup(acceptAll);
+    await add('first');
+    await add('second');
+    const last = await add('third');
+    dispatcher.wake('tube-1');
+    dispatcher.wake('tube-1');
+    await dispatcher.settled(last.id, 1_000);
+    expect(line.requests.map((request) => Buffer.from(request.payload ?? EMPTY).toString())).toEqual([
+      'first',
+      'second',
+      'third',
+    ]);
+  });
+
+  test('answers with the queued delivery when the device stays silent', async () => {
+    const { add, dispatcher, time } = await setup(() => new ScriptedLink(() => 'silence'));
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    const settled = dispatcher.settled(delivery.id, 5_000);
+    await settle();
+    await time.advance(5_000);
+    expect(await settled).toMatchObject({ state: 'queued' });
+  });
+
+  test('a receipt under another key is no receipt: the delivery stays queued', async () => {
+    const other = device({ rootKey: new Secret(new Uint8Array(32).fill(9)) });
+    const { add, dispatcher, log, queue } = await setup(
+      () => new ScriptedLink((request) => accepted(other, request.payload ?? EMPTY)),
+    );
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+    expect(log.lines.some((line) => line.fields.code === 'device_answer_untrusted')).toBe(true);
+  });
+
+  test('a receipt for another token is no receipt', async () => {
+    const { add, dispatcher, queue } = await setup((of) => new ScriptedLink(() => accepted(of, utf8('another'))));
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+  });
+
+  test('a device that was registered without receipts is taken at its word', async () => {
+    const bare = device({}, { receipt: 'none' });
+    const { add, dispatcher } = await setup(
+      () => new ScriptedLink(() => ({ code: codeNumber('2.01'), payload: EMPTY })),
+      bare,
+    );
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    expect(await dispatcher.settled(delivery.id, 1_000)).toMatchObject({ state: 'delivered', receipt: false });
+  });
+
+  test.each(['4.00', '4.01', '4.03', '4.13', '4.15'])(
+    '%s from the device ends the delivery as refused',
+    async (code) => {
+      const { add, dispatcher, line } = await setup(() => new ScriptedLink(() => refused(code)));
+      const delivery = await add('token');
+      dispatcher.wake('tube-1');
+      expect(await dispatcher.settled(delivery.id, 1_000)).toMatchObject({
+        state: 'refused',
+        deviceCode: code,
+        code: 'device_refused_token',
+      });
+      expect(line.requests).toHaveLength(1);
+    },
+  );
+
+  test.each(['4.08', '5.00', '5.03'])('%s from the device judges the moment: it is tried again', async (code) => {
+    const { add, dispatcher, line, of, queue, time } = await setup(() => new ScriptedLink(() => refused(code)));
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+    line.answer = (request) => accepted(of, request.payload ?? EMPTY);
+    await time.advance(1_000);
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('delivered');
+  });
+
+  test('a sighting cuts the pause short', async () => {
+    const { add, dispatcher, line, of, queue } = await setup(
+      () => new ScriptedLink(() => new LatchkeyError('device_no_answer')),
+    );
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    await settle();
+    line.answer = (request) => accepted(of, request.payload ?? EMPTY);
+    line.sight();
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('delivered');
+  });
+
+  test('pauses grow and stay below the longest', async () => {
+    const { add, dispatcher, line, time } = await setup(
+      () => new ScriptedLink(() => new LatchkeyError('device_no_answer')),
+    );
+    await add('token', NOW + 100_000);
+    dispatcher.wake('tube-1');
+    for (let minute = 0; minute < 60; minute += 1) {
+      await settle();
+      await time.advance(60_000);
+    }
+    await settle();
+    // Six attempts while the pause doubles to a minute, then one in each minute.
+    expect(line.requests.length).toBeGreaterThan(55);
+    expect(line.requests.length).toBeLessThan(130);
+  });
+
+  test('a token that expires while it waits is dropped with its reason', async () => {
+    const { add, dispatcher, line, queue, time } = await setup(
+      () => new ScriptedLink(() => new LatchkeyError('link_down')),
+    );
+    const delivery = await add('token', NOW + 20);
+    dispatcher.start();
+    await settle();
+    const before = line.requests.length;
+    await time.advance(30_000);
+    await settle();
+    expect(queue.get(delivery.id)).toMatchObject({ state: 'expired', code: 'delivery_expired' });
+    expect(line.requests.length).toBeGreaterThanOrEqual(before);
+  });
+
+  test('start goes on with what the run before left', async () => {
+    const { add, dispatcher, queue } = await setup(acceptAll);
+    const delivery = await add('token');
+    dispatcher.start();
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('delivered');
+  });
+
+  test('an end that cannot be written is tried again: the device knows a second copy', async () => {
+    const { add, dispatcher, queue, store, time } = await setup(acceptAll);
+    const delivery = await add('token');
+    store.failAt(1);
+    dispatcher.wake('tube-1');
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+    await time.advance(1_000);
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('delivered');
+  });
+
+  test('a device that is removed leaves no worker and no waiter behind', async () => {
+    const { add, dispatcher, queue, time } = await setup(() => new ScriptedLink(() => new LatchkeyError('link_down')));
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    await settle();
+    const gone = expect(dispatcher.settled(delivery.id, 1_000)).rejects.toMatchObject({ code: 'delivery_unknown' });
+    await queue.removeDevice('tube-1');
+    await time.advance(10_000);
+    await gone;
+    await settle();
+    expect(time.pendingTimers).toBe(0);
+  });
+
+  test('stop frees whoever waits and leaves the delivery queued, with no timer', async () => {
+    const { add, dispatcher, queue, time } = await setup(() => new ScriptedLink(() => 'silence'));
+    const delivery = await add('token');
+    dispatcher.start();
+    await settle();
+    const settled = dispatcher.settled(delivery.id, 60_000);
+    await dispatcher.stop();
+    expect(await settled).toMatchObject({ state: 'queued' });
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+    expect(time.pendingTimers).toBe(0);
+  });
+});
