@@ -1,0 +1,200 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { codeNumber } from '../../src/codec/coap/codes.ts';
+import { importJwk } from '../../src/codec/cose/key.ts';
+import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
+import { makeAnswer, makeSignedRequest } from '../../src/codec/signed-request.ts';
+import { EMPTY, hex, utf8 } from '../../src/core/bytes.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
+import type { Device } from '../../src/devices/device.ts';
+import { answerKey } from '../../src/devices/device-trust.ts';
+import { profileFromJson } from '../../src/devices/profile.ts';
+import { Registry } from '../../src/devices/registry.ts';
+import { ProxyFlow } from '../../src/flows/proxy.ts';
+import type { ProxyRequest } from '../../src/ports/northbound.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
+import { FaultyStore } from '../fakes/faulty-store.ts';
+import { QuietLog } from '../fakes/quiet-log.ts';
+import { ScriptedLink } from '../fakes/scripted-link.ts';
+
+const NOW = 1_700_000_000;
+const TOKEN_HASH = utf8('12345678');
+const NONCE = utf8('0123456789abcdef');
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const clientKey = importJwk(privateKey.export({ format: 'jwk' }) as JsonObject);
+const context = { id: 'r', log: new QuietLog() };
+
+function device(id: string, fill: number): Device {
+  return {
+    id,
+    audience: `coap://${id}`,
+    line: 'line-1',
+    profile: profileFromJson({ scopes: ['read'] }),
+    issuers: undefined,
+    rootKey: new Secret(new Uint8Array(32).fill(fill)),
+    trustVersion: 1,
+    addedAt: NOW,
+  };
+}
+
+const tube = device('tube-1', 7);
+const other = device('tube-2', 8);
+
+async function setup(answer: ScriptedLink['answer']) {
+  const time = new FakeTime({ now: NOW });
+  const log = new QuietLog();
+  const store = new FaultyStore();
+  const registry = new Registry({ store, log });
+  await registry.add(tube);
+  await registry.add(other);
+  const queue = new DeliveryQueue({ store, log });
+  const added = await queue.add({
+    id: 'd'.repeat(32),
+    device: tube.id,
+    audience: tube.audience,
+    cwt: new Secret(utf8('cwt')),
+    tokenHash: TOKEN_HASH,
+    cti: utf8('cti'),
+    expiresAt: NOW + 60,
+    scope: 'read',
+    jwtBytes: 1,
+    cwtBytes: 3,
+    keysAge: 0,
+    clock: 'sure',
+    request: 'r',
+  });
+  await queue.end(added.id, { state: 'delivered', deviceCode: '2.01', receipt: true });
+  const line = new ScriptedLink(answer);
+  const flow = new ProxyFlow({ registry, queue, link: () => line, clock: time, timeout: 1_000 });
+  return { flow, line, time };
+}
+
+function challenge(changes: Partial<ProxyRequest> = {}): ProxyRequest {
+  return {
+    device: tube.id,
+    method: COAP_METHOD.POST,
+    path: ['challenge'],
+    query: [],
+    contentFormat: undefined,
+    payload: TOKEN_HASH,
+    ...changes,
+  };
+}
+
+function signed(changes: Partial<ProxyRequest> = {}): ProxyRequest {
+  const path = ['temperature'];
+  const payload = makeSignedRequest({
+    payload: EMPTY,
+    key: clientKey,
+    nonce: NONCE,
+    tokenHash: TOKEN_HASH,
+    audience: tube.audience,
+    method: COAP_METHOD.FETCH,
+    path,
+  });
+  return {
+    device: tube.id,
+    method: COAP_METHOD.FETCH,
+    path,
+    query: [],
+    contentFormat: CONTENT_FORMAT.coseSign1,
+    payload,
+    ...changes,
+  };
+}
+
+function answerBy(of: Device, changes: { readonly code?: number; readonly nonce?: Uint8Array } = {}) {
+  const code = codeNumber('2.05');
+  const payload = makeAnswer({
+    payload: utf8('21.5'),
+    key: answerKey(of),
+    nonce: NONCE,
+    tokenHash: TOKEN_HASH,
+    audience: of.audience,
+    code,
+    contentFormat: CONTENT_FORMAT.text,
+    ...changes,
+  });
+  return { code, payload };
+}
+
+describe('ProxyFlow', () => {
+  test('forwards a challenge for a delivered token', async () => {
+    const { flow, line } = await setup(() => ({ code: codeNumber('2.01'), payload: NONCE }));
+    expect(hex((await flow.proxy(challenge(), context)).payload)).toBe(hex(NONCE));
+    expect(line.requests).toMatchObject([{ path: ['challenge'], method: 2 }]);
+  });
+
+  test('forwards a signed request and hands out what the verified answer holds', async () => {
+    const { flow } = await setup(() => answerBy(tube));
+    const answer = await flow.proxy(signed(), context);
+    expect(Buffer.from(answer.payload).toString()).toBe('21.5');
+    expect(answer).toMatchObject({ code: codeNumber('2.05'), contentFormat: CONTENT_FORMAT.text, verified: true });
+  });
+
+  test.each([
+    ['a challenge for a token that nobody delivered', challenge({ payload: utf8('87654321') }), 'proxy_token_unknown'],
+    [
+      'a challenge at another device than the token was delivered to',
+      challenge({ device: other.id }),
+      'proxy_token_unknown',
+    ],
+    [
+      'a signed request at another device than the token was delivered to',
+      signed({ device: other.id }),
+      'proxy_token_unknown',
+    ],
+    ['a challenge with a hash of another size', challenge({ payload: utf8('1234567') }), 'request_invalid'],
+    ['a challenge by another method', challenge({ method: COAP_METHOD.PUT }), 'method_not_allowed'],
+    ['a token past the queue', signed({ path: ['authz-info'] }), 'proxy_path_refused'],
+    ['provisioning from outside', signed({ path: ['provision'] }), 'proxy_path_refused'],
+    ['no path at all', signed({ path: [] }), 'proxy_path_refused'],
+    ['a request that is not signed', signed({ contentFormat: CONTENT_FORMAT.text }), 'request_invalid'],
+    ['a query that no signature covers', signed({ query: ['a=b'] }), 'request_invalid'],
+    ['a body that is not COSE', signed({ payload: utf8('nonsense') }), 'cbor_invalid'],
+    ['a device that nobody registered', signed({ device: 'tube-9' }), 'device_unknown'],
+  ])('refuses %s, and the device hears nothing of it', async (_, request, code) => {
+    const { flow, line } = await setup(() => answerBy(tube));
+    await expect(flow.proxy(request, context)).rejects.toMatchObject({ code });
+    expect(line.requests).toHaveLength(0);
+  });
+
+  test('refuses requests once the token is expired', async () => {
+    const { flow, line, time } = await setup(() => answerBy(tube));
+    await time.advance(60_000);
+    await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'proxy_token_unknown' });
+    expect(line.requests).toHaveLength(0);
+  });
+
+  test.each([
+    ['another device', () => answerBy(other)],
+    ['an answer to another challenge', () => answerBy(tube, { nonce: utf8('fedcba9876543210') })],
+    ['an answer with another code', () => answerBy(tube, { code: codeNumber('2.04') })],
+    ['a bare answer', () => ({ code: codeNumber('2.05'), payload: utf8('21.5') })],
+  ])('distrusts the answer of %s', async (_, answer) => {
+    const { flow } = await setup(answer);
+    await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_untrusted' });
+  });
+
+  test('passes a refusal of the device on without what it may carry', async () => {
+    const { flow } = await setup(() => ({ code: codeNumber('4.03'), payload: utf8('because') }));
+    const answer = await flow.proxy(signed(), context);
+    expect(answer).toMatchObject({ code: codeNumber('4.03'), verified: false });
+    expect(answer.payload).toHaveLength(0);
+  });
+
+  test('refuses a nonce of another size from the device', async () => {
+    const { flow } = await setup(() => ({ code: codeNumber('2.01'), payload: utf8('short') }));
+    await expect(flow.proxy(challenge(), context)).rejects.toMatchObject({ code: 'device_answer_invalid' });
+  });
+
+  test('refuses more requests at once than a line can carry', async () => {
+    const { flow, line } = await setup(() => 'silence');
+    for (let count = 0; count < LIMITS.requestsPerDevice; count += 1) void flow.proxy(challenge(), context);
+    await expect(flow.proxy(challenge(), context)).rejects.toMatchObject({ code: 'link_busy' });
+    expect(line.requests).toHaveLength(LIMITS.requestsPerDevice);
+  });
+});
