@@ -1,0 +1,37 @@
+/** What is wrong right now, each with its stable code and what to do: for `latchkey status`. */
+
+import type { ClockCertainty } from '../core/clock.ts';
+import { CATALOGUE, type ErrorCode } from '../core/error-catalogue.ts';
+import type { HealthCondition } from '../ports/admin.ts';
+import type { IssuerStatus } from '../trust/issuer-keys.ts';
+
+export interface HealthFacts {
+  readonly clock: ClockCertainty;
+  readonly issuers: readonly IssuerStatus[];
+  readonly lines: readonly { readonly name: string; readonly up: boolean; readonly code: ErrorCode | undefined }[];
+  /** Devices whose line is not configured. */
+  readonly stranded: readonly { readonly device: string; readonly line: string }[];
+}
+
+export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
+  return [
+    ...(facts.clock === 'unsure' ? [condition('clock', 'clock_unsure')] : []),
+    ...(facts.issuers.length === 0 ? [condition('issuers', 'jwt_issuer_unknown')] : []),
+    ...facts.issuers.flatMap(issuerCondition),
+    ...facts.lines.flatMap((line) => (line.up ? [] : [condition(`line ${line.name}`, line.code ?? 'link_down')])),
+    ...facts.stranded.map(({ device, line }) => condition(`device ${device} (line ${line})`, 'link_unconfigured')),
+  ];
+}
+
+/** Keys that are held hide a passing fault: an issuer that could not be asked just now is no condition, old keys are. */
+function issuerCondition({ age, issuer, lastError, offlineLimit }: IssuerStatus): readonly HealthCondition[] {
+  if (age === undefined) return [condition(issuer, lastError ?? 'keys_unavailable')];
+  if (age > offlineLimit) return [condition(issuer, 'keys_too_old')];
+  if (lastError !== undefined && age > offlineLimit / 2) return [condition(issuer, lastError)];
+  return [];
+}
+
+function condition(subject: string, code: ErrorCode): HealthCondition {
+  const { title, fix } = CATALOGUE[code];
+  return { code, subject, title, fix };
+}

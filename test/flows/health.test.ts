@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { type HealthFacts, healthOf } from '../../src/flows/health.ts';
+import type { IssuerStatus } from '../../src/trust/issuer-keys.ts';
+
+const issuer: IssuerStatus = {
+  issuer: 'https://as.example',
+  source: 'discovery',
+  keys: [],
+  skipped: [],
+  age: 10,
+  offlineLimit: 1_000,
+  lastError: undefined,
+  nextRefresh: 5,
+};
+const well: HealthFacts = {
+  clock: 'sure',
+  issuers: [issuer],
+  lines: [{ name: 'a', up: true, code: undefined }],
+  stranded: [],
+};
+
+const codes = (changes: Partial<HealthFacts>) =>
+  healthOf({ ...well, ...changes }).map(({ code, subject }) => `${subject}: ${code}`);
+
+describe('healthOf', () => {
+  test('finds nothing wrong with a hub that is well', () => {
+    expect(healthOf(well)).toEqual([]);
+  });
+
+  test.each<[string, Partial<HealthFacts>, string]>([
+    ['an unsure clock', { clock: 'unsure' }, 'clock: clock_unsure'],
+    ['a hub without issuer', { issuers: [] }, 'issuers: jwt_issuer_unknown'],
+    [
+      'an issuer never reached',
+      { issuers: [{ ...issuer, age: undefined, lastError: 'as_timeout' }] },
+      'https://as.example: as_timeout',
+    ],
+    ['keys past their limit', { issuers: [{ ...issuer, age: 1_001 }] }, 'https://as.example: keys_too_old'],
+    [
+      'an issuer out of reach for half its limit',
+      { issuers: [{ ...issuer, age: 501, lastError: 'as_unreachable' }] },
+      'https://as.example: as_unreachable',
+    ],
+    [
+      'a line without permission',
+      { lines: [{ name: 'a', up: false, code: 'line_permission' }] },
+      'line a: line_permission',
+    ],
+    [
+      'a device on a line that is gone',
+      { stranded: [{ device: 'd', line: 'x' }] },
+      'device d (line x): link_unconfigured',
+    ],
+  ])('names %s', (_, changes, expected) => {
+    expect(codes(changes)).toEqual([expected]);
+  });
+
+  test('does not cry about a passing fault while the keys are young', () => {
+    expect(codes({ issuers: [{ ...issuer, lastError: 'as_unreachable' }] })).toEqual([]);
+  });
+
+  test('says what to do with every condition', () => {
+    for (const condition of healthOf({ ...well, clock: 'unsure', issuers: [] }))
+      expect(condition.fix.length).toBeGreaterThan(10);
+  });
+});
