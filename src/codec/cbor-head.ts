@@ -1,51 +1,32 @@
 /**
- * CBOR heads in their shortest form (RFC 8949 §3, §4.2.1), for structures whose order never changes and that are made for
- * every token. Everything else goes through `encodeCbor`; a test holds the two together.
+ * Byte strings with their heads (RFC 8949 §3) put straight into place: for COSE structures, whose order never changes and
+ * which are made for every token. Everything else goes through `encodeCbor`; a test holds the two together.
  */
-import { utf8 } from '../core/bytes.ts';
 
-/** Major types that have a length or a number and no content of their own kind here. */
-export type HeadMajor = 2 | 3 | 4 | 5 | 6;
-
-/** The head alone. `argument` is a length, count or tag below 2^32. */
-export function head(major: HeadMajor, argument: number): Uint8Array {
-  const length = headLength(argument);
-  const out = new Uint8Array(length);
-  writeHead(out, major, argument, length);
-  return out;
+/** Bytes that the byte string takes with its head. Lengths are below 2^32. */
+export function byteStringLength(bytes: Uint8Array): number {
+  return headLength(bytes.length) + bytes.length;
 }
 
-export function byteString(bytes: Uint8Array): Uint8Array {
-  return withHead(2, bytes);
-}
-
-export function textString(text: string): Uint8Array {
-  return withHead(3, utf8(text));
-}
-
-function withHead(major: HeadMajor, content: Uint8Array): Uint8Array {
-  const length = headLength(content.length);
-  const out = new Uint8Array(length + content.length);
-  writeHead(out, major, content.length, length);
-  out.set(content, length);
-  return out;
-}
-
-function headLength(argument: number): number {
-  if (argument < 24) return 1;
-  if (argument < 0x100) return 2;
-  return argument < 0x10000 ? 3 : 5;
-}
-
-function writeHead(out: Uint8Array, major: HeadMajor, argument: number, length: number): void {
+/** Puts the byte string at `offset` in the shortest form; the answer is the offset after it. */
+export function putByteString(out: Uint8Array, offset: number, bytes: Uint8Array): number {
+  const length = headLength(bytes.length);
   if (length === 1) {
-    out[0] = (major << 5) | argument;
-    return;
+    out[offset] = 0x40 | bytes.length;
+  } else {
+    // 24, 25 and 26 announce 1, 2 and 4 bytes, big-endian.
+    out[offset] = 0x40 | (length === 2 ? 24 : length === 3 ? 25 : 26);
+    for (let index = length - 1, rest = bytes.length; index > 0; index--) {
+      out[offset + index] = rest & 0xff;
+      rest >>>= 8;
+    }
   }
-  // 24, 25 and 26 announce 1, 2 and 4 bytes, big-endian.
-  out[0] = (major << 5) | (length === 2 ? 24 : length === 3 ? 25 : 26);
-  for (let index = length - 1, rest = argument; index > 0; index--) {
-    out[index] = rest & 0xff;
-    rest = Math.floor(rest / 256);
-  }
+  out.set(bytes, offset + length);
+  return offset + length + bytes.length;
+}
+
+function headLength(length: number): number {
+  if (length < 24) return 1;
+  if (length < 0x100) return 2;
+  return length < 0x10000 ? 3 : 5;
 }

@@ -2,13 +2,12 @@
 import { concat, equal } from '../core/bytes.ts';
 import type { Wrap } from '../core/device-profile.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
-import { head } from './cbor-head.ts';
 import { type CoseKind, kindOf } from './cose/algorithm.ts';
-import { makeEncrypt0, openEncrypt0 } from './cose/encrypt0.ts';
+import { decryptEncrypt0, makeEncrypt0 } from './cose/encrypt0.ts';
 import type { CoseKey } from './cose/key.ts';
-import { makeMac0, openMac0 } from './cose/mac0.ts';
-import { keyIdOf, type OpenedCose, type OpenOptions, readCose } from './cose/message.ts';
-import { makeSign1, openSign1 } from './cose/sign1.ts';
+import { makeMac0, verifyMac0 } from './cose/mac0.ts';
+import { type CoseMessage, keyIdOf, type OpenedCose, type OpenOptions, parseMessage } from './cose/message.ts';
+import { makeSign1, verifySign1 } from './cose/sign1.ts';
 import { type CwtClaims, decodeClaims, encodeClaims } from './cwt-claims.ts';
 import { CBOR_TAG } from './iana.ts';
 
@@ -44,11 +43,12 @@ export interface OpenedCwt {
   readonly kids: readonly (Uint8Array | undefined)[];
 }
 
-const CWT_TAG = head(6, CBOR_TAG.cwt);
-const OPEN: Readonly<Record<CoseKind, (bytes: Uint8Array, options: OpenOptions) => OpenedCose>> = {
-  sign1: openSign1,
-  mac0: openMac0,
-  encrypt0: openEncrypt0,
+/** Tag 61 as encoded: 0xd8 announces a tag of one byte. */
+const CWT_TAG = Uint8Array.of(0xd8, CBOR_TAG.cwt);
+const OPEN: Readonly<Record<CoseKind, (message: CoseMessage, options: OpenOptions) => OpenedCose>> = {
+  sign1: verifySign1,
+  mac0: verifyMac0,
+  encrypt0: decryptEncrypt0,
 };
 
 /**
@@ -113,22 +113,22 @@ interface OpenedLayer {
 }
 
 function openLayer(bytes: Uint8Array, keys: readonly CoseKey[]): OpenedLayer {
-  const headers = readCose(bytes);
-  const { kind } = headers;
-  const keyId = keyIdOf(headers);
-  let failure = new LatchkeyError('cose_key_unknown');
+  const message = parseMessage(bytes);
+  const { kind } = message;
+  const keyId = keyIdOf(message);
+  let failure: LatchkeyError | undefined;
   // Without a kid, or with keys that have none, several may fit: as many attempts as keys were provisioned, at most.
   for (const key of keys) {
     if (keyId !== undefined && key.keyId !== undefined && !equal(keyId, key.keyId)) continue;
     try {
-      return { kind, payload: OPEN[kind](bytes, { key }).payload, keyId };
+      return { kind, payload: OPEN[kind](message, { key }).payload, keyId };
     } catch (error) {
       if (!isCoded(error)) throw error;
       // The failure that came furthest says most: a signature that does not verify over a key of another algorithm.
-      if (failure.code !== 'cose_verification_failed') failure = error;
+      if (failure?.code !== 'cose_verification_failed') failure = error;
     }
   }
-  throw failure;
+  throw failure ?? new LatchkeyError('cose_key_unknown');
 }
 
 /** RFC 8392 §7.2: a tag in front of the content says that another layer is inside. */

@@ -8,9 +8,9 @@ import { LatchkeyError } from '../core/errors.ts';
 import { type CborMap, encodeCbor } from './cbor.ts';
 import { kindOf } from './cose/algorithm.ts';
 import type { CoseKey } from './cose/key.ts';
-import { makeMac0, openMac0 } from './cose/mac0.ts';
-import { type CoseHeaders, type OpenedCose, readCose } from './cose/message.ts';
-import { makeSign1, openSign1 } from './cose/sign1.ts';
+import { makeMac0, openMac0, verifyMac0 } from './cose/mac0.ts';
+import { type CoseHeaders, type OpenedCose, parseMessage, readCose } from './cose/message.ts';
+import { makeSign1, verifySign1 } from './cose/sign1.ts';
 import { COSE_HEADER, SIGNED_REQUEST_HEADER } from './iana.ts';
 
 export const TOKEN_HASH_BYTES = 8;
@@ -105,9 +105,12 @@ export function readSignedRequest(bytes: Uint8Array): {
  * @throws {LatchkeyError} `cbor_*`, `cose_*`, `request_invalid`
  */
 export function openSignedRequest(bytes: Uint8Array, options: RequestTarget): Content {
-  const named = names(readCose(bytes));
-  const open = kindOf(options.key.algorithm) === 'mac0' ? openMac0 : openSign1;
-  return content(open(bytes, { key: options.key, externalAad: requestAad(options, named.nonce, named.tokenHash) }));
+  const { key } = options;
+  const kind = kindOf(key.algorithm) === 'mac0' ? 'mac0' : 'sign1';
+  const message = parseMessage(bytes, kind);
+  const named = names(message);
+  const verify = kind === 'mac0' ? verifyMac0 : verifySign1;
+  return content(verify(message, { key, externalAad: requestAad(options, named.nonce, named.tokenHash) }));
 }
 
 /** The device's answer to a signed request. @throws {LatchkeyError} `cose_algorithm_refused` for a key that does not MAC */

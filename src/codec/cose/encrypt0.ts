@@ -4,6 +4,7 @@ import { COSE_HEADER } from '../iana.ts';
 import { nonceLength, requireKind } from './algorithm.ts';
 import {
   assemble,
+  type CoseMessage,
   keyFor,
   type MakeOptions,
   type OpenedCose,
@@ -40,7 +41,11 @@ export function makeEncrypt0(options: MakeEncrypt0Options): Uint8Array {
  *   `cose_algorithm_refused`, `cose_verification_failed`
  */
 export function openEncrypt0(bytes: Uint8Array, options: OpenOptions): OpenedCose {
-  const message = parseMessage(bytes, 'encrypt0');
+  return decryptEncrypt0(parseMessage(bytes, 'encrypt0'), options);
+}
+
+/** The same over a message that was taken apart already, of the kind `encrypt0`. */
+export function decryptEncrypt0(message: CoseMessage, options: OpenOptions): OpenedCose {
   const key = keyFor(message, options.key);
   requireKind(key.algorithm, 'encrypt0');
   const { protectedHeader, unprotectedHeader } = message;

@@ -3,6 +3,7 @@ import { LatchkeyError } from '../../core/errors.ts';
 import { requireKind } from './algorithm.ts';
 import {
   assemble,
+  type CoseMessage,
   keyFor,
   type MakeOptions,
   type OpenedCose,
@@ -34,7 +35,11 @@ export function makeMac0(options: MakeOptions & { readonly payload: Uint8Array }
  *   `cose_algorithm_refused`, `cose_verification_failed`
  */
 export function openMac0(bytes: Uint8Array, options: OpenOptions): OpenedCose {
-  const message = parseMessage(bytes, 'mac0');
+  return verifyMac0(parseMessage(bytes, 'mac0'), options);
+}
+
+/** The same over a message that was taken apart already, of the kind `mac0`. */
+export function verifyMac0(message: CoseMessage, options: OpenOptions): OpenedCose {
   const key = keyFor(message, options.key);
   requireKind(key.algorithm, 'mac0');
   const maced = toBeProtected('mac0', message.protectedBytes, options.externalAad, message.content);

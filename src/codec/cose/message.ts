@@ -2,11 +2,11 @@
  * What COSE_Sign1, COSE_Mac0 and COSE_Encrypt0 share (RFC 9052 §2 to §5): the tagged array, the two header maps and the
  * rules over them, and the structure that gets signed, MACed or authenticated.
  */
-import { concat, EMPTY } from '../../core/bytes.ts';
+import { EMPTY, utf8 } from '../../core/bytes.ts';
 import type { WrapAlgorithm } from '../../core/device-profile.ts';
 import { LatchkeyError } from '../../core/errors.ts';
 import { type CborMap, type CborValue, decodeCbor, encodeCbor, isCborArray, isCborMap, isCborTag } from '../cbor.ts';
-import { byteString, head, textString } from '../cbor-head.ts';
+import { byteStringLength, putByteString } from '../cbor-head.ts';
 import { CBOR_TAG, COSE_ALGORITHM, COSE_HEADER } from '../iana.ts';
 import { algorithmOf, type CoseKind } from './algorithm.ts';
 import type { CoseKey } from './key.ts';
@@ -54,6 +54,11 @@ export interface MakeOptions {
   readonly tagged?: boolean;
 }
 
+/** Major types in their place, the upper three bits of an initial byte (RFC 8949 §3). */
+const TEXT_MAJOR = 0x60;
+const ARRAY_MAJOR = 0x80;
+const TAG_MAJOR = 0xc0;
+
 const TAG: Readonly<Record<CoseKind, number>> = {
   sign1: CBOR_TAG.sign1,
   mac0: CBOR_TAG.mac0,
@@ -62,10 +67,11 @@ const TAG: Readonly<Record<CoseKind, number>> = {
 const KIND_BY_TAG: ReadonlyMap<number, CoseKind> = new Map(
   (Object.keys(TAG) as CoseKind[]).map((kind) => [TAG[kind], kind]),
 );
-const CONTEXT: Readonly<Record<CoseKind, Uint8Array>> = {
-  sign1: textString('Signature1'),
-  mac0: textString('MAC0'),
-  encrypt0: textString('Encrypt0'),
+/** Array head and context string of each structure; the two lengths below 24 each fit their head. */
+const STRUCTURE_PREFIX: Readonly<Record<CoseKind, Uint8Array>> = {
+  sign1: structurePrefix(4, 'Signature1'),
+  mac0: structurePrefix(4, 'MAC0'),
+  encrypt0: structurePrefix(3, 'Encrypt0'),
 };
 /** Headers that are understood here, so that `crit` may name them (RFC 9052 §3.1). */
 const UNDERSTOOD: ReadonlySet<CborValue> = new Set<CborValue>([
@@ -91,7 +97,7 @@ const ALGORITHM_ONLY = new Map<WrapAlgorithm, Uint8Array>(
 export function parseMessage(bytes: Uint8Array, kind?: CoseKind): CoseMessage {
   let value = decodeCbor(bytes);
   let actual = kind;
-  if (typeof value === 'object' && value !== null && isCborTag(value)) {
+  if (isCborTag(value)) {
     actual = KIND_BY_TAG.get(value.tag);
     if (actual === undefined || (kind !== undefined && actual !== kind)) throw invalid(`tag ${value.tag}`);
     value = value.value;
@@ -163,8 +169,8 @@ export function unprotectedBytesFor(keyId: Uint8Array | undefined, nonce?: Uint8
 }
 
 /**
- * Sig_structure, MAC_structure or Enc_structure (RFC 9052 §4.4, §6.3, §5.3), written head by head: the hot path of every
- * token, and the order of its parts never changes.
+ * Sig_structure, MAC_structure or, without a payload, Enc_structure (RFC 9052 §4.4, §6.3, §5.3), put together in place:
+ * the hot path of every token.
  */
 export function toBeProtected(
   kind: CoseKind,
@@ -172,30 +178,46 @@ export function toBeProtected(
   externalAad: Uint8Array = EMPTY,
   payload?: Uint8Array,
 ): Uint8Array {
-  const parts = [
-    head(4, payload === undefined ? 3 : 4),
-    CONTEXT[kind],
-    byteString(protectedBytes),
-    byteString(externalAad),
-  ];
-  return payload === undefined ? concat(...parts) : concat(...parts, byteString(payload));
+  const prefix = STRUCTURE_PREFIX[kind];
+  const length =
+    prefix.length +
+    byteStringLength(protectedBytes) +
+    byteStringLength(externalAad) +
+    (payload === undefined ? 0 : byteStringLength(payload));
+  const out = new Uint8Array(length);
+  out.set(prefix);
+  const offset = putByteString(out, putByteString(out, prefix.length, protectedBytes), externalAad);
+  if (payload !== undefined) putByteString(out, offset, payload);
+  return out;
 }
 
-/** The encoded message. */
+/** The encoded message: tag, array, and its parts. Encrypt0 has no proof. */
 export function assemble(
   kind: CoseKind,
   parts: readonly [protectedBytes: Uint8Array, unprotectedBytes: Uint8Array, content: Uint8Array, proof?: Uint8Array],
   tagged = true,
 ): Uint8Array {
   const [protectedBytes, unprotectedBytes, content, proof] = parts;
-  const body = [
-    head(4, proof === undefined ? 3 : 4),
-    byteString(protectedBytes),
-    unprotectedBytes,
-    byteString(content),
-    proof === undefined ? EMPTY : byteString(proof),
-  ];
-  return tagged ? concat(head(6, TAG[kind]), ...body) : concat(...body);
+  const start = tagged ? 2 : 1;
+  const length =
+    start +
+    byteStringLength(protectedBytes) +
+    unprotectedBytes.length +
+    byteStringLength(content) +
+    (proof === undefined ? 0 : byteStringLength(proof));
+  const out = new Uint8Array(length);
+  // The three tags are below 24, so each is one byte; so is the head of the array.
+  if (tagged) out[0] = TAG_MAJOR | TAG[kind];
+  out[start - 1] = ARRAY_MAJOR | (proof === undefined ? 3 : 4);
+  let offset = putByteString(out, start, protectedBytes);
+  out.set(unprotectedBytes, offset);
+  offset = putByteString(out, offset + unprotectedBytes.length, content);
+  if (proof !== undefined) putByteString(out, offset, proof);
+  return out;
+}
+
+function structurePrefix(items: number, context: string): Uint8Array {
+  return Uint8Array.of(ARRAY_MAJOR | items, TEXT_MAJOR | context.length, ...utf8(context));
 }
 
 function decodeProtected(bytes: Uint8Array): CborMap {

@@ -3,6 +3,7 @@ import { LatchkeyError } from '../../core/errors.ts';
 import { requireKind } from './algorithm.ts';
 import {
   assemble,
+  type CoseMessage,
   keyFor,
   type MakeOptions,
   type OpenedCose,
@@ -34,7 +35,11 @@ export function makeSign1(options: MakeOptions & { readonly payload: Uint8Array 
  *   `cose_algorithm_refused`, `cose_verification_failed`
  */
 export function openSign1(bytes: Uint8Array, options: OpenOptions): OpenedCose {
-  const message = parseMessage(bytes, 'sign1');
+  return verifySign1(parseMessage(bytes, 'sign1'), options);
+}
+
+/** The same over a message that was taken apart already, of the kind `sign1`. */
+export function verifySign1(message: CoseMessage, options: OpenOptions): OpenedCose {
   const key = keyFor(message, options.key);
   requireKind(key.algorithm, 'sign1');
   const signed = toBeProtected('sign1', message.protectedBytes, options.externalAad, message.content);

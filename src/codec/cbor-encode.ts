@@ -1,0 +1,198 @@
+/**
+ * The deterministic encoder (RFC 8949 §4.2.1): shortest heads, definite lengths, map keys in the order of their encoded
+ * bytes, no floats. Written out rather than left to cbor-x, which is deterministic only over sorted copies of every map
+ * and with each integer in the one type that it does not turn into a float; a test holds the two together.
+ */
+import { compare, utf8 } from '../core/bytes.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import { type CborKey, type CborMap, type CborValue, isCborArray, isCborMap, isCborTag } from './cbor-value.ts';
+
+const UNSIGNED = 0;
+const NEGATIVE = 1;
+const BYTES = 2;
+const TEXT = 3;
+const ARRAY = 4;
+const MAP = 5;
+const TAG = 6;
+const FALSE = 0xf4;
+const TRUE = 0xf5;
+const NULL = 0xf6;
+
+const MAX_KEY = 0xffff_ffff;
+const MIN_KEY = -0x1_0000_0000;
+const MAX_WIDE = 0xffff_ffff_ffff_ffffn;
+/** Longest head: one byte and a 64-bit argument. */
+const HEAD_BYTES = 9;
+
+/**
+ * The one deterministic encoding of a value.
+ * @throws {LatchkeyError} `cbor_not_encodable` for fractions, integers past 64 bits, map keys past 32 bits, text with
+ *   lone surrogates, undefined, or nesting past 16 levels
+ */
+export function encodeCbor(value: CborValue): Uint8Array {
+  return writer.encode(value);
+}
+
+/** Encoding runs to its end without a pause, so one buffer serves all of them. */
+class Writer {
+  #buffer = Buffer.allocUnsafeSlow(1024);
+  #position = 0;
+
+  encode(value: CborValue): Uint8Array {
+    this.#position = 0;
+    try {
+      this.#write(value, 0);
+      return new Uint8Array(this.#buffer.subarray(0, this.#position));
+    } finally {
+      // A key may have been in it, and this buffer lives as long as the process.
+      this.#buffer.fill(0, 0, this.#position);
+    }
+  }
+
+  #write(value: CborValue, depth: number): void {
+    switch (typeof value) {
+      case 'number':
+        this.#number(value);
+        return;
+      case 'string':
+        this.#text(value);
+        return;
+      case 'bigint':
+        this.#bigInt(value);
+        return;
+      case 'boolean':
+        this.#byte(value ? TRUE : FALSE);
+        return;
+      case 'object':
+        this.#object(value, depth);
+        return;
+      default:
+        throw notEncodable(typeof value);
+    }
+  }
+
+  #object(value: Exclude<CborValue, number | string | bigint | boolean>, depth: number): void {
+    if (value === null) this.#byte(NULL);
+    else if (value instanceof Uint8Array) this.#bytes(value);
+    else if (depth + 1 >= LIMITS.cborDepth) throw notEncodable('nested too deeply');
+    else if (isCborMap(value)) this.#map(value, depth);
+    else if (isCborArray(value)) {
+      this.#head(ARRAY, value.length);
+      for (const item of value) this.#write(item, depth + 1);
+    } else if (isCborTag(value)) {
+      this.#head(TAG, value.tag);
+      this.#write(value.value, depth + 1);
+    } else throw notEncodable('an object of another class');
+  }
+
+  #number(value: number): void {
+    if (!Number.isSafeInteger(value)) throw notEncodable('a number that is no safe integer');
+    if (value >= 0) this.#head(UNSIGNED, value);
+    else this.#head(NEGATIVE, -1 - value);
+  }
+
+  #bigInt(value: bigint): void {
+    const argument = value >= 0n ? value : -1n - value;
+    if (argument > MAX_WIDE) throw notEncodable('an integer past 64 bits');
+    const major = value >= 0n ? UNSIGNED : NEGATIVE;
+    if (argument <= BigInt(Number.MAX_SAFE_INTEGER)) {
+      this.#head(major, Number(argument));
+      return;
+    }
+    this.#reserve(HEAD_BYTES);
+    this.#byte((major << 5) | 27);
+    this.#position = this.#buffer.writeBigUInt64BE(argument, this.#position);
+  }
+
+  #bytes(value: Uint8Array): void {
+    this.#head(BYTES, value.length);
+    this.#reserve(value.length);
+    this.#buffer.set(value, this.#position);
+    this.#position += value.length;
+  }
+
+  #text(value: string): void {
+    // A text with a lone surrogate has no UTF-8; Buffer would write a replacement character, and two texts one encoding.
+    if (/\p{Surrogate}/u.test(value)) throw notEncodable('text with a lone surrogate');
+    const length = Buffer.byteLength(value);
+    this.#head(TEXT, length);
+    this.#reserve(length);
+    this.#position += this.#buffer.write(value, this.#position);
+  }
+
+  #map(map: CborMap, depth: number): void {
+    this.#head(MAP, map.size);
+    for (const [key, value] of isSorted(map) ? map : sorted(map)) {
+      if (typeof key === 'string') this.#text(key);
+      else if (Number.isSafeInteger(key) && key <= MAX_KEY && key >= MIN_KEY) this.#number(key);
+      else throw notEncodable('a map key that is no integer of 32 bits');
+      this.#write(value, depth + 1);
+    }
+  }
+
+  /** `argument` is a whole number up to 2^53 − 1; big-endian. */
+  #head(major: number, argument: number): void {
+    this.#reserve(HEAD_BYTES);
+    const initial = major << 5;
+    if (argument < 24) this.#byte(initial | argument);
+    else if (argument < 0x100) {
+      this.#byte(initial | 24);
+      this.#byte(argument);
+    } else if (argument < 0x10000) {
+      this.#byte(initial | 25);
+      this.#position = this.#buffer.writeUInt16BE(argument, this.#position);
+    } else if (argument <= 0xffff_ffff) {
+      this.#byte(initial | 26);
+      this.#position = this.#buffer.writeUInt32BE(argument, this.#position);
+    } else {
+      this.#byte(initial | 27);
+      this.#position = this.#buffer.writeBigUInt64BE(BigInt(argument), this.#position);
+    }
+  }
+
+  #byte(byte: number): void {
+    if (this.#position >= this.#buffer.length) this.#reserve(1);
+    this.#buffer[this.#position++] = byte;
+  }
+
+  #reserve(length: number): void {
+    if (this.#position + length <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#position + length));
+    larger.set(this.#buffer.subarray(0, this.#position));
+    this.#buffer.fill(0, 0, this.#position);
+    this.#buffer = larger;
+  }
+}
+
+const writer = new Writer();
+
+function isSorted(map: CborMap): boolean {
+  let previous: CborKey | undefined;
+  for (const key of map.keys()) {
+    if (previous !== undefined && compareKeys(previous, key) > 0) return false;
+    previous = key;
+  }
+  return true;
+}
+
+function sorted(map: CborMap): readonly (readonly [CborKey, CborValue])[] {
+  return [...map].sort(([a], [b]) => compareKeys(a, b));
+}
+
+/** The order of the encoded bytes, found without encoding: 0, 1, … then −1, −2, … then text by length, then by bytes. */
+function compareKeys(a: CborKey, b: CborKey): number {
+  if (typeof a === 'number' && typeof b === 'number') {
+    if (a >= 0) return b >= 0 ? a - b : -1;
+    return b >= 0 ? 1 : b - a;
+  }
+  if (typeof a === 'number') return -1;
+  if (typeof b === 'number') return 1;
+  const aBytes = utf8(a);
+  const bBytes = utf8(b);
+  return aBytes.length - bBytes.length || compare(aBytes, bBytes);
+}
+
+function notEncodable(reason: string): LatchkeyError {
+  return new LatchkeyError('cbor_not_encodable', reason);
+}
