@@ -30,6 +30,10 @@ export const LIMITS = {
   coapBodyBytes: 16_384,
   /** One slipmux frame as received, before a frame is given up as noise: twice the message (all bytes escaped) plus framing. */
   slipFrameBytes: 2_608,
+  /** Bytes that wait to leave on one line; a device that makes us answer faster than it reads loses the answers. */
+  lineWriteBytes: 65_536,
+  /** Diagnostic texts of one line that go to the log in a minute; a chatty device must not wear the card out. */
+  diagnosticsPerMinute: 60,
   /** Diagnostic text of one slipmux frame that goes to the log: a few lines of a terminal. */
   diagnosticBytes: 512,
   /** Options of one CoAP message; a path of 16 segments with as many query parts needs 40. */

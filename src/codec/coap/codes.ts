@@ -7,7 +7,7 @@ export function codeText(code: number): string {
 
 /** "2.05" → 0x45. For codes written in this program, so a wrong text is a defect, not input. */
 export function codeNumber(text: string): number {
-  const match = /^([0-7])\.([0-3][0-9])$/.exec(text);
+  const match = /^([0-7])\.([0-2][0-9]|3[01])$/.exec(text);
   if (match === null) throw new RangeError(`not a CoAP code: ${text}`);
   return (Number(match[1]) << 5) | Number(match[2]);
 }

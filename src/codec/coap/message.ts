@@ -47,18 +47,6 @@ export function isResponseCode(code: number): boolean {
   return codeClass(code) >= 2 && codeClass(code) <= 5;
 }
 
-/** As RFC 7252 writes codes: 0x84 is "4.04". */
-export function codeText(code: number): string {
-  return `${codeClass(code)}.${String(code & 0x1f).padStart(2, '0')}`;
-}
-
-/** 0x84 from "4.04". @throws {LatchkeyError} `internal` for other text: callers hold texts of the error catalogue. */
-export function codeFromText(text: string): number {
-  const match = /^([0-7])\.([0-2][0-9]|3[01])$/.exec(text);
-  if (match === null) throw new LatchkeyError('internal', `not a CoAP code: ${text}`);
-  return (Number(match[1]) << 5) | Number(match[2]);
-}
-
 export function emptyMessage(type: number, messageId: number): CoapMessage {
   return { type, code: 0, messageId, token: EMPTY, options: [], payload: EMPTY };
 }

@@ -4,7 +4,8 @@ import { coded, isCoded } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { COAP_CODE, COAP_METHOD, COAP_OPTION, COAP_TYPE } from '../iana.ts';
 import { type Block, readBlock } from './block.ts';
-import { type CoapMessage, codeFromText, emptyMessage, encodeMessage, isResponseCode } from './message.ts';
+import { codeNumber } from './codes.ts';
+import { type CoapMessage, emptyMessage, encodeMessage, isResponseCode } from './message.ts';
 import { bareResponse, isRefused, type KnownOptions, requestFrom, requestOptions } from './options.ts';
 import type { RecentMessage } from './recent-messages.ts';
 import { blockKey, type ResponseParts, ServedBlocks } from './served-blocks.ts';
@@ -51,7 +52,7 @@ export class Responder {
     try {
       this.#dispatch(message, recent, options);
     } catch (error) {
-      this.#refuse(message, recent, codeFromText(coded(error).entry.coap));
+      this.#refuse(message, recent, codeNumber(coded(error).entry.coap));
     }
   }
 
@@ -139,7 +140,7 @@ export class Responder {
       const response = await this.#handler(request);
       return isResponseCode(response.code) ? response : bareResponse(COAP_CODE.internalServerError);
     } catch (error) {
-      return bareResponse(isCoded(error) ? codeFromText(error.entry.coap) : COAP_CODE.internalServerError);
+      return bareResponse(isCoded(error) ? codeNumber(error.entry.coap) : COAP_CODE.internalServerError);
     }
   }
 

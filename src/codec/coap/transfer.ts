@@ -4,7 +4,8 @@ import { LatchkeyError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { COAP_CODE, COAP_OPTION } from '../iana.ts';
 import { Assembly, type Block, blockOption, fittingBlockSize, overhead, readBlock, sliceBlock } from './block.ts';
-import { type CoapMessage, type CoapOption, codeClass, codeText } from './message.ts';
+import { codeText } from './codes.ts';
+import { type CoapMessage, type CoapOption, codeClass } from './message.ts';
 import {
   isRefused,
   type KnownOptions,

@@ -1,0 +1,55 @@
+import type { SlipmuxNoise } from '../../src/codec/slipmux.ts';
+
+/** What a line counts since the process started, across all its openings. */
+export interface LineCounters {
+  bytesReceived: number;
+  bytesSent: number;
+  framesReceived: number;
+  framesSent: number;
+  /** Frames dropped for a frame check sequence that does not hold: noise, wrong speed, a bad cable. */
+  framesBadChecksum: number;
+  framesBadEscape: number;
+  framesOversize: number;
+  framesAborted: number;
+  /** Frames that are neither CoAP nor diagnostic text. */
+  framesForeign: number;
+  /** Frames not sent because the line did not take the earlier ones fast enough. */
+  framesNotSent: number;
+  diagnostics: number;
+  /** Diagnostic texts that were not logged because there were too many. */
+  diagnosticsDropped: number;
+  opened: number;
+  openFailed: number;
+  lost: number;
+  /** Times that a write did not leave before its deadline. */
+  hung: number;
+}
+
+export function newLineCounters(): LineCounters {
+  return {
+    bytesReceived: 0,
+    bytesSent: 0,
+    framesReceived: 0,
+    framesSent: 0,
+    framesBadChecksum: 0,
+    framesBadEscape: 0,
+    framesOversize: 0,
+    framesAborted: 0,
+    framesForeign: 0,
+    framesNotSent: 0,
+    diagnostics: 0,
+    diagnosticsDropped: 0,
+    opened: 0,
+    openFailed: 0,
+    lost: 0,
+    hung: 0,
+  };
+}
+
+export const NOISE_COUNTER: Readonly<Record<SlipmuxNoise, keyof LineCounters>> = {
+  checksum: 'framesBadChecksum',
+  escape: 'framesBadEscape',
+  oversize: 'framesOversize',
+  aborted: 'framesAborted',
+  foreign: 'framesForeign',
+};
