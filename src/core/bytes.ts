@@ -1,5 +1,5 @@
 /** Byte helpers. Every function takes and returns plain `Uint8Array`s; nothing here keeps a reference to its input. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { LatchkeyError } from './errors.ts';
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -64,7 +64,7 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 export function sha256(bytes: Uint8Array | string): Uint8Array {
-  return createHash('sha256').update(bytes).digest();
+  return hash('sha256', bytes, 'buffer');
 }
 
 /** Lexicographic order of the bytes, as RFC 8949 §4.2.1 sorts encoded map keys. */

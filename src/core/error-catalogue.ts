@@ -40,6 +40,7 @@ export const CATALOGUE = {
   usage: badRequest('The command line cannot be understood', 'An option is missing, unknown or of the wrong form.', 'Run the command with --help.'),
   file_unreadable: local('A file cannot be read', 'It is missing, or its owner does not let the hub read it.', 'Check path and permissions.'),
   file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
+  address_unavailable: local('The hub cannot listen there', 'Another program has the port, or the address is not of this machine.', 'Stop the other program, or change `http.listen`.'),
   admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or the socket belongs to another user.', 'Start it with `latchkey run`, or use --socket and the right user.'),
 
   // Configuration

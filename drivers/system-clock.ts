@@ -1,0 +1,68 @@
+/** The clock of the machine, and the evidence for whether it can be believed. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { monotonic } from './system-time.ts';
+
+/** As `trust/clock-source.ts` judges it; spelled out here, since drivers know nothing of trust. */
+export interface SystemClockObservation {
+  readonly systemSeconds: number;
+  readonly synchronised: boolean | 'unknown';
+  readonly hasBatteryClock: boolean;
+  readonly isDeviceTreeBoard: boolean;
+}
+
+export interface SystemClockOptions {
+  /** Where `/proc`, `/run` and `/sys` are; `/` outside of tests. */
+  readonly root?: string;
+  readonly monotonic?: () => number;
+  readonly systemSeconds?: () => number;
+}
+
+/** Milliseconds for which evidence is kept: it changes when NTP sets the clock, once a boot. */
+const EVIDENCE_LIFETIME = 10_000;
+/** Seconds by which a hardware clock with a good battery differs from the system clock at most. */
+const SAME_TIME = 600;
+
+/**
+ * Reads the system clock at every call and the evidence for it now and then.
+ *
+ * - `/run/systemd/timesync/synchronized` appears when systemd-timesyncd has set the clock. Machines with chrony or ntpd
+ *   have no such file; where timesyncd is not in use at all the answer is `unknown`, and the operator can vouch.
+ * - `/sys/class/rtc/rtcN/since_epoch`: a Pi 5 has the chip but often no battery, and then starts in 1970, while the
+ *   system clock starts at the last time that systemd wrote down. A hardware clock counts only if the two agree.
+ * - `/proc/device-tree/model`: a board, as opposed to a PC, whose firmware keeps a clock.
+ */
+export function systemClock(options: SystemClockOptions = {}): () => SystemClockObservation {
+  const root = options.root ?? '';
+  const now = options.monotonic ?? monotonic;
+  const systemSeconds = options.systemSeconds ?? (() => Date.now() / 1000);
+  let evidence = gather(root, systemSeconds());
+  let gatheredAt = now();
+  return () => {
+    if (now() - gatheredAt >= EVIDENCE_LIFETIME) {
+      evidence = gather(root, systemSeconds());
+      gatheredAt = now();
+    }
+    return { systemSeconds: systemSeconds(), ...evidence };
+  };
+}
+
+function gather(root: string, seconds: number): Omit<SystemClockObservation, 'systemSeconds'> {
+  const timesync = `${root}/run/systemd/timesync`;
+  return {
+    synchronised: existsSync(`${timesync}/synchronized`) || (existsSync(timesync) ? false : 'unknown'),
+    hasBatteryClock: hardwareClocks(`${root}/sys/class/rtc`).some((time) => Math.abs(time - seconds) < SAME_TIME),
+    isDeviceTreeBoard: existsSync(`${root}/proc/device-tree/model`),
+  };
+}
+
+/** What each hardware clock says, in NumericDate seconds. One that cannot be read is no evidence. */
+function hardwareClocks(folder: string): readonly number[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).map((name) => {
+    try {
+      return Number.parseInt(readFileSync(`${folder}/${name}/since_epoch`, 'ascii'), 10);
+    } catch {
+      return Number.NaN;
+    }
+  });
+}

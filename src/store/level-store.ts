@@ -1,0 +1,72 @@
+import type { AbstractBatchOptions, AbstractLevel, AbstractOpenOptions } from 'abstract-level';
+import { LatchkeyError } from '../core/errors.ts';
+import type { Store, StoreChange } from '../ports/store.ts';
+
+/** A LevelDB of any kind: on disk (classic-level) for the hub, in memory (memory-level) for tests. */
+export type Database = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>;
+
+/** An atomic batch that is on the medium when its promise resolves: fsync, as the port promises. */
+const DURABLE: AbstractBatchOptions<string, Uint8Array> & { readonly sync: true } = { sync: true };
+
+/** Sorts after every character that a key is made of. */
+const LAST = '\u{10ffff}';
+
+/** The Store port over an open database whose keys are text and whose values are bytes. */
+export class LevelStore implements Store {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async read(key: string): Promise<Uint8Array | undefined> {
+    return await translated(() => this.#database.get(key));
+  }
+
+  async list(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]> {
+    return await translated(() => this.#database.iterator({ gte: prefix, lt: prefix + LAST }).all());
+  }
+
+  async write(changes: readonly StoreChange[]): Promise<void> {
+    const operations = changes.map((change) =>
+      'put' in change
+        ? ({ type: 'put', key: change.put, value: change.value } as const)
+        : ({ type: 'del', key: change.remove } as const),
+    );
+    await translated(() => this.#database.batch(operations, DURABLE));
+  }
+
+  async close(): Promise<void> {
+    await translated(() => this.#database.close());
+  }
+}
+
+/**
+ * Opens a database and gives it as a Store.
+ * @throws {LatchkeyError} `store_locked`, `store_corrupt`, `file_unwritable`
+ */
+export async function openDatabase(database: Database, options: AbstractOpenOptions = {}): Promise<Store> {
+  await translated(() => database.open(options));
+  return new LevelStore(database);
+}
+
+async function translated<T>(operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (cause) {
+    throw new LatchkeyError(codeOf(cause), undefined, { cause });
+  }
+}
+
+/** The library wraps what LevelDB said as the cause of what the call was; the innermost code tells. */
+function codeOf(error: unknown): 'store_locked' | 'store_corrupt' | 'file_unwritable' | 'internal' {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = 'code' in at ? at.code : undefined;
+    if (code === 'LEVEL_LOCKED') return 'store_locked';
+    if (code === 'LEVEL_CORRUPTION') return 'store_corrupt';
+    if (code === 'LEVEL_IO_ERROR' || code === 'EACCES' || code === 'EROFS' || code === 'ENOTDIR') {
+      return 'file_unwritable';
+    }
+  }
+  return 'internal';
+}

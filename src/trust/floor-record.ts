@@ -1,0 +1,44 @@
+import { parseStrictJsonObject } from '../codec/strict-json.ts';
+import { utf8 } from '../core/bytes.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
+import type { JsonValue } from '../core/json.ts';
+import type { Log } from '../ports/log.ts';
+import type { Store } from '../ports/store.ts';
+import { setAside } from './set-aside.ts';
+
+/** The time floor as it is on disk: whole NumericDate seconds. What they mean is told at `TimeFloor`. */
+export interface FloorRecord {
+  readonly known: number;
+  readonly witnessed: number;
+}
+
+/** 2100-01-01. A clock that says more is broken, and a floor up there could never be left again. */
+export const LAST_PLAUSIBLE = 4_102_444_800;
+
+const KEY = 'time-floor';
+const FORMAT = 'latchkey-time-floor-1';
+
+/** The floor on disk; zero where there is none, or none that can be read: that one is set aside and logged. */
+export async function readFloor(store: Store, log: Log): Promise<FloorRecord> {
+  const bytes = await store.read(KEY);
+  if (bytes === undefined) return { known: 0, witnessed: 0 };
+  try {
+    const { format, known, witnessed } = parseStrictJsonObject(bytes, { code: 'store_corrupt' });
+    if (format !== FORMAT) throw new LatchkeyError('store_corrupt', 'format');
+    return { known: seconds(known), witnessed: seconds(witnessed) };
+  } catch (error) {
+    const { code, detail } = coded(error);
+    log.error({ code, detail }, 'the time floor on disk cannot be read: set aside, and the time is unsure until set');
+    await setAside(store, KEY, bytes);
+    return { known: 0, witnessed: 0 };
+  }
+}
+
+export async function writeFloor(store: Store, { known, witnessed }: FloorRecord): Promise<void> {
+  await store.write([{ put: KEY, value: utf8(JSON.stringify({ format: FORMAT, known, witnessed })) }]);
+}
+
+function seconds(value: JsonValue | undefined): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LAST_PLAUSIBLE) return value;
+  throw new LatchkeyError('store_corrupt', 'not a date');
+}

@@ -1,0 +1,72 @@
+import type { JwtAlgorithm } from '../codec/jws-signature.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
+import type { IssuerPolicy } from './issuer-policy.ts';
+import { KeyRing, type SkippedKey } from './key-ring.ts';
+
+/** Keys that may be used now, and how many seconds ago the issuer confirmed them. */
+export interface HeldKeys {
+  readonly ring: KeyRing;
+  readonly age: number;
+}
+
+/** What `latchkey status` shows of one issuer. */
+export interface IssuerStatus {
+  readonly issuer: string;
+  readonly source: IssuerPolicy['source']['kind'];
+  readonly keys: readonly { readonly keyId: string | undefined; readonly algorithms: readonly JwtAlgorithm[] }[];
+  readonly skipped: readonly SkippedKey[];
+  /** Seconds since the issuer confirmed the keys; undefined while none are held. */
+  readonly age: number | undefined;
+  readonly offlineLimit: number;
+  /** Why the last attempt to reach the issuer failed; undefined after a good one. */
+  readonly lastError: ErrorCode | undefined;
+  /** Seconds until the next attempt that nobody has to ask for; undefined where there is none. */
+  readonly nextRefresh: number | undefined;
+}
+
+/** The keys of one issuer, wherever they come from. */
+export interface IssuerKeys {
+  /**
+   * Keys to check a token of this `kid` with; asks the issuer first when that may help.
+   * @throws {LatchkeyError} `keys_unavailable`, `keys_too_old`
+   */
+  forKeyId(keyId: string | undefined): Promise<HeldKeys>;
+  /** Reads what the disk has and begins to keep it fresh. Never waits for the network. */
+  start(): Promise<void>;
+  status(): IssuerStatus;
+  close(): Promise<void>;
+}
+
+/** Keys from a file of the operator, who answers for their being current: they have no age and no limit. */
+export class StaticKeys implements IssuerKeys {
+  readonly #policy: IssuerPolicy;
+  readonly #held: HeldKeys;
+
+  /** @throws {LatchkeyError} `jwks_invalid` */
+  constructor(policy: IssuerPolicy, jwks: ConstructorParameters<typeof KeyRing>[0]) {
+    this.#policy = policy;
+    this.#held = { ring: new KeyRing(jwks, policy.algorithms), age: 0 };
+  }
+
+  async forKeyId(): Promise<HeldKeys> {
+    return this.#held;
+  }
+
+  async start(): Promise<void> {}
+
+  status(): IssuerStatus {
+    return { ...describeKeys(this.#policy, this.#held.ring), age: 0, lastError: undefined, nextRefresh: undefined };
+  }
+
+  async close(): Promise<void> {}
+}
+
+export function describeKeys(policy: IssuerPolicy, ring: KeyRing | undefined) {
+  return {
+    issuer: policy.issuer,
+    source: policy.source.kind,
+    keys: (ring?.keys ?? []).map(({ keyId, verifiers }) => ({ keyId, algorithms: [...verifiers.keys()] })),
+    skipped: ring?.skipped ?? [],
+    offlineLimit: policy.offlineLimit,
+  };
+}

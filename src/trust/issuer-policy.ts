@@ -1,0 +1,93 @@
+import { JWT_ALGORITHMS, type JwtAlgorithm } from '../codec/jws-signature.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+
+/** Where the keys of an issuer come from. */
+export type IssuerSource =
+  /** Metadata by RFC 8414 §3.1, then by OpenID Connect Discovery §4; or at `url` alone. */
+  | { readonly kind: 'discovery'; readonly url?: string }
+  /** A JWK Set at a fixed address, no metadata. */
+  | { readonly kind: 'jwks'; readonly url: string }
+  /** A JWK Set that the operator put on the disk. Its keys have no age. */
+  | { readonly kind: 'file'; readonly jwks: JsonObject };
+
+/** What is believed of one issuer, and under which conditions. */
+export interface IssuerPolicy {
+  /** Compared with `iss` code point by code point (RFC 8414 §2, RFC 8725 §3.8). */
+  readonly issuer: string;
+  readonly source: IssuerSource;
+  /** Allow-list for the header's `alg` (RFC 8725 §3.1). */
+  readonly algorithms: readonly JwtAlgorithm[];
+  /** Values of the header's `typ` that mean "access token", lower case, without `application/` (RFC 7515 §4.1.9). */
+  readonly tokenTypes: readonly string[];
+  /** Take tokens without `typ`. An ID token may pass for an access token then (RFC 9068 §5). */
+  readonly untyped: boolean;
+  /** Seconds that keys are believed without word from the issuer. */
+  readonly offlineLimit: number;
+  /** Seconds by which the issuer's clock may run ahead, for `nbf` and `iat`. Never for `exp`. */
+  readonly leeway: number;
+  /** Demand every claim that RFC 9068 §2.2 does, not only those that the hub works with. */
+  readonly requireRfc9068: boolean;
+  /** Bounds in seconds for how long a key set is used before the issuer is asked again, whatever its headers say. */
+  readonly refresh: { readonly least: number; readonly most: number };
+  /** Seconds between attempts that tokens cause, however many unknown `kid`s a sender makes up. */
+  readonly unknownKeyCooldown: number;
+}
+
+const DAY = 86_400;
+
+export const POLICY_DEFAULTS = {
+  algorithms: JWT_ALGORITHMS,
+  tokenTypes: ['at+jwt'],
+  untyped: false,
+  /** A clinic's uplink can be out for a holiday; a withdrawn key must not live for a season. */
+  offlineLimit: 30 * DAY,
+  leeway: 60,
+  requireRfc9068: false,
+  refresh: { least: 60, most: DAY },
+  unknownKeyCooldown: 30,
+} as const satisfies Omit<IssuerPolicy, 'issuer' | 'source'>;
+
+/**
+ * A policy with defaults filled in and its addresses judged.
+ * @throws {LatchkeyError} `config_invalid`
+ */
+export function issuerPolicy(settings: Pick<IssuerPolicy, 'issuer' | 'source'> & Partial<IssuerPolicy>): IssuerPolicy {
+  const policy: IssuerPolicy = { ...POLICY_DEFAULTS, ...settings };
+  if (policy.source.kind === 'discovery') {
+    demandAddress('issuer', policy.issuer);
+    // RFC 8414 §2. The well-known path would be put in the wrong place.
+    if (policy.issuer.includes('?')) throw new LatchkeyError('config_invalid', 'issuer must not have a query');
+  }
+  if (policy.source.kind !== 'file' && policy.source.url !== undefined) demandAddress('url', policy.source.url);
+  if (policy.algorithms.length === 0) throw new LatchkeyError('config_invalid', 'an issuer without algorithms');
+  if (policy.refresh.least > policy.refresh.most) throw new LatchkeyError('config_invalid', 'refresh bounds');
+  return { ...policy, tokenTypes: policy.tokenTypes.map(plainType) };
+}
+
+function demandAddress(name: string, address: string): void {
+  if (!isAcceptableAddress(address)) {
+    throw new LatchkeyError('config_invalid', `${name} must be an https address (or http on a loopback host)`);
+  }
+}
+
+/**
+ * Whether keys may be fetched from there: https, or http on this very machine (127.0.0.0/8, ::1, localhost), where
+ * nobody sits in between. No user name, no fragment (RFC 8414 §2).
+ */
+export function isAcceptableAddress(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const url = new URL(address);
+  if (url.username !== '' || url.password !== '' || url.hash !== '') return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** A media type as `typ` spells it: case does not count, `application/` may be left out (RFC 7515 §4.1.9). */
+export function plainType(type: string): string {
+  const lower = type.toLowerCase();
+  return lower.startsWith('application/') ? lower.slice('application/'.length) : lower;
+}

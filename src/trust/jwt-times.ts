@@ -1,0 +1,35 @@
+import type { TimeBounds } from '../core/clock.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { JwtClaims } from './jwt-claims.ts';
+
+/** What to do with a token that may be expired, since the time is not known: deny, unless the operator chose otherwise. */
+export type WhenUnsure = 'deny' | 'allow';
+
+export interface TimeRules {
+  readonly time: TimeBounds;
+  readonly whenUnsure: WhenUnsure;
+  /** Seconds by which the issuer's clock may run ahead. Never lengthens a token's life. */
+  readonly leeway: number;
+}
+
+/**
+ * Judges exp, nbf and iat (RFC 7519 §4.1.4 to §4.1.6) against what is known of the present. A token expired at the
+ * floor is denied whatever the policy. While `latest` is unknown every other token may be expired, or not yet valid:
+ * that is for `whenUnsure` to decide.
+ * @throws {LatchkeyError} `jwt_expired`, `clock_unsure`, `jwt_not_yet_valid`, `jwt_issued_in_future`
+ */
+export function judgeTimes(
+  { expiresAt, notBefore, issuedAt }: Pick<JwtClaims, 'expiresAt' | 'notBefore' | 'issuedAt'>,
+  { time, whenUnsure, leeway }: TimeRules,
+): void {
+  if (expiresAt <= time.earliest) throw new LatchkeyError('jwt_expired');
+  if (time.latest === undefined) {
+    if (whenUnsure === 'deny') throw new LatchkeyError('clock_unsure');
+    return;
+  }
+  // A life that may have ended, or may not have begun, within the bounds counts against the token.
+  if (expiresAt <= time.latest) throw new LatchkeyError('jwt_expired');
+  const horizon = time.earliest + leeway;
+  if (notBefore !== undefined && notBefore > horizon) throw new LatchkeyError('jwt_not_yet_valid');
+  if (issuedAt !== undefined && issuedAt > horizon) throw new LatchkeyError('jwt_issued_in_future');
+}

@@ -1,0 +1,249 @@
+import type { Clock, Random, Timers } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
+import type { AuthorizationServer } from '../ports/authorization-server.ts';
+import type { Log } from '../ports/log.ts';
+import type { Store } from '../ports/store.ts';
+import { describeKeys, type HeldKeys, type IssuerKeys, type IssuerStatus } from './issuer-keys.ts';
+import type { IssuerPolicy } from './issuer-policy.ts';
+import { type FetchedKeys, fetchKeys } from './key-fetch.ts';
+import { decodeRecord, encodeRecord, recordKey } from './key-record.ts';
+import type { KeyRing } from './key-ring.ts';
+import { refreshDelay, retryDelay } from './refresh-schedule.ts';
+import { setAside } from './set-aside.ts';
+
+export interface KeyCacheOptions {
+  readonly policy: IssuerPolicy;
+  readonly as: AuthorizationServer;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** Milliseconds after which the metadata is read anew: an AS that moves its keys announces it there. */
+const METADATA_LIFETIME = 86_400_000;
+/** Seconds that a mere confirmation must be newer than the one on disk to be written: flash cards wear. */
+const WORTH_WRITING = 3_600;
+
+/** Keys in use. What is known of their age is kept twice: by the calendar, and by the clock that only grows. */
+interface Held {
+  readonly ring: KeyRing;
+  readonly jwksUri: string;
+  readonly etag: string | undefined;
+  /** NumericDate, never later than the true one. */
+  confirmedAt: number;
+  /** Whether `confirmedAt` is only the time floor, since the time was not known then. */
+  confirmedUnsure: boolean;
+  /** `monotonic()` when these fields were set, and the age in seconds at that moment. */
+  readonly mark: number;
+  readonly ageAtMark: number;
+}
+
+/**
+ * The keys of one issuer that is asked over the network, on disk as well as in memory. Good answers replace what is
+ * held, so a withdrawn key is distrusted at once; bad answers change nothing but the time of the next attempt. What is
+ * held serves until `offlineLimit`, whether the issuer can be reached or not.
+ */
+export class KeyCache implements IssuerKeys {
+  readonly #options: KeyCacheOptions;
+  #held: Held | undefined;
+  /** `confirmedAt` of the record on disk, if that record holds these very keys. */
+  #writtenAt: number | undefined;
+  #flight: Promise<void> | undefined;
+  #lastAttempt: number | undefined;
+  #metadataReadAt: number | undefined;
+  #failures = 0;
+  #lastError: ErrorCode | undefined;
+  #next: { readonly at: number; readonly cancel: () => void } | undefined;
+  #closed = false;
+
+  constructor(options: KeyCacheOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    await this.#load();
+    this.#scheduleIn(0);
+  }
+
+  async forKeyId(keyId: string | undefined): Promise<HeldKeys> {
+    let held = this.#usable();
+    if (held === undefined || (keyId !== undefined && !held.ring.has(keyId))) {
+      await this.#askIfAllowed();
+      held = this.#usable();
+    }
+    if (held !== undefined) return held;
+    throw new LatchkeyError(this.#held === undefined ? 'keys_unavailable' : 'keys_too_old', this.#lastError);
+  }
+
+  status(): IssuerStatus {
+    const { policy, clock } = this.#options;
+    return {
+      ...describeKeys(policy, this.#held?.ring),
+      age: this.#held === undefined ? undefined : this.#age(this.#held),
+      lastError: this.#lastError,
+      nextRefresh: this.#next === undefined ? undefined : Math.max(0, (this.#next.at - clock.monotonic()) / 1000),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#next?.cancel();
+    this.#next = undefined;
+    await this.#options.as.close();
+    await this.#flight;
+  }
+
+  #usable(): HeldKeys | undefined {
+    if (this.#held === undefined) return undefined;
+    const age = this.#age(this.#held);
+    return age > this.#options.policy.offlineLimit ? undefined : { ring: this.#held.ring, age };
+  }
+
+  /**
+   * The larger of two measures. A clock set back does not make keys younger, since the time floor holds the calendar;
+   * neither does a reboot, since `confirmedAt` is on disk; and a calendar that stands still is overtaken by the
+   * monotonic clock.
+   */
+  #age(held: Held): number {
+    const { clock } = this.#options;
+    const { earliest, latest } = clock.now();
+    const elapsed = held.ageAtMark + (clock.monotonic() - held.mark) / 1000;
+    if (held.confirmedUnsure && latest !== undefined) {
+      // The time became known: now it can be told when the issuer confirmed the keys in this run.
+      held.confirmedAt = earliest - elapsed;
+      held.confirmedUnsure = false;
+    }
+    return Math.max(0, elapsed, earliest - held.confirmedAt);
+  }
+
+  /** For a token's sake: joins an attempt under way, else makes one unless the last was a moment ago. */
+  async #askIfAllowed(): Promise<void> {
+    const { clock, policy } = this.#options;
+    const cooldown = policy.unknownKeyCooldown * 1000;
+    const isSoon = this.#lastAttempt !== undefined && clock.monotonic() - this.#lastAttempt < cooldown;
+    if (this.#flight === undefined && isSoon) return;
+    await this.#refresh();
+  }
+
+  #refresh(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#flight ??= this.#attempt().finally(() => {
+      this.#flight = undefined;
+    });
+    return this.#flight;
+  }
+
+  async #attempt(): Promise<void> {
+    const { policy, as, clock, random, log } = this.#options;
+    this.#lastAttempt = clock.monotonic();
+    try {
+      const fetched = await fetchKeys(as, policy, { known: this.#held, readMetadata: this.#metadataIsDue() });
+      this.#accept(fetched);
+      this.#scheduleIn(refreshDelay(fetched.lifetime, random.fraction()));
+      await this.#write();
+    } catch (error) {
+      // Closing ends the exchange under way: that is no failure of the issuer.
+      if (this.#closed) return;
+      const { code, detail } = coded(error);
+      this.#failures += 1;
+      this.#lastError = code;
+      // Perhaps the keys moved: the next attempt begins with the metadata.
+      this.#metadataReadAt = undefined;
+      const delay = retryDelay(this.#failures, random.fraction());
+      const fields = {
+        issuer: policy.issuer,
+        code,
+        detail,
+        keysHeld: this.#held?.ring.keys.length ?? 0,
+        retryIn: delay,
+      };
+      log.warn(fields, 'the keys of the issuer could not be refreshed; those that are held stay');
+      this.#scheduleIn(delay);
+    }
+  }
+
+  #metadataIsDue(): boolean {
+    const { clock } = this.#options;
+    return this.#metadataReadAt === undefined || clock.monotonic() - this.#metadataReadAt >= METADATA_LIFETIME;
+  }
+
+  #accept(fetched: FetchedKeys): void {
+    const { policy, clock, log } = this.#options;
+    const before = this.#held?.ring;
+    const { earliest, latest } = clock.now();
+    this.#held = {
+      ring: fetched.ring,
+      jwksUri: fetched.jwksUri,
+      etag: fetched.etag,
+      confirmedAt: earliest,
+      confirmedUnsure: latest === undefined,
+      mark: clock.monotonic(),
+      ageAtMark: 0,
+    };
+    this.#failures = 0;
+    this.#lastError = fetched.metadataError?.code;
+    if (this.#metadataIsDue()) this.#metadataReadAt = clock.monotonic();
+    const change = changeOf(before, fetched.ring);
+    if (change === undefined) return;
+    this.#writtenAt = undefined;
+    log.info({ issuer: policy.issuer, ...change, skipped: fetched.ring.skipped }, 'the keys of the issuer changed');
+  }
+
+  async #load(): Promise<void> {
+    const { policy, store, clock, log } = this.#options;
+    const key = recordKey(policy.issuer);
+    const bytes = await store.read(key);
+    if (bytes === undefined) return;
+    try {
+      const record = decodeRecord(bytes, policy);
+      if (record === undefined) {
+        log.info({ issuer: policy.issuer }, 'the issuer is configured anew: its keys on disk are not used');
+        return;
+      }
+      const ageAtMark = Math.max(0, clock.now().earliest - record.confirmedAt);
+      this.#held = { ...record, confirmedUnsure: false, mark: clock.monotonic(), ageAtMark };
+      this.#writtenAt = record.confirmedAt;
+    } catch (error) {
+      const { code, detail } = coded(error);
+      log.error({ issuer: policy.issuer, code, detail }, 'the keys of the issuer on disk cannot be used: set aside');
+      await setAside(store, key, bytes);
+    }
+  }
+
+  /** A failed write costs the next cold boot, not this run: the keys are in memory and the log says so. */
+  async #write(): Promise<void> {
+    const { policy, store, log } = this.#options;
+    const held = this.#held;
+    if (held === undefined) return;
+    if (this.#writtenAt !== undefined && held.confirmedAt - this.#writtenAt < WORTH_WRITING) return;
+    try {
+      await store.write([{ put: recordKey(policy.issuer), value: encodeRecord(held, policy) }]);
+      this.#writtenAt = held.confirmedAt;
+    } catch (error) {
+      const { code, detail } = coded(error);
+      log.error({ issuer: policy.issuer, code, detail }, 'the keys of the issuer could not be written to disk');
+    }
+  }
+
+  #scheduleIn(seconds: number): void {
+    if (this.#closed) return;
+    const { clock, timers } = this.#options;
+    this.#next?.cancel();
+    const cancel = timers.after(seconds * 1000, () => {
+      this.#next = undefined;
+      void this.#refresh();
+    });
+    this.#next = { at: clock.monotonic() + seconds * 1000, cancel };
+  }
+}
+
+/** The `kid`s that came and went, for the log; undefined where the sets are the same. */
+function changeOf(before: KeyRing | undefined, after: KeyRing) {
+  if (before !== undefined && JSON.stringify(before.document) === JSON.stringify(after.document)) return undefined;
+  const names = (ring: KeyRing | undefined) => (ring?.keys ?? []).map(({ keyId }) => keyId ?? '(no kid)');
+  const [old, now] = [names(before), names(after)];
+  return { added: now.filter((kid) => !old.includes(kid)), withdrawn: old.filter((kid) => !now.includes(kid)) };
+}

@@ -1,0 +1,110 @@
+import { parseStrictJson } from '../codec/strict-json.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import type { AuthorizationServer, FetchedDocument } from '../ports/authorization-server.ts';
+import { jwksAddress, metadataAddresses } from './discovery.ts';
+import type { IssuerPolicy } from './issuer-policy.ts';
+import { usableEtag } from './key-record.ts';
+import { KeyRing } from './key-ring.ts';
+import { lifetimeOf } from './refresh-schedule.ts';
+
+/** What is known from an earlier good answer. */
+export interface KnownKeys {
+  readonly ring: KeyRing;
+  readonly jwksUri: string;
+  readonly etag: string | undefined;
+}
+
+/** A good answer of the issuer, judged. */
+export interface FetchedKeys extends KnownKeys {
+  /** Seconds for which it may be used without asking again. */
+  readonly lifetime: number;
+  /** Why the metadata could not be read anew, if so: the keys came from the address known before. */
+  readonly metadataError: LatchkeyError | undefined;
+}
+
+/** Milliseconds for one exchange: a slow mobile uplink needs three seconds; a client waits behind an unknown `kid`. */
+const DEADLINE = 5_000;
+
+/**
+ * Asks the issuer for its keys. Anything but a good answer throws, and so costs no key that is held.
+ * @param readMetadata whether to look up the address of the keys, even if one is known
+ * @throws {LatchkeyError} `as_*`, `metadata_invalid`, `jwks_invalid`
+ */
+export async function fetchKeys(
+  as: AuthorizationServer,
+  policy: IssuerPolicy,
+  { known, readMetadata }: { readonly known: KnownKeys | undefined; readonly readMetadata: boolean },
+): Promise<FetchedKeys> {
+  const { address, metadataError } = await locate(as, policy, readMetadata ? undefined : known?.jwksUri, known);
+  const etag = known?.jwksUri === address ? known.etag : undefined;
+  const answer = await as.get(address, {
+    deadline: DEADLINE,
+    maxBytes: LIMITS.jwksBytes,
+    ...(etag === undefined ? {} : { etag }),
+  });
+  const common = { jwksUri: address, lifetime: lifetimeOf(answer, policy.refresh), metadataError };
+  if (answer.kind === 'unchanged') {
+    // RFC 9110 §15.4.5: an answer to a conditional request only; to any other there is nothing that it could confirm.
+    if (known === undefined || etag === undefined) throw unasked();
+    return { ...common, ring: known.ring, etag: usableEtag(answer.etag) ?? etag };
+  }
+  const jwks = parseStrictJson(successful(answer).body, { code: 'jwks_invalid' });
+  return { ...common, ring: new KeyRing(jwks, policy.algorithms), etag: usableEtag(answer.etag) };
+}
+
+/** Where to ask. A metadata document that went bad does not keep us from the address that served until now. */
+async function locate(
+  as: AuthorizationServer,
+  policy: IssuerPolicy,
+  address: string | undefined,
+  known: KnownKeys | undefined,
+): Promise<{ readonly address: string; readonly metadataError: LatchkeyError | undefined }> {
+  if (address !== undefined) return { address, metadataError: undefined };
+  try {
+    return { address: await findKeySet(as, policy), metadataError: undefined };
+  } catch (error) {
+    if (known === undefined || !isAnswer(error)) throw error;
+    return { address: known.jwksUri, metadataError: error };
+  }
+}
+
+async function findKeySet(as: AuthorizationServer, { source, issuer }: IssuerPolicy): Promise<string> {
+  if (source.kind === 'jwks') return source.url;
+  const addresses = source.kind === 'discovery' && source.url !== undefined ? [source.url] : metadataAddresses(issuer);
+  let failure: LatchkeyError | undefined;
+  for (const address of addresses) {
+    try {
+      const answer = await as.get(address, { deadline: DEADLINE, maxBytes: LIMITS.metadataBytes });
+      return jwksAddress(successful(answer).body, issuer);
+    } catch (error) {
+      // A server that is not there is not there at the other address either.
+      if (!isAnswer(error)) throw error;
+      // What is wrong with a document tells more than that the other address has none.
+      if (failure === undefined || error.code === 'metadata_invalid') failure = error;
+    }
+  }
+  throw failure ?? new LatchkeyError('metadata_invalid', 'no address to ask');
+}
+
+const BAD_ANSWERS: ReadonlySet<string> = new Set([
+  'as_answer_refused',
+  'as_redirected',
+  'as_answer_too_large',
+  'metadata_invalid',
+]);
+
+/** Whether the server is there and said something, if not what was hoped for. */
+function isAnswer(error: unknown): error is LatchkeyError {
+  return isCoded(error) && BAD_ANSWERS.has(error.code);
+}
+
+function successful(answer: FetchedDocument): Extract<FetchedDocument, { kind: 'document' }> {
+  if (answer.kind !== 'document') throw unasked();
+  if (answer.status !== 200) throw new LatchkeyError('as_answer_refused', `status ${answer.status}`);
+  return answer;
+}
+
+function unasked(): LatchkeyError {
+  return new LatchkeyError('as_answer_refused', 'status 304, unasked');
+}

@@ -1,0 +1,72 @@
+import { parseStrictJsonObject } from '../codec/strict-json.ts';
+import { base64url, sha256, utf8 } from '../core/bytes.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import { type IssuerPolicy, isAcceptableAddress } from './issuer-policy.ts';
+import { KeyRing } from './key-ring.ts';
+
+/** What is kept on disk of one issuer, so that a cold boot works while the AS is gone. Public keys only. */
+export interface KeyRecord {
+  readonly ring: KeyRing;
+  /** NumericDate at which the issuer last confirmed the keys: never later than it truly was. */
+  readonly confirmedAt: number;
+  readonly jwksUri: string;
+  readonly etag: string | undefined;
+}
+
+const FORMAT = 'latchkey-issuer-keys-1';
+/** Longest ETag that is sent back; a longer one is not worth its bytes. */
+const MOST_ETAG = 256;
+
+export function recordKey(issuer: string): string {
+  return `issuer/${base64url(sha256(issuer).subarray(0, 16))}`;
+}
+
+export function encodeRecord({ ring, confirmedAt, jwksUri, etag }: KeyRecord, policy: IssuerPolicy): Uint8Array {
+  const record = {
+    format: FORMAT,
+    issuer: policy.issuer,
+    source: sourceName(policy),
+    jwks_uri: jwksUri,
+    confirmed_at: confirmedAt,
+    ...(etag === undefined ? {} : { etag }),
+    jwks: ring.document,
+  };
+  return utf8(JSON.stringify(record));
+}
+
+/**
+ * The record, judged as strictly as an answer of the network, under the policy of today: an algorithm that is no longer
+ * allowed takes its keys along. Undefined where the issuer's source was configured anew since.
+ * @throws {LatchkeyError} `store_corrupt`, or `jwks_invalid` when none of its keys can be used any more
+ */
+export function decodeRecord(bytes: Uint8Array, policy: IssuerPolicy): KeyRecord | undefined {
+  const record = parseStrictJsonObject(bytes, { code: 'store_corrupt' });
+  if (record.format !== FORMAT || record.issuer !== policy.issuer) corrupt('not a record of this issuer');
+  if (record.source !== sourceName(policy)) return undefined;
+  const { confirmed_at: confirmedAt, jwks_uri: jwksUri, jwks } = record;
+  if (typeof confirmedAt !== 'number' || confirmedAt < 0) corrupt('confirmed_at');
+  if (typeof jwksUri !== 'string' || !isAcceptableAddress(jwksUri)) corrupt('jwks_uri');
+  if (jwks === undefined) corrupt('jwks');
+  return { ring: new KeyRing(jwks, policy.algorithms), confirmedAt, jwksUri, etag: etagOf(record) };
+}
+
+/** An ETag worth sending back (RFC 9110 §8.8.3), without characters that could end a header. */
+export function usableEtag(etag: string | undefined): string | undefined {
+  return etag !== undefined && etag.length <= MOST_ETAG && /^[\x21-\x7e]+$/.test(etag) ? etag : undefined;
+}
+
+function etagOf({ etag }: JsonObject): string | undefined {
+  if (etag === undefined) return undefined;
+  if (typeof etag !== 'string' || usableEtag(etag) === undefined) corrupt('etag');
+  return etag;
+}
+
+/** Keys that came from somewhere else than configured now are not keys of the issuer as configured now. */
+function sourceName({ source }: IssuerPolicy): string {
+  return source.kind === 'file' ? 'file' : `${source.kind} ${source.url ?? ''}`.trim();
+}
+
+function corrupt(reason: string): never {
+  throw new LatchkeyError('store_corrupt', reason);
+}

@@ -1,0 +1,94 @@
+import type { JwtAlgorithm, SignatureVerifier } from '../codec/jws-signature.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { LIMITS } from '../core/limits.ts';
+import { importVerificationKey, type VerificationKey } from './verification-key.ts';
+
+/** Keys of one `kid` that are tried for one token: an issuer may have two of a name while it rotates, hardly more. */
+const MOST_CANDIDATES = 4;
+
+/** What of a published key is worth keeping on disk: what `importVerificationKey` reads. */
+const KEPT_MEMBERS = ['kty', 'kid', 'alg', 'use', 'key_ops', 'crv', 'x', 'y', 'n', 'e'] as const;
+
+export interface SkippedKey {
+  readonly keyId: string | undefined;
+  readonly reason: string;
+}
+
+/** The usable keys of an issuer's JWK Set (RFC 7517 §5), imported. A ring never changes: a new set is a new ring. */
+export class KeyRing {
+  readonly keys: readonly VerificationKey[];
+  /** Keys of the set that are not held and why. Unknown kinds are no fault of the set (RFC 7517 §5). */
+  readonly skipped: readonly SkippedKey[];
+  /** The held keys as a JWK Set for the disk, public members only. */
+  readonly document: JsonObject;
+  readonly #byKeyId = new Map<string, VerificationKey[]>();
+
+  /**
+   * @param jwks a JWK Set document
+   * @param allowed algorithms that the issuer may sign with
+   * @throws {LatchkeyError} `jwks_invalid`: not a JWK Set, too many keys, or none that can be used
+   */
+  constructor(jwks: JsonValue, allowed: readonly JwtAlgorithm[]) {
+    const published = isJsonObject(jwks) ? jwks.keys : undefined;
+    if (!Array.isArray(published)) throw new LatchkeyError('jwks_invalid', 'no list of keys');
+    if (published.length > LIMITS.jwksKeys) throw new LatchkeyError('jwks_invalid', `${published.length} keys`);
+
+    const keys: VerificationKey[] = [];
+    const kept: JsonObject[] = [];
+    const skipped: SkippedKey[] = [];
+    for (const jwk of published as readonly JsonValue[]) {
+      try {
+        keys.push(importVerificationKey(jwk, allowed));
+        kept.push(publicMembers(jwk as JsonObject));
+      } catch (error) {
+        skipped.push({ keyId: keyIdOf(jwk), reason: coded(error).detail ?? coded(error).code });
+      }
+    }
+    if (keys.length === 0) {
+      const reasons = skipped.map(({ reason }) => reason).join('; ');
+      throw new LatchkeyError('jwks_invalid', reasons === '' ? 'the set is empty' : `no usable key: ${reasons}`);
+    }
+    this.keys = keys;
+    this.skipped = skipped;
+    this.document = { keys: kept };
+    for (const key of keys) {
+      if (key.keyId === undefined) continue;
+      const named = this.#byKeyId.get(key.keyId);
+      if (named === undefined) this.#byKeyId.set(key.keyId, [key]);
+      else named.push(key);
+    }
+  }
+
+  /**
+   * The verifiers that a token may be checked with. A token with a `kid` is checked with keys of that name only. One
+   * without is checked with the one key that serves its algorithm; where there are several it is for the issuer to say.
+   * @throws {LatchkeyError} `key_unknown`, or `jwt_algorithm_refused` when the key is held but serves another algorithm
+   */
+  candidates(keyId: string | undefined, algorithm: JwtAlgorithm): readonly SignatureVerifier[] {
+    const named = keyId === undefined ? this.keys : this.#byKeyId.get(keyId);
+    if (named === undefined) throw new LatchkeyError('key_unknown');
+    const verifiers: SignatureVerifier[] = [];
+    for (const key of named) {
+      const verifier = key.verifiers.get(algorithm);
+      if (verifier !== undefined && verifiers.length < MOST_CANDIDATES) verifiers.push(verifier);
+    }
+    if (verifiers.length === 0) throw new LatchkeyError('jwt_algorithm_refused', 'not the algorithm of the key');
+    if (keyId === undefined && verifiers.length > 1) throw new LatchkeyError('key_unknown', 'no kid, several keys');
+    return verifiers;
+  }
+
+  has(keyId: string): boolean {
+    return this.#byKeyId.has(keyId);
+  }
+}
+
+function publicMembers(jwk: JsonObject): JsonObject {
+  return Object.fromEntries(
+    KEPT_MEMBERS.flatMap((name) => (jwk[name] === undefined ? [] : [[name, jwk[name]] as const])),
+  );
+}
+
+function keyIdOf(jwk: JsonValue): string | undefined {
+  return isJsonObject(jwk) && typeof jwk.kid === 'string' ? jwk.kid : undefined;
+}

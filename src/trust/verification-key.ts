@@ -1,0 +1,82 @@
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { type JwtAlgorithm, jwtAlgorithm, type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+
+/** A public key of an issuer, imported once, with a verifier for each algorithm that the key may serve. */
+export interface VerificationKey {
+  readonly keyId: string | undefined;
+  readonly verifiers: ReadonlyMap<JwtAlgorithm, SignatureVerifier>;
+}
+
+/** NIST SP 800-131A and RFC 7518 §3.3: nothing shorter. The upper bound keeps one verification below a millisecond. */
+const RSA_BITS = { least: 2048, most: 8192 } as const;
+
+/** Members that only a private or secret key has (RFC 7518 §6.2.2, §6.3.2, §6.4). */
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const;
+
+/** Which of our algorithms a kind of key can serve at all: JWK `kty`, and `crv` where it has one. */
+const ALGORITHMS_OF: Readonly<Record<string, readonly JwtAlgorithm[]>> = {
+  'EC P-256': ['ES256'],
+  'OKP Ed25519': ['EdDSA'],
+  RSA: ['PS256', 'RS256'],
+};
+
+/**
+ * Imports a JWK as a key that checks signatures, for those of `allowed` that its kty, crv, alg, use and key_ops permit
+ * (RFC 7517 §4; RFC 8725 §3.1: a key serves what it was made for).
+ * @throws {LatchkeyError} `jwk_invalid`: not a key that can be used here; the detail says why, without key material
+ */
+export function importVerificationKey(jwk: JsonValue, allowed: readonly JwtAlgorithm[]): VerificationKey {
+  if (!isJsonObject(jwk)) refuse('not an object');
+  const { kid } = jwk;
+  if (kid !== undefined && typeof kid !== 'string') refuse('kid is no text');
+  for (const name of PRIVATE_MEMBERS) {
+    // Whoever can read the set could sign with such a key, so a signature under it proves nothing.
+    if (jwk[name] !== undefined) refuse('a private or secret key, published');
+  }
+  judgeUse(jwk);
+  const algorithms = servedAlgorithms(jwk).filter((algorithm) => allowed.includes(algorithm));
+  if (algorithms.length === 0) refuse('no algorithm of it is allowed for this issuer');
+  const key = importPublic(jwk);
+  return {
+    keyId: kid,
+    verifiers: new Map(algorithms.map((algorithm) => [algorithm, signatureVerifier(algorithm, key)])),
+  };
+}
+
+/** RFC 7517 §4.2 and §4.3: what is said to be for something else is not used to check signatures. */
+function judgeUse({ use, key_ops: operations }: JsonObject): void {
+  if (use !== undefined && use !== 'sig') refuse('its use is not sig');
+  if (operations === undefined) return;
+  if (!Array.isArray(operations) || !operations.includes('verify')) refuse('its key_ops lack verify');
+}
+
+function servedAlgorithms({ kty, crv, alg }: JsonObject): readonly JwtAlgorithm[] {
+  const kind = crv === undefined ? `${kty}` : `${kty} ${crv}`;
+  const possible = Object.hasOwn(ALGORITHMS_OF, kind) ? (ALGORITHMS_OF[kind] ?? []) : [];
+  if (alg === undefined) return possible;
+  const named = typeof alg === 'string' ? jwtAlgorithm(alg) : undefined;
+  return named !== undefined && possible.includes(named) ? [named] : [];
+}
+
+function importPublic(jwk: JsonObject): KeyObject {
+  const { kty, crv, x, y, n, e } = jwk;
+  let key: KeyObject;
+  try {
+    // Only the public members, so that nothing else of a document from outside reaches the parser. It refuses points
+    // that are not on the curve.
+    key = createPublicKey({ format: 'jwk', key: { kty, crv, x, y, n, e } as JsonWebKey });
+  } catch (cause) {
+    throw new LatchkeyError('jwk_invalid', 'its members are missing or of the wrong form', { cause });
+  }
+  const bits = key.asymmetricKeyDetails?.modulusLength;
+  if (key.asymmetricKeyType === 'rsa' && (bits === undefined || bits < RSA_BITS.least || bits > RSA_BITS.most)) {
+    refuse(`an RSA key of ${bits} bits`);
+  }
+  return key;
+}
+
+function refuse(reason: string): never {
+  throw new LatchkeyError('jwk_invalid', reason);
+}

@@ -1,0 +1,144 @@
+import { parseCompact } from '../codec/jws.ts';
+import { type JwtAlgorithm, jwtAlgorithm } from '../codec/jws-signature.ts';
+import { parseStrictJsonObject } from '../codec/strict-json.ts';
+import { sha256 } from '../core/bytes.ts';
+import { certainty, type TimeBounds } from '../core/clock.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
+import type { IssuerPolicy } from './issuer-policy.ts';
+import { plainType } from './issuer-policy.ts';
+import type { Issuers } from './issuers.ts';
+import { demandRfc9068, type JwtClaims, readClaims } from './jwt-claims.ts';
+import { judgeTimes, type WhenUnsure } from './jwt-times.ts';
+import type { KeyRing } from './key-ring.ts';
+
+/** One audience, or what decides about each that the token names. One that fits is enough. */
+export type ExpectedAudience = string | ((audience: string) => boolean);
+
+interface JudgingOptions {
+  readonly audience: ExpectedAudience;
+  readonly time: TimeBounds;
+  readonly whenUnsure: WhenUnsure;
+  /** Told of the `iat` of every token whose signature is good, whatever becomes of it: it raises the time floor. */
+  readonly witness?: (issuedAt: number) => void;
+}
+
+export interface VerifyJwtOptions extends JudgingOptions {
+  readonly issuers: Pick<Issuers, 'find'>;
+}
+
+export interface VerifyJwtWithKeysOptions extends JudgingOptions {
+  readonly policy: IssuerPolicy;
+  readonly keys: KeyRing;
+  /** Seconds since the issuer confirmed these keys. */
+  readonly keysAge: number;
+}
+
+/** What a JWT says of itself, before anything of it is believed. */
+interface UnverifiedJwt {
+  readonly algorithm: string;
+  readonly type: string | undefined;
+  readonly keyId: string | undefined;
+  readonly claims: JsonObject;
+  readonly signingInput: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/**
+ * Verifies a JWT access token of any configured issuer (RFC 7519 §7.2, RFC 8725, RFC 9068 §4). May ask the issuer for
+ * its keys once, when it holds none or none of this `kid`.
+ * @throws {LatchkeyError} `jwt_*`, `key_unknown`, `keys_unavailable`, `keys_too_old`, `clock_unsure`
+ */
+export async function verifyJwt(jwt: string, options: VerifyJwtOptions): Promise<VerifiedToken> {
+  const unverified = takeApart(jwt);
+  const issuer = options.issuers.find(unverifiedIssuer(unverified));
+  if (issuer === undefined) throw new LatchkeyError('jwt_issuer_unknown');
+  const algorithm = judgeHeader(unverified, issuer.policy);
+  const held = await issuer.keys.forKeyId(unverified.keyId);
+  return judge(jwt, unverified, algorithm, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
+}
+
+/** The same with keys at hand, synchronously: for one issuer, no network. @throws {LatchkeyError} as `verifyJwt` */
+export function verifyJwtWithKeys(jwt: string, options: VerifyJwtWithKeysOptions): VerifiedToken {
+  const unverified = takeApart(jwt);
+  if (unverifiedIssuer(unverified) !== options.policy.issuer) throw new LatchkeyError('jwt_issuer_unknown');
+  return judge(jwt, unverified, judgeHeader(unverified, options.policy), options);
+}
+
+/** The steps in order: until the signature is known to be good, a sender learns nothing of what the claims lack. */
+function judge(
+  jwt: string,
+  unverified: UnverifiedJwt,
+  algorithm: JwtAlgorithm,
+  options: VerifyJwtWithKeysOptions,
+): VerifiedToken {
+  const { policy, time, whenUnsure } = options;
+  demandSignature(unverified, algorithm, options.keys);
+  const claims = readClaims(unverified.claims);
+  if (claims.issuedAt !== undefined) options.witness?.(claims.issuedAt);
+  if (policy.requireRfc9068) demandRfc9068(claims);
+  demandAudience(claims.audience, options.audience);
+  judgeTimes(claims, { time, whenUnsure, leeway: policy.leeway });
+  return verified(jwt, claims, unverified.claims, options);
+}
+
+function takeApart(jwt: string): UnverifiedJwt {
+  const { header, payload, signature, signingInput } = parseCompact(jwt);
+  const claims = parseStrictJsonObject(payload, { code: 'jwt_malformed' });
+  return { algorithm: header.algorithm, type: header.type, keyId: header.keyId, claims, signature, signingInput };
+}
+
+/** Read only to know whose keys to use; the signature by those keys is what makes it true. */
+function unverifiedIssuer({ claims }: UnverifiedJwt): string {
+  const { iss } = claims;
+  if (iss === undefined) throw new LatchkeyError('jwt_claim_missing', 'iss');
+  if (typeof iss !== 'string') throw new LatchkeyError('jwt_claim_invalid', 'iss');
+  return iss;
+}
+
+/** RFC 8725 §3.1 (algorithm) and §3.11 (explicit type). */
+function judgeHeader({ algorithm, type }: UnverifiedJwt, policy: IssuerPolicy): JwtAlgorithm {
+  const known = jwtAlgorithm(algorithm);
+  if (known === undefined || !policy.algorithms.includes(known)) {
+    throw new LatchkeyError('jwt_algorithm_refused', 'not in the allow-list of the issuer');
+  }
+  const isAccessToken = type === undefined ? policy.untyped : policy.tokenTypes.includes(plainType(type));
+  if (!isAccessToken) throw new LatchkeyError('jwt_type_refused', type === undefined ? 'no typ' : undefined);
+  return known;
+}
+
+function demandSignature({ keyId, signingInput, signature }: UnverifiedJwt, algorithm: JwtAlgorithm, keys: KeyRing) {
+  for (const verifier of keys.candidates(keyId, algorithm)) if (verifier.verify(signingInput, signature)) return;
+  throw new LatchkeyError('jwt_signature_invalid');
+}
+
+function demandAudience(named: readonly string[], expected: ExpectedAudience): void {
+  const fits = typeof expected === 'string' ? named.includes(expected) : named.some(expected);
+  if (!fits) throw new LatchkeyError('jwt_audience_mismatch');
+}
+
+/** The one place that makes a `VerifiedToken` (a test searches for others). */
+function verified(
+  jwt: string,
+  claims: JwtClaims,
+  members: JsonObject,
+  { time, keysAge }: VerifyJwtWithKeysOptions,
+): VerifiedToken {
+  const facts: TokenFacts = {
+    issuer: claims.issuer,
+    subject: claims.subject,
+    audience: claims.audience,
+    expiresAt: claims.expiresAt,
+    notBefore: claims.notBefore,
+    issuedAt: claims.issuedAt,
+    jwtId: claims.jwtId,
+    scope: claims.scope,
+    confirmation: claims.confirmation,
+    claims: members,
+    digest: sha256(jwt),
+    bytes: jwt.length,
+    freshness: { keysAge, clock: certainty(time) },
+  };
+  return facts as VerifiedToken;
+}
