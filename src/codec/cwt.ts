@@ -2,14 +2,14 @@
 import { concat, equal } from '../core/bytes.ts';
 import type { Wrap } from '../core/device-profile.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
-import { type CoseKind, kindOf } from './cose/algorithm.ts';
+import { algorithmOf, type CoseKind, kindOf } from './cose/algorithm.ts';
 import { decryptEncrypt0, makeEncrypt0 } from './cose/encrypt0.ts';
 import type { CoseKey } from './cose/key.ts';
 import { makeMac0, verifyMac0 } from './cose/mac0.ts';
 import { type CoseMessage, keyIdOf, type OpenedCose, type OpenOptions, parseMessage } from './cose/message.ts';
 import { makeSign1, verifySign1 } from './cose/sign1.ts';
 import { type CwtClaims, decodeClaims, encodeClaims } from './cwt-claims.ts';
-import { CBOR_TAG } from './iana.ts';
+import { CBOR_TAG, COSE_HEADER } from './iana.ts';
 
 export { type CwtClaims, type CwtConfirmation, decodeClaims, encodeClaims } from './cwt-claims.ts';
 
@@ -116,19 +116,19 @@ function openLayer(bytes: Uint8Array, keys: readonly CoseKey[]): OpenedLayer {
   const message = parseMessage(bytes);
   const { kind } = message;
   const keyId = keyIdOf(message);
-  let failure: LatchkeyError | undefined;
+  const named = keys.filter((key) => keyId === undefined || key.keyId === undefined || equal(keyId, key.keyId));
+  if (named.length === 0) throw new LatchkeyError('cose_key_unknown');
+  const algorithm = algorithmOf(message.protectedHeader.get(COSE_HEADER.alg));
+  const fitting = named.filter((key) => key.algorithm === algorithm);
   // Without a kid, or with keys that have none, several may fit: as many attempts as keys were provisioned, at most.
-  for (const key of keys) {
-    if (keyId !== undefined && key.keyId !== undefined && !equal(keyId, key.keyId)) continue;
+  for (const [index, key] of fitting.entries()) {
     try {
       return { kind, payload: OPEN[kind](message, { key }).payload, keyId };
     } catch (error) {
-      if (!isCoded(error)) throw error;
-      // The failure that came furthest says most: a signature that does not verify over a key of another algorithm.
-      if (failure?.code !== 'cose_verification_failed') failure = error;
+      if (!isCoded(error, 'cose_verification_failed') || index === fitting.length - 1) throw error;
     }
   }
-  throw failure ?? new LatchkeyError('cose_key_unknown');
+  throw new LatchkeyError('cose_algorithm_refused');
 }
 
 /** RFC 8392 §7.2: a tag in front of the content says that another layer is inside. */
