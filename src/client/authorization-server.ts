@@ -180,6 +180,10 @@ async function coded<T>(action: () => Promise<T>): Promise<T> {
     if (error instanceof oauth.ResponseBodyError || error instanceof oauth.AuthorizationResponseError) {
       throw new LatchkeyError('client_token_refused', oauthCode(error.error));
     }
+    // RFC 6749 §5.2: a client that authenticates by header and fails is answered with a challenge.
+    if (error instanceof oauth.WWWAuthenticateChallengeError) {
+      throw new LatchkeyError('client_token_refused', oauthCode(error.cause[0]?.parameters.error ?? 'invalid_client'));
+    }
     const reason = networkReason(error);
     if (error instanceof TypeError || reason === 'OAUTH_TIMEOUT') throw new LatchkeyError('client_unreachable', reason);
     throw new LatchkeyError('client_answer_invalid', reason);

@@ -1,6 +1,6 @@
 import type { CoseKey } from '../codec/cose/key.ts';
 import { COAP_METHOD } from '../codec/iana.ts';
-import { makeSignedRequest } from '../codec/signed-request.ts';
+import { CHALLENGE_NONCE_BYTES, makeSignedRequest } from '../codec/signed-request.ts';
 import { EMPTY } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { ClientEnvironment } from './environment.ts';
@@ -8,7 +8,6 @@ import { exchange, type HttpAnswer } from './http.ts';
 import { isSuccess, readRefusal } from './hub-answer.ts';
 
 const REQUEST_DEADLINE = 30_000;
-const NONCE_BYTES = 16;
 
 export type DeviceMethod = keyof typeof COAP_METHOD;
 
@@ -65,7 +64,7 @@ export class DeviceSession {
   async challenge(): Promise<Uint8Array> {
     const answer = await this.#post(['challenge'], this.#tokenHash, { 'content-type': 'application/octet-stream' });
     if (!isSuccess(answer)) throw readRefusal('client_request_failed', answer);
-    if (answer.body.length !== NONCE_BYTES) throw new LatchkeyError('client_answer_invalid', 'challenge');
+    if (answer.body.length !== CHALLENGE_NONCE_BYTES) throw new LatchkeyError('client_answer_invalid', 'challenge');
     return answer.body;
   }
 

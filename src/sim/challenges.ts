@@ -1,7 +1,7 @@
+import { CHALLENGE_NONCE_BYTES } from '../codec/signed-request.ts';
 import { equal } from '../core/bytes.ts';
 import type { Clock, Random } from '../core/clock.ts';
 
-const NONCE_BYTES = 16;
 const LIFETIME = 30_000;
 /** A client asks anew where an answer got lost; two more are for a second program of the same client. */
 const OUTSTANDING_PER_TOKEN = 4;
@@ -38,7 +38,7 @@ export class Challenges {
     if (own.length >= OUTSTANDING_PER_TOKEN) {
       this.#outstanding = this.#outstanding.filter((challenge) => challenge !== own[0]);
     }
-    const nonce = this.#random.bytes(NONCE_BYTES);
+    const nonce = this.#random.bytes(CHALLENGE_NONCE_BYTES);
     this.#outstanding.push({ token, nonce, deadline: this.#clock.monotonic() + LIFETIME, wrongProofs: 0 });
     return nonce;
   }

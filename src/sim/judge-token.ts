@@ -15,6 +15,7 @@ import { isCoded } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import { confirmationKey } from './confirmation-key.ts';
 import { type Grants, recogniseScope } from './grants.ts';
+import { wrongForm } from './token-form.ts';
 
 /** Why a token was refused, with the code that goes back. Only the code travels; the reason is for this device's own log. */
 export const TOKEN_REFUSALS = {
@@ -70,6 +71,8 @@ export function judgeToken(bytes: Uint8Array, trust: TrustFile, now: TimeBounds)
 
   let claims: CwtClaims;
   try {
+    const form = wrongForm(bytes, trust);
+    if (form !== undefined) return refused(form);
     // The wrap is part of the trust: a device that checks MACs takes no signed token, nor one with a layer less.
     ({ claims } = openCwt(bytes, { keys: trust.keys, expected: trust.wrap }));
   } catch (error) {

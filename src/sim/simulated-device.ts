@@ -1,7 +1,7 @@
 import { encodeCbor } from '../codec/cbor.ts';
 import { codeText } from '../codec/coap/codes.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
-import { makeAnswer, makeReceipt } from '../codec/signed-request.ts';
+import { makeAnswer, makeReceipt, TOKEN_HASH_BYTES } from '../codec/signed-request.ts';
 import type { TrustFile } from '../codec/trust-file.ts';
 import { EMPTY, hex, utf8 } from '../core/bytes.ts';
 import type { Clock, Random } from '../core/clock.ts';
@@ -17,7 +17,6 @@ import { TokenSlots } from './token-slots.ts';
 
 /** As many as a device with a few KiB of RAM keeps. */
 const TOKEN_SLOTS = 8;
-const TOKEN_HASH_BYTES = 8;
 
 export interface SimulatedDeviceOptions {
   readonly trust: TrustFile;
@@ -133,7 +132,7 @@ export class SimulatedDevice {
       this.#onEvent({ event: 'challenge_refused', code: codeText(code) });
       return bare(code);
     }
-    this.#onEvent({ event: 'challenge_given', token: hex(token.hash) });
+    this.#onEvent({ event: 'challenge_given', token: hex(tokenHash) });
     const payload = this.#challenges.issue(token.identity);
     return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.octetStream, payload };
   }
@@ -180,7 +179,7 @@ export class SimulatedDevice {
       payload: verdict.payload,
       contentFormat: verdict.contentFormat,
     });
-    const token = hex(verdict.client.token.hash);
+    const token = hex(verdict.client.tokenHash);
     this.#onEvent({ event: 'request_served', token, ...event, code: codeText(answer.code) });
     return this.#seal(answer, verdict.client);
   }
@@ -191,7 +190,7 @@ export class SimulatedDevice {
       payload: answer.payload,
       key: this.#trust.answerKey,
       nonce: client.nonce,
-      tokenHash: client.token.hash,
+      tokenHash: client.tokenHash,
       audience: this.#trust.audience,
       code: answer.code,
       ...(answer.contentFormat === undefined ? {} : { contentFormat: answer.contentFormat }),

@@ -4,6 +4,15 @@ import type { JudgedToken } from './judge-token.ts';
 
 export type SlotOutcome = 'stored' | 'known' | 'full';
 
+interface Slot {
+  readonly token: JudgedToken;
+  /**
+   * Hash of the same grant in another wrap, the newest: a hub that lost its records makes one. The first name stays, so
+   * that nobody who can bend a signature into its second form (ECDSA has two) takes it from the client.
+   */
+  secondName: Uint8Array | undefined;
+}
+
 /**
  * The tokens that a device holds: a fixed number of slots, as a device without an allocator has them. They are the replay
  * window as well: an expired token is refused by its `exp`, so nothing but expired tokens may be forgotten, and a token
@@ -11,7 +20,7 @@ export type SlotOutcome = 'stored' | 'known' | 'full';
  */
 export class TokenSlots {
   readonly #size: number;
-  #tokens: JudgedToken[] = [];
+  #slots: Slot[] = [];
 
   constructor(size: number) {
     this.#size = size;
@@ -23,42 +32,41 @@ export class TokenSlots {
    */
   put(token: JudgedToken, earliest: number): SlotOutcome {
     this.forgetExpired(earliest);
-    const known = this.#tokens.findIndex(({ identity }) => identity === token.identity);
-    const before = this.#tokens[known];
-    if (before !== undefined) {
-      // The same grant in a fresh wrap (a hub that lost its records makes one): it keeps its slot and what it permits,
-      // and goes by the newest name.
-      this.#tokens[known] = { ...before, hash: token.hash };
+    const known = this.#slots.find((slot) => slot.token.identity === token.identity);
+    if (known !== undefined) {
+      if (!equal(known.token.hash, token.hash)) known.secondName = token.hash;
       return 'known';
     }
-    if (this.#tokens.length >= this.#size) {
+    if (this.#slots.length >= this.#size) {
       const superseded = this.#supersededBy(token);
       if (superseded === undefined) return 'full';
-      this.#tokens = this.#tokens.filter((other) => other !== superseded);
+      this.#slots = this.#slots.filter((other) => other !== superseded);
     }
-    this.#tokens.push(token);
+    this.#slots.push({ token, secondName: undefined });
     return 'stored';
   }
 
   /** The live token of that hash. */
   find(hash: Uint8Array, earliest: number): JudgedToken | undefined {
     this.forgetExpired(earliest);
-    return this.#tokens.find((token) => equal(token.hash, hash));
+    return this.#slots.find(
+      ({ token, secondName }) => equal(token.hash, hash) || (secondName !== undefined && equal(secondName, hash)),
+    )?.token;
   }
 
   forgetExpired(earliest: number): void {
-    this.#tokens = this.#tokens.filter(({ expiresAt }) => expiresAt > earliest);
+    this.#slots = this.#slots.filter(({ token }) => token.expiresAt > earliest);
   }
 
   list(): readonly JudgedToken[] {
-    return this.#tokens;
+    return this.#slots.map(({ token }) => token);
   }
 
   /** Never a younger one: an old token that somebody replays must not take the place of the present one. */
-  #supersededBy(token: JudgedToken): JudgedToken | undefined {
-    return this.#tokens
-      .filter((other) => sameKey(other.key, token.key) && other.issuedAt < token.issuedAt)
-      .sort((a, b) => a.issuedAt - b.issuedAt)[0];
+  #supersededBy(token: JudgedToken): Slot | undefined {
+    return this.#slots
+      .filter((other) => sameKey(other.token.key, token.key) && other.token.issuedAt < token.issuedAt)
+      .sort((a, b) => a.token.issuedAt - b.token.issuedAt)[0];
   }
 }
 

@@ -1,0 +1,156 @@
+import { decodeJwt } from 'jose';
+import { afterEach, expect, test } from 'vitest';
+import { AuthorizationServer } from '../../src/client/authorization-server.ts';
+import { DpopKey } from '../../src/client/dpop-key.ts';
+import { Secret } from '../../src/core/secret.ts';
+import {
+  APP_CLIENT,
+  type DemoAuthorizationServer,
+  MACHINE_CLIENT,
+  startAuthorizationServer,
+  TUBE_AUDIENCE,
+} from '../fixtures/authorization-server.ts';
+import { followRedirects } from '../fixtures/browser.ts';
+
+const started: DemoAuthorizationServer[] = [];
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((as) => as.close()));
+});
+
+async function start() {
+  const as = await startAuthorizationServer();
+  started.push(as);
+  return as;
+}
+
+function machine(issuer: string, secret: string = MACHINE_CLIENT.secret, more: { fetch?: typeof fetch } = {}) {
+  return AuthorizationServer.discover({
+    issuer,
+    clientId: MACHINE_CLIENT.id,
+    authentication: { method: 'client_secret_basic', secret: new Secret(secret) },
+    ...more,
+  });
+}
+
+function app(issuer: string) {
+  return AuthorizationServer.discover({ issuer, clientId: APP_CLIENT.id, authentication: { method: 'none' } });
+}
+
+const REQUEST = { scope: 'read', resource: TUBE_AUDIENCE } as const;
+const REDIRECT = 'http://127.0.0.1:49152/callback';
+
+test('client credentials give a token that is bound to the key', async () => {
+  const server = await machine((await start()).issuer);
+  const key = await DpopKey.generate();
+  const token = await server.clientCredentials({ ...REQUEST, key });
+  expect(token).toMatchObject({ scheme: 'DPoP', expiresIn: 600 });
+  expect(decodeJwt(token.value.expose())).toMatchObject({ aud: TUBE_AUDIENCE, cnf: { jkt: key.thumbprint } });
+});
+
+test('without a key the token is a bearer token', async () => {
+  const server = await machine((await start()).issuer);
+  expect(await server.clientCredentials(REQUEST)).toMatchObject({ scheme: 'Bearer', key: undefined });
+});
+
+test('the authorization code grant with PKCE and DPoP gives a token for the person', async () => {
+  const server = await app((await start()).issuer);
+  const key = await DpopKey.generate();
+  const pending = await server.startAuthorizationCode({ ...REQUEST, key, redirectUri: REDIRECT });
+  expect(new URL(pending.url).searchParams.get('code_challenge_method')).toBe('S256');
+  const callback = await followRedirects(pending.url, '/callback');
+  const token = await server.finishAuthorizationCode(pending, callback);
+  expect(decodeJwt(token.value.expose())).toMatchObject({ sub: 'doctor', cnf: { jkt: key.thumbprint } });
+});
+
+test('a code that was stolen is refused with another key', async () => {
+  const server = await app((await start()).issuer);
+  const pending = await server.startAuthorizationCode({
+    ...REQUEST,
+    key: await DpopKey.generate(),
+    redirectUri: REDIRECT,
+  });
+  const callback = await followRedirects(pending.url, '/callback');
+  const thief = { ...pending, request: { ...REQUEST, key: await DpopKey.generate() } };
+  await expect(server.finishAuthorizationCode(thief, callback)).rejects.toMatchObject({ code: 'client_token_refused' });
+});
+
+test('an answer with another state is refused', async () => {
+  const server = await app((await start()).issuer);
+  const pending = await server.startAuthorizationCode({ ...REQUEST, redirectUri: REDIRECT });
+  const callback = new URL(await followRedirects(pending.url, '/callback'));
+  callback.searchParams.set('state', 'another');
+  await expect(server.finishAuthorizationCode(pending, callback.href)).rejects.toMatchObject({
+    code: 'client_answer_invalid',
+  });
+});
+
+test('an authorization that was refused says so', async () => {
+  const as = await start();
+  const server = await app(as.issuer);
+  const pending = await server.startAuthorizationCode({ ...REQUEST, redirectUri: REDIRECT });
+  const callback = `${REDIRECT}?error=access_denied&state=${pending.state}&iss=${encodeURIComponent(as.issuer)}`;
+  await expect(server.finishAuthorizationCode(pending, callback)).rejects.toMatchObject({
+    code: 'client_token_refused',
+    detail: 'access_denied',
+  });
+});
+
+test('a wrong client secret is refused with the code of the server, and is quoted nowhere', async () => {
+  const server = await machine((await start()).issuer, 'wrong-secret-of-canary');
+  const error: unknown = await server.clientCredentials(REQUEST).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: 'client_token_refused', detail: 'invalid_client' });
+  expect((error as Error).cause).toBeUndefined();
+  expect((error as Error).stack).not.toContain('canary');
+});
+
+test('a resource that the server does not know is refused', async () => {
+  const server = await machine((await start()).issuer);
+  await expect(
+    server.clientCredentials({ scope: 'read', resource: 'https://elsewhere.example' }),
+  ).rejects.toMatchObject({
+    code: 'client_token_refused',
+    detail: 'invalid_target',
+  });
+});
+
+test('a server that answers a DPoP request with a bearer token is refused', async () => {
+  const as = await start();
+  const unbinding: typeof fetch = async (input, init) => {
+    const answer = await fetch(input, init);
+    if (!String(input).endsWith('/token')) return answer;
+    const body = { ...((await answer.json()) as object), token_type: 'Bearer' };
+    return new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
+  };
+  const server = await machine(as.issuer, MACHINE_CLIENT.secret, { fetch: unbinding });
+  const asking = server.clientCredentials({ ...REQUEST, key: await DpopKey.generate() });
+  await expect(asking).rejects.toMatchObject({ code: 'client_token_refused' });
+});
+
+test('a server that is down is unreachable', async () => {
+  const as = await startAuthorizationServer();
+  await as.close();
+  await expect(machine(as.issuer)).rejects.toMatchObject({ code: 'client_unreachable', detail: 'ECONNREFUSED' });
+});
+
+test('a server on plain http beyond loopback is refused', async () => {
+  const asked: string[] = [];
+  const spy: typeof fetch = async (input) => {
+    asked.push(String(input));
+    return new Response('{}');
+  };
+  await expect(machine('http://as.example', MACHINE_CLIENT.secret, { fetch: spy })).rejects.toMatchObject({
+    code: 'client_answer_invalid',
+  });
+  expect(asked).toEqual([]);
+});
+
+test('metadata of another issuer is refused', async () => {
+  const as = await start();
+  const lying: typeof fetch = async () =>
+    new Response(JSON.stringify({ issuer: 'http://127.0.0.1:1', token_endpoint: `${as.issuer}/token` }), {
+      headers: { 'content-type': 'application/json' },
+    });
+  await expect(machine(as.issuer, MACHINE_CLIENT.secret, { fetch: lying })).rejects.toMatchObject({
+    code: 'client_answer_invalid',
+  });
+});
