@@ -8,7 +8,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { JweKey } from './jwe-key.ts';
-import { parseStrictJson } from './strict-json.ts';
+import { parseStrictJsonObject } from './strict-json.ts';
 
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -69,32 +69,25 @@ function parseJwe(compact: string): ParsedJwe {
     tag: part(tag),
   };
   if (jwe.iv.length !== IV_BYTES || jwe.tag.length !== TAG_BYTES) throw invalid('iv or tag of another length');
-  const keyBytes = jwe.header['alg'] === 'dir' ? 0 : WRAPPED_KEY_BYTES;
+  const keyBytes = jwe.header.alg === 'dir' ? 0 : WRAPPED_KEY_BYTES;
   if (jwe.encryptedKey.length !== keyBytes) throw invalid('encrypted key of another length');
   return jwe;
 }
 
 function parseHeader(protectedText: string): JsonObject {
-  const bytes = part(protectedText);
-  let header: JsonValue;
-  try {
-    header = parseStrictJson(bytes);
-  } catch (error) {
-    throw new LatchkeyError('jwe_invalid', 'header is not strict JSON', { cause: error });
-  }
-  if (!isJsonObject(header)) throw invalid('header is not an object');
-  if (header['alg'] !== 'ECDH-ES+A128KW' && header['alg'] !== 'dir') throw invalid('alg');
-  if (header['enc'] !== 'A128GCM') throw invalid('enc');
+  const header = parseStrictJsonObject(part(protectedText), { code: 'jwe_invalid' });
+  if (header.alg !== 'ECDH-ES+A128KW' && header.alg !== 'dir') throw invalid('alg');
+  if (header.enc !== 'A128GCM') throw invalid('enc');
   // No extension is known here (RFC 7516 §4.1.13), and compressed text would tell its length apart (RFC 8725 §3.6).
-  if (header['crit'] !== undefined || header['zip'] !== undefined) throw invalid('crit or zip');
-  if (header['kid'] !== undefined && typeof header['kid'] !== 'string') throw invalid('kid');
+  if (header.crit !== undefined || header.zip !== undefined) throw invalid('crit or zip');
+  if (header.kid !== undefined && typeof header.kid !== 'string') throw invalid('kid');
   return header;
 }
 
 /** RFC 7518 §4.6: agreement with the sender's ephemeral key, Concat KDF, then AES Key Wrap. Undefined if any of it fails. */
 function unwrapContentKey(jwe: ParsedJwe, privateKey: KeyObject): Uint8Array | undefined {
   const { epk, apu, apv } = jwe.header;
-  if (!isJsonObject(epk) || epk['d'] !== undefined) throw invalid('epk');
+  if (!isJsonObject(epk) || epk.d !== undefined) throw invalid('epk');
   const parties = [partyInfo(apu), partyInfo(apv)] as const;
   try {
     // createPublicKey refuses a point off its curve, diffieHellman one of another curve than the key's.

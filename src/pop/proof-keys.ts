@@ -1,6 +1,7 @@
 /** Public keys of DPoP proofs: judged, imported once and kept. */
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
+import { type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { RecentMap } from '../core/recent-map.ts';
@@ -16,7 +17,8 @@ export interface ProofKey {
   readonly thumbprint: string;
   /** The key with its required members alone. */
   readonly jwk: JsonObject;
-  readonly key: KeyObject;
+  /** For the one algorithm that this kind of key serves. */
+  readonly verifier: SignatureVerifier;
 }
 
 export class ProofKeys {
@@ -48,11 +50,12 @@ function thumbprintOf(jwk: JsonObject): string {
   }
 }
 
-function importKey(jwk: JsonObject): { readonly jwk: JsonObject; readonly key: KeyObject } {
-  const { kty, crv, x, y } = jwk;
-  const required = kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x };
+function importKey(members: JsonObject): Omit<ProofKey, 'thumbprint'> {
+  const { kty, crv, x, y } = members;
+  const jwk = (kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }) as JsonObject;
   try {
-    return { jwk: required as JsonObject, key: createPublicKey({ key: required as JsonObject, format: 'jwk' }) };
+    const key = createPublicKey({ key: jwk, format: 'jwk' });
+    return { jwk, verifier: signatureVerifier(kty === 'EC' ? 'ES256' : 'EdDSA', key) };
   } catch (error) {
     throw new LatchkeyError('proof_malformed', 'jwk is not a point of its curve', { cause: error });
   }

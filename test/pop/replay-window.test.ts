@@ -42,7 +42,9 @@ test('has room again as soon as the oldest expires', () => {
 });
 
 test('never takes one identifier twice within its lifetime and never outgrows its limit', () => {
-  const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 300 })), { maxLength: 80 });
+  const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 300 })), {
+    maxLength: 80,
+  });
   fc.assert(
     fc.property(steps, (uses) => {
       const window = new ReplayWindow({ lifetime: 1000, limit: 8 });

@@ -43,8 +43,14 @@ test('refuses everything where the hub has no address', () => {
 
 test('never throws, whatever the text', () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl().map((url) => `${url}%zz`)), (text) => {
-      expect(typeof matchesTargetUri(text, OWN)).toBe('boolean');
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.webUrl().map((url) => `${url}%zz`),
+      ),
+      (text) => {
+        expect(typeof matchesTargetUri(text, OWN)).toBe('boolean');
+      },
+    ),
   );
 });

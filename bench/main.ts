@@ -1,0 +1,41 @@
+/** `npm run bench [-- --json] [-- --short]`: every figure that the project promises, measured here and now. */
+import { type Effort, type Figure, holds } from './harness.ts';
+import { hostileInputFigures } from './hostile-input.ts';
+import { judgementFigures } from './judgement.ts';
+import { sizeFigures } from './sizes.ts';
+import { startUpFigures } from './start-up.ts';
+import { translationFigures } from './translation.ts';
+
+export interface BenchOptions {
+  readonly effort: Effort;
+  /** Starts of a process that the start-up figures are taken over. */
+  readonly starts: number;
+}
+
+const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<readonly Figure[]>)[] = [
+  ({ effort }) => translationFigures(effort),
+  ({ effort }) => judgementFigures(effort),
+  sizeFigures,
+  ({ effort }) => hostileInputFigures(effort),
+  ({ starts }) => startUpFigures(starts),
+];
+
+const json = process.argv.includes('--json');
+const options: BenchOptions = process.argv.includes('--short')
+  ? { effort: { rounds: 20, batch: 50 }, starts: 3 }
+  : { effort: { rounds: 200, batch: 100 }, starts: 15 };
+
+for (const goal of GOALS) {
+  for (const figure of await goal(options)) print(figure);
+}
+
+function print(figure: Figure): void {
+  const { name, value, goal, better, remark } = figure;
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ name, value, goal, holds: holds(figure) })}\n`);
+    return;
+  }
+  const sign = better === 'higher' ? '≥' : '≤';
+  const mark = holds(figure) ? 'holds' : 'FAILS';
+  process.stdout.write(`${name.padEnd(34)} ${value.toFixed(3).padStart(9)}  ${sign} ${goal}  ${mark}  ${remark}\n`);
+}

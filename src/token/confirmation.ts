@@ -1,0 +1,163 @@
+/** `cnf` of a JWT (RFC 7800) as `cnf` of a CWT (RFC 8747): the key that the client proves possession of. */
+import { type CborMap, decodeCbor, encodeCbor } from '../codec/cbor.ts';
+import { makeEncrypt0 } from '../codec/cose/encrypt0.ts';
+import type { CoseKey } from '../codec/cose/key.ts';
+import { coseKeyFromJwk } from '../codec/cose/key-map.ts';
+import type { CwtConfirmation } from '../codec/cwt.ts';
+import { openJwe } from '../codec/jwe.ts';
+import type { JweKey } from '../codec/jwe-key.ts';
+import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
+import { parseStrictJson } from '../codec/strict-json.ts';
+import { utf8 } from '../core/bytes.ts';
+import type { DeviceProfile } from '../core/device-profile.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { RecentMap } from '../core/recent-map.ts';
+
+export interface ConfirmationContext {
+  readonly profile: Pick<DeviceProfile, 'wrap' | 'bearer'>;
+  /** Public key that the presenter proved possession of, for `cnf.jkt`. */
+  readonly proofKey: JsonObject | undefined;
+  /** Keys that `cnf.jwe` may be encrypted to. */
+  readonly hubKeys: readonly JweKey[];
+  /** Key that a symmetric confirmation key is encrypted for the device with. */
+  readonly encryption: CoseKey | undefined;
+  readonly nonce: (algorithm: CoseKey['algorithm']) => Uint8Array;
+}
+
+/** Confirmation methods that this file knows (IANA "JWT Confirmation Methods"). */
+const METHODS = ['jwk', 'jwe', 'jkt', 'kid', 'jku', 'x5t#S256'] as const;
+type Method = (typeof METHODS)[number];
+
+/** A device remembers a `kid` for each token; RFC 7800 sets no limit. */
+const MAX_KEY_ID_BYTES = 64;
+
+/** COSE_Keys of public keys seen, so that a client's point is checked to be on its curve once. */
+const publicKeys = new RecentMap<string, CborMap>(1_024);
+
+/**
+ * @throws {LatchkeyError} `confirmation_missing` for a token without `cnf`, unless the device takes bearer tokens;
+ * `confirmation_invalid`, `confirmation_unsupported`; `proof_missing` and `proof_key_mismatch` for `jkt`; `jwe_*` for
+ * `jwe`; `profile_invalid` where the device has no key that a symmetric one could be encrypted with
+ */
+export function translateConfirmation(
+  confirmation: JsonObject | undefined,
+  context: ConfirmationContext,
+): CwtConfirmation | undefined {
+  if (confirmation === undefined) {
+    if (context.profile.bearer) return undefined;
+    throw new LatchkeyError('confirmation_missing');
+  }
+  const method = onlyMethod(confirmation);
+  const value = confirmation[method] as JsonValue;
+  switch (method) {
+    case 'jwk':
+      if (!isJsonObject(value)) throw invalid('jwk is not an object');
+      return { method: 'COSE_Key', key: publicCoseKey(value) };
+    case 'jkt':
+      return { method: 'COSE_Key', key: shownKey(value, context.proofKey) };
+    case 'kid':
+      return { method: 'kid', keyId: keyIdBytes(value) };
+    case 'jwe':
+      return symmetricKey(value, context);
+    case 'jku':
+    case 'x5t#S256':
+      // A device follows no address and speaks no TLS.
+      throw new LatchkeyError('confirmation_unsupported', method);
+  }
+}
+
+/**
+ * RFC 7800 §3.1 has members that are not understood ignored, and one key only: two that are understood may be two keys,
+ * and the device would check one of them.
+ */
+function onlyMethod(confirmation: JsonObject): Method {
+  let only: Method | undefined;
+  for (const method of METHODS) {
+    if (!Object.hasOwn(confirmation, method)) continue;
+    if (only !== undefined) throw invalid(`${only} and ${method}`);
+    only = method;
+  }
+  if (only !== undefined) return only;
+  if (Object.keys(confirmation).length === 0) throw invalid('no member');
+  throw new LatchkeyError('confirmation_unsupported', 'no known member');
+}
+
+/**
+ * A COSE_Key with what the proof needs and no more: a token's `kid`, `alg` or `use` would cost the device bytes.
+ * RFC 7800 §3.2 allows a symmetric `jwk` only in an encrypted JWT, and this one is signed and readable.
+ */
+function publicCoseKey(jwk: JsonObject): CborMap {
+  if (jwk.d !== undefined || jwk.k !== undefined) throw invalid('jwk is not a public key');
+  const { kty, crv, x, y } = jwk;
+  const name = `${String(kty)} ${String(crv)} ${String(x)} ${String(y)}`;
+  const known = publicKeys.get(name);
+  if (known !== undefined) return known;
+  try {
+    const key = coseKeyFromJwk((kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }) as JsonObject);
+    publicKeys.set(name, key);
+    return key;
+  } catch (error) {
+    throw new LatchkeyError('confirmation_invalid', 'jwk is neither EC P-256 nor OKP Ed25519', { cause: error });
+  }
+}
+
+/**
+ * `jkt` names a key that the token does not hold. A device wants the key, or the thumbprint of its COSE_Key (`ckt`, RFC
+ * 9679), which comes from the key and not from the JWK thumbprint. So the presenter has to show it.
+ */
+function shownKey(thumbprint: JsonValue, proofKey: JsonObject | undefined): CborMap {
+  if (typeof thumbprint !== 'string') throw invalid('jkt is not text');
+  if (proofKey === undefined) throw new LatchkeyError('proof_missing');
+  if (jwkThumbprint(proofKey) !== thumbprint) throw new LatchkeyError('proof_key_mismatch');
+  return publicCoseKey(proofKey);
+}
+
+function keyIdBytes(value: JsonValue): Uint8Array {
+  const keyId = typeof value === 'string' ? utf8(value) : undefined;
+  if (keyId === undefined || keyId.length === 0 || keyId.length > MAX_KEY_ID_BYTES) {
+    throw invalid(`kid is not text of 1 to ${MAX_KEY_ID_BYTES} bytes`);
+  }
+  return keyId;
+}
+
+/** RFC 7800 §3.3: a symmetric JWK, encrypted to the hub, that goes on encrypted to the device (RFC 8747 §3.3). */
+function symmetricKey(value: JsonValue, context: ConfirmationContext): CwtConfirmation {
+  if (typeof value !== 'string') throw invalid('jwe is not text');
+  const key = readSymmetricKey(openJwe(value, context.hubKeys));
+  // RFC 8747 §3.2: inside an encrypted CWT the key may stand as it is.
+  if (context.profile.wrap.endsWith('encrypt0')) return { method: 'COSE_Key', key };
+  const { encryption } = context;
+  if (encryption === undefined) {
+    throw new LatchkeyError(
+      'profile_invalid',
+      'the token holds an encrypted key, and the device has no encryption key',
+    );
+  }
+  const message = makeEncrypt0({
+    plaintext: encodeCbor(key),
+    key: encryption,
+    nonce: context.nonce(encryption.algorithm),
+    tagged: false,
+  });
+  return { method: 'Encrypted_COSE_Key', message: decodeCbor(message) };
+}
+
+function readSymmetricKey(plaintext: Uint8Array): CborMap {
+  try {
+    const jwk = parseStrictJson(plaintext);
+    if (!isJsonObject(jwk) || jwk.kty !== 'oct') throw new LatchkeyError('jwk_invalid', 'not a symmetric JWK');
+    const { kty, k, kid, alg } = jwk;
+    return coseKeyFromJwk({
+      ...({ kty, k } as JsonObject),
+      ...(kid === undefined ? {} : { kid }),
+      ...(alg === undefined ? {} : { alg }),
+    });
+  } catch (error) {
+    throw new LatchkeyError('confirmation_invalid', 'jwe does not hold a symmetric JWK', { cause: error });
+  }
+}
+
+function invalid(what: string): LatchkeyError {
+  return new LatchkeyError('confirmation_invalid', what);
+}

@@ -1,0 +1,47 @@
+/** Scope: narrowed to what the device knows, in the form that the device reads. */
+import { encodeCbor } from '../codec/cbor.ts';
+import { utf8 } from '../core/bytes.ts';
+import type { DeviceProfile } from '../core/device-profile.ts';
+import { LatchkeyError } from '../core/errors.ts';
+
+/**
+ * The scopes of a token that the device knows, each once, in the issuer's order.
+ * @throws {LatchkeyError} `scope_empty` if none is left
+ */
+export function narrowScope(scope: readonly string[], known: readonly string[]): readonly string[] {
+  const narrowed: string[] = [];
+  for (const name of scope) {
+    if (known.includes(name) && !narrowed.includes(name)) narrowed.push(name);
+  }
+  if (narrowed.length === 0) throw new LatchkeyError('scope_empty', `the device knows ${known.join(' ')}`);
+  return narrowed;
+}
+
+/**
+ * A scope as the value of the CWT claim.
+ * @throws {LatchkeyError} `scope_empty` where, for `aif`, none of the scopes permits anything
+ */
+export function encodeScope(
+  scope: readonly string[],
+  profile: Pick<DeviceProfile, 'scopeForm' | 'permissions'>,
+): string | Uint8Array {
+  switch (profile.scopeForm) {
+    case 'text':
+      return scope.join(' ');
+    case 'bytes':
+      return utf8(scope.join(' '));
+    case 'aif':
+      return encodeAif(scope, profile.permissions);
+  }
+}
+
+/** RFC 9237 §3: one row a path; what several scopes permit on one path is put together. */
+function encodeAif(scope: readonly string[], permissions: DeviceProfile['permissions']): Uint8Array {
+  const rows = new Map<string, number>();
+  for (const name of scope) {
+    const granted = Object.hasOwn(permissions, name) ? permissions[name] : undefined;
+    for (const [path, methods] of granted ?? []) rows.set(path, (rows.get(path) ?? 0) | methods);
+  }
+  if (rows.size === 0) throw new LatchkeyError('scope_empty', 'the profile has no permissions for this scope');
+  return encodeCbor([...rows]);
+}

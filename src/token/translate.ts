@@ -1,0 +1,129 @@
+/** A verified JWT becomes the CWT of one device. The whole way of docs/protocol.md, "Translation". */
+
+import type { CoseKey } from '../codec/cose/key.ts';
+import { type CwtClaims, type CwtKeys, makeCwt } from '../codec/cwt.ts';
+import type { JweKey } from '../codec/jwe-key.ts';
+import { tokenHash } from '../codec/signed-request.ts';
+import type { Random } from '../core/clock.ts';
+import type { DeviceProfile } from '../core/device-profile.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import { Secret } from '../core/secret.ts';
+import type { VerifiedToken } from '../core/verified-token.ts';
+import { type ClaimCosts, claimCosts, describeCosts } from './claim-costs.ts';
+import { translateConfirmation } from './confirmation.ts';
+import { wholeDates } from './dates.ts';
+import { encodeScope, narrowScope } from './scope.ts';
+
+export interface TranslationContext {
+  readonly profile: DeviceProfile;
+  /** The `aud` value that names the device. */
+  readonly audience: string;
+  /** Keys of the device (codec/device-keys.ts), or the hub's private key as `authentication` of a Sign1. */
+  readonly keys: CwtKeys;
+  /** Public JWK that the presenter proved possession of (pop/dpop.ts). Needed for `cnf.jkt`. */
+  readonly proofKey?: JsonObject | undefined;
+  /** Private keys of the hub that `cnf.jwe` is opened with. */
+  readonly hubKeys?: readonly JweKey[] | undefined;
+  readonly random: Random;
+}
+
+/** What travels, and what the records keep of it. */
+export class TranslatedToken {
+  readonly cwt: Secret<Uint8Array>;
+  /** A symmetric confirmation key may be among them. */
+  readonly claims: Secret<CwtClaims>;
+  /** The scope left for the device, as names. */
+  readonly scope: readonly string[];
+  readonly cti: Uint8Array;
+  /** NumericDate, whole seconds. */
+  readonly expiresAt: number;
+
+  constructor(made: {
+    cwt: Uint8Array;
+    claims: CwtClaims;
+    scope: readonly string[];
+    cti: Uint8Array;
+    expiresAt: number;
+  }) {
+    this.cwt = new Secret(made.cwt);
+    this.claims = new Secret(made.claims);
+    this.scope = made.scope;
+    this.cti = made.cti;
+    this.expiresAt = made.expiresAt;
+  }
+
+  /** First 8 bytes of SHA-256 over the CWT: names the token in challenges and signed requests. */
+  get tokenHash(): Uint8Array {
+    return tokenHash(this.cwt.expose());
+  }
+
+  /** Bytes that each claim takes in the CWT. */
+  get cost(): ClaimCosts {
+    return claimCosts(this.claims.expose());
+  }
+}
+
+/**
+ * @throws {LatchkeyError} `audience_ambiguous`, `jwt_audience_mismatch`, `lifetime_empty`, `claim_not_translatable`,
+ * `scope_empty`, those of `translateConfirmation`, `token_too_large_for_device`, and `profile_invalid` where a key that the wrap
+ * needs is missing
+ */
+export function translate(token: VerifiedToken, context: TranslationContext): TranslatedToken {
+  const { profile } = context;
+  const nonce = nonceSource(context.random);
+  checkAudience(token.audience, context.audience);
+  const dates = wholeDates(token);
+  const scope = narrowScope(token.scope, profile.scopes);
+  // The same JWT always makes the same cti, so the device knows a second copy of it (docs/protocol.md, "cti").
+  const cti = token.digest.subarray(0, profile.ctiBytes);
+  const full = profile.claims === 'full';
+  const claims: CwtClaims = {
+    issuer: full ? token.issuer : undefined,
+    subject: full ? token.subject : undefined,
+    audience: context.audience,
+    expiresAt: dates.expiresAt,
+    // A token whose nbf was judged against a known time is valid from now on, and slim saves the bytes.
+    notBefore: full || token.freshness.clock === 'unsure' ? dates.notBefore : undefined,
+    issuedAt: dates.issuedAt,
+    cwtId: cti,
+    confirmation: translateConfirmation(token.confirmation, {
+      profile,
+      proofKey: context.proofKey,
+      hubKeys: context.hubKeys ?? [],
+      encryption: context.keys.encryption,
+      nonce,
+    }),
+    scope: encodeScope(scope, profile),
+  };
+  const cwt = makeCwt(claims, {
+    wrap: profile.wrap,
+    keys: context.keys,
+    cwtTag: profile.cwtTag,
+    nonce: () => nonce(profile.encryption),
+  });
+  if (cwt.length > profile.maxTokenBytes) throw tooLarge(cwt.length, claims, profile);
+  return new TranslatedToken({ cwt, claims, scope, cti, expiresAt: dates.expiresAt });
+}
+
+/** A token that names several devices could be shown to all of them by whoever holds one of its copies. */
+function checkAudience(audiences: readonly string[], audience: string): void {
+  if (audiences.length > 1) throw new LatchkeyError('audience_ambiguous', `${audiences.length} audiences`);
+  if (audiences[0] !== audience) throw new LatchkeyError('jwt_audience_mismatch');
+}
+
+/**
+ * Nonces are random: nothing has to be remembered over a power cut. Keys are of one device, and after 2^32 tokens under
+ * one key two of its 12 byte nonces are equal with a chance of 2^-33 (13 byte: 2^-41), a rate that no device can reach: one
+ * token a second for 136 years (NIST SP 800-38D §8.3 sets the same bound).
+ */
+function nonceSource(random: Random): (algorithm: CoseKey['algorithm']) => Uint8Array {
+  return (algorithm) => random.bytes(algorithm === 'A128GCM' ? 12 : 13);
+}
+
+function tooLarge(bytes: number, claims: CwtClaims, profile: DeviceProfile): LatchkeyError {
+  return new LatchkeyError(
+    'token_too_large_for_device',
+    `${bytes} bytes, the device takes ${profile.maxTokenBytes}; ${describeCosts(claimCosts(claims))}`,
+  );
+}
