@@ -37,6 +37,7 @@ export const CATALOGUE = {
   hex_invalid: badRequest('Text is not hexadecimal', 'An odd length or a foreign character.', 'Give an even number of characters 0-9 and a-f.'),
   base64url_invalid: badRequest('Text is not base64url', 'Padding, white space or a foreign character.', 'Use base64url without padding (RFC 7515 section 2).'),
   json_invalid: badRequest('Not acceptable JSON', 'Not JSON, a member twice, nested too deeply, or text that is not well-formed.', 'Send JSON as RFC 7493 describes it.'),
+  demo_failed: local('A step of the demo did not hold', 'A defect, or something on this machine is in its way.', 'Run it again; if it fails again, report the step with what stands beside it.'),
   usage: badRequest('The command line cannot be understood', 'An option is missing, unknown or of the wrong form.', 'Run the command with --help.'),
   file_unreadable: local('A file cannot be read', 'It is missing, or its owner does not let the hub read it.', 'Check path and permissions.'),
   file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
