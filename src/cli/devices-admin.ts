@@ -3,6 +3,7 @@ import { loadConfig } from '../config/load.ts';
 import { isCoded } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
 import { openStateFolder } from '../hub.ts';
+import { createLog } from '../observe/log.ts';
 import type { AddedDevice, Admin, DeviceView, HubStatus, NewDevice } from '../ports/admin.ts';
 import { adminRequest, findAdminSocket, type SocketChoice } from './admin-client.ts';
 import type { Terminal } from './command.ts';
@@ -26,7 +27,10 @@ export async function withAdmin<T>(
     if (choice.socket !== undefined || !isCoded(error, 'admin_unreachable')) throw error;
   }
   const { config } = loadConfig({ path: choice.config, environment: terminal.environment });
-  const folder = await openStateFolder(config);
+  const folder = await openStateFolder(
+    config,
+    createLog({ level: 'error', destination: { write: (line) => terminal.note(line.trimEnd()) } }),
+  );
   try {
     terminal.note(`No hub is running: working on ${config.stateDir} itself.`);
     return await action(folder.admin);

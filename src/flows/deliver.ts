@@ -3,7 +3,7 @@
  * device. Reads top to bottom; each step is a function of its own layer that refuses with a code.
  */
 import { base64url, hex } from '../core/bytes.ts';
-import type { Clock, Random } from '../core/clock.ts';
+import type { Random } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
@@ -19,7 +19,6 @@ export interface DeliverDependencies {
   readonly registry: Registry;
   readonly queue: DeliveryQueue;
   readonly dispatcher: Dispatcher;
-  readonly clock: Clock;
   readonly random: Random;
   /** Signature, issuer, audience and times of the JWT (trust/verify-jwt.ts). */
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
