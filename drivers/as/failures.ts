@@ -41,11 +41,13 @@ export function isDeadConnection(error: unknown): boolean {
   return codes.includes('UND_ERR_SOCKET') || codes.includes('ECONNRESET');
 }
 
+const MOST_LOOKED_AT = 32;
+
 /** Codes of the error, its causes, and the attempts that it sums up (one for each address of a host). */
 function codesOf(error: unknown): readonly string[] {
   const codes: string[] = [];
   const open: unknown[] = [error];
-  while (open.length > 0 && codes.length < 16) {
+  for (let looked = 0; open.length > 0 && looked < MOST_LOOKED_AT; looked++) {
     const next = open.pop();
     if (!(next instanceof Error)) continue;
     if ('code' in next && typeof next.code === 'string') codes.push(next.code);
