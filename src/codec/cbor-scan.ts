@@ -21,6 +21,8 @@ const TAG = 6;
 const FIRST_SIMPLE = 20;
 const LAST_SIMPLE = 22;
 
+const SHORT_TEXT = 32;
+
 const DEFAULT_TAGS: ReadonlySet<number> = new Set(Object.values(CBOR_TAG));
 
 export interface ScanOptions {
@@ -158,11 +160,16 @@ function scanKey(scan: Scan): void {
 function scanText(scan: Scan, length: number): void {
   const start = scan.position;
   skip(scan, length);
-  for (let index = start; index < scan.position; index++) {
-    if ((scan.bytes[index] as number) < 0x80) continue;
-    if (isUtf8(scan.bytes.subarray(index, scan.position))) return;
-    throw refused(scan, 'text is not UTF-8');
+  // Names and addresses are short and ASCII: looking costs less than handing them over.
+  if (length <= SHORT_TEXT && isAscii(scan.bytes, start, scan.position)) return;
+  if (!isUtf8(scan.bytes.subarray(start, scan.position))) throw refused(scan, 'text is not UTF-8');
+}
+
+function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let index = start; index < end; index++) {
+    if ((bytes[index] as number) >= 0x80) return false;
   }
+  return true;
 }
 
 function skip(scan: Scan, length: number): void {

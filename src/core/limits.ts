@@ -14,8 +14,8 @@ export const LIMITS = {
   cborDepth: 16,
   /** Largest CBOR item from outside. */
   cborBytes: 65_536,
-  /** Data items in one CBOR encoding: a token holds about 30. 4,096 empty maps already take 1 MiB once decoded. */
-  cborItems: 4_096,
+  /** Data items in one CBOR encoding: a token holds about 30. 1,024 empty maps already take 256 KiB once decoded. */
+  cborItems: 1_024,
   /** Entries of one CBOR map, which bounds the search for a key that comes twice. */
   cborMapEntries: 256,
   /** A JWK Set; Entra's is 15 KiB. */
