@@ -21,9 +21,23 @@ const COMMANDS: readonly Listed[] = [
   { path: ['run'], summary: 'run the hub', load: () => import('./run.ts') },
   { path: ['status'], summary: 'ask the running hub how it is', load: () => import('./status.ts') },
   {
+    path: ['devices', 'add'],
+    summary: 'register a device and write what it is to trust',
+    load: () => import('./devices-add.ts'),
+  },
+  { path: ['devices', 'list'], summary: 'list the devices', load: () => import('./devices-list.ts') },
+  { path: ['devices', 'show'], summary: 'show one device', load: () => import('./devices-show.ts') },
+  { path: ['devices', 'remove'], summary: 'forget a device', load: () => import('./devices-remove.ts') },
+  { path: ['sim', 'device'], summary: 'simulate a device behind a line', load: () => import('./sim-device.ts') },
+  {
     path: ['token', 'inspect'],
     summary: 'show what a JWT or CWT says, without verifying it',
     load: () => import('./token-inspect.ts'),
+  },
+  {
+    path: ['token', 'translate'],
+    summary: 'make the CWT of a device from a JWT, offline',
+    load: () => import('./token-translate.ts'),
   },
 ];
 

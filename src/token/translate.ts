@@ -25,7 +25,7 @@ export interface TranslationContext {
   readonly proofKey?: JsonObject | undefined;
   /** Private keys of the hub that `cnf.jwe` is opened with. */
   readonly hubKeys?: readonly JweKey[] | undefined;
-  readonly random: Random;
+  readonly random: Pick<Random, 'bytes'>;
 }
 
 /** What travels, and what the records keep of it. */
@@ -117,7 +117,7 @@ function checkAudience(audiences: readonly string[], audience: string): void {
  * one key two of its 12 byte nonces are equal with a chance of 2^-33 (13 byte: 2^-41), a rate that no device can reach: one
  * token a second for 136 years (NIST SP 800-38D §8.3 sets the same bound).
  */
-function nonceSource(random: Random): (algorithm: CoseKey['algorithm']) => Uint8Array {
+function nonceSource(random: Pick<Random, 'bytes'>): (algorithm: CoseKey['algorithm']) => Uint8Array {
   return (algorithm) => random.bytes(algorithm === 'A128GCM' ? 12 : 13);
 }
 

@@ -1,0 +1,122 @@
+/** The profile of `token translate`: a device profile, and beside it the keys, used as they stand. */
+import { type CoseKey, importJwk } from '../codec/cose/key.ts';
+import type { CwtKeys } from '../codec/cwt.ts';
+import { importJweKey, type JweKey } from '../codec/jwe-key.ts';
+import { parseStrictJsonObject } from '../codec/strict-json.ts';
+import { nearest } from '../config/nearest.ts';
+import type { DeviceProfile, WrapAlgorithm } from '../core/device-profile.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { profileFromJson } from '../devices/profile.ts';
+
+/** Members that describe the device, as `latchkey devices add` takes them. */
+const DEVICE_MEMBERS = [
+  'wrap',
+  'claims',
+  'scopes',
+  'scopeForm',
+  'permissions',
+  'maxTokenBytes',
+  'cwtTag',
+  'ctiBytes',
+  'bearer',
+] as const;
+
+/** Members that hold keys, or say how they are used. */
+const KEY_MEMBERS = ['key', 'algorithm', 'encryptionKey', 'encryptionAlgorithm', 'hubKey', 'proofKey'] as const;
+
+const MEMBERS: readonly string[] = [...DEVICE_MEMBERS, ...KEY_MEMBERS, 'tokenTypes'];
+
+/** What an oct key is for, where neither its `alg` nor the profile says it. */
+const DEFAULT_MAC: WrapAlgorithm = 'HMAC 256/64';
+const DEFAULT_CIPHER: WrapAlgorithm = 'AES-CCM-16-64-128';
+
+export interface TranslationProfile {
+  readonly device: DeviceProfile;
+  readonly keys: CwtKeys;
+  /** Opens `cnf.jwe`. */
+  readonly hubKeys: readonly JweKey[];
+  /** The presenter's public key, for `cnf.jkt`: there is no proof on a command line. */
+  readonly proofKey: JsonObject | undefined;
+  /** Values of the JWT's `typ` that are taken, or undefined for the default. */
+  readonly tokenTypes: readonly string[] | undefined;
+}
+
+/** @throws {LatchkeyError} `profile_invalid` naming the member; never any part of a key */
+export function readTranslationProfile(text: Uint8Array): TranslationProfile {
+  const json = parseStrictJsonObject(text, { code: 'profile_invalid' });
+  for (const name of Object.keys(json)) if (!MEMBERS.includes(name)) throw unknown(name);
+  const wrap = json.wrap ?? 'mac0';
+  if (typeof wrap !== 'string') throw invalid('wrap', 'not text');
+  const keys = readKeys(json, wrap);
+  return {
+    device: readDevice(json, keys),
+    keys,
+    hubKeys: json.hubKey === undefined ? [] : [named('hubKey', () => importJweKey(object(json, 'hubKey')))],
+    proofKey: json.proofKey === undefined ? undefined : object(json, 'proofKey'),
+    tokenTypes: json.tokenTypes === undefined ? undefined : texts(json, 'tokenTypes'),
+  };
+}
+
+function readDevice(json: JsonObject, keys: CwtKeys): DeviceProfile {
+  const members = DEVICE_MEMBERS.flatMap((name) => (json[name] === undefined ? [] : [[name, json[name]] as const]));
+  try {
+    return profileFromJson({
+      ...(Object.fromEntries(members) as JsonObject),
+      ...(keys.authentication === undefined ? {} : { authentication: keys.authentication.algorithm }),
+      ...(keys.encryption === undefined ? {} : { encryption: keys.encryption.algorithm }),
+    });
+  } catch (error) {
+    throw new LatchkeyError('profile_invalid', coded(error).detail, { cause: error });
+  }
+}
+
+/** `key` is the key of the wrap; of two layers the inner one, and `encryptionKey` is the outer one's. */
+function readKeys(json: JsonObject, wrap: string): CwtKeys {
+  const encryption =
+    json.encryptionKey === undefined
+      ? {}
+      : { encryption: readKey(json, 'encryptionKey', 'encryptionAlgorithm', DEFAULT_CIPHER) };
+  if (wrap === 'encrypt0') return { encryption: readKey(json, 'key', 'algorithm', DEFAULT_CIPHER) };
+  if (wrap.endsWith('+encrypt0') && json.encryptionKey === undefined) throw invalid('encryptionKey', 'missing');
+  return { authentication: readKey(json, 'key', 'algorithm', DEFAULT_MAC), ...encryption };
+}
+
+function readKey(json: JsonObject, member: string, algorithmMember: string, fallback: WrapAlgorithm): CoseKey {
+  const jwk = object(json, member);
+  const asked = json[algorithmMember] ?? jwk.alg;
+  const algorithm = asked ?? (jwk.kty === 'oct' ? fallback : undefined);
+  return named(member, () => importJwk(algorithm === undefined ? jwk : { ...jwk, alg: algorithm }));
+}
+
+function named<T>(member: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new LatchkeyError('profile_invalid', `${member}: ${coded(error).detail ?? coded(error).code}`);
+  }
+}
+
+function object(json: JsonObject, member: string): JsonObject {
+  const value = json[member];
+  if (value === undefined) throw invalid(member, 'missing');
+  if (!isJsonObject(value)) throw invalid(member, 'not a JWK');
+  return value;
+}
+
+function texts(json: JsonObject, member: string): readonly string[] {
+  const value = json[member];
+  const list: readonly JsonValue[] = Array.isArray(value) ? value : [];
+  if (list.length === 0 || !list.every((entry) => typeof entry === 'string'))
+    throw invalid(member, 'not a list of texts');
+  return list as readonly string[];
+}
+
+function unknown(name: string): LatchkeyError {
+  const meant = nearest(name, MEMBERS);
+  return invalid(name, `no such member${meant === undefined ? '' : `; did you mean ${meant}?`}`);
+}
+
+function invalid(member: string, what: string): LatchkeyError {
+  return new LatchkeyError('profile_invalid', `${member}: ${what}`);
+}
