@@ -4,16 +4,12 @@ import type { Log } from '../../src/ports/log.ts';
 import type { LineCounters } from './line-counters.ts';
 
 const MINUTE = 60_000;
-const tolerantUtf8 = new TextDecoder();
 /** Control, format and unassigned characters, and line breaks of any script: what can drive a terminal. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /** Text of a device as one line that no terminal takes for a command (draft-bormann-t2trg-slipmux, "Security"). */
-export function printable(text: Uint8Array): string {
-  return tolerantUtf8
-    .decode(text)
-    .trim()
-    .replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);
+export function printable(text: string): string {
+  return text.trim().replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);
 }
 
 /** Puts what a device says for people into the log, and not more than the log can stand. */
@@ -30,7 +26,7 @@ export class DiagnosticLog {
     this.#counters = counters;
   }
 
-  write(text: Uint8Array): void {
+  write(text: string): void {
     const now = this.#clock.monotonic();
     if (now - this.#minuteBegan >= MINUTE) {
       this.#minuteBegan = now;

@@ -27,7 +27,7 @@ export interface LineSurroundings {
 export interface LineSessionEvents {
   /** A frame that holds came in. */
   onHeard(): void;
-  onDiagnostic(text: Uint8Array): void;
+  onDiagnostic(text: string): void;
   /** A write did not leave before its deadline. */
   onHung(): void;
 }
@@ -91,7 +91,7 @@ export class LineSession implements SlipmuxSink {
     this.#endpoint.receive(message);
   }
 
-  onDiagnostic(text: Uint8Array): void {
+  onDiagnostic(text: string): void {
     if (this.#ended) return;
     this.#surroundings.counters.diagnostics += 1;
     this.#events.onHeard();

@@ -68,15 +68,15 @@ function encodeSlip(frame: Uint8Array): Uint8Array {
 /**
  * Why received bytes were no frame for us: `checksum` (FCS wrong), `escape` (ESC followed by what is no escape),
  * `oversize` (longer than `LIMITS.slipFrameBytes`), `aborted` (ESC END: the sender gave the frame up), `foreign` (neither
- * CoAP nor diagnostic: IP packets, noise, a boot loader's output).
+ * CoAP nor diagnostic text: IP packets, noise, a boot loader's output).
  */
 export type SlipmuxNoise = 'checksum' | 'escape' | 'oversize' | 'aborted' | 'foreign';
 
 export interface SlipmuxSink {
   /** A CoAP message whose frame check sequence holds. The bytes belong to the receiver of the call. */
   onCoap(message: Uint8Array): void;
-  /** Bytes of a diagnostic text, at most `LIMITS.diagnosticBytes` of it, exactly as they came: escape before showing. */
-  onDiagnostic(text: Uint8Array): void;
+  /** A diagnostic text, at most `LIMITS.diagnosticBytes` of it, control characters and all: escape before showing. */
+  onDiagnostic(text: string): void;
   /** Something was dropped; `bytes` counts it on the wire, without its delimiters. */
   onNoise(reason: SlipmuxNoise, bytes: number): void;
 }
@@ -141,13 +141,37 @@ export class SlipmuxDecoder {
     const fault = this.#fault;
     this.reset();
     if (wireBytes === 0) return;
-    if (aborted) sink.onNoise('aborted', wireBytes);
-    else if (frame[0] === DIAGNOSTIC_FRAME && fault !== 'escape') {
-      sink.onDiagnostic(frame.slice(1, 1 + LIMITS.diagnosticBytes));
-    } else if (fault !== undefined) sink.onNoise(fault, wireBytes);
-    else if (frame[0] !== COAP_FRAME) sink.onNoise('foreign', wireBytes);
-    else if (frame.length < SHORTEST_COAP_FRAME || !holds(frame)) sink.onNoise('checksum', wireBytes);
-    else sink.onCoap(frame.slice(1, -2));
+    if (aborted) {
+      sink.onNoise('aborted', wireBytes);
+    } else if (fault === 'escape') {
+      sink.onNoise(fault, wireBytes);
+    } else if (frame[0] === DIAGNOSTIC_FRAME) {
+      const text = diagnosticText(frame.subarray(1));
+      if (text === undefined) sink.onNoise('foreign', wireBytes);
+      else sink.onDiagnostic(text);
+    } else if (fault === 'oversize') {
+      sink.onNoise(fault, wireBytes);
+    } else if (frame[0] !== COAP_FRAME) {
+      sink.onNoise('foreign', wireBytes);
+    } else if (frame.length < SHORTEST_COAP_FRAME || !holds(frame)) {
+      sink.onNoise('checksum', wireBytes);
+    } else {
+      sink.onCoap(frame.slice(1, -2));
+    }
+  }
+}
+
+/**
+ * The text of a diagnostic frame, or undefined where it is not UTF-8. These frames carry no checksum, so the rest of a
+ * CoAP frame that noise cut in two can look like one; being strict keeps bytes of a message out of the log.
+ */
+function diagnosticText(bytes: Uint8Array): string | undefined {
+  try {
+    // As a stream, so that the limit may cut a character in two.
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true }).slice(0, LIMITS.diagnosticBytes);
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
   }
 }
 

@@ -54,7 +54,7 @@ export function fittingBlockSize(
   return size;
 }
 
-/** Block options take at most 5 bytes each: a byte of header, one more for the delta, three of value. */
+/** Two at most go together, Block1 with Size1 or with Block2: a byte of header, one of delta and three of value each. */
 const BLOCK_OPTIONS_BYTES = 2 * 5;
 
 function messageBytes(message: Pick<CoapMessage, 'token'>, options: readonly CoapOption[], payload: number): number {
