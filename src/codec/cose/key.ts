@@ -1,6 +1,6 @@
 /** Keys for COSE: ready `KeyObject`s of one algorithm each, from JWK (RFC 7517, RFC 7518 §6, RFC 8037). */
 import { createECDH, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
-import { base64url, equal, fromBase64url } from '../../core/bytes.ts';
+import { base64url, concat, equal } from '../../core/bytes.ts';
 import type { WrapAlgorithm } from '../../core/device-profile.ts';
 import { LatchkeyError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -69,21 +69,14 @@ function checkUse(jwk: JsonObject, algorithm: WrapAlgorithm): void {
 function keyObject(jwk: JsonObject, kind: string, algorithm: WrapAlgorithm): KeyObject {
   if (kind === 'oct') return secretKey(jwk, algorithm);
   const x = bytesFromJwk(jwk, 'x', COORDINATE_BYTES);
-  const isEllipticCurve = kind === 'EC P-256';
-  const members: Record<string, string> = isEllipticCurve
-    ? { kty: 'EC', crv: 'P-256', x: base64url(x), y: base64url(curveY(jwk, x)) }
-    : { kty: 'OKP', crv: 'Ed25519', x: base64url(x) };
+  const y = kind === 'EC P-256' ? curveY(jwk, x) : undefined;
+  const members: Record<string, string> =
+    y === undefined
+      ? { kty: 'OKP', crv: 'Ed25519', x: base64url(x) }
+      : { kty: 'EC', crv: 'P-256', x: base64url(x), y: base64url(y) };
   if (jwk.d === undefined) return createPublicKey({ key: members, format: 'jwk' });
   const d = bytesFromJwk(jwk, 'd', COORDINATE_BYTES);
-  let key: KeyObject;
-  try {
-    key = createPrivateKey({ key: { ...members, d: base64url(d) }, format: 'jwk' });
-  } catch (error) {
-    // OpenSSL's message names no bytes of the key, but its cause chain is not ours to vouch for.
-    throw invalid(`the private key is refused (${error instanceof Error ? error.name : 'unknown'})`);
-  }
-  if (!equal(isEllipticCurve ? derivedX(d) : ed25519X(key), x)) throw invalid('d and x are of two keys');
-  return key;
+  return y === undefined ? ed25519Private(members, d, x) : p256Private(members, d, concat(x, y));
 }
 
 function curveY(jwk: JsonObject, x: Uint8Array): Uint8Array {
@@ -92,15 +85,23 @@ function curveY(jwk: JsonObject, x: Uint8Array): Uint8Array {
   return y;
 }
 
-/** OpenSSL takes x and y beside d as they are: a pair that does not belong together would sign for nobody. */
-function derivedX(d: Uint8Array): Uint8Array {
+/** OpenSSL takes the point beside d as it is: a pair that does not belong together would sign for nobody. */
+function p256Private(members: Record<string, string>, d: Uint8Array, point: Uint8Array): KeyObject {
   const curve = createECDH('prime256v1');
-  curve.setPrivateKey(d);
-  return curve.getPublicKey().subarray(1, 1 + COORDINATE_BYTES);
+  try {
+    curve.setPrivateKey(d);
+  } catch {
+    // Whatever the library says of a private key stays here.
+    throw invalid('d is out of range');
+  }
+  if (!equal(curve.getPublicKey().subarray(1), point)) throw invalid('d is of another key');
+  return createPrivateKey({ key: { ...members, d: base64url(d) }, format: 'jwk' });
 }
 
-function ed25519X(key: KeyObject): Uint8Array {
-  return fromBase64url(createPublicKey(key).export({ format: 'jwk' }).x ?? '');
+function ed25519Private(members: Record<string, string>, d: Uint8Array, x: Uint8Array): KeyObject {
+  const key = createPrivateKey({ key: { ...members, d: base64url(d) }, format: 'jwk' });
+  if (createPublicKey(key).export({ format: 'jwk' }).x !== base64url(x)) throw invalid('d is of another key');
+  return key;
 }
 
 function secretKey(jwk: JsonObject, algorithm: WrapAlgorithm): KeyObject {
