@@ -65,8 +65,8 @@ class HttpAuthorizationServer implements AuthorizationServer {
 }
 
 async function openAgent({ ca }: AuthorizationServerOptions): Promise<Agent> {
-  const undici = await import('undici');
-  return new undici.Agent({
+  const { Agent } = await import('./agent.ts');
+  return new Agent({
     connections: CONNECTIONS,
     pipelining: 1,
     keepAliveTimeout: KEEP_ALIVE,
