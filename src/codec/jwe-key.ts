@@ -1,8 +1,8 @@
 /** Keys that JWEs for the hub are opened with. */
 import { createPrivateKey, createSecretKey, type KeyObject } from 'node:crypto';
-import { fromBase64url } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { bytesFromJwk } from './cose/key.ts';
 
 export type JweAlgorithm = 'ECDH-ES+A128KW' | 'dir';
 
@@ -13,8 +13,13 @@ export interface JweKey {
   readonly key: KeyObject;
 }
 
-/** Curves of RFC 7518 §4.6 and RFC 8037 §3.2 that an ECDH-ES key may be on. */
-const CURVES = ['P-256', 'P-384', 'X25519'];
+/** Curves of RFC 7518 §4.6 and RFC 8037 §3.2 that an ECDH-ES key may be on, with the bytes of a private key. */
+const CURVES: ReadonlyMap<unknown, number> = new Map([
+  ['P-256', 32],
+  ['P-384', 48],
+  ['X25519', 32],
+]);
+const CONTENT_KEY_BYTES = 16;
 
 /**
  * A private EC or OKP JWK serves ECDH-ES+A128KW, a symmetric one of 16 bytes serves dir with A128GCM.
@@ -24,22 +29,22 @@ export function importJweKey(jwk: JsonObject): JweKey {
   const { kid, use } = jwk;
   if (kid !== undefined && typeof kid !== 'string') throw new LatchkeyError('jwk_invalid', 'kid');
   if (use !== undefined && use !== 'enc') throw new LatchkeyError('jwk_invalid', 'use is not enc');
-  return jwk['kty'] === 'oct' ? { ...importSymmetric(jwk), keyId: kid } : { ...importPrivate(jwk), keyId: kid };
+  return jwk.kty === 'oct' ? { ...importSymmetric(jwk), keyId: kid } : { ...importPrivate(jwk), keyId: kid };
 }
 
 function importSymmetric(jwk: JsonObject): Pick<JweKey, 'algorithm' | 'key'> {
-  const { k, alg } = jwk;
+  const { alg } = jwk;
   if (alg !== undefined && alg !== 'dir' && alg !== 'A128GCM') throw new LatchkeyError('jwk_invalid', 'alg');
-  const bytes = typeof k === 'string' ? fromBase64url(k) : undefined;
-  if (bytes?.length !== 16) throw new LatchkeyError('jwk_invalid', 'a key for A128GCM is 16 bytes');
-  return { algorithm: 'dir', key: createSecretKey(bytes) };
+  return { algorithm: 'dir', key: createSecretKey(bytesFromJwk(jwk, 'k', CONTENT_KEY_BYTES)) };
 }
 
 function importPrivate(jwk: JsonObject): Pick<JweKey, 'algorithm' | 'key'> {
   const { alg, crv } = jwk;
   if (alg !== undefined && alg !== 'ECDH-ES+A128KW') throw new LatchkeyError('jwk_invalid', 'alg');
-  if (typeof crv !== 'string' || !CURVES.includes(crv)) throw new LatchkeyError('jwk_invalid', 'crv');
-  if (jwk['d'] === undefined) throw new LatchkeyError('jwk_invalid', 'not a private key');
+  const privateBytes = CURVES.get(crv);
+  if (privateBytes === undefined) throw new LatchkeyError('jwk_invalid', 'crv');
+  // OpenSSL takes a private key of any length, even of none.
+  bytesFromJwk(jwk, 'd', privateBytes);
   try {
     return { algorithm: 'ECDH-ES+A128KW', key: createPrivateKey({ key: jwk, format: 'jwk' }) };
   } catch (error) {
