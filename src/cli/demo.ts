@@ -1,0 +1,79 @@
+import { addExample, type CliCommand, type Terminal } from './command.ts';
+import { collectArtifacts, writeArtifacts } from './demo/artifacts.ts';
+import { goodWay, type Sizes, setUp } from './demo/good-way.ts';
+import { Narrator } from './demo/narrator.ts';
+import { outage } from './demo/outage.ts';
+import { refusals } from './demo/refusals.ts';
+import { Stage } from './demo/stage.ts';
+
+interface Options {
+  readonly json?: boolean;
+  readonly artifacts?: string;
+}
+
+export const command: CliCommand = {
+  configure(command, terminal) {
+    command
+      .description(
+        'Show the main job end to end, on this machine and with nothing installed: a token of a real OAuth server, translated by the hub, taken by a device that is offline, used by its client; then what is refused. Every step is checked; exit status 1 if one does not hold.',
+      )
+      .option('--json', 'print no story, and one JSON object as the last line')
+      .option('--artifacts <folder>', 'keep token, CWT, keys and claims there, for a check by another program')
+      .action((options: Options) => demonstrate(options, terminal));
+    addExample(command, '$ latchkey demo', '$ latchkey demo --json --artifacts out');
+  },
+};
+
+async function demonstrate(options: Options, terminal: Terminal): Promise<void> {
+  const silent = options.json === true;
+  const story = new Narrator({ terminal, silent, colour: !silent && wantsColour(terminal) });
+  let sizes: Sizes = { jwtBytes: 0, cwtBytes: 0, wireBytes: 0 };
+  let ok = false;
+  try {
+    sizes = await play({ story, terminal, folder: options.artifacts }, (known) => {
+      sizes = known;
+    });
+    ok = true;
+  } finally {
+    if (silent) terminal.print(JSON.stringify({ ok, ...sizes, steps: story.results }));
+  }
+}
+
+async function play(
+  {
+    story,
+    terminal,
+    folder,
+  }: { readonly story: Narrator; readonly terminal: Terminal; readonly folder: string | undefined },
+  onSizes: (sizes: Sizes) => void,
+): Promise<Sizes> {
+  const stage = await Stage.open();
+  try {
+    story.chapter('A token finds its way to a device that is offline');
+    await setUp(story, stage);
+    const way = await goodWay(story, stage);
+    onSizes(way.sizes);
+    if (folder !== undefined) {
+      await writeArtifacts(folder, await collectArtifacts(stage, way));
+      story.say(`token, CWT, keys and claims are in ${folder}`);
+    }
+    story.chapter('What is refused');
+    await refusals(story, stage, way);
+    story.chapter('What goes on working');
+    await outage(story, stage);
+    story.chapter(
+      `All of it held. JWT ${way.sizes.jwtBytes} bytes, CWT ${way.sizes.cwtBytes}, on the serial line ${way.sizes.wireBytes}.`,
+    );
+    return way.sizes;
+  } catch (error) {
+    for (const line of stage.logLines) terminal.note(line);
+    throw error;
+  } finally {
+    await stage.close();
+  }
+}
+
+/** https://no-color.org */
+function wantsColour(terminal: Terminal): boolean {
+  return process.stdout.isTTY === true && !terminal.environment.NO_COLOR;
+}

@@ -1,0 +1,226 @@
+/** The parts of the demo, all on loopback and in one temporary folder: authorization server, hub, tube, EKG machine. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AuthorizationServer } from '../../client/authorization-server.ts';
+import { DpopKey } from '../../client/dpop-key.ts';
+import { systemEnvironment } from '../../client/environment.ts';
+import { HubClient } from '../../client/hub-client.ts';
+import { COAP_METHOD, CONTENT_FORMAT } from '../../codec/iana.ts';
+import { readTrustFile } from '../../codec/trust-file.ts';
+import { parseConfig } from '../../config/load.ts';
+import { LatchkeyError } from '../../core/errors.ts';
+import { Secret } from '../../core/secret.ts';
+import { openStateFolder, type RunningHub, startHub } from '../../hub.ts';
+import { createLog } from '../../observe/log.ts';
+import {
+  type DemoAuthorizationServer,
+  type RunningSimulator,
+  startAuthorizationServer,
+  startSimulator,
+} from '../../simulator.ts';
+
+export const TUBE = 'tube-1';
+export const TUBE_AUDIENCE = 'https://tube-1.devices.example';
+export const OTHER_AUDIENCE = 'https://tube-2.devices.example';
+const LINE = 'ward-3';
+const FETCH = 1 << (COAP_METHOD.FETCH - 1);
+const PUT = 1 << (COAP_METHOD.PUT - 1);
+/** The hub's last log lines, shown where a step fails. */
+const KEPT_LOG_LINES = 20;
+
+/** A request of the client as somebody recorded it on the way. */
+export interface RecordedRequest {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export class Stage {
+  readonly logLines: string[] = [];
+  /** The last token delivery that the client sent, and every token that came over the line. */
+  recorded: RecordedRequest | undefined;
+  readonly tokensOnLine: Uint8Array[] = [];
+  readonly key: DpopKey;
+  readonly #folder: string;
+  readonly #clientSecret = new Secret(randomBytes(24).toString('base64url'));
+  #authorizationServer: DemoAuthorizationServer | undefined;
+  #isAuthorizationServerOff = false;
+  #trust: Secret<string> | undefined;
+  #tube: RunningSimulator | undefined;
+  #hub: RunningHub | undefined;
+  #client: HubClient | undefined;
+  #machine: AuthorizationServer | undefined;
+
+  private constructor(folder: string, key: DpopKey) {
+    this.#folder = folder;
+    this.key = key;
+  }
+
+  static async open(): Promise<Stage> {
+    const key = await DpopKey.generate();
+    return new Stage(await mkdtemp(join(tmpdir(), 'latchkey-demo-')), key);
+  }
+
+  get authorizationServer(): DemoAuthorizationServer {
+    return present(this.#authorizationServer);
+  }
+
+  get hub(): RunningHub {
+    return present(this.#hub);
+  }
+
+  get tube(): RunningSimulator {
+    return present(this.#tube);
+  }
+
+  /** The trust file of the tube. */
+  get trust(): Secret<string> {
+    return present(this.#trust);
+  }
+
+  /** The EKG machine towards the hub. */
+  get client(): HubClient {
+    return present(this.#client);
+  }
+
+  /** The EKG machine towards the authorization server. */
+  get machine(): AuthorizationServer {
+    return present(this.#machine);
+  }
+
+  async startAuthorizationServer(): Promise<void> {
+    this.#authorizationServer = await startAuthorizationServer({
+      resources: { [TUBE_AUDIENCE]: { scopes: ['read', 'configure'] }, [OTHER_AUDIENCE]: { scopes: ['read'] } },
+      clients: [{ id: 'ekg-machine', secret: this.#clientSecret.expose() }],
+    });
+    this.#machine = await this.discover();
+  }
+
+  discover(): Promise<AuthorizationServer> {
+    return AuthorizationServer.discover({
+      issuer: this.authorizationServer.issuer,
+      clientId: 'ekg-machine',
+      authentication: { method: 'client_secret_basic', secret: this.#clientSecret },
+    });
+  }
+
+  async stopAuthorizationServer(): Promise<void> {
+    await this.authorizationServer.close();
+    this.#isAuthorizationServerOff = true;
+  }
+
+  /** Registers the tube, as `latchkey devices add` does before the hub has run for the first time. */
+  async registerTube(): Promise<void> {
+    // The line's address is known once the tube is there; registering needs its name alone.
+    const state = await openStateFolder(this.#config('tcp://127.0.0.1:1'), this.#log());
+    try {
+      const { trust } = await state.admin.addDevice({
+        id: TUBE,
+        audience: TUBE_AUDIENCE,
+        line: LINE,
+        profile: {
+          wrap: 'mac0',
+          permissions: { read: [['/temperature', FETCH]], configure: [['/led', FETCH | PUT]] },
+        },
+      });
+      this.#trust = new Secret(trust);
+    } finally {
+      await state.close();
+    }
+  }
+
+  async startTube(): Promise<void> {
+    this.#tube = await startSimulator({
+      listen: this.#tube?.address ?? 'tcp://127.0.0.1:0',
+      trust: readTrustFile(this.trust.expose()),
+      onRequest: ({ contentFormat, payload }) => {
+        if (contentFormat === CONTENT_FORMAT.cwt && payload !== undefined) this.tokensOnLine.push(payload);
+      },
+    });
+  }
+
+  async startHub(): Promise<void> {
+    this.#hub = await startHub({ config: this.#config(this.tube.address), log: this.#log() });
+    this.#client = new HubClient({
+      url: this.#hub.address,
+      environment: { ...systemEnvironment, fetch: (input, init) => this.#recordedFetch(input, init) },
+    });
+  }
+
+  async restartHub(): Promise<void> {
+    await this.hub.stop();
+    this.#hub = undefined;
+    await this.startHub();
+  }
+
+  /** Bytes on the serial line since the hub started, both ways, as the hub counts them. */
+  async lineBytes(): Promise<number> {
+    const [line] = (await this.hub.admin.status()).lines;
+    return (line?.counters.bytesSent ?? 0) + (line?.counters.bytesReceived ?? 0);
+  }
+
+  async lineIsUp(): Promise<boolean> {
+    return (await this.hub.admin.status()).lines[0]?.up === true;
+  }
+
+  /** Stops every part that runs, in the order of dependence, whatever fails; then removes the folder. */
+  async close(): Promise<void> {
+    const parts = [
+      () => this.#hub?.stop(),
+      () => this.#tube?.close(),
+      () => (this.#isAuthorizationServerOff ? undefined : this.#authorizationServer?.close()),
+      () => rm(this.#folder, { recursive: true, force: true }),
+    ];
+    const failures: unknown[] = [];
+    for (const part of parts) {
+      try {
+        await part();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new LatchkeyError('demo_failed', 'a part did not stop', { cause: failures[0] });
+  }
+
+  async #recordedFetch(...[input, init]: Parameters<typeof fetch>): Promise<Response> {
+    const url = String(input);
+    if (url.endsWith('/authz-info')) {
+      this.recorded = { url, headers: Object.fromEntries(new Headers(init?.headers).entries()) };
+    }
+    return fetch(input, init);
+  }
+
+  #config(line: string) {
+    const text = [
+      `state_dir = ${JSON.stringify(join(this.#folder, 'state'))}`,
+      'http.listen = "127.0.0.1:0"',
+      // The demo takes the machine's time as it is: there may be no NTP where it is shown.
+      'clock.trust = "system"',
+      'delivery.wait = "1s"',
+      '[[issuers]]',
+      `issuer = ${JSON.stringify(this.authorizationServer.issuer)}`,
+      '[[lines]]',
+      `name = "${LINE}"`,
+      `path = "${line}"`,
+    ].join('\n');
+    return parseConfig(text, { file: 'demo', folder: this.#folder, environment: {} });
+  }
+
+  #log() {
+    return createLog({
+      level: 'info',
+      destination: {
+        write: (line) => {
+          this.logLines.push(line.trimEnd());
+          if (this.logLines.length > KEPT_LOG_LINES) this.logLines.shift();
+        },
+      },
+    });
+  }
+}
+
+function present<T>(part: T | undefined): T {
+  if (part === undefined) throw new LatchkeyError('demo_failed', 'a part is missing on the stage');
+  return part;
+}

@@ -1,0 +1,109 @@
+/**
+ * Composition root of what stands in for the world in `latchkey sim` and `latchkey demo`: a device behind a real line,
+ * an authorization server on loopback, and a stranger on the line.
+ */
+import { startAuthorizationServer } from '../drivers/demo/authorization-server.ts';
+import { serveDevice } from '../drivers/serial/device-port.ts';
+import { openSerialLine } from '../drivers/serial/serial-line.ts';
+import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
+import type { TrustFile } from './codec/trust-file.ts';
+import type { Clock } from './core/clock.ts';
+import type { CoapRequest } from './core/coap-exchange.ts';
+import type { DeviceLink } from './ports/device-link.ts';
+import type { Log } from './ports/log.ts';
+import type { DeviceEvent } from './sim/device-event.ts';
+import { SimulatedDevice } from './sim/simulated-device.ts';
+
+export interface SimulatorOptions {
+  /** `tcp://127.0.0.1:PORT` (0 for any port), or the path of a tty. */
+  readonly listen: string;
+  readonly trust: TrustFile;
+  /** False for a device whose clock was never set: it can judge no `exp` and takes no token. */
+  readonly knowsTime?: boolean;
+  readonly onEvent?: (event: DeviceEvent) => void;
+  /** Sees every request as it came over the line, tokens and all. */
+  readonly onRequest?: (request: CoapRequest) => void;
+}
+
+export type { DemoAuthorizationServer } from '../drivers/demo/authorization-server.ts';
+export { startAuthorizationServer };
+
+export interface RunningSimulator {
+  readonly device: SimulatedDevice;
+  /** Where it listens, with the real port: what `line` in a hub's configuration takes. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/** @throws {LatchkeyError} `line_permission`, `link_down` for a line that cannot be opened */
+export async function startSimulator(options: SimulatorOptions): Promise<RunningSimulator> {
+  const clock = options.knowsTime === false ? unsetClock : machineClock;
+  const device = new SimulatedDevice({
+    trust: options.trust,
+    clock,
+    random: systemRandom,
+    ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+  });
+  const handler = (request: CoapRequest) => {
+    options.onRequest?.(request);
+    return device.handler(request);
+  };
+  const port = await serve(handler, options.listen, clock);
+  return { device, address: port.address, close: () => port.close() };
+}
+
+/**
+ * A line of his own to a device, as a stranger has it who soldered a cable to it: what he sends, the device takes for the
+ * hub's. Resolves once it is open.
+ */
+export async function openStrangersLine(device: SimulatedDevice): Promise<DeviceLink> {
+  const port = await serve(device.handler, 'tcp://127.0.0.1:0', machineClock);
+  const line = openSerialLine({
+    name: 'stranger',
+    path: port.address,
+    timers: systemTimers,
+    clock: machineClock,
+    random: systemRandom,
+    log: silentLog,
+  });
+  await new Promise<void>((resolve) => {
+    line.onSighting(resolve);
+    if (line.isUp()) resolve();
+  });
+  return {
+    name: line.name,
+    limits: line.limits,
+    isUp: () => line.isUp(),
+    request: (request, options) => line.request(request, options),
+    onSighting: (listener) => line.onSighting(listener),
+    counters: () => line.counters(),
+    async close() {
+      await line.close();
+      await port.close();
+    },
+  };
+}
+
+function serve(handler: SimulatedDevice['handler'], listen: string, clock: Clock) {
+  return serveDevice({ listen, handler, clock, timers: systemTimers, random: systemRandom });
+}
+
+const silentLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silentLog,
+};
+
+const machineClock: Clock = {
+  now: () => {
+    const seconds = Math.floor(Date.now() / 1000);
+    return { earliest: seconds, latest: seconds };
+  },
+  monotonic,
+};
+
+/** 2020-01-01: the floor that a firmware has from the day it was built. */
+const FIRMWARE_BUILT = 1_577_836_800;
+const unsetClock: Clock = { now: () => ({ earliest: FIRMWARE_BUILT, latest: undefined }), monotonic };
