@@ -2,7 +2,7 @@
 import { createPrivateKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import { bytesFromJwk } from './cose/key.ts';
+import { bytesFromJwk } from './cose/jwk-members.ts';
 
 export type JweAlgorithm = 'ECDH-ES+A128KW' | 'dir';
 
