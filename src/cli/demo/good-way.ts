@@ -7,6 +7,7 @@ import { type CborValue, decodeCbor, isCborMap } from '../../codec/cbor.ts';
 import { readTrustFile } from '../../codec/trust-file.ts';
 import { hold, type Narrator } from './narrator.ts';
 import { type Stage, TUBE, TUBE_AUDIENCE } from './stage.ts';
+import { until } from './waiting.ts';
 
 export const FETCH_TEMPERATURE = { method: 'FETCH', path: ['temperature'] } as const;
 
@@ -41,6 +42,7 @@ export async function setUp(story: Narrator, stage: Stage): Promise<void> {
   await story.step('hub', 'The hub starts and opens the line', async () => {
     await stage.startHub();
     hold((await stage.hub.admin.showDevice(TUBE)).audience === TUBE_AUDIENCE, 'the hub knows the tube');
+    await until(() => stage.lineIsUp(), 'the line is open');
     story.say(`clients reach it at ${stage.hub.address}`);
   });
 }
@@ -96,7 +98,9 @@ function deliver(
     story.wire('hub', 'tube', `CWT, ${cwtBytes} bytes: ${Math.round((100 * cwtBytes) / jwtBytes)} % of the JWT`);
     story.wire('tube', 'hub', '2.01 Created, with a receipt under the key of the tube');
     story.say(`on the serial line ${wireBytes} bytes, both ways, all framing included`);
-    story.say(`keys of the issuer confirmed ${delivery.freshness.keysAge} s ago, clock ${delivery.freshness.clock}`);
+    story.say(
+      `keys of the issuer confirmed ${Math.round(delivery.freshness.keysAge)} s ago, clock ${delivery.freshness.clock}`,
+    );
     return { delivery, sizes: { jwtBytes, cwtBytes, wireBytes } };
   });
 }

@@ -26,7 +26,9 @@ export async function outage(story: Narrator, stage: Stage): Promise<void> {
     const delivery = await stage.client.deliver({ device: TUBE, token });
     hold(delivery.state === 'delivered' && delivery.receipt, 'a token that the hub never saw is delivered');
     const celsius = readTemperature(await stage.client.session(delivery, token).request(FETCH_TEMPERATURE));
-    story.say(`the hub verified with the keys on its disk, confirmed ${delivery.freshness.keysAge} s ago, and says so`);
+    story.say(
+      `the hub verified with the keys on its disk, confirmed ${Math.round(delivery.freshness.keysAge)} s ago, and says so`,
+    );
     story.wire('tube', 'EKG', `${celsius} °C: still works`);
   });
 }

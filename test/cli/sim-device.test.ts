@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { Terminal } from '../../src/cli/command.ts';
+import { runCommandLine } from '../../src/cli/program.ts';
+import { writeTrustFile } from '../../src/codec/trust-file.ts';
+import { PROGRAM } from '../fixtures/hub-process.ts';
+
+const SECRET = Buffer.alloc(32, 'canary').toString('base64url');
+let folder: string;
+let trust: string;
+let child: ChildProcess | undefined;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-test-'));
+  trust = join(folder, 'trust.json');
+  const key = { kty: 'oct', alg: 'HMAC 256/64', k: SECRET };
+  const file = writeTrustFile({
+    version: 1,
+    device: 'tube-1',
+    audience: 'https://tube-1.devices.example',
+    wrap: 'mac0',
+    cwtTag: false,
+    scopeForm: 'text',
+    maxTokenBytes: 1024,
+    keys: [{ ...key, kid: 'mac1' }],
+    confirmationKeys: [],
+    answerKey: { ...key, kid: 'ans1' },
+    receipt: 'mac0',
+    permissions: { read: [['temperature', 16]] },
+  });
+  writeFileSync(trust, file);
+});
+
+afterEach(async () => {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Starts the built program and resolves with its first line. */
+async function start(...args: readonly string[]) {
+  const started = spawn(process.execPath, [PROGRAM, 'sim', 'device', '--trust', trust, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child = started;
+  const lines: string[] = [];
+  const input = createInterface({ input: started.stdout });
+  input.on('line', (line) => lines.push(line));
+  await once(input, 'line');
+  return { started, lines };
+}
+
+test('it says where it listens, and ends with status 0 on SIGTERM', async () => {
+  const { started, lines } = await start('--listen', 'tcp://127.0.0.1:0');
+  expect(lines[0]).toMatch(/^tube-1 is ready on tcp:\/\/127\.0\.0\.1:[1-9]\d*$/);
+  started.kill('SIGTERM');
+  expect(await once(started, 'exit')).toEqual([0, null]);
+});
+
+test('with --json every line is JSON and none holds a key', async () => {
+  const { started, lines } = await start('--listen', 'tcp://127.0.0.1:0', '--json');
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+    event: 'ready',
+    device: 'tube-1',
+    address: expect.stringMatching(/^tcp:\/\/127\.0\.0\.1:[1-9]\d*$/),
+  });
+  started.kill('SIGINT');
+  expect(await once(started, 'exit')).toEqual([0, null]);
+  expect(lines.join('\n')).not.toContain(SECRET);
+});
+
+async function refused(...args: readonly string[]) {
+  const noted: string[] = [];
+  const terminal: Terminal = {
+    environment: {},
+    print: () => undefined,
+    note: (line) => void noted.push(line),
+    read: async (file) => readFileSync(file),
+  };
+  const status = await runCommandLine(['sim', 'device', '--json', ...args], terminal);
+  return {
+    status,
+    error: JSON.parse(noted.at(-1) ?? '{}').error as { readonly code: string; readonly detail: string },
+  };
+}
+
+test('an address that is no line is refused', async () => {
+  expect(await refused('--listen', '127.0.0.1:4161', '--trust', trust)).toMatchObject({
+    status: 2,
+    error: { code: 'usage' },
+  });
+});
+
+test('a trust file that is none is refused without quoting it', async () => {
+  const broken = join(folder, 'broken.json');
+  writeFileSync(broken, `{"format":"latchkey-trust-1","keys":"${SECRET}`);
+  const { status, error } = await refused('--listen', 'tcp://127.0.0.1:0', '--trust', broken);
+  expect(status).toBe(1);
+  expect(error.code).toBe('trust_file_invalid');
+  expect(JSON.stringify(error)).not.toContain(SECRET);
+});
