@@ -3,7 +3,7 @@
  * under the client's `cnf` key, answers and receipts under the device's own. Each is a COSE message whose external_aad
  * ties it to one nonce, one token, one device and one resource, none of which travels twice.
  */
-import { sha256 } from '../core/bytes.ts';
+import { equal, sha256 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { type CborMap, encodeCbor } from './cbor.ts';
 import { kindOf } from './cose/algorithm.ts';
@@ -51,7 +51,7 @@ export interface Content {
 
 /** How requests name a token: the first 8 bytes of SHA-256 over the CWT as delivered. */
 export function tokenHash(cwt: Uint8Array): Uint8Array {
-  return sha256(cwt).subarray(0, TOKEN_HASH_BYTES);
+  return new Uint8Array(sha256(cwt).subarray(0, TOKEN_HASH_BYTES));
 }
 
 /**
@@ -133,8 +133,8 @@ export function makeReceipt(options: ReceiptContext): Uint8Array {
 
 /** @throws {LatchkeyError} `cbor_*`, `cose_*` */
 export function openReceipt(bytes: Uint8Array, options: ReceiptContext): void {
-  // The payload repeats what the external_aad already ties it to: a device without a parser for aad can log it.
-  openMac0(bytes, { key: options.key, externalAad: receiptAad(options) });
+  const { payload } = openMac0(bytes, { key: options.key, externalAad: receiptAad(options) });
+  if (!equal(payload, options.tokenHash)) throw new LatchkeyError('cose_invalid', 'the receipt names another token');
 }
 
 function names({ unprotectedHeader }: CoseHeaders): { readonly tokenHash: Uint8Array; readonly nonce: Uint8Array } {

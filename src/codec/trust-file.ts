@@ -55,7 +55,7 @@ export interface TrustFile extends TrustSettings {
 }
 
 export interface TrustFileContents extends TrustSettings {
-  /** Each with an `alg`; a secret key belongs in here only on its way to the device. */
+  /** Public keys, and secrets that the device shares. Each is written with its `alg`. */
   readonly keys: readonly JsonObject[];
   readonly confirmationKeys: readonly JsonObject[];
   readonly answerKey: JsonObject;
@@ -79,9 +79,9 @@ export function writeTrustFile(contents: TrustFileContents): string {
     scopeForm: contents.scopeForm,
     maxTokenBytes: contents.maxTokenBytes,
     ...(issuer === undefined ? {} : { issuer }),
-    keys: contents.keys,
-    confirmationKeys: contents.confirmationKeys,
-    answerKey: contents.answerKey,
+    keys: contents.keys.map(withAlgorithm),
+    confirmationKeys: contents.confirmationKeys.map(withAlgorithm),
+    answerKey: withAlgorithm(contents.answerKey),
     receipt: contents.receipt,
     permissions: Object.fromEntries(
       Object.entries(contents.permissions).map(([scope, rows]) => [
@@ -149,6 +149,7 @@ function keyList(file: JsonObject, name: string): readonly CoseKey[] {
 
 function key(value: JsonValue | undefined, name: string): CoseKey {
   if (!isJsonObject(value)) throw invalid('not a JWK', name);
+  if (value.d !== undefined) throw invalid('a private key, which no device needs from outside', name);
   try {
     return importJwk(value);
   } catch (error) {
@@ -178,6 +179,11 @@ function permission(row: JsonValue, name: string): readonly [string, readonly st
       return method;
     }),
   ];
+}
+
+/** Not every reader of JWK infers the algorithm from the curve. */
+function withAlgorithm(jwk: JsonObject): JsonObject {
+  return { ...jwk, alg: importJwk(jwk).algorithm };
 }
 
 function methodNames(methods: number): readonly string[] {

@@ -28,7 +28,8 @@ export function keyIdFromJwk(jwk: JsonObject): Uint8Array | undefined {
 export function bytesFromJwk(jwk: JsonObject, name: string, length?: number): Uint8Array {
   let bytes: Uint8Array;
   try {
-    bytes = fromBase64url(textFromJwk(jwk, name));
+    // A copy: short Buffers share their memory with whatever else the process decodes.
+    bytes = new Uint8Array(fromBase64url(textFromJwk(jwk, name)));
   } catch (error) {
     throw invalid(`${name} is not base64url`, error);
   }

@@ -64,7 +64,7 @@ export function jwkFromCoseKey(map: CborMap): JsonObject {
  * @throws {LatchkeyError} `cose_key_invalid`
  */
 export function coseThumbprint(map: CborMap): Uint8Array {
-  return sha256(encodeCbor(requiredParameters(map)));
+  return new Uint8Array(sha256(encodeCbor(requiredParameters(map))));
 }
 
 function requiredParameters(map: CborMap): CborMap {
