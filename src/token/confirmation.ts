@@ -1,16 +1,16 @@
 /** `cnf` of a JWT (RFC 7800) as `cnf` of a CWT (RFC 8747): the key that the client proves possession of. */
 import { type CborMap, decodeCbor, encodeCbor } from '../codec/cbor.ts';
 import { makeEncrypt0 } from '../codec/cose/encrypt0.ts';
-import type { CoseKey } from '../codec/cose/key.ts';
+import { type CoseKey, importJwk } from '../codec/cose/key.ts';
 import { coseKeyFromJwk } from '../codec/cose/key-map.ts';
 import type { CwtConfirmation } from '../codec/cwt.ts';
 import { openJwe } from '../codec/jwe.ts';
 import type { JweKey } from '../codec/jwe-key.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
-import { parseStrictJson } from '../codec/strict-json.ts';
+import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { utf8 } from '../core/bytes.ts';
-import type { DeviceProfile } from '../core/device-profile.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import type { DeviceProfile, WrapAlgorithm } from '../core/device-profile.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { RecentMap } from '../core/recent-map.ts';
 
@@ -31,6 +31,8 @@ type Method = (typeof METHODS)[number];
 
 /** A device remembers a `kid` for each token; RFC 7800 sets no limit. */
 const MAX_KEY_ID_BYTES = 64;
+
+const DEFAULT_SYMMETRIC: WrapAlgorithm = 'HMAC 256/256';
 
 /** COSE_Keys of public keys seen, so that a client's point is checked to be on its curve once. */
 const publicKeys = new RecentMap<string, CborMap>(1_024);
@@ -143,18 +145,20 @@ function symmetricKey(value: JsonValue, context: ConfirmationContext): CwtConfir
   return { method: 'Encrypted_COSE_Key', message: decodeCbor(message) };
 }
 
+/**
+ * The key with the algorithm that it serves. A JWK may leave that open; here the key then serves HMAC 256/256, what JOSE
+ * calls HS256, since a device could not tell and would have to refuse it (RFC 9052 §7).
+ */
 function readSymmetricKey(plaintext: Uint8Array): CborMap {
   try {
-    const jwk = parseStrictJson(plaintext);
-    if (!isJsonObject(jwk) || jwk.kty !== 'oct') throw new LatchkeyError('jwk_invalid', 'not a symmetric JWK');
-    const { kty, k, kid, alg } = jwk;
-    return coseKeyFromJwk({
-      ...({ kty, k } as JsonObject),
-      ...(kid === undefined ? {} : { kid }),
-      ...(alg === undefined ? {} : { alg }),
-    });
+    const { kty, k, kid, alg = DEFAULT_SYMMETRIC } = parseStrictJsonObject(plaintext, { code: 'jwk_invalid' });
+    if (kty !== 'oct') throw new LatchkeyError('jwk_invalid', 'not a symmetric JWK');
+    const jwk = { kty, k, alg, ...(kid === undefined ? {} : { kid }) } as JsonObject;
+    // Imported only to judge it: an algorithm that is spoken here, and as many bytes as it needs.
+    importJwk(jwk);
+    return coseKeyFromJwk(jwk);
   } catch (error) {
-    throw new LatchkeyError('confirmation_invalid', 'jwe does not hold a symmetric JWK', { cause: error });
+    throw new LatchkeyError('confirmation_invalid', `jwe does not hold a symmetric JWK (${coded(error).code})`);
   }
 }
 

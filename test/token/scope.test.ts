@@ -19,7 +19,7 @@ test('refuses a token without scope', () => {
 });
 
 test('never leaves a scope that the token lacks or the device does not know', () => {
-  const names = fc.array(fc.constantFrom('a', 'b', 'c', 'd', '__proto__', 'constructor'));
+  const names = fc.array(fc.constantFrom<string>('a', 'b', 'c', 'd', '__proto__', 'constructor'));
   fc.assert(
     fc.property(names, names, (scope, known) => {
       try {

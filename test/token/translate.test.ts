@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { type CwtKeys, encodeClaims, openCwt } from '../../src/codec/cwt.ts';
+import { hex, sha256, utf8 } from '../../src/core/bytes.ts';
+import { WRAPS } from '../../src/core/device-profile.ts';
+import { isCoded } from '../../src/core/errors.ts';
+import type { TokenFacts } from '../../src/core/verified-token.ts';
+import { type TranslationContext, translate } from '../../src/token/translate.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
+import { codeOf } from '../fixtures/code-of.ts';
+import { KEY, VERIFYING_KEY } from '../fixtures/cose-keys.ts';
+import { AUDIENCE, deviceProfile, verifiedToken } from '../fixtures/verified-token.ts';
+
+const KEYS: CwtKeys = { authentication: KEY['HMAC 256/64'], encryption: KEY['AES-CCM-16-64-128'] };
+
+function context(changes: Partial<TranslationContext> = {}): TranslationContext {
+  return { profile: deviceProfile(), audience: AUDIENCE, keys: KEYS, random: new FakeTime(), ...changes };
+}
+
+const claimsOf = (token: Partial<TokenFacts>, changes: Partial<TranslationContext> = {}) =>
+  translate(verifiedToken(token), context(changes)).claims.expose();
+
+const refusal = (token: Partial<TokenFacts>, changes: Partial<TranslationContext> = {}) =>
+  codeOf(() => translate(verifiedToken(token), context(changes)));
+
+test.each(WRAPS)('makes a %s that opens to the same claims', (wrap) => {
+  const signs = wrap.startsWith('sign1');
+  const profile = deviceProfile({ wrap, authentication: signs ? 'ES256' : 'HMAC 256/64' });
+  const keys: CwtKeys = signs ? { ...KEYS, authentication: KEY.ES256 } : KEYS;
+  const translated = translate(verifiedToken(), context({ profile, keys }));
+  const opened = openCwt(translated.cwt.expose(), {
+    keys: [VERIFYING_KEY.ES256, VERIFYING_KEY['HMAC 256/64'], VERIFYING_KEY['AES-CCM-16-64-128']],
+    expected: wrap,
+  });
+  expect(encodeClaims(opened.claims)).toEqual(encodeClaims(translated.claims.expose()));
+});
+
+test('slim holds what a device needs', () => {
+  expect(claimsOf({})).toEqual({
+    audience: AUDIENCE,
+    expiresAt: 1_700_003_600,
+    issuedAt: 1_700_000_000,
+    cwtId: verifiedToken().digest.subarray(0, 16),
+    confirmation: { method: 'kid', keyId: utf8('client-1') },
+    scope: 'read',
+  });
+});
+
+test('full holds iss, sub and nbf besides', () => {
+  expect(claimsOf({}, { profile: deviceProfile({ claims: 'full' }) })).toMatchObject({
+    issuer: 'https://as.example',
+    subject: 'ekg-17',
+    notBefore: 1_700_000_000,
+  });
+});
+
+test('slim keeps nbf where the hub could not judge it', () => {
+  expect(claimsOf({ freshness: { keysAge: 0, clock: 'unsure' } }).notBefore).toBe(1_700_000_000);
+});
+
+test('the same JWT makes the same cti for every device, of the length that the device wants', () => {
+  const short = claimsOf({}, { profile: deviceProfile({ ctiBytes: 8, claims: 'full' }) }).cwtId;
+  expect(short).toEqual(claimsOf({}).cwtId?.subarray(0, 8));
+});
+
+test('answers with what the records keep', () => {
+  const translated = translate(verifiedToken({ scope: ['openid', 'read'] }), context());
+  expect(translated.scope).toEqual(['read']);
+  expect(translated.expiresAt).toBe(1_700_003_600);
+  expect(translated.cti).toEqual(translated.claims.expose().cwtId);
+  expect(hex(translated.tokenHash)).toBe(hex(sha256(translated.cwt.expose())).slice(0, 16));
+});
+
+test('prints neither the CWT nor its claims', () => {
+  const translated = translate(verifiedToken(), context());
+  expect(JSON.stringify(translated)).not.toContain('client-1');
+  expect(JSON.parse(JSON.stringify(translated))).toMatchObject({ cwt: '[secret]', claims: '[secret]' });
+});
+
+test('says what each claim costs; label, value and head of the map make the whole', () => {
+  const translated = translate(verifiedToken(), context());
+  const sum = Object.values(translated.cost).reduce((total, bytes) => total + bytes, 0);
+  expect(sum + 1).toBe(encodeClaims(translated.claims.expose()).length);
+  expect(translated.cost).toMatchObject({ exp: 6, iat: 6, cti: 18 });
+});
+
+test('uses a nonce of its own for every encrypted token, of the size that the cipher wants', () => {
+  const sizes: number[] = [];
+  const random = {
+    bytes: (length: number) => {
+      sizes.push(length);
+      return new Uint8Array(randomBytes(length));
+    },
+  };
+  const ccm = context({ random, profile: deviceProfile({ wrap: 'encrypt0' }) });
+  const first = translate(verifiedToken(), ccm).cwt.expose();
+  expect(translate(verifiedToken(), ccm).cwt.expose()).not.toEqual(first);
+  translate(
+    verifiedToken(),
+    context({
+      random,
+      keys: { encryption: KEY.A128GCM },
+      profile: deviceProfile({ wrap: 'encrypt0', encryption: 'A128GCM' }),
+    }),
+  );
+  expect(sizes).toEqual([13, 13, 12]);
+});
+
+describe('refuses', () => {
+  test('a token for several devices', () => {
+    expect(refusal({ audience: [AUDIENCE, 'https://tube-2.example'] })).toBe('audience_ambiguous');
+  });
+
+  test('a token for another device', () => {
+    expect(refusal({ audience: ['https://tube-2.example'] })).toBe('jwt_audience_mismatch');
+  });
+
+  test('a token without audience', () => {
+    expect(refusal({ audience: [] })).toBe('jwt_audience_mismatch');
+  });
+
+  test('a token of whose life nothing is left after rounding', () => {
+    expect(refusal({ expiresAt: 1_700_000_000.9, issuedAt: 1_700_000_000.1 })).toBe('lifetime_empty');
+  });
+
+  test('a token whose scopes the device does not know', () => {
+    expect(refusal({ scope: ['openid'] })).toBe('scope_empty');
+  });
+
+  test('a token without a key', () => {
+    expect(refusal({ confirmation: undefined })).toBe('confirmation_missing');
+  });
+
+  test('a wrap without its key', () => {
+    expect(refusal({}, { keys: {} })).toBe('profile_invalid');
+  });
+
+  test('a token that is too large, and says what costs most', () => {
+    const profile = deviceProfile({ maxTokenBytes: 100, claims: 'full' });
+    const subject = 'x'.repeat(80);
+    try {
+      translate(verifiedToken({ subject }), context({ profile }));
+      expect.unreachable();
+    } catch (error) {
+      if (!isCoded(error, 'token_too_large_for_device')) throw error;
+      expect(error.detail).toMatch(/^\d+ bytes, the device takes 100; sub 83, aud 24, iss 20$/);
+    }
+  });
+});
+
+test('a token of exactly the size that the device takes goes through', () => {
+  const bytes = translate(verifiedToken(), context()).cwt.expose().length;
+  expect(refusal({}, { profile: deviceProfile({ maxTokenBytes: bytes }) })).toBe('none');
+  expect(refusal({}, { profile: deviceProfile({ maxTokenBytes: bytes - 1 }) })).toBe('token_too_large_for_device');
+});
