@@ -55,7 +55,7 @@ export const command: CliCommand = {
         'device profile with keys, JSON (docs/protocol.md, "Profile of token translate")',
       )
       .option('--now <unix>', 'the present as seconds since 1970, instead of the clock')
-      .option('--token-type <typ...>', 'values of the header `typ` to take (default: at+jwt)')
+      .option('--token-type <typ>', 'value of the header `typ` to take, repeatable (default: at+jwt)', collect)
       .option('--json', 'print one JSON object with the CWT and its claims')
       .action((file: string, options: Options) => run(file, options, terminal));
     addExample(
@@ -110,6 +110,11 @@ async function readJwt(file: string, terminal: Terminal): Promise<string> {
     if (isCoded(error, 'utf8_invalid')) throw new LatchkeyError('jwt_malformed', 'not text');
     throw error;
   }
+}
+
+/** An option that may be given several times. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 function present(now: string | undefined): TimeBounds {

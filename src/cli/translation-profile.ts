@@ -79,7 +79,9 @@ function readKeys(json: JsonObject, wrap: string): CwtKeys {
       : { encryption: readKey(json, 'encryptionKey', 'encryptionAlgorithm', DEFAULT_CIPHER) };
   if (wrap === 'encrypt0') return { encryption: readKey(json, 'key', 'algorithm', DEFAULT_CIPHER) };
   if (wrap.endsWith('+encrypt0') && json.encryptionKey === undefined) throw invalid('encryptionKey', 'missing');
-  return { authentication: readKey(json, 'key', 'algorithm', DEFAULT_MAC), ...encryption };
+  const authentication = readKey(json, 'key', 'algorithm', DEFAULT_MAC);
+  if (authentication.key.type === 'public') throw invalid('key', 'a public key signs nothing');
+  return { authentication, ...encryption };
 }
 
 function readKey(json: JsonObject, member: string, algorithmMember: string, fallback: WrapAlgorithm): CoseKey {
