@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { runCommandLine } from './cli/program.ts';
 import { processTerminal } from './cli/terminal.ts';
 

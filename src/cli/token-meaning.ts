@@ -37,7 +37,7 @@ const named = (names: Readonly<Record<string, number>>): Meaning => {
   const known = byNumber(names);
   return { remark: (value) => known.get(value) };
 };
-export const PLAIN: Meaning = { under: () => PLAIN };
+const PLAIN: Meaning = { under: () => PLAIN };
 export const UNKNOWN: Meaning = { elided: 'not shown: its meaning is not known' };
 export const MESSAGE: Meaning = { isMessage: true };
 const DATE: Meaning = { remark: (value) => (typeof value === 'number' ? isoDate(value) : undefined) };

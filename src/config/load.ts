@@ -24,7 +24,7 @@ export interface LoadedConfig {
 }
 
 /** Path of the configuration: the one asked for, $LATCHKEY_CONFIG, the system's if it exists, or none. */
-export function findConfig(asked: string | undefined, environment: Environment): string | undefined {
+function findConfig(asked: string | undefined, environment: Environment): string | undefined {
   const named = asked ?? (environment.LATCHKEY_CONFIG || undefined);
   if (named !== undefined) return resolve(named);
   return existsSync(SYSTEM_CONFIG) ? SYSTEM_CONFIG : undefined;

@@ -11,7 +11,7 @@ export interface Problem {
 }
 
 /** A path as one writes it in TOML: `issuers[0].jwks_url`. */
-export function pathText(path: KeyPath): string {
+function pathText(path: KeyPath): string {
   return path
     .map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index > 0 ? '.' : ''}${part}`))
     .join('');

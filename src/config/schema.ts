@@ -218,5 +218,3 @@ type Filled = Omit<Settings, 'state_dir' | 'admin'> & { state_dir: string; admin
 
 /** As the program uses it. Paths are absolute. Units are those of values.ts: see `seconds` and `milliseconds` above. */
 export type Config = Camel<Filled>;
-export type IssuerConfig = Config['issuers'][number];
-export type LineConfig = Config['lines'][number];
