@@ -53,8 +53,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
 }
 
 /**
- * A line of his own to a device, as a stranger has it who soldered a cable to it: what he sends, the device takes for the
- * hub's. Resolves once it is open.
+ * A second line to a device, as a stranger has it who soldered a cable to it: the device cannot tell it from the hub's.
+ * Resolves once it is open.
  */
 export async function openStrangersLine(device: SimulatedDevice): Promise<DeviceLink> {
   const port = await serve(device.handler, 'tcp://127.0.0.1:0', machineClock);

@@ -2,7 +2,7 @@
 import type { ClientEnvironment } from '../../src/client/environment.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 
-export interface Asked {
+interface Asked {
   readonly method: string;
   readonly url: string;
   readonly headers: Headers;

@@ -1,6 +1,8 @@
 /** A simulated tube with keys, and tokens for it, made straight with the codecs: no hub takes part. */
 import { generateKeyPairSync } from 'node:crypto';
+import { expect } from 'vitest';
 import { encodeCbor } from '../../src/codec/cbor.ts';
+import { codeText } from '../../src/codec/coap/codes.ts';
 import { type CoseKey, importJwk } from '../../src/codec/cose/key.ts';
 import { coseKeyFromJwk } from '../../src/codec/cose/key-map.ts';
 import { type CwtClaims, makeCwt } from '../../src/codec/cwt.ts';
@@ -10,6 +12,7 @@ import { readTrustFile, type TrustFile, writeTrustFile } from '../../src/codec/t
 import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { DeviceEvent } from '../../src/sim/device-event.ts';
+import type { TokenRefusal } from '../../src/sim/judge-token.ts';
 import { SimulatedDevice, type SimulatedDeviceOptions } from '../../src/sim/simulated-device.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 
@@ -44,7 +47,7 @@ export function publicJwk({ jwk }: Pair): JsonObject {
   return rest;
 }
 
-export const CLIENT = newClient();
+const CLIENT = newClient();
 export const HUB = newClient('hub1');
 
 export function trustFile(more: Partial<Parameters<typeof writeTrustFile>[0]> = {}): TrustFile {
@@ -176,3 +179,17 @@ export function* bitFlips(bytes: Uint8Array): Generator<{ readonly bit: number; 
 }
 
 export const aif = (...rows: readonly (readonly [string, number])[]) => encodeCbor(rows);
+
+export async function expectTokenRefusal(
+  given: Tube,
+  token: Uint8Array,
+  code: string,
+  reason: TokenRefusal,
+): Promise<void> {
+  const answer = await given.give(token);
+  expect(codeText(answer.code)).toBe(code);
+  expect(answer.payload).toHaveLength(0);
+  expect(given.events.at(-1)).toMatchObject({ event: 'token_refused', code, reason });
+  expect(given.device.acceptedTokens).toBe(0);
+  expect(given.device.tokens()).toEqual([]);
+}

@@ -57,7 +57,7 @@ export async function refusals(story: Narrator, stage: Stage, { token, delivery 
   await onStrangersLine(stage, async (stranger) => {
     await story.step(
       'tampered-token',
-      'Somebody on the serial line alters the CWT, bit by bit, and sends it to the tube',
+      'A stranger with a cable to the tube alters the CWT, byte by byte, and sends it',
       async () => {
         const held = stage.tube.device.tokens().length;
         const bits = await sendAltered(stranger, cwt);
@@ -65,13 +65,21 @@ export async function refusals(story: Narrator, stage: Stage, { token, delivery 
         story.say(`refused by the tube: ${bits} copies with one bit turned, none taken`);
       },
     );
-    await story.step('stolen-token', 'He sends the genuine CWT instead and asks with a key of his own', async () => {
-      const nonce = await stranger.request(challengeFor(cwt), { deadline: STRANGERS_DEADLINE });
-      const answer = await stranger.request(await askAsThief(cwt, nonce.payload), { deadline: STRANGERS_DEADLINE });
-      hold(codeText(answer.code) === '4.01', `the tube answers 4.01, not ${codeText(answer.code)}`);
-      hold(stage.tube.device.thermometer.readings === 1, 'the tube gave no second reading');
-      story.say('refused by the tube: 4.01 Unauthorized; the token opens nothing without its key');
-    });
+    await story.step(
+      'stolen-token',
+      'The stranger sends the genuine CWT and asks for the temperature with a key that is not in it',
+      async () => {
+        const accepted = stage.tube.device.acceptedTokens;
+        const taken = await stranger.request(authzInfo(cwt), { deadline: STRANGERS_DEADLINE });
+        hold(codeText(taken.code) === '2.01', 'the tube knows the token');
+        hold(stage.tube.device.acceptedTokens === accepted, 'a token that is known has no second effect');
+        const nonce = await stranger.request(challengeFor(cwt), { deadline: STRANGERS_DEADLINE });
+        const answer = await stranger.request(await askAsThief(cwt, nonce.payload), { deadline: STRANGERS_DEADLINE });
+        hold(codeText(answer.code) === '4.01', `the tube answers 4.01, not ${codeText(answer.code)}`);
+        hold(stage.tube.device.thermometer.readings === 1, 'the tube gave no second reading');
+        story.say('refused by the tube: 4.01 Unauthorized; the token opens nothing without its key');
+      },
+    );
   });
 }
 
@@ -97,14 +105,15 @@ async function sendAltered(stranger: DeviceLink, cwt: Uint8Array): Promise<numbe
   for (let index = 0; index < cwt.length; index += 1) {
     const altered = Uint8Array.from(cwt);
     altered[index] = (altered[index] ?? 0) ^ (1 << (index % 8));
-    const answer = await stranger.request(
-      { method: COAP_METHOD.POST, path: ['authz-info'], contentFormat: CONTENT_FORMAT.cwt, payload: altered },
-      { deadline: STRANGERS_DEADLINE },
-    );
+    const answer = await stranger.request(authzInfo(altered), { deadline: STRANGERS_DEADLINE });
     hold(answer.code >> 5 === 4, `byte ${index} altered is answered ${codeText(answer.code)}`);
     sent += 1;
   }
   return sent;
+}
+
+function authzInfo(payload: Uint8Array): CoapRequest {
+  return { method: COAP_METHOD.POST, path: ['authz-info'], contentFormat: CONTENT_FORMAT.cwt, payload };
 }
 
 function challengeFor(cwt: Uint8Array): CoapRequest {
