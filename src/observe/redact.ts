@@ -28,7 +28,7 @@ export function redactText(text: string): string {
 }
 
 function isSecretName(name: string): boolean {
-  return SECRET_NAME.test(name.replace(/([a-z0-9])([A-Z])/g, '$1_$2'));
+  return SECRET_NAME.test(name) || SECRET_NAME.test(name.replace(/([a-z0-9])([A-Z])/g, '$1_$2'));
 }
 
 /** A copy that is safe to print: text, numbers, lists and plain objects only. */
