@@ -1,3 +1,4 @@
+import type { CoapCounters } from '../../src/codec/coap/counters.ts';
 import type { SlipmuxNoise } from '../../src/codec/slipmux.ts';
 
 /** What a line counts since the process started, across all its openings. */
@@ -53,3 +54,22 @@ export const NOISE_COUNTER: Readonly<Record<SlipmuxNoise, keyof LineCounters>> =
   aborted: 'framesAborted',
   foreign: 'framesForeign',
 };
+
+/** Adds what an ended session counted to what those before it did. */
+export function addCounters(sum: CoapCounters, ended: Readonly<CoapCounters>): void {
+  for (const [name, value] of Object.entries(ended)) sum[name as keyof CoapCounters] += value;
+}
+
+/** Everything that a line counts under one name each; those of CoAP as `coapReceived` and so on. */
+export function allCounters(
+  line: Readonly<LineCounters>,
+  past: Readonly<CoapCounters>,
+  present: Readonly<CoapCounters> | undefined,
+): Record<string, number> {
+  const all: Record<string, number> = { ...line };
+  for (const [name, value] of Object.entries(past)) {
+    const now = present?.[name as keyof CoapCounters] ?? 0;
+    all[`coap${name.charAt(0).toUpperCase()}${name.slice(1)}`] = value + now;
+  }
+  return all;
+}

@@ -10,7 +10,7 @@ import type { DeviceLink, LinkLimits } from '../../src/ports/device-link.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { within } from './deadline.ts';
 import { DiagnosticLog } from './diagnostics.ts';
-import { type LineCounters, newLineCounters } from './line-counters.ts';
+import { addCounters, allCounters, type LineCounters, newLineCounters } from './line-counters.ts';
 import { type LinePort, type PortOpener, parseLineAddress } from './line-port.ts';
 import { LineSession } from './line-session.ts';
 import { DEFAULT_BAUD_RATE, DEFAULT_LINE_SETTINGS, type LineSettings } from './line-settings.ts';
@@ -128,13 +128,7 @@ class ReopeningLine implements SerialLine {
   }
 
   counters(): Readonly<Record<string, number>> {
-    const coap = this.#session?.coapCounters();
-    const all: Record<string, number> = { ...this.#counters };
-    for (const [name, past] of Object.entries(this.#pastCoap)) {
-      const present = coap?.[name as keyof CoapCounters] ?? 0;
-      all[`coap${name.charAt(0).toUpperCase()}${name.slice(1)}`] = past + present;
-    }
-    return all;
+    return allCounters(this.#counters, this.#pastCoap, this.#session?.coapCounters());
   }
 
   async close(): Promise<void> {
@@ -268,9 +262,7 @@ class ReopeningLine implements SerialLine {
   /** Bounded in time: a broken port may never say that it is closed. */
   async #end(session: LineSession): Promise<void> {
     this.#session = undefined;
-    for (const [name, value] of Object.entries(session.coapCounters())) {
-      this.#pastCoap[name as keyof CoapCounters] += value;
-    }
+    addCounters(this.#pastCoap, session.coapCounters());
     const { timers } = this.#options;
     const closed = await within(this.#settings.closeDeadline, timers, session.end());
     if (!closed) this.#log.warn({ code: 'link_down' }, 'the line did not close in time and is left behind');

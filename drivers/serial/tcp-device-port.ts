@@ -1,10 +1,11 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { newCounters } from '../../src/codec/coap/counters.ts';
 import type { RequestOptions } from '../../src/codec/coap/requester.ts';
 import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { within } from './deadline.ts';
 import type { DevicePort, DevicePortOptions } from './device-end.ts';
-import { newLineCounters } from './line-counters.ts';
+import { addCounters, allCounters, newLineCounters } from './line-counters.ts';
 import { formatTcpAddress } from './line-port.ts';
 import { LineSession, type LineSurroundings } from './line-session.ts';
 import { DEFAULT_BAUD_RATE, DEFAULT_LINE_SETTINGS } from './line-settings.ts';
@@ -33,6 +34,7 @@ class TcpDevicePort implements DevicePort {
   readonly address: string;
   readonly #server: Server;
   readonly #surroundings: LineSurroundings;
+  readonly #past = newCounters();
   #session: LineSession | undefined;
 
   constructor(server: Server, address: string, options: DevicePortOptions) {
@@ -61,7 +63,7 @@ class TcpDevicePort implements DevicePort {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#surroundings.counters };
+    return allCounters(this.#surroundings.counters, this.#past, this.#session?.coapCounters());
   }
 
   async close(): Promise<void> {
@@ -90,8 +92,10 @@ class TcpDevicePort implements DevicePort {
 
   async #end(session: LineSession): Promise<void> {
     const { timers, settings, counters } = this.#surroundings;
+    if (session !== this.#session) return;
+    this.#session = undefined;
     counters.lost += 1;
-    if (this.#session === session) this.#session = undefined;
+    addCounters(this.#past, session.coapCounters());
     await within(settings.closeDeadline, timers, session.end());
   }
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { SerialPort } from 'serialport';
 import { LatchkeyError } from '../../src/core/errors.ts';
+import { isPolledPort, readHangupAware } from './hangup-aware-read.ts';
 import type { LinePort, LinePortEvents, PortOpener } from './line-port.ts';
 
 /** A serial port of this machine, 8N1 without flow control, locked against other programs. */
@@ -12,6 +13,7 @@ export function ttyPortOpener(path: string, baudRate: number): PortOpener {
     const { SerialPort } = await import('serialport');
     const serialPort = new SerialPort({ path, baudRate, autoOpen: false });
     await open(serialPort, signal);
+    if (isPolledPort(serialPort.port)) readHangupAware(serialPort.port);
     return portOf(serialPort, events);
   };
 }
@@ -51,8 +53,6 @@ function portOf(serialPort: SerialPort, events: LinePortEvents): LinePort {
   serialPort.on('data', (chunk: Buffer) => events.onData(chunk));
   serialPort.on('error', (error) => lose(error.message));
   serialPort.on('close', (error: Error | null | undefined) => lose(error?.message ?? 'closed'));
-  // A pty whose other end is gone reads as end of file, and serialport then neither closes nor reads on.
-  serialPort.on('end', () => lose('end of file'));
   return {
     write: (bytes, done) => {
       serialPort.write(Buffer.from(bytes), () => done());
