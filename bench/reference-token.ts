@@ -1,5 +1,6 @@
 /** The token that figures are taken with: what an AS writes by RFC 9068 §2.2, bound to a P-256 key, for one scope. */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { systemRandom } from '../drivers/system-time.ts';
 import { type CoseKey, importJwk } from '../src/codec/cose/key.ts';
 import type { CwtKeys } from '../src/codec/cwt.ts';
 import type { Random } from '../src/core/clock.ts';
@@ -10,7 +11,6 @@ import { translate } from '../src/token/translate.ts';
 import { issuerPolicy } from '../src/trust/issuer-policy.ts';
 import { KeyRing } from '../src/trust/key-ring.ts';
 import { verifyJwtWithKeys } from '../src/trust/verify-jwt.ts';
-import { systemRandom } from '../drivers/system-time.ts';
 
 export const ISSUER = 'https://as.example.com';
 export const AUDIENCE = 'https://tube-1.example.com';

@@ -1,0 +1,154 @@
+/** The worst that 64 KiB can do to a parser before they are refused: time in ES256 verifications, and memory. */
+import { generateKeyPairSync } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { decodeCbor } from '../src/codec/cbor.ts';
+import { decodeMessage } from '../src/codec/coap/message.ts';
+import { readCose } from '../src/codec/cose/message.ts';
+import { openCwt } from '../src/codec/cwt.ts';
+import { openJwe } from '../src/codec/jwe.ts';
+import { importJweKey } from '../src/codec/jwe-key.ts';
+import { SlipmuxDecoder } from '../src/codec/slipmux.ts';
+import { parseStrictJsonObject } from '../src/codec/strict-json.ts';
+import { isCoded } from '../src/core/errors.ts';
+import type { JsonObject } from '../src/core/json.ts';
+import { judgeDpopProof } from '../src/pop/dpop.ts';
+import { DpopNonces } from '../src/pop/dpop-nonces.ts';
+import { ProofKeys } from '../src/pop/proof-keys.ts';
+import { ReplayWindow } from '../src/pop/replay-window.ts';
+import { HOSTILE_CBOR } from '../test/fixtures/hostile-cbor.ts';
+import { HOSTILE_COAP, HOSTILE_STREAMS } from '../test/fixtures/hostile-frames.ts';
+import { HOSTILE_JSON, HOSTILE_JWE, HOSTILE_JWS, HOSTILE_PROOFS } from '../test/fixtures/hostile-text.ts';
+import { type Effort, type Figure, micro, quantile } from './harness.ts';
+import { KEYS, makeJwt, NOW, random, verifyReference } from './reference-token.ts';
+import { bareVerification } from './translation.ts';
+
+const TIME_GOAL = 10;
+const MEMORY_GOAL = 2;
+const MEBIBYTE = 1_048_576;
+/** Times of one input, of which the middle counts: a collection of garbage in between is not the parser's. */
+const REPETITIONS = 25;
+
+interface Attack {
+  readonly name: string;
+  readonly act: () => void;
+}
+
+interface Damage {
+  readonly name: string;
+  /** Milliseconds. */
+  readonly time: number;
+  /** Bytes allocated. */
+  readonly memory: number;
+}
+
+export function hostileInputFigures(effort: Effort): readonly Figure[] {
+  const unit = medianTime(bareVerification(makeJwt()), effort.batch);
+  return Object.entries(attacks()).flatMap(([parser, set]) => figures(parser, set.map(measure), unit));
+}
+
+function figures(parser: string, damages: readonly Damage[], unit: number): readonly Figure[] {
+  const slowest = damages.reduce((worst, next) => (next.time > worst.time ? next : worst));
+  const largest = damages.reduce((worst, next) => (next.memory > worst.memory ? next : worst));
+  return [
+    {
+      name: `hostile-${parser}-time`,
+      value: slowest.time / unit,
+      goal: TIME_GOAL,
+      better: 'lower',
+      remark: `verifications; worst of ${damages.length} inputs: ${slowest.name}, ${micro(slowest.time)}`,
+    },
+    {
+      name: `hostile-${parser}-memory`,
+      value: largest.memory / MEBIBYTE,
+      goal: MEMORY_GOAL,
+      better: 'lower',
+      remark: `MiB allocated; worst of ${damages.length} inputs: ${largest.name}`,
+    },
+  ];
+}
+
+function attacks(): Readonly<Record<string, readonly Attack[]>> {
+  const deviceKeys = [KEYS.authentication, KEYS.encryption].filter((key) => key !== undefined);
+  const hubKey = importJweKey(
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }) as JsonObject,
+  );
+  const proofContext = {
+    method: 'POST',
+    uris: ['https://hub.example/devices/tube-1/authz-info'],
+    accessTokenDigest: new Uint8Array(32),
+    confirmationThumbprint: 'none',
+    time: { earliest: NOW, latest: NOW },
+    monotonic: 0,
+    window: 60,
+    nonces: new DpopNonces({ random }),
+    replay: new ReplayWindow({ lifetime: DpopNonces.lifetime }),
+  };
+  return {
+    cbor: HOSTILE_CBOR.map(({ name, bytes }) => refused(name, () => decodeCbor(bytes))),
+    cose: HOSTILE_CBOR.map(({ name, bytes }) => refused(name, () => readCose(bytes))),
+    cwt: HOSTILE_CBOR.map(({ name, bytes }) => refused(name, () => openCwt(bytes, { keys: deviceKeys }))),
+    json: HOSTILE_JSON.map(({ name, text }) => refused(name, () => parseStrictJsonObject(text))),
+    jwt: HOSTILE_JWS.map(({ name, text }) => refused(name, () => verifyReference(text))),
+    jwe: HOSTILE_JWE.map(({ name, text }) => refused(name, () => openJwe(text, [hubKey]))),
+    // Keys are imported anew every time, as for as many clients.
+    dpop: HOSTILE_PROOFS.map(({ name, text }) =>
+      refused(name, () => judgeDpopProof(text, { ...proofContext, keys: new ProofKeys() })),
+    ),
+    coap: HOSTILE_COAP.map(({ name, bytes }) => ({ name, act: () => void attempt(() => decodeMessage(bytes)) })),
+    slipmux: HOSTILE_STREAMS.map(({ name, bytes }) => ({ name, act: () => pushAll(bytes) })),
+  };
+}
+
+/** An attack that has to end in a coded error: a parser that takes the input, or breaks over it, breaks the bench. */
+function refused(name: string, parse: () => unknown): Attack {
+  return {
+    name,
+    act: () => {
+      if (!attempt(parse)) throw new Error(`not refused: ${name}`);
+    },
+  };
+}
+
+function attempt(parse: () => unknown): boolean {
+  try {
+    parse();
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return true;
+  }
+  return false;
+}
+
+function pushAll(bytes: Uint8Array): void {
+  const ignore = () => {};
+  new SlipmuxDecoder().push(bytes, { onCoap: ignore, onDiagnostic: ignore, onNoise: ignore });
+}
+
+function measure({ name, act }: Attack): Damage {
+  act();
+  const time = medianTime(act, REPETITIONS);
+  // What was allocated since a full collection is the most that can have been alive at once.
+  collectGarbage();
+  const before = process.memoryUsage();
+  act();
+  const after = process.memoryUsage();
+  const memory = after.heapUsed - before.heapUsed + (after.external - before.external);
+  return { name, time, memory };
+}
+
+function medianTime(act: () => unknown, repetitions: number): number {
+  const times = Array.from({ length: repetitions }, () => {
+    const start = performance.now();
+    act();
+    return performance.now() - start;
+  });
+  return quantile(times, 0.5);
+}
+
+/** `node --expose-gc` without asking whoever starts the bench for it. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect === 'function') collect();
+}
