@@ -4,8 +4,9 @@ import { codeText, isSuccess } from '../../src/codec/coap/codes.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { ProxyRequest, ProxyResponse } from '../../src/ports/northbound.ts';
-import { PROBLEM_TYPE, problemOf } from './problem.ts';
-import type { HttpAnswer, HttpRequest } from './server.ts';
+import type { HttpAnswer } from './http-answer.ts';
+import { problemAnswer } from './problem.ts';
+import type { HttpRequest } from './server.ts';
 
 /** Media types that cross the proxy (IANA "CoAP Content-Formats"). */
 const MEDIA_TYPES: readonly (readonly [type: string, format: number])[] = [
@@ -62,9 +63,11 @@ export function coapRequestOf(request: HttpRequest, device: string, path: string
 export function httpAnswerOf(answer: ProxyResponse, id: string): HttpAnswer {
   const deviceCode = codeText(answer.code);
   if (!isSuccess(answer.code)) {
-    const status = STATUSES[deviceCode] ?? 502;
-    const problem = problemOf(new LatchkeyError('device_refused_request'), id);
-    return { status, headers: { 'content-type': PROBLEM_TYPE }, body: { ...problem, status, device_code: deviceCode } };
+    return problemAnswer(new LatchkeyError('device_refused_request'), id, {
+      status: STATUSES[deviceCode] ?? 502,
+      deviceCode,
+      headers: { 'device-verified': String(answer.verified) },
+    });
   }
   const type = MEDIA_TYPES.find(([, format]) => format === answer.contentFormat)?.[0] ?? 'application/octet-stream';
   const empty = answer.payload.length === 0;

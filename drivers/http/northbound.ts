@@ -2,9 +2,11 @@
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { Secret } from '../../src/core/secret.ts';
-import type { Northbound, PresentedToken } from '../../src/ports/northbound.ts';
+import type { DeliveryView, Northbound, PresentedToken } from '../../src/ports/northbound.ts';
 import { coapRequestOf, httpAnswerOf } from './coap-mapping.ts';
-import type { HttpAnswer, HttpRequest, Route } from './server.ts';
+import type { HttpAnswer } from './http-answer.ts';
+import { problemAnswer } from './problem.ts';
+import type { HttpRequest, Route } from './server.ts';
 
 export interface NorthboundRoutes {
   readonly northbound: Northbound;
@@ -15,12 +17,7 @@ export interface NorthboundRoutes {
 export function northboundRoutes({ northbound, origins }: NorthboundRoutes): readonly Route[] {
   const deliver = async (request: HttpRequest): Promise<HttpAnswer> => {
     const view = await northbound.deliver(parameter(request, 'id'), presentedToken(request, origins()), request);
-    const location = `/deliveries/${view.delivery}`;
-    return {
-      status: view.state === 'delivered' ? 201 : 202,
-      headers: { location, 'dpop-nonce': northbound.dpopNonce() },
-      body: view,
-    };
+    return deliveryAnswer(view, northbound.dpopNonce(), request.id);
   };
   const proxy = async (request: HttpRequest): Promise<HttpAnswer> => {
     if (request.body.length > LIMITS.proxyBodyBytes) throw new LatchkeyError('request_too_large');
@@ -42,6 +39,21 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
     { method: 'PUT', path: '/devices/:id/coap/*', handle: proxy },
     { method: 'DELETE', path: '/devices/:id/coap/*', handle: proxy },
   ];
+}
+
+/** 201 with the receipt, 202 while the device is away, or the reason why it will not have the token. */
+function deliveryAnswer(view: DeliveryView, nonce: string, id: string): HttpAnswer {
+  const headers = { location: `/deliveries/${view.delivery}`, 'dpop-nonce': nonce };
+  switch (view.state) {
+    case 'delivered':
+      return { status: 201, headers, body: view };
+    case 'queued':
+      return { status: 202, headers, body: view };
+    case 'refused':
+      return problemAnswer(new LatchkeyError('device_refused_token'), id, { headers, deviceCode: view.device_code });
+    case 'expired':
+      return problemAnswer(new LatchkeyError('delivery_expired'), id, { headers });
+  }
 }
 
 function parameter(request: HttpRequest, name: string): string {

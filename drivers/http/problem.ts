@@ -1,5 +1,7 @@
 /** Coded errors as HTTP answers: RFC 9457 problem details, and the challenges of RFC 6750 and RFC 9449. */
+
 import type { LatchkeyError } from '../../src/core/errors.ts';
+import type { HttpAnswer } from './http-answer.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -30,4 +32,23 @@ export function challengeFor(error: LatchkeyError): string | undefined {
   if (error.entry.status !== 401) return undefined;
   if (error.code.startsWith('proof_')) return `DPoP error="invalid_dpop_proof", ${algorithms}`;
   return `DPoP error="invalid_token", ${algorithms}`;
+}
+
+/** A whole answer that is a problem. `status` only where a registry other than ours names another one. */
+export function problemAnswer(
+  error: LatchkeyError,
+  id: string,
+  more: {
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly deviceCode?: string | undefined;
+    readonly status?: number;
+  } = {},
+): HttpAnswer {
+  const problem = problemOf(error, id);
+  const status = more.status ?? problem.status;
+  return {
+    status,
+    headers: { ...more.headers, 'content-type': PROBLEM_TYPE },
+    body: { ...problem, status, ...(more.deviceCode === undefined ? {} : { device_code: more.deviceCode }) },
+  };
 }

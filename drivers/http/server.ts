@@ -11,6 +11,7 @@ import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import type { Log } from '../../src/ports/log.ts';
+import type { HttpAnswer } from './http-answer.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf } from './problem.ts';
 
 export interface HttpRequest {
@@ -25,13 +26,6 @@ export interface HttpRequest {
   readonly body: Uint8Array;
   readonly id: string;
   readonly log: Log;
-}
-
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Bytes as they are, or anything else as JSON. */
-  readonly body?: unknown;
 }
 
 export interface Route {

@@ -7,7 +7,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
-import { type Delivery, decodeDelivery, encodeDelivery, hasEnded, identity } from './delivery.ts';
+import { type Delivery, decodeDelivery, encodeDelivery, hasEnded } from './delivery.ts';
 
 const PREFIX = 'delivery/';
 
@@ -20,7 +20,6 @@ export class DeliveryQueue {
   readonly #store: Store;
   readonly #log: Log;
   readonly #byId = new Map<string, Delivery>();
-  readonly #byIdentity = new Map<string, string>();
   #lastSequence = 0;
 
   constructor(dependencies: { readonly store: Store; readonly log: Log }) {
@@ -44,12 +43,12 @@ export class DeliveryQueue {
   }
 
   /**
-   * Queues a delivery, unless the same token is known for that device: then the known one is the answer. A delivery that
-   * the device refused or that expired does not stand in the way of a new attempt.
+   * Queues a delivery, unless the same token waits for that device already: then that one is the answer. What has ended
+   * does not stand in the way: a device that lost its power lost its tokens, and one that did not knows the `cti`.
    * @throws {LatchkeyError} `delivery_queue_full`
    */
   async add(delivery: Omit<Delivery, 'sequence' | 'state' | 'deviceCode' | 'code' | 'receipt'>): Promise<Delivery> {
-    const known = this.known(delivery.device, delivery.cti);
+    const known = this.#waitingFor(delivery.device, delivery.cti);
     if (known !== undefined) return known;
     const waitingForDevice = this.waiting(delivery.device);
     const overall = this.#byId.size;
@@ -84,13 +83,6 @@ export class DeliveryQueue {
       throw error;
     }
     return queued;
-  }
-
-  /** The delivery of this token to this device that is under way or done, if any. */
-  known(device: string, cti: Uint8Array): Delivery | undefined {
-    const id = this.#byIdentity.get(identity(device, cti));
-    const delivery = id === undefined ? undefined : this.#byId.get(id);
-    return delivery?.state === 'queued' || delivery?.state === 'delivered' ? delivery : undefined;
   }
 
   /** @throws {LatchkeyError} `delivery_unknown` */
@@ -149,7 +141,13 @@ export class DeliveryQueue {
       code: outcome.state === 'delivered' ? undefined : outcome.code,
       receipt: outcome.state === 'delivered' && outcome.receipt,
     };
-    await this.#store.write([{ put: PREFIX + id, value: encodeDelivery(ended) }]);
+    const earlier = [...this.#byId.values()].filter((other) => hasEnded(other) && isSameToken(other, delivery));
+    await this.#store.write([
+      { put: PREFIX + id, value: encodeDelivery(ended) },
+      ...earlier.map((other) => ({ remove: PREFIX + other.id })),
+    ]);
+    // However often a client sends one token, it takes the room of one.
+    for (const other of earlier) this.#forget(other);
     this.#byId.set(id, ended);
     return ended;
   }
@@ -193,15 +191,24 @@ export class DeliveryQueue {
     return undefined;
   }
 
+  #waitingFor(device: string, cti: Uint8Array): Delivery | undefined {
+    for (const delivery of this.#byId.values()) {
+      if (!hasEnded(delivery) && isSameToken(delivery, { device, cti })) return delivery;
+    }
+    return undefined;
+  }
+
   #remember(delivery: Delivery): void {
     this.#byId.set(delivery.id, delivery);
-    this.#byIdentity.set(identity(delivery.device, delivery.cti), delivery.id);
     this.#lastSequence = Math.max(this.#lastSequence, delivery.sequence);
   }
 
   #forget(delivery: Delivery): void {
     this.#byId.delete(delivery.id);
-    const key = identity(delivery.device, delivery.cti);
-    if (this.#byIdentity.get(key) === delivery.id) this.#byIdentity.delete(key);
   }
+}
+
+/** The same JWT for the same device: its cti comes from the JWT alone. */
+function isSameToken(a: Pick<Delivery, 'device' | 'cti'>, b: Pick<Delivery, 'device' | 'cti'>): boolean {
+  return a.device === b.device && equal(a.cti, b.cti);
 }

@@ -1,5 +1,5 @@
 /** One delivery and its form on disk. */
-import { base64url, fromBase64url, fromUtf8, hex, utf8 } from '../core/bytes.ts';
+import { base64url, fromBase64url, fromUtf8, utf8 } from '../core/bytes.ts';
 import type { ClockCertainty } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
@@ -100,11 +100,6 @@ export function decodeDelivery(bytes: Uint8Array): Delivery {
       `delivery record (${error instanceof LatchkeyError ? error.code : 'form'})`,
     );
   }
-}
-
-/** Names a delivery to one device by what is delivered, so that the same token is never queued twice. */
-export function identity(device: string, cti: Uint8Array): string {
-  return `${device}/${hex(cti)}`;
 }
 
 function text(value: JsonValue | undefined): string {

@@ -82,6 +82,7 @@ export function trustFileOf(device: Device, hub: HubSigningKeys): string {
     confirmationKeys: [],
     answerKey: derived(device, 'answer', ANSWER_ALGORITHM).jwk.expose(),
     receipt: profile.receipt,
-    permissions: profile.permissions,
+    // A scope without permissions is one that the device knows and that permits nothing.
+    permissions: { ...Object.fromEntries(profile.scopes.map((scope) => [scope, []])), ...profile.permissions },
   });
 }

@@ -45,8 +45,9 @@ export class DeliverFlow {
     }
     const proofKey = this.#checkHolder(presented, token);
     const translated = this.#dependencies.translate(token, device, proofKey);
+    const id = hex(this.#dependencies.random.bytes(16));
     const delivery = await queue.add({
-      id: hex(this.#dependencies.random.bytes(16)),
+      id,
       device: device.id,
       audience: device.audience,
       cwt: translated.cwt,
@@ -56,25 +57,22 @@ export class DeliverFlow {
       scope: translated.scope.join(' '),
       jwtBytes: token.bytes,
       cwtBytes: translated.cwt.expose().length,
-      keysAge: token.freshness.keysAge,
+      keysAge: Math.ceil(token.freshness.keysAge),
       clock: token.freshness.clock,
       request: context.id,
     });
     context.log.info(
       {
-        event: 'delivery_queued',
+        event: delivery.id === id ? 'delivery_queued' : 'delivery_known',
         device: device.id,
         delivery: delivery.id,
-        token: base64url(token.digest.subarray(0, 8)),
+        digest: base64url(token.digest.subarray(0, 8)),
         issuer: token.issuer,
       },
-      'the token is good and queued for its device',
+      delivery.id === id ? 'the token is good and queued for its device' : 'the token is good and waits already',
     );
     dispatcher.wake(device.id);
-    const settled = await dispatcher.settled(delivery.id, this.#dependencies.wait);
-    if (settled.state === 'refused') throw new LatchkeyError('device_refused_token', settled.deviceCode);
-    if (settled.state === 'expired') throw new LatchkeyError('delivery_expired');
-    return viewDelivery(settled);
+    return viewDelivery(await dispatcher.settled(delivery.id, this.#dependencies.wait));
   }
 
   /**

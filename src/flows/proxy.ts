@@ -86,24 +86,8 @@ export class ProxyFlow {
       contentFormat: request.contentFormat,
       payload: request.payload,
     });
-    if (!isSuccess(answer.code)) return { code: answer.code, payload: EMPTY, verified: false };
-    try {
-      const opened = openAnswer(answer.payload, {
-        key: answerKey(device),
-        nonce,
-        tokenHash,
-        audience: device.audience,
-        code: answer.code,
-      });
-      return {
-        code: answer.code,
-        ...(opened.contentFormat === undefined ? {} : { contentFormat: opened.contentFormat }),
-        payload: opened.payload,
-        verified: true,
-      };
-    } catch (error) {
-      throw new LatchkeyError('device_answer_untrusted', 'answer', { cause: error });
-    }
+    const context = { key: answerKey(device), nonce, tokenHash, audience: device.audience, code: answer.code };
+    return isSuccess(answer.code) ? openedAnswer(answer, context) : refusal(answer, context);
   }
 
   #requireToken(device: Device, tokenHash: Uint8Array): void {
@@ -124,4 +108,25 @@ export class ProxyFlow {
       else this.#underWay.delete(device.id);
     }
   }
+}
+
+type AnswerContext = Parameters<typeof openAnswer>[1];
+
+/** @throws {LatchkeyError} `device_answer_untrusted` */
+function openedAnswer(answer: CoapResponse, context: AnswerContext): ProxyResponse {
+  try {
+    const { contentFormat, payload } = openAnswer(answer.payload, context);
+    return { code: answer.code, ...(contentFormat === undefined ? {} : { contentFormat }), payload, verified: true };
+  } catch (error) {
+    throw new LatchkeyError('device_answer_untrusted', 'answer', { cause: error });
+  }
+}
+
+/**
+ * A device that does not know who asks has no nonce to bind its refusal to, so a bare one is passed on as what it is.
+ * What it says besides its code is not.
+ */
+function refusal(answer: CoapResponse, context: AnswerContext): ProxyResponse {
+  if (answer.payload.length === 0) return { code: answer.code, payload: EMPTY, verified: false };
+  return { ...openedAnswer(answer, context), payload: EMPTY };
 }

@@ -63,9 +63,9 @@ export interface ProxyResponse extends CoapResponse {
 
 export interface Northbound {
   /**
-   * Judges a token and its proof, translates it and queues it durably. Resolves when the device has answered, or after
-   * the configured wait with the state still `queued`.
-   * @throws {LatchkeyError} any refusal of the catalogue
+   * Judges a token and its proof, translates it and queues it durably. Resolves when the delivery has ended, well or
+   * not, or after the configured wait with the state still `queued`.
+   * @throws {LatchkeyError} any refusal by the hub
    */
   deliver(device: string, presented: PresentedToken, context: RequestContext): Promise<DeliveryView>;
   /** @throws {LatchkeyError} `delivery_unknown` */

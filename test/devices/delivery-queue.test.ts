@@ -85,6 +85,20 @@ describe('DeliveryQueue', () => {
     expect((await queue.add(delivery({ cti }))).id).not.toBe(first.id);
   });
 
+  test('a delivered token may be sent again, and takes the room of one', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const cti = utf8('same');
+    const first = await queue.add(delivery({ cti }));
+    await queue.end(first.id, accepted);
+    const second = await queue.add(delivery({ cti }));
+    expect(second.id).not.toBe(first.id);
+    expect(queue.get(first.id).state).toBe('delivered');
+    await queue.end(second.id, accepted);
+    expect(() => queue.get(first.id)).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
+    expect([...store.entries.keys()]).toEqual([`delivery/${second.id}`]);
+  });
+
   test('a write that fails leaves nothing queued and may be repeated', async () => {
     const store = new FaultyStore();
     const queue = await queueOn(store);

@@ -179,11 +179,24 @@ describe('ProxyFlow', () => {
     await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_untrusted' });
   });
 
-  test('passes a refusal of the device on without what it may carry', async () => {
-    const { flow } = await setup(() => ({ code: codeNumber('4.03'), payload: utf8('because') }));
+  test('passes a bare refusal of the device on, as not verified', async () => {
+    const { flow } = await setup(() => ({ code: codeNumber('4.01'), payload: EMPTY }));
+    expect(await flow.proxy(signed(), context)).toEqual({ code: codeNumber('4.01'), payload: EMPTY, verified: false });
+  });
+
+  test('passes a sealed refusal of the device on, as verified', async () => {
+    const { flow } = await setup(() => ({ ...answerBy(tube, { code: codeNumber('4.03') }), code: codeNumber('4.03') }));
     const answer = await flow.proxy(signed(), context);
-    expect(answer).toMatchObject({ code: codeNumber('4.03'), verified: false });
+    expect(answer).toMatchObject({ code: codeNumber('4.03'), verified: true });
     expect(answer.payload).toHaveLength(0);
+  });
+
+  test('distrusts a refusal that is sealed by another device', async () => {
+    const { flow } = await setup(() => ({
+      ...answerBy(other, { code: codeNumber('4.03') }),
+      code: codeNumber('4.03'),
+    }));
+    await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_untrusted' });
   });
 
   test('refuses a nonce of another size from the device', async () => {

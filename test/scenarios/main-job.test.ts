@@ -43,6 +43,18 @@ describe('the main job', () => {
     expect(as.requests('/jwks')).toBe(1);
   });
 
+  test('a device that lost its power takes the same token again', async () => {
+    const opened = await ready({ device: ['--wrap', 'sign1'] });
+    const client = opened.client();
+    const token = await opened.token();
+    const first = await client.deliver({ device: 'tube-1', token });
+    await opened.powerCycle();
+    const request = { method: 'FETCH', path: ['temperature'] } as const;
+    await expect(client.session(first, token).request(request)).rejects.toMatchObject({ deviceCode: '4.01' });
+    const second = await client.deliver({ device: 'tube-1', token });
+    expect((await client.session(second, token).request(request)).payload.length).toBeGreaterThan(0);
+  });
+
   test('a token of Keycloak travels: spaces in the header, typ JWT, kid, several unknown claims', async () => {
     const { issuer, opened } = await withStaticIssuer('token_types = ["JWT"]\n');
     const { privateKey } = await generateKeyPair('ES256', { extractable: true });

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type HttpAnswer, HttpServer, type Route } from '../../../drivers/http/server.ts';
+import type { HttpAnswer } from '../../../drivers/http/http-answer.ts';
+import { HttpServer, type Route } from '../../../drivers/http/server.ts';
 import { systemRandom } from '../../../drivers/system-time.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
