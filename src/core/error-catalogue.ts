@@ -123,7 +123,6 @@ export const CATALOGUE = {
   proof_window_full: unavailable('Too many proofs at once', 'The replay window is full.', 'Try again in a minute.'),
 
   // Lines and links
-  slip_frame_invalid: badRequest('A frame on the line is broken', 'Noise, a wrong speed, or two programs on one line.', 'Check cable and speed; see the counters of `latchkey status`.'),
   coap_message_invalid: badRequest('Not an acceptable CoAP message', CLIENT_BUG, 'Compare it with RFC 7252 section 3.'),
   coap_option_refused: entry('A CoAP option is critical and unknown', 'The peer uses an extension that the hub does not know.', 'Send the message without it.', 400, '4.02'),
   coap_block_invalid: entry('Blocks do not fit together', 'A block is missing, out of order or of another body.', 'Start the transfer anew.', 400, '4.08'),

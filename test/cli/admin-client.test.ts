@@ -1,0 +1,152 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { adminRequest, findAdminSocket } from '../../src/cli/admin-client.ts';
+import { runLine } from '../fixtures/fake-terminal.ts';
+
+let folder: string;
+let socket: string;
+let server: Server | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-admin-'));
+  socket = join(folder, 'admin.sock');
+});
+
+afterEach(async () => {
+  const open = server;
+  server = undefined;
+  if (open !== undefined) await new Promise((resolve) => open.close(resolve));
+  rmSync(folder, { recursive: true });
+});
+
+async function listen(answer: RequestListener): Promise<void> {
+  const created = createServer(answer);
+  server = created;
+  await new Promise<void>((resolve) => created.listen(socket, resolve));
+}
+
+const STATUS = {
+  version: '0.1.0',
+  uptime: 93_784,
+  clock: { certainty: 'sure', floor: 1_700_000_000 },
+  issuers: [{ issuer: 'https://as.example', keys: 2, keys_age: 30 }],
+  lines: [{ name: 'ward-3', up: true, counters: { sent: 10 } }],
+  devices: 1,
+  deliveries: { queued: 2 },
+  conditions: [
+    { code: 'keys_too_old', subject: 'https://as.example', title: 'The keys are too old', fix: 'Check the uplink.' },
+  ],
+};
+
+describe('a request', () => {
+  test('carries method, path and body', async () => {
+    await listen(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const body = Buffer.concat(chunks).toString();
+      response.end(JSON.stringify({ method: request.method, path: request.url, body }));
+    });
+    const answer = await adminRequest({ socket, method: 'POST', path: '/devices', body: { id: 'tube-1' } });
+    expect(answer).toEqual({ method: 'POST', path: '/devices', body: '{"id":"tube-1"}' });
+  });
+
+  test('with an empty answer resolves to null', async () => {
+    await listen((_, response) => void response.writeHead(204).end());
+    expect(await adminRequest({ socket, method: 'DELETE', path: '/devices/x' })).toBeNull();
+  });
+
+  test('that the hub refuses rejects with the code of the hub', async () => {
+    await listen((_, response) => void response.writeHead(404).end('{"code":"device_unknown","detail":"tube-9"}'));
+    await expect(adminRequest({ socket, method: 'GET', path: '/devices/tube-9' })).rejects.toMatchObject({
+      code: 'device_unknown',
+      detail: 'tube-9',
+    });
+  });
+
+  test('that is refused with a code of no catalogue is an internal error', async () => {
+    await listen((_, response) => void response.writeHead(500).end('{"code":"toString"}'));
+    await expect(adminRequest({ socket, method: 'GET', path: '/' })).rejects.toMatchObject({ code: 'internal' });
+  });
+
+  test('to nobody is admin_unreachable', async () => {
+    await expect(adminRequest({ socket, method: 'GET', path: '/' })).rejects.toMatchObject({
+      code: 'admin_unreachable',
+      detail: `${socket} (ENOENT)`,
+    });
+  });
+
+  test('to something that is no hub is admin_unreachable', async () => {
+    await listen((_, response) => void response.end('<html>'));
+    await expect(adminRequest({ socket, method: 'GET', path: '/' })).rejects.toMatchObject({
+      code: 'admin_unreachable',
+    });
+  });
+
+  test('whose answer has no end is given up', async () => {
+    await listen((_, response) => {
+      const chunk = Buffer.alloc(65_536, 0x20);
+      const more = () => {
+        while (response.write(chunk)) if (response.destroyed) return;
+        response.once('drain', more);
+      };
+      more();
+    });
+    await expect(adminRequest({ socket, method: 'GET', path: '/' })).rejects.toMatchObject({
+      code: 'admin_unreachable',
+    });
+  });
+});
+
+describe('the socket', () => {
+  test('is the one asked for', () => {
+    expect(findAdminSocket({ socket: '/x', environment: {} })).toBe('/x');
+  });
+
+  test('is that of the configuration', () => {
+    const config = join(folder, 'latchkey.toml');
+    writeFileSync(config, '[admin]\nsocket = "here.sock"');
+    expect(findAdminSocket({ config, environment: {} })).toBe(join(folder, 'here.sock'));
+  });
+});
+
+describe('latchkey status', () => {
+  test('prints one subject a line, and what is wrong last', async () => {
+    await listen((_, response) => void response.end(JSON.stringify(STATUS)));
+    const { status, printed } = await runLine(['status', '--socket', socket]);
+    expect(status).toBe(0);
+    expect(printed.split('\n')).toEqual([
+      'Latchkey 0.1.0, up for 1 d 2 h',
+      'Clock: sure, not before 2023-11-14T22:13:20.000Z',
+      'Issuer https://as.example: keys 2, keys_age 30',
+      'Line ward-3: open sent 10',
+      'Devices: 1',
+      'Deliveries: queued 2',
+      '! https://as.example: The keys are too old. Check the uplink. [keys_too_old]',
+    ]);
+  });
+
+  test('says so where nothing is configured and nothing is wrong', async () => {
+    await listen((_, response) => {
+      response.end(JSON.stringify({ ...STATUS, uptime: 0.5, issuers: [], lines: [], deliveries: {}, conditions: [] }));
+    });
+    const { printed } = await runLine(['status', '--socket', socket]);
+    expect(printed).toContain('up for 0 s\n');
+    expect(printed).toContain('Issuers: none configured\nLines: none configured\n');
+    expect(printed).toContain('Deliveries: none\nNothing is wrong.');
+  });
+
+  test('prints the answer of the hub with --json', async () => {
+    await listen((request, response) => void response.end(JSON.stringify({ ...STATUS, path: request.url })));
+    const { printed } = await runLine(['status', '--json', '--socket', socket]);
+    expect(JSON.parse(printed)).toEqual({ ...STATUS, path: '/status' });
+  });
+
+  test('ends with status 1 where no hub runs', async () => {
+    const { status, noted } = await runLine(['status', '--json', '--socket', socket]);
+    expect(status).toBe(1);
+    expect(JSON.parse(noted)).toMatchObject({ error: { code: 'admin_unreachable' } });
+  });
+});
