@@ -10,8 +10,8 @@ export interface CompactJws {
   readonly header: JoseHeader;
   readonly payload: Uint8Array;
   readonly signature: Uint8Array;
-  /** The ASCII bytes that the signature covers: `base64url(header).base64url(payload)`. */
-  readonly signingInput: Uint8Array;
+  /** The ASCII text that the signature covers: `base64url(header).base64url(payload)`. */
+  readonly signingInput: string;
 }
 
 export interface JoseHeader {
@@ -41,6 +41,13 @@ export interface CompactJwsOptions {
  */
 const REFUSED = ['jku', 'jwk', 'x5u', 'x5c', 'b64', 'zip', 'enc'] as const;
 
+/** The three parts of a compact JWS, as text; their spelling is not judged yet. */
+export interface CompactParts {
+  readonly header: string;
+  readonly payload: string;
+  readonly signature: string;
+}
+
 /**
  * Takes a compact JWS apart: three parts of canonical base64url, a header that is one strict JSON object.
  * @throws {LatchkeyError} `jwt_too_large`, `jwt_malformed` (or those of the options), `jwt_header_refused`,
@@ -48,37 +55,53 @@ const REFUSED = ['jku', 'jwk', 'x5u', 'x5c', 'b64', 'zip', 'enc'] as const;
  */
 export function parseCompact(text: string, options: CompactJwsOptions = {}): CompactJws {
   const malformed = options.malformed ?? 'jwt_malformed';
+  const { header, payload, signature } = splitCompact(text, options);
+  return {
+    header: parseHeader(header, options),
+    payload: decodePart(payload, malformed),
+    signature: decodePart(signature, malformed),
+    signingInput: text.slice(0, header.length + 1 + payload.length),
+  };
+}
+
+/** The size and the dots. @throws {LatchkeyError} `jwt_too_large`, `jwt_malformed`, or those of the options */
+export function splitCompact(text: string, options: CompactJwsOptions = {}): CompactParts {
   if (text.length > (options.maxBytes ?? LIMITS.jwtBytes)) {
     throw new LatchkeyError(options.tooLarge ?? 'jwt_too_large', `${text.length} bytes`);
   }
   const headerEnd = text.indexOf('.');
   const payloadEnd = text.indexOf('.', headerEnd + 1);
   if (headerEnd <= 0 || payloadEnd === -1 || text.indexOf('.', payloadEnd + 1) !== -1) {
-    throw new LatchkeyError(malformed, 'not three parts');
+    throw new LatchkeyError(options.malformed ?? 'jwt_malformed', 'not three parts');
   }
   return {
-    header: readHeader(part(text, 0, headerEnd, malformed), malformed, options.embeddedKey === true),
-    payload: part(text, headerEnd + 1, payloadEnd, malformed),
-    signature: part(text, payloadEnd + 1, text.length, malformed),
-    signingInput: Buffer.from(text.slice(0, payloadEnd), 'latin1'),
+    header: text.slice(0, headerEnd),
+    payload: text.slice(headerEnd + 1, payloadEnd),
+    signature: text.slice(payloadEnd + 1),
   };
 }
 
-function part(text: string, start: number, end: number, malformed: ErrorCode): Uint8Array {
+/** Bytes of one part (RFC 7515 §2). @throws {LatchkeyError} `jwt_malformed`, or what is given */
+export function decodePart(text: string, malformed: ErrorCode = 'jwt_malformed'): Uint8Array {
   try {
-    return fromBase64url(text.slice(start, end));
+    return fromBase64url(text);
   } catch {
     throw new LatchkeyError(malformed, 'not base64url');
   }
 }
 
-function readHeader(bytes: Uint8Array, malformed: ErrorCode, embeddedKey: boolean): JoseHeader {
-  const members = parseStrictJsonObject(bytes, { code: malformed });
+/**
+ * The header from its part of the compact form.
+ * @throws {LatchkeyError} `jwt_malformed` (or that of the options), `jwt_header_refused`, `jwt_critical_unknown`
+ */
+export function parseHeader(text: string, options: CompactJwsOptions = {}): JoseHeader {
+  const malformed = options.malformed ?? 'jwt_malformed';
+  const members = parseStrictJsonObject(decodePart(text, malformed), { code: malformed });
   const { alg, crit } = members;
   if (typeof alg !== 'string' || alg === '') throw new LatchkeyError(malformed, 'no alg');
   if (crit !== undefined) refuseCritical(crit, malformed);
   for (const name of REFUSED) {
-    if (members[name] === undefined || (embeddedKey && name === 'jwk')) continue;
+    if (members[name] === undefined || (options.embeddedKey === true && name === 'jwk')) continue;
     throw new LatchkeyError('jwt_header_refused', `header member ${name}`);
   }
   return {

@@ -88,6 +88,7 @@ function scan(text: string, code: ErrorCode, maxDepth: number, maxItems: number)
 function endOfString(text: string, start: number): number {
   const end = text.indexOf('"', start + 1);
   if (end === -1 || text.charCodeAt(end - 1) !== BACKSLASH) return end;
+  // An escape: rare enough to be walked through, and never walked through twice.
   for (let at = start + 1; at < text.length; at++) {
     const character = text.charCodeAt(at);
     if (character === QUOTE) return at;
@@ -126,12 +127,13 @@ function judgeValue(value: JsonValue, code: ErrorCode, judgeText: boolean): numb
     for (const element of value as readonly JsonValue[]) members += judgeValue(element, code, judgeText);
     return members;
   }
-  const object = value as JsonObject;
-  for (const name of Object.keys(object)) {
+  // for…in is three times as fast as Object.keys. Should somebody have put members on Object.prototype, they count as
+  // well: the sum is wrong then, and everything is refused.
+  for (const name in value) {
     // JSON.parse makes it an ordinary member, but whoever copies the object by assignment would set its prototype.
     if (name === '__proto__') refuse(code, 'a member __proto__');
     if (judgeText && SURROGATE.test(name)) refuse(code, 'half a surrogate pair');
-    members += 1 + judgeValue(object[name] as JsonValue, code, judgeText);
+    members += 1 + judgeValue((value as JsonObject)[name] as JsonValue, code, judgeText);
   }
   return members;
 }

@@ -1,5 +1,5 @@
 import { LatchkeyError } from '../core/errors.ts';
-import { isJsonObject, type JsonObject } from '../core/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 
 /** Registered claims of an access token, each of the type that its RFC gives it. Not judged against anything yet. */
 export interface JwtClaims {
@@ -18,25 +18,25 @@ export interface JwtClaims {
 /** 9999-12-31T23:59:59Z. What goes past it is milliseconds taken for seconds, or an attempt at an overflow. */
 const LAST_DATE = 253_402_300_799;
 
-/** RFC 6749 §3.3: printable ASCII without the quotation mark and the backslash. */
-const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+/** RFC 6749 §3.3: names of printable ASCII without the quotation mark and the backslash; spaces between them. */
+const SCOPE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /**
  * Reads the claims that Latchkey knows (RFC 7519 §4.1, RFC 7800 §3.1, RFC 8693 §4.2, RFC 9068 §2.2).
  * @throws {LatchkeyError} `jwt_claim_missing`, `jwt_claim_invalid`; the detail names the claim, never its value
  */
-export function readClaims(claims: JsonObject): JwtClaims {
+export function readClaims({ iss, sub, aud, exp, nbf, iat, jti, client_id, scope, cnf }: JsonObject): JwtClaims {
   return {
-    issuer: required(text(claims, 'iss'), 'iss'),
-    expiresAt: required(date(claims, 'exp'), 'exp'),
-    audience: required(audience(claims), 'aud'),
-    subject: text(claims, 'sub'),
-    notBefore: date(claims, 'nbf'),
-    issuedAt: date(claims, 'iat'),
-    jwtId: text(claims, 'jti'),
-    clientId: text(claims, 'client_id'),
-    scope: scope(claims),
-    confirmation: confirmation(claims),
+    issuer: required(text(iss, 'iss'), 'iss'),
+    expiresAt: required(date(exp, 'exp'), 'exp'),
+    audience: required(audience(aud), 'aud'),
+    subject: text(sub, 'sub'),
+    notBefore: date(nbf, 'nbf'),
+    issuedAt: date(iat, 'iat'),
+    jwtId: text(jti, 'jti'),
+    clientId: text(client_id, 'client_id'),
+    scope: scopeNames(scope),
+    confirmation: confirmation(cnf),
   };
 }
 
@@ -48,42 +48,34 @@ export function demandRfc9068({ subject, clientId, issuedAt, jwtId }: JwtClaims)
   required(jwtId, 'jti');
 }
 
-function text(claims: JsonObject, name: string): string | undefined {
-  const value = claims[name];
-  if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '') invalid(name);
-  return value;
+function text(value: JsonValue | undefined, name: string): string | undefined {
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value;
+  invalid(name);
 }
 
 /** NumericDate: seconds since 1970, fractions allowed (RFC 7519 §2). */
-function date(claims: JsonObject, name: string): number | undefined {
-  const value = claims[name];
-  if (value === undefined) return undefined;
-  if (typeof value !== 'number' || value < 0 || value > LAST_DATE) invalid(name);
-  return value;
+function date(value: JsonValue | undefined, name: string): number | undefined {
+  if (value === undefined || (typeof value === 'number' && value >= 0 && value <= LAST_DATE)) return value;
+  invalid(name);
 }
 
 /** One text, or a list of them (RFC 7519 §4.1.3). */
-function audience(claims: JsonObject): readonly string[] | undefined {
-  const { aud } = claims;
-  if (aud === undefined) return undefined;
-  const list: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
+function audience(value: JsonValue | undefined): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  const list: readonly JsonValue[] = Array.isArray(value) ? value : [value];
   if (list.length === 0) invalid('aud');
   return list.map((member) => (typeof member === 'string' && member !== '' ? member : invalid('aud')));
 }
 
 /** Names separated by spaces, each once, in the issuer's order (RFC 8693 §4.2). Some servers write an empty text. */
-function scope(claims: JsonObject): readonly string[] {
-  const value = claims.scope;
+function scopeNames(value: JsonValue | undefined): readonly string[] {
   if (value === undefined || value === '') return [];
-  if (typeof value !== 'string') invalid('scope');
-  const names = value.split(' ').filter((name) => name !== '');
-  if (!names.every((name) => SCOPE_TOKEN.test(name))) invalid('scope');
-  return [...new Set(names)];
+  if (typeof value !== 'string' || !SCOPE.test(value)) invalid('scope');
+  return [...new Set(value.split(' '))].filter((name) => name !== '');
 }
 
-function confirmation({ cnf }: JsonObject): JsonObject | undefined {
-  if (cnf === undefined || isJsonObject(cnf)) return cnf;
+function confirmation(value: JsonValue | undefined): JsonObject | undefined {
+  if (value === undefined || isJsonObject(value)) return value;
   invalid('cnf');
 }
 

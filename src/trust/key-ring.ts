@@ -10,6 +10,8 @@ const MOST_CANDIDATES = 4;
 /** What of a published key is worth keeping on disk: what `importVerificationKey` reads. */
 const KEPT_MEMBERS = ['kty', 'kid', 'alg', 'use', 'key_ops', 'crv', 'x', 'y', 'n', 'e'] as const;
 
+type Candidates = Readonly<Record<JwtAlgorithm, readonly SignatureVerifier[]>>;
+
 export interface SkippedKey {
   readonly keyId: string | undefined;
   readonly reason: string;
@@ -22,7 +24,8 @@ export class KeyRing {
   readonly skipped: readonly SkippedKey[];
   /** The held keys as a JWK Set for the disk, public members only. */
   readonly document: JsonObject;
-  readonly #byKeyId = new Map<string, VerificationKey[]>();
+  readonly #byKeyId = new Map<string, Candidates>();
+  readonly #all: Candidates;
 
   /**
    * @param jwks a JWK Set document
@@ -52,11 +55,9 @@ export class KeyRing {
     this.keys = keys;
     this.skipped = skipped;
     this.document = { keys: kept };
-    for (const key of keys) {
-      if (key.keyId === undefined) continue;
-      const named = this.#byKeyId.get(key.keyId);
-      if (named === undefined) this.#byKeyId.set(key.keyId, [key]);
-      else named.push(key);
+    this.#all = candidatesOf(keys);
+    for (const { keyId } of keys) {
+      if (keyId !== undefined) this.#byKeyId.set(keyId, candidatesOf(keys.filter((key) => key.keyId === keyId)));
     }
   }
 
@@ -66,13 +67,9 @@ export class KeyRing {
    * @throws {LatchkeyError} `key_unknown`, or `jwt_algorithm_refused` when the key is held but serves another algorithm
    */
   candidates(keyId: string | undefined, algorithm: JwtAlgorithm): readonly SignatureVerifier[] {
-    const named = keyId === undefined ? this.keys : this.#byKeyId.get(keyId);
+    const named = keyId === undefined ? this.#all : this.#byKeyId.get(keyId);
     if (named === undefined) throw new LatchkeyError('key_unknown');
-    const verifiers: SignatureVerifier[] = [];
-    for (const key of named) {
-      const verifier = key.verifiers.get(algorithm);
-      if (verifier !== undefined && verifiers.length < MOST_CANDIDATES) verifiers.push(verifier);
-    }
+    const verifiers = named[algorithm];
     if (verifiers.length === 0) throw new LatchkeyError('jwt_algorithm_refused', 'not the algorithm of the key');
     if (keyId === undefined && verifiers.length > 1) throw new LatchkeyError('key_unknown', 'no kid, several keys');
     return verifiers;
@@ -81,6 +78,13 @@ export class KeyRing {
   has(keyId: string): boolean {
     return this.#byKeyId.has(keyId);
   }
+}
+
+/** Made once, so that a token costs two look-ups. */
+function candidatesOf(keys: readonly VerificationKey[]): Candidates {
+  const serving = (algorithm: JwtAlgorithm) =>
+    keys.flatMap(({ verifiers }) => verifiers.get(algorithm) ?? []).slice(0, MOST_CANDIDATES);
+  return { ES256: serving('ES256'), EdDSA: serving('EdDSA'), PS256: serving('PS256'), RS256: serving('RS256') };
 }
 
 function publicMembers(jwk: JsonObject): JsonObject {

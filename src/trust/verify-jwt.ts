@@ -1,4 +1,4 @@
-import { parseCompact } from '../codec/jws.ts';
+import { decodePart, type JoseHeader, parseHeader, splitCompact } from '../codec/jws.ts';
 import { type JwtAlgorithm, jwtAlgorithm } from '../codec/jws-signature.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { sha256 } from '../core/bytes.ts';
@@ -6,8 +6,8 @@ import { certainty, type TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
-import type { IssuerPolicy } from './issuer-policy.ts';
-import { plainType } from './issuer-policy.ts';
+import { HeaderMemory } from './header-memory.ts';
+import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
 import { demandRfc9068, type JwtClaims, readClaims } from './jwt-claims.ts';
 import { judgeTimes, type WhenUnsure } from './jwt-times.ts';
@@ -37,11 +37,10 @@ export interface VerifyJwtWithKeysOptions extends JudgingOptions {
 
 /** What a JWT says of itself, before anything of it is believed. */
 interface UnverifiedJwt {
-  readonly algorithm: string;
-  readonly type: string | undefined;
-  readonly keyId: string | undefined;
+  readonly header: JoseHeader;
+  readonly headerText: string;
   readonly claims: JsonObject;
-  readonly signingInput: Uint8Array;
+  readonly signingInput: string;
   readonly signature: Uint8Array;
 }
 
@@ -54,8 +53,8 @@ export async function verifyJwt(jwt: string, options: VerifyJwtOptions): Promise
   const unverified = takeApart(jwt);
   const issuer = options.issuers.find(unverifiedIssuer(unverified));
   if (issuer === undefined) throw new LatchkeyError('jwt_issuer_unknown');
-  const algorithm = judgeHeader(unverified, issuer.policy);
-  const held = await issuer.keys.forKeyId(unverified.keyId);
+  const algorithm = judgeHeader(unverified.header, issuer.policy);
+  const held = await issuer.keys.forKeyId(unverified.header.keyId);
   return judge(jwt, unverified, algorithm, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
 }
 
@@ -63,7 +62,7 @@ export async function verifyJwt(jwt: string, options: VerifyJwtOptions): Promise
 export function verifyJwtWithKeys(jwt: string, options: VerifyJwtWithKeysOptions): VerifiedToken {
   const unverified = takeApart(jwt);
   if (unverifiedIssuer(unverified) !== options.policy.issuer) throw new LatchkeyError('jwt_issuer_unknown');
-  return judge(jwt, unverified, judgeHeader(unverified, options.policy), options);
+  return judge(jwt, unverified, judgeHeader(unverified.header, options.policy), options);
 }
 
 /** The steps in order: until the signature is known to be good, a sender learns nothing of what the claims lack. */
@@ -75,6 +74,7 @@ function judge(
 ): VerifiedToken {
   const { policy, time, whenUnsure } = options;
   demandSignature(unverified, algorithm, options.keys);
+  headers.keep(unverified.headerText, unverified.header);
   const claims = readClaims(unverified.claims);
   if (claims.issuedAt !== undefined) options.witness?.(claims.issuedAt);
   if (policy.requireRfc9068) demandRfc9068(claims);
@@ -83,10 +83,15 @@ function judge(
   return verified(jwt, claims, unverified.claims, options);
 }
 
+const headers = new HeaderMemory();
+
 function takeApart(jwt: string): UnverifiedJwt {
-  const { header, payload, signature, signingInput } = parseCompact(jwt);
-  const claims = parseStrictJsonObject(payload, { code: 'jwt_malformed' });
-  return { algorithm: header.algorithm, type: header.type, keyId: header.keyId, claims, signature, signingInput };
+  const parts = splitCompact(jwt);
+  const header = headers.find(parts.header) ?? parseHeader(parts.header);
+  const signature = decodePart(parts.signature);
+  const claims = parseStrictJsonObject(decodePart(parts.payload), { code: 'jwt_malformed' });
+  const signingInput = jwt.slice(0, parts.header.length + 1 + parts.payload.length);
+  return { header, headerText: parts.header, claims, signingInput, signature };
 }
 
 /** Read only to know whose keys to use; the signature by those keys is what makes it true. */
@@ -98,7 +103,7 @@ function unverifiedIssuer({ claims }: UnverifiedJwt): string {
 }
 
 /** RFC 8725 §3.1 (algorithm) and §3.11 (explicit type). */
-function judgeHeader({ algorithm, type }: UnverifiedJwt, policy: IssuerPolicy): JwtAlgorithm {
+function judgeHeader({ algorithm, type }: JoseHeader, policy: IssuerPolicy): JwtAlgorithm {
   const known = jwtAlgorithm(algorithm);
   if (known === undefined || !policy.algorithms.includes(known)) {
     throw new LatchkeyError('jwt_algorithm_refused', 'not in the allow-list of the issuer');
@@ -108,8 +113,9 @@ function judgeHeader({ algorithm, type }: UnverifiedJwt, policy: IssuerPolicy): 
   return known;
 }
 
-function demandSignature({ keyId, signingInput, signature }: UnverifiedJwt, algorithm: JwtAlgorithm, keys: KeyRing) {
-  for (const verifier of keys.candidates(keyId, algorithm)) if (verifier.verify(signingInput, signature)) return;
+function demandSignature(unverified: UnverifiedJwt, algorithm: JwtAlgorithm, keys: KeyRing): void {
+  const { header, signingInput, signature } = unverified;
+  for (const verifier of keys.candidates(header.keyId, algorithm)) if (verifier.verify(signingInput, signature)) return;
   throw new LatchkeyError('jwt_signature_invalid');
 }
 
