@@ -2,124 +2,46 @@
  * JWTs good and bad, each with what our verifier must say, and whether jose says otherwise. The table that
  * `differential.test.ts` runs through both.
  */
-import { createHmac, sign } from 'node:crypto';
-import { base64url, fromBase64url, utf8 } from '../../src/core/bytes.ts';
-import type { ErrorCode } from '../../src/core/error-catalogue.ts';
-import type { JsonObject } from '../../src/core/json.ts';
-import type { IssuerPolicy } from '../../src/trust/issuer-policy.ts';
-import { type JwtParts, signBytes, signingKey, signJwt } from '../fixtures/jwt-signing.ts';
+import { sign } from 'node:crypto';
+import { base64url, utf8 } from '../../src/core/bytes.ts';
+import { signingKey } from '../fixtures/jwt-signing.ts';
+import {
+  AUDIENCE,
+  CLAIMS,
+  claims,
+  ed,
+  es,
+  FUTURE,
+  forEncryption,
+  forSigning,
+  GOOD,
+  HEADER,
+  header,
+  ISSUER,
+  type JwtCase,
+  keyConfusion,
+  NO_SENSE,
+  NOW,
+  ONE_KEY,
+  p384,
+  part,
+  ps,
+  rs,
+  SKEW,
+  signature,
+  signingInput,
+  stranger,
+  token,
+  twins,
+  weak,
+  without,
+  withPart,
+  withSignature,
+  withText,
+} from './jwt-case-parts.ts';
+import { FORM_CASES, HEADER_CASES } from './jwt-form-cases.ts';
 
-export const ISSUER = 'https://as.example/realms/clinic';
-export const AUDIENCE = 'https://tube-1.devices.example';
-export const NOW = 1_800_000_000;
-
-const es = signingKey('P-256', 'es-1');
-const ed = signingKey('Ed25519', 'ed-1');
-const rs = signingKey('RSA 2048', 'rs-1', { alg: 'RS256' });
-const ps = signingKey('RSA 2048', 'ps-1', { alg: 'PS256' });
-const forEncryption = signingKey('P-256', 'enc-1', { use: 'enc' });
-const forSigning = signingKey('P-256', 'ops-1', { key_ops: ['sign'] });
-const weak = signingKey('RSA 1024', 'weak-1', { alg: 'RS256' });
-const p384 = signingKey('P-384', 'p384-1');
-const stranger = signingKey('P-256', 'es-1');
-/** Two keys that share a name: an issuer that forgot to rename its key when it rotated. */
-const twins = [signingKey('P-256', 'twin'), signingKey('P-256', 'twin')] as const;
-
-/** The issuer's key set. */
-export const JWKS: JsonObject = {
-  keys: [es, ed, rs, ps, forEncryption, forSigning, weak, p384, ...twins].map(({ jwk }) => jwk),
-};
-const ONE_KEY: JsonObject = { keys: [es.jwk] };
-
-export interface JwtCase {
-  readonly name: string;
-  readonly jwt: string;
-  /** Undefined where it must be accepted. */
-  readonly code?: ErrorCode;
-  /** Why jose, with equivalent options, decides otherwise. */
-  readonly difference?: string;
-  readonly policy?: Partial<IssuerPolicy>;
-  readonly jwks?: JsonObject;
-}
-
-const HEADER = { alg: 'ES256', typ: 'at+jwt', kid: 'es-1' };
-const CLAIMS = {
-  iss: ISSUER,
-  sub: 'doctor-7',
-  aud: AUDIENCE,
-  exp: NOW + 600,
-  iat: NOW - 5,
-  jti: 'b1946ac9',
-  client_id: 'doctor-app',
-  scope: 'read configure',
-  cnf: { jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' },
-};
-const GOOD = token();
-
-/** A good token but for what is said. */
-function token(parts: Partial<JwtParts> = {}): string {
-  return signJwt({ key: es, header: HEADER, claims: CLAIMS, ...parts });
-}
-function header(members: JsonObject, parts: Partial<JwtParts> = {}): string {
-  return token({ header: { ...HEADER, ...members }, ...parts });
-}
-function claims(members: JsonObject): string {
-  return token({ claims: { ...CLAIMS, ...members } });
-}
-function without(name: keyof typeof CLAIMS): string {
-  return token({ claims: Object.fromEntries(Object.entries(CLAIMS).filter(([member]) => member !== name)) });
-}
-function claimsText(text: string): string {
-  return token({ claimsText: text });
-}
-/** The good claims as text, with members put in as they are spelled. */
-function withText(members: string): string {
-  return claimsText(`${JSON.stringify(CLAIMS).slice(0, -1)},${members}}`);
-}
-function part(jwt: string, index: 0 | 1 | 2): string {
-  return jwt.split('.')[index] ?? '';
-}
-function withPart(jwt: string, index: 0 | 1 | 2, text: string): string {
-  return jwt.split('.').with(index, text).join('.');
-}
-function withSignature(signature: Uint8Array): string {
-  return withPart(GOOD, 2, base64url(signature));
-}
-/** The same bytes, spelled with other unused bits in the last character. */
-function respelled(text: string): string {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-  const last = alphabet[alphabet.indexOf(text.at(-1) ?? '') ^ 1] ?? '';
-  return text.slice(0, -1) + last;
-}
-/** A header whose length leaves unused bits, spelled in the wrong way and signed so. */
-function respelledHeader(): string {
-  const text = JSON.stringify(HEADER);
-  const padded = text + ' '.repeat((4 - (text.length % 3)) % 3);
-  const signed = `${respelled(base64url(utf8(padded)))}.${part(GOOD, 1)}`;
-  return `${signed}.${base64url(signBytes('ES256', es.privateKey, utf8(signed)))}`;
-}
-/** The claims in the alphabet of base64, signed so; their text makes both characters that differ. */
-function plainBase64(): string {
-  const payload = Buffer.from(JSON.stringify({ ...CLAIMS, n: '>>>???' }))
-    .toString('base64')
-    .replace(/=+$/, '');
-  const signed = `${part(GOOD, 0)}.${payload}`;
-  return `${signed}.${base64url(signBytes('ES256', es.privateKey, utf8(signed)))}`;
-}
-function keyConfusion(): string {
-  const secret = es.jwk.x as string;
-  const signed = `${base64url(utf8(JSON.stringify({ ...HEADER, alg: 'HS256' })))}.${part(GOOD, 1)}`;
-  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
-}
-const signingInput = utf8(GOOD.slice(0, GOOD.lastIndexOf('.')));
-const signature = fromBase64url(part(GOOD, 2));
-
-const FORM = 'RFC 7515 §2 has one spelling; jose decodes forgivingly';
-const TWICE = 'RFC 8725 §2.4: the text has two readings; JSON.parse takes the last one';
-const OWN_KEY = 'the member is of no effect in jose; we refuse a token that tries';
-const NO_SENSE = 'jose reads registered claims that it was not asked about as they come';
-const SKEW = 'jose knows one tolerance, and it would lengthen exp too: it runs with none';
-const FUTURE = 'jose judges iat only where a maximum age was asked for';
+export { AUDIENCE, ISSUER, JWKS, type JwtCase, NOW } from './jwt-case-parts.ts';
 
 export const GOOD_CASES: readonly JwtCase[] = [
   { name: 'an RFC 9068 token, ES256', jwt: GOOD },
@@ -165,177 +87,6 @@ export const GOOD_CASES: readonly JwtCase[] = [
     jwt: header({ kid: 'twin' }, { key: twins[1] }),
     difference: 'jose leaves the choice among several keys to its caller',
   },
-];
-
-const FORM_CASES: readonly JwtCase[] = [
-  { name: 'an empty text', jwt: '', code: 'jwt_malformed' },
-  { name: 'one part', jwt: part(GOOD, 0), code: 'jwt_malformed' },
-  { name: 'two parts', jwt: GOOD.slice(0, GOOD.lastIndexOf('.')), code: 'jwt_malformed' },
-  { name: 'four parts', jwt: `${GOOD}.AAAA`, code: 'jwt_malformed' },
-  { name: 'five parts, as a JWE has', jwt: `${GOOD}.AAAA.AAAA`, code: 'jwt_malformed' },
-  { name: 'no header', jwt: withPart(GOOD, 0, ''), code: 'jwt_malformed' },
-  { name: 'no payload', jwt: withPart(GOOD, 1, ''), code: 'jwt_malformed' },
-  { name: 'padding after the signature', jwt: `${GOOD}==`, code: 'jwt_malformed', difference: FORM },
-  { name: 'a space in front', jwt: ` ${GOOD}`, code: 'jwt_malformed' },
-  { name: 'a line feed at the end', jwt: `${GOOD}\n`, code: 'jwt_malformed', difference: FORM },
-  { name: 'base64 in place of base64url', jwt: plainBase64(), code: 'jwt_malformed' },
-  {
-    name: 'unused bits set in the signature',
-    jwt: withPart(GOOD, 2, respelled(part(GOOD, 2))),
-    code: 'jwt_malformed',
-    difference: FORM,
-  },
-  { name: 'unused bits set in the header', jwt: respelledHeader(), code: 'jwt_malformed', difference: FORM },
-  { name: 'a character beyond ASCII', jwt: withPart(GOOD, 2, `${part(GOOD, 2).slice(0, -1)}é`), code: 'jwt_malformed' },
-  { name: 'a header that is no JSON', jwt: token({ header: 'alg=ES256' }), code: 'jwt_malformed' },
-  { name: 'a header that is a list', jwt: token({ header: '["ES256"]' }), code: 'jwt_malformed' },
-  { name: 'a header that is text', jwt: token({ header: '"ES256"' }), code: 'jwt_malformed' },
-  {
-    name: 'a header that is not UTF-8',
-    jwt: token({
-      header: new Uint8Array([...utf8('{"alg":"ES256","typ":"at+jwt","kid":"es-1","n":"'), 0xff, ...utf8('"}')]),
-    }),
-    code: 'jwt_malformed',
-  },
-  {
-    name: 'a header behind a byte order mark',
-    jwt: token({ header: `\ufeff${JSON.stringify(HEADER)}` }),
-    code: 'jwt_malformed',
-    difference: 'TextDecoder takes a byte order mark away',
-  },
-  {
-    name: 'alg twice in the header',
-    jwt: token({ header: '{"alg":"none","alg":"ES256","typ":"at+jwt","kid":"es-1"}' }),
-    code: 'jwt_malformed',
-    difference: TWICE,
-  },
-  {
-    name: 'kid twice in the header',
-    jwt: token({ header: '{"alg":"ES256","typ":"at+jwt","kid":"ed-1","kid":"es-1"}' }),
-    code: 'jwt_malformed',
-    difference: TWICE,
-  },
-  { name: 'a header without alg', jwt: header({ alg: undefined as never }), code: 'jwt_malformed' },
-  { name: 'alg that is a number', jwt: header({ alg: 256 }), code: 'jwt_malformed' },
-  { name: 'alg that is empty', jwt: header({ alg: '' }), code: 'jwt_malformed' },
-  { name: 'kid that is a number', jwt: header({ kid: 1 }), code: 'jwt_malformed' },
-  { name: 'typ that is a number', jwt: header({ typ: 1 }), code: 'jwt_malformed' },
-  { name: 'claims that are no JSON', jwt: claimsText('iss=x'), code: 'jwt_malformed' },
-  { name: 'claims that are a list', jwt: claimsText('[]'), code: 'jwt_malformed' },
-  { name: 'claims that are null', jwt: claimsText('null'), code: 'jwt_malformed' },
-  { name: 'claims with something behind', jwt: claimsText(`${JSON.stringify(CLAIMS)}{}`), code: 'jwt_malformed' },
-  { name: 'claims with a comment', jwt: claimsText(`/**/${JSON.stringify(CLAIMS)}`), code: 'jwt_malformed' },
-  { name: 'exp twice', jwt: withText(`"exp":${NOW + 9}`), code: 'jwt_malformed', difference: TWICE },
-  {
-    name: 'exp twice, once with an escape',
-    jwt: withText(`"e\\u0078p":${NOW + 9}`),
-    code: 'jwt_malformed',
-    difference: TWICE,
-  },
-  {
-    name: 'a member twice deep inside',
-    jwt: withText('"x":[{"cnf":{"kid":"a","kid":"b"}}]'),
-    code: 'jwt_malformed',
-    difference: TWICE,
-  },
-  {
-    name: 'claims that are not UTF-8',
-    jwt: token({
-      claims: new Uint8Array([...utf8(`${JSON.stringify(CLAIMS).slice(0, -1)},"n":"`), 0xc0, 0x80, ...utf8('"}')]),
-    }),
-    code: 'jwt_malformed',
-  },
-  {
-    name: 'half a surrogate pair',
-    jwt: withText('"n":"\\ud800"'),
-    code: 'jwt_malformed',
-    difference: 'RFC 7493 §2.1; jose leaves it to its caller',
-  },
-  {
-    name: 'a member __proto__',
-    jwt: withText('"__proto__":{"admin":true}'),
-    code: 'jwt_malformed',
-    difference: 'harmless in jose itself; not for who copies its answer',
-  },
-  {
-    name: 'a number out of range',
-    jwt: withText('"n":1e999'),
-    code: 'jwt_malformed',
-    difference: 'JSON.parse makes Infinity of it',
-  },
-  {
-    name: 'nesting of 17 levels',
-    jwt: withText(`"n":${'['.repeat(16)}${']'.repeat(16)}`),
-    code: 'jwt_malformed',
-    difference: 'jose has no limit on depth',
-  },
-  {
-    name: '2,000 elements',
-    jwt: withText(`"n":[${'0,'.repeat(1999)}0]`),
-    code: 'jwt_malformed',
-    difference: 'jose has no limit on size',
-  },
-  {
-    name: 'more than 16 KiB',
-    jwt: claims({ filler: 'x'.repeat(13_000) }),
-    code: 'jwt_too_large',
-    difference: 'jose has no limit on size',
-  },
-];
-
-const HEADER_CASES: readonly JwtCase[] = [
-  {
-    name: 'a critical member that is not understood',
-    jwt: header({ crit: ['exp'], exp: 1 }),
-    code: 'jwt_critical_unknown',
-  },
-  {
-    name: 'b64 declared critical',
-    jwt: header({ crit: ['b64'], b64: true }),
-    code: 'jwt_critical_unknown',
-    difference: 'jose understands b64',
-  },
-  { name: 'an empty crit', jwt: header({ crit: [] }), code: 'jwt_malformed' },
-  { name: 'crit that is text', jwt: header({ crit: 'exp' }), code: 'jwt_malformed' },
-  { name: 'crit that lists numbers', jwt: header({ crit: [1] }), code: 'jwt_malformed' },
-  { name: 'its own key in jwk', jwt: header({ jwk: stranger.jwk }), code: 'jwt_header_refused', difference: OWN_KEY },
-  {
-    name: 'its own key in jwk, and signed with it',
-    jwt: header({ jwk: stranger.jwk }, { key: stranger }),
-    code: 'jwt_header_refused',
-  },
-  {
-    name: 'an address of keys in jku',
-    jwt: header({ jku: 'https://evil.example/jwks' }),
-    code: 'jwt_header_refused',
-    difference: OWN_KEY,
-  },
-  {
-    name: 'an address of a certificate in x5u',
-    jwt: header({ x5u: 'https://evil.example/c.pem' }),
-    code: 'jwt_header_refused',
-    difference: OWN_KEY,
-  },
-  { name: 'a certificate in x5c', jwt: header({ x5c: ['MIIB'] }), code: 'jwt_header_refused', difference: OWN_KEY },
-  {
-    name: 'b64 not declared critical',
-    jwt: header({ b64: false }),
-    code: 'jwt_header_refused',
-    difference: 'RFC 7797 §6 lets it be ignored; it means nothing good',
-  },
-  { name: 'zip, which belongs to JWE', jwt: header({ zip: 'DEF' }), code: 'jwt_header_refused', difference: OWN_KEY },
-  {
-    name: 'enc, which belongs to JWE',
-    jwt: header({ enc: 'A128GCM' }),
-    code: 'jwt_header_refused',
-    difference: OWN_KEY,
-  },
-  { name: 'no typ', jwt: header({ typ: undefined as never }), code: 'jwt_type_refused' },
-  { name: 'typ of an ID token', jwt: header({ typ: 'JWT' }), code: 'jwt_type_refused' },
-  { name: 'typ of a DPoP proof', jwt: header({ typ: 'dpop+jwt' }), code: 'jwt_type_refused' },
-  { name: 'typ of a logout token', jwt: header({ typ: 'logout+jwt' }), code: 'jwt_type_refused' },
-  { name: 'typ with a space', jwt: header({ typ: 'at+jwt ' }), code: 'jwt_type_refused' },
-  { name: 'an empty typ', jwt: header({ typ: '' }), code: 'jwt_type_refused' },
 ];
 
 const SIGNATURE_CASES: readonly JwtCase[] = [
