@@ -7,6 +7,7 @@ import { encodeDiagnostic, encodeSlipmux, SlipmuxDecoder, type SlipmuxSink } fro
 import { utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random, Timers } from '../../src/core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
+import type { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { type LineCounters, NOISE_COUNTER } from './line-counters.ts';
 import type { LinePort } from './line-port.ts';
@@ -28,6 +29,7 @@ export interface LineSessionEvents {
   /** A frame that holds came in. */
   onHeard(): void;
   onDiagnostic(text: string): void;
+  onHandlerFailure(error: LatchkeyError): void;
   /** A write did not leave before its deadline. */
   onHung(): void;
 }
@@ -55,6 +57,7 @@ export class LineSession implements SlipmuxSink {
       random,
       clock,
       handler,
+      onHandlerFailure: (error) => events.onHandlerFailure(error),
       settings: { ...coap, ackTimeout },
     });
   }

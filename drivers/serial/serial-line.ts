@@ -188,6 +188,7 @@ class ReopeningLine implements SerialLine {
       {
         onHeard: () => this.#heard(),
         onDiagnostic: (text) => this.#diagnostics.write(text),
+        onHandlerFailure: (error) => this.#logFailure(error),
         onHung: () => this.#lose(session, 'a write did not leave'),
       },
     );
@@ -220,6 +221,13 @@ class ReopeningLine implements SerialLine {
         this.#log.error({ err: coded(error) }, 'a listener of the line failed');
       }
     }
+  }
+
+  /** What a device asks for and may not have is its matter; what failed in the hub is ours. */
+  #logFailure(error: LatchkeyError): void {
+    const fields = { code: error.code, detail: error.detail };
+    if (error.code === 'internal') this.#log.error({ ...fields, err: error }, 'a request of the device failed');
+    else this.#log.info(fields, 'a request of the device was refused');
   }
 
   #suspect(session: LineSession, heardNothing: boolean): void {

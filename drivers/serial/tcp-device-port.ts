@@ -84,6 +84,8 @@ class TcpDevicePort implements DevicePort {
       onHeard: () => undefined,
       // Diagnostics are for the host's side; a platform ignores them (draft-bormann-t2trg-slipmux).
       onDiagnostic: () => undefined,
+      // A device keeps no log; its handler tells whoever runs it what happened.
+      onHandlerFailure: () => undefined,
       onHung: () => void this.#end(session),
     });
     this.#session = session;

@@ -32,6 +32,10 @@ async function refuseInaccessible(path: string): Promise<void> {
 function open(serialPort: SerialPort, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(new LatchkeyError('link_down', 'opening took too long'));
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
     signal.addEventListener('abort', onAbort, { once: true });
     serialPort.open((error) => {
       signal.removeEventListener('abort', onAbort);

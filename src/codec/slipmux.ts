@@ -1,4 +1,6 @@
+import { fromUtf8 } from '../core/bytes.ts';
 import { LIMITS } from '../core/limits.ts';
+import { frameCheckSequence, GOOD_RESIDUE } from './frame-check-sequence.ts';
 
 /**
  * Slipmux (draft-bormann-t2trg-slipmux-04): CoAP messages and diagnostic text over one serial line, in SLIP frames
@@ -15,25 +17,12 @@ const DIAGNOSTIC_FRAME = 0x0a;
 /** First byte, a CoAP message of at least its 4-byte header, and the frame check sequence. */
 const SHORTEST_COAP_FRAME = 1 + 4 + 2;
 
-const FCS_TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0x8408 : value >>> 1;
-  return value;
-});
-
-/** FCS-16 over `bytes` as a number; the wire carries its low byte first (RFC 1662 appendix C.2). */
-export function frameCheckSequence(bytes: Uint8Array): number {
-  let fcs = 0xffff;
-  for (const byte of bytes) fcs = (fcs >>> 8) ^ (FCS_TABLE[(fcs ^ byte) & 0xff] ?? 0);
-  return fcs ^ 0xffff;
-}
-
 /** One CoAP message as a frame, with a delimiter before and after it (the draft's "Framing considerations"). */
 export function encodeSlipmux(coap: Uint8Array): Uint8Array {
   const frame = new Uint8Array(1 + coap.length + 2);
   frame[0] = COAP_FRAME;
   frame.set(coap, 1);
-  const fcs = frameCheckSequence(frame.subarray(0, 1 + coap.length));
+  const fcs = frameCheckSequence(frame, 1 + coap.length);
   frame[frame.length - 2] = fcs & 0xff;
   frame[frame.length - 1] = fcs >>> 8;
   return encodeSlip(frame);
@@ -77,8 +66,8 @@ export interface SlipmuxSink {
   onCoap(message: Uint8Array): void;
   /** A diagnostic text, at most `LIMITS.diagnosticBytes` of it, control characters and all: escape before showing. */
   onDiagnostic(text: string): void;
-  /** Something was dropped; `bytes` counts it on the wire, without its delimiters. */
-  onNoise(reason: SlipmuxNoise, bytes: number): void;
+  /** A frame was dropped. */
+  onNoise(reason: SlipmuxNoise): void;
 }
 
 /**
@@ -88,9 +77,9 @@ export interface SlipmuxSink {
 export class SlipmuxDecoder {
   readonly #frame = new Uint8Array(LIMITS.slipFrameBytes);
   #length = 0;
-  #wireBytes = 0;
   #escaping = false;
-  #fault: 'escape' | 'oversize' | undefined;
+  /** Known as soon as it is certain; the rest of the frame is then passed over unseen. */
+  #fault: 'escape' | 'oversize' | 'foreign' | undefined;
 
   /** Bytes of an unfinished frame that are held now. */
   get pending(): number {
@@ -98,84 +87,117 @@ export class SlipmuxDecoder {
   }
 
   push(chunk: Uint8Array, sink: SlipmuxSink): void {
-    for (const byte of chunk) {
-      if (byte === END) {
-        this.#finish(sink);
-        continue;
-      }
-      this.#wireBytes += 1;
-      if (this.#escaping) {
-        this.#escaping = false;
-        if (byte === ESCAPED_END) this.#append(END);
-        else if (byte === ESCAPED_ESCAPE) this.#append(ESCAPE);
-        else this.#fault ??= 'escape';
-      } else if (byte === ESCAPE) {
-        this.#escaping = true;
-      } else {
-        this.#append(byte);
-      }
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#fault !== undefined) at = nextEnd(chunk, at);
+      else at = this.#collect(chunk, at);
+      if (chunk[at] === END) this.#finish(sink);
+      at += 1;
     }
   }
 
   /** Forgets a frame begun, as when the line was opened anew. */
   reset(): void {
     this.#length = 0;
-    this.#wireBytes = 0;
     this.#escaping = false;
     this.#fault = undefined;
   }
 
+  /** Takes bytes of a frame up to its END or to the byte that makes it worthless. @returns where that is */
+  #collect(chunk: Uint8Array, start: number): number {
+    for (let at = start; at < chunk.length; at += 1) {
+      const byte = chunk[at] ?? END;
+      if (byte === END) return at;
+      if (this.#escaping) {
+        this.#escaping = false;
+        if (byte === ESCAPED_END) this.#append(END);
+        else if (byte === ESCAPED_ESCAPE) this.#append(ESCAPE);
+        else this.#fault = 'escape';
+      } else if (byte === ESCAPE) {
+        this.#escaping = true;
+      } else {
+        this.#append(byte);
+      }
+      if (this.#fault !== undefined) return at;
+    }
+    return chunk.length;
+  }
+
   #append(byte: number): void {
     if (this.#length === this.#frame.length) {
-      this.#fault ??= 'oversize';
-      return;
+      this.#fault = 'oversize';
+    } else if (this.#length === 0 && byte !== COAP_FRAME && byte !== DIAGNOSTIC_FRAME) {
+      this.#fault = 'foreign';
+    } else {
+      this.#frame[this.#length] = byte;
+      this.#length += 1;
     }
-    this.#frame[this.#length] = byte;
-    this.#length += 1;
   }
 
   #finish(sink: SlipmuxSink): void {
-    const frame = this.#frame.subarray(0, this.#length);
-    const wireBytes = this.#wireBytes;
-    const aborted = this.#escaping;
+    const length = this.#length;
+    const escaping = this.#escaping;
     const fault = this.#fault;
+    // Frames follow each other END to END, so there is an empty one between any two.
+    if (length === 0 && !escaping && fault === undefined) return;
     this.reset();
-    if (wireBytes === 0) return;
-    if (aborted) {
-      sink.onNoise('aborted', wireBytes);
-    } else if (fault === 'escape') {
-      sink.onNoise(fault, wireBytes);
-    } else if (frame[0] === DIAGNOSTIC_FRAME) {
-      const text = diagnosticText(frame.subarray(1));
-      if (text === undefined) sink.onNoise('foreign', wireBytes);
-      else sink.onDiagnostic(text);
-    } else if (fault === 'oversize') {
-      sink.onNoise(fault, wireBytes);
-    } else if (frame[0] !== COAP_FRAME) {
-      sink.onNoise('foreign', wireBytes);
-    } else if (frame.length < SHORTEST_COAP_FRAME || !holds(frame)) {
-      sink.onNoise('checksum', wireBytes);
-    } else {
-      sink.onCoap(frame.slice(1, -2));
-    }
+    if (fault === 'escape' || fault === 'foreign') sink.onNoise(fault);
+    else if (escaping) sink.onNoise('aborted');
+    else if (this.#frame[0] === DIAGNOSTIC_FRAME) finishDiagnostic(this.#frame, length, fault, sink);
+    else if (fault !== undefined) sink.onNoise(fault);
+    else finishCoap(this.#frame, length, sink);
   }
+}
+
+function nextEnd(chunk: Uint8Array, at: number): number {
+  const end = chunk.indexOf(END, at);
+  return end < 0 ? chunk.length : end;
+}
+
+function finishCoap(frame: Uint8Array, length: number, sink: SlipmuxSink): void {
+  const holds = length >= SHORTEST_COAP_FRAME && frameCheckSequence(frame, length) === GOOD_RESIDUE;
+  if (holds) sink.onCoap(frame.slice(1, length - 2));
+  else sink.onNoise('checksum');
 }
 
 /**
- * The text of a diagnostic frame, or undefined where it is not UTF-8. These frames carry no checksum, so the rest of a
- * CoAP frame that noise cut in two can look like one; being strict keeps bytes of a message out of the log.
+ * Diagnostic frames carry no checksum, so the rest of a CoAP frame that noise cut in two can look like one; being strict
+ * about UTF-8 keeps bytes of a message out of the log. A frame past the limit may end inside a character.
  */
-function diagnosticText(bytes: Uint8Array): string | undefined {
-  try {
-    // As a stream, so that the limit may cut a character in two.
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true }).slice(0, LIMITS.diagnosticBytes);
-  } catch (error) {
-    if (error instanceof TypeError) return undefined;
-    throw error;
-  }
+function finishDiagnostic(frame: Uint8Array, length: number, fault: 'oversize' | undefined, sink: SlipmuxSink): void {
+  const end = fault === 'oversize' ? lastCharacterStart(frame, length) : length;
+  if (isUtf8(frame, 1, end)) sink.onDiagnostic(fromUtf8(frame.subarray(1, end)).slice(0, LIMITS.diagnosticBytes));
+  else sink.onNoise('foreign');
 }
 
-function holds(frame: Uint8Array): boolean {
-  const fcs = frameCheckSequence(frame.subarray(0, -2));
-  return frame.at(-2) === (fcs & 0xff) && frame.at(-1) === fcs >>> 8;
+/**
+ * The table of RFC 3629 §4. By hand, since noise makes tens of thousands of frames of a few bytes each, and a call into
+ * the runtime (or worse, an exception) for each costs more than all the rest.
+ */
+function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start;
+  while (at < end) {
+    const lead = bytes[at] ?? 0;
+    at += 1;
+    if (lead < 0x80) continue;
+    const more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+    const second = bytes[at] ?? 0;
+    if (lead < 0xc2 || lead > 0xf4 || at + more > end || !secondByteFits(lead, second)) return false;
+    for (let rest = 1; rest < more; rest += 1) if (((bytes[at + rest] ?? 0) & 0xc0) !== 0x80) return false;
+    at += more;
+  }
+  return true;
+}
+
+/** Keeps out longer forms than needed, surrogates and what is past U+10FFFF. */
+function secondByteFits(lead: number, second: number): boolean {
+  const lowest = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+  const highest = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
+  return second >= lowest && second <= highest;
+}
+
+function lastCharacterStart(frame: Uint8Array, length: number): number {
+  let start = length - 1;
+  while (start > length - 4 && ((frame[start] ?? 0) & 0xc0) === 0x80) start -= 1;
+  return start;
 }

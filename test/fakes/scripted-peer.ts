@@ -1,7 +1,5 @@
-import { CoapEndpoint } from '../../src/codec/coap/endpoint.ts';
+import { CoapEndpoint, type CoapEndpointOptions } from '../../src/codec/coap/endpoint.ts';
 import { type CoapMessage, type CoapOption, decodeMessage, encodeMessage } from '../../src/codec/coap/message.ts';
-import type { CoapHandler } from '../../src/codec/coap/responder.ts';
-import type { CoapSettings } from '../../src/codec/coap/settings.ts';
 import { COAP_TYPE } from '../../src/codec/iana.ts';
 import { EMPTY } from '../../src/core/bytes.ts';
 import { FakeTime } from './fake-time.ts';
@@ -19,7 +17,7 @@ export class ScriptedPeer {
   readonly heard: CoapMessage[] = [];
   readonly endpoint: CoapEndpoint;
 
-  constructor(options: { readonly handler?: CoapHandler; readonly settings?: Partial<CoapSettings> } = {}) {
+  constructor(options: Pick<CoapEndpointOptions, 'handler' | 'onHandlerFailure' | 'settings'> = {}) {
     this.endpoint = new CoapEndpoint({
       ...options,
       send: (bytes) => this.heard.push(decodeMessage(bytes)),

@@ -1,6 +1,6 @@
 import type { Clock, Random, Timers } from '../../core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../../core/coap-exchange.ts';
-import { isCoded } from '../../core/errors.ts';
+import { isCoded, type LatchkeyError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { COAP_CODE, COAP_TYPE } from '../iana.ts';
 import { type CoapCounters, newCounters } from './counters.ts';
@@ -20,6 +20,8 @@ export interface CoapEndpointOptions {
   readonly clock: Pick<Clock, 'monotonic'>;
   /** Without one, every request of the peer is answered with 4.04. */
   readonly handler?: CoapHandler | undefined;
+  /** Told why the handler failed, for the log; the peer is told a code only. */
+  readonly onHandlerFailure?: ((error: LatchkeyError) => void) | undefined;
   readonly settings?: Partial<CoapSettings> | undefined;
 }
 
@@ -43,7 +45,7 @@ export class CoapEndpoint {
   #messageId: number;
   #closed = false;
 
-  constructor({ send, timers, random, clock, handler, settings }: CoapEndpointOptions) {
+  constructor({ send, timers, random, clock, handler, onHandlerFailure, settings }: CoapEndpointOptions) {
     const [high = 0, low = 0] = random.bytes(2);
     this.#messageId = (high << 8) | low;
     this.#channel = {
@@ -62,7 +64,11 @@ export class CoapEndpoint {
       },
     };
     this.#requester = new Requester(this.#channel);
-    this.#responder = new Responder(this.#channel, clock, handler ?? nothingHere);
+    this.#responder = new Responder(this.#channel, {
+      clock,
+      handler: handler ?? nothingHere,
+      onFailure: onHandlerFailure ?? (() => undefined),
+    });
     this.#recent = new RecentMessages(clock, this.#channel.settings.exchangeLifetime);
   }
 

@@ -131,15 +131,15 @@ export function encodeMessage(message: CoapMessage): Uint8Array {
   refuseImpossible(type, code);
   if (code === 0 && token.length + message.options.length + payload.length !== 0) refuse('Empty message with content');
   if (message.options.length > LIMITS.coapOptions) refuse('too many options');
-  const out = new Writer();
+  const options = message.options.toSorted((a, b) => a.number - b.number);
+  const out = new Writer(encodedLength(options, token.length, payload.length));
   out.byte((VERSION << 6) | (type << 4) | token.length);
   out.byte(code);
   out.byte(messageId >>> 8);
   out.byte(messageId & 0xff);
   out.bytes(token);
   let previous = 0;
-  for (const { number, value } of message.options.toSorted((a, b) => a.number - b.number)) {
-    if (number < 0 || number > MAXIMUM_OPTION_NUMBER) refuse('option number out of range');
+  for (const { number, value } of options) {
     writeOption(out, number - previous, value);
     previous = number;
   }
@@ -148,6 +148,23 @@ export function encodeMessage(message: CoapMessage): Uint8Array {
     out.bytes(payload);
   }
   return out.done();
+}
+
+function encodedLength(options: readonly CoapOption[], token: number, payload: number): number {
+  let length = HEADER_BYTES + token + (payload > 0 ? 1 + payload : 0);
+  let previous = 0;
+  for (const { number, value } of options) {
+    if (number < 0 || number > MAXIMUM_OPTION_NUMBER) refuse('option number out of range');
+    length += 1 + extensionLength(number - previous) + extensionLength(value.length) + value.length;
+    previous = number;
+  }
+  if (length > LIMITS.coapMessageBytes) refuse('too long');
+  return length;
+}
+
+function extensionLength(value: number): number {
+  if (value < ONE_BYTE_MORE) return 0;
+  return value < TWO_BYTES_BASE ? 1 : 2;
 }
 
 function writeOption(out: Writer, delta: number, value: Uint8Array): void {
@@ -172,25 +189,26 @@ function writeExtended(out: Writer, value: number): void {
   out.byte((value - TWO_BYTES_BASE) & 0xff);
 }
 
-/** Grows by what is written, never past the message limit. */
 class Writer {
-  readonly #buffer = new Uint8Array(LIMITS.coapMessageBytes);
+  readonly #out: Uint8Array;
   #length = 0;
 
+  constructor(length: number) {
+    this.#out = new Uint8Array(length);
+  }
+
   byte(value: number): void {
-    if (this.#length === this.#buffer.length) refuse('too long');
-    this.#buffer[this.#length] = value;
+    this.#out[this.#length] = value;
     this.#length += 1;
   }
 
   bytes(value: Uint8Array): void {
-    if (this.#length + value.length > this.#buffer.length) refuse('too long');
-    this.#buffer.set(value, this.#length);
+    this.#out.set(value, this.#length);
     this.#length += value.length;
   }
 
   done(): Uint8Array {
-    return this.#buffer.slice(0, this.#length);
+    return this.#out;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../../core/coap-exchange.ts';
-import { coded, isCoded } from '../../core/errors.ts';
+import { coded, LatchkeyError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { COAP_CODE, COAP_METHOD, COAP_OPTION, COAP_TYPE } from '../iana.ts';
 import { type Block, readBlock } from './block.ts';
@@ -13,6 +13,13 @@ import { type Channel, Transmission } from './transmission.ts';
 
 /** Answers a request. What it throws becomes the CoAP code of the error's catalogue entry, and nothing more is said. */
 export type CoapHandler = (request: CoapRequest) => Promise<CoapResponse>;
+
+export interface ResponderOptions {
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly handler: CoapHandler;
+  /** Told why the handler failed; the peer is told a code only. */
+  readonly onFailure: (error: LatchkeyError) => void;
+}
 
 /** A request being worked on, until its response is on its way for good. */
 interface Serving {
@@ -30,13 +37,15 @@ interface Serving {
 export class Responder {
   readonly #channel: Channel;
   readonly #handler: CoapHandler;
+  readonly #onFailure: (error: LatchkeyError) => void;
   readonly #blocks: ServedBlocks;
   readonly #serving = new Set<Serving>();
   readonly #separate = new Map<number, { readonly transmission: Transmission; readonly serving: Serving }>();
 
-  constructor(channel: Channel, clock: Pick<Clock, 'monotonic'>, handler: CoapHandler) {
+  constructor(channel: Channel, { clock, handler, onFailure }: ResponderOptions) {
     this.#channel = channel;
     this.#handler = handler;
+    this.#onFailure = onFailure;
     this.#blocks = new ServedBlocks(clock, channel.settings.exchangeLifetime);
   }
 
@@ -138,9 +147,12 @@ export class Responder {
   async #handle(request: CoapRequest): Promise<CoapResponse> {
     try {
       const response = await this.#handler(request);
-      return isResponseCode(response.code) ? response : bareResponse(COAP_CODE.internalServerError);
+      if (isResponseCode(response.code)) return response;
+      throw new LatchkeyError('internal', `a handler answered with code ${response.code}`);
     } catch (error) {
-      return bareResponse(isCoded(error) ? codeNumber(error.entry.coap) : COAP_CODE.internalServerError);
+      const failure = coded(error);
+      this.#onFailure(failure);
+      return bareResponse(codeNumber(failure.entry.coap));
     }
   }
 

@@ -295,6 +295,17 @@ describe('a request of the peer is refused', () => {
 });
 
 describe('an endpoint', () => {
+  it('tells its owner why a handler failed', async () => {
+    const failures: unknown[] = [];
+    const peer = new ScriptedPeer({
+      handler: () => Promise.reject(new LatchkeyError('proof_replayed', 'seen before')),
+      onHandlerFailure: (error) => failures.push([error.code, error.detail]),
+    });
+    peer.say(getTime);
+    await peer.time.advance(0);
+    expect(failures).toEqual([['proof_replayed', 'seen before']]);
+  });
+
   it('answers a ping with a reset', () => {
     const peer = new ScriptedPeer();
     peer.say({ type: COAP_TYPE.CON, code: 0, messageId: 0x55aa });

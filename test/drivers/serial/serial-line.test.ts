@@ -348,6 +348,16 @@ describe('the log', () => {
     expect(says()).toBe(LIMITS.diagnosticsPerMinute + 1);
   });
 
+  it.each([
+    ['a refusal', new LatchkeyError('proof_replayed', 'seen before'), { level: 'info', code: 'proof_replayed' }],
+    ['a defect of ours', new Error('no'), { level: 'error', code: 'internal' }],
+  ])('holds why a request of the device failed: %s', async (_, error, { level, code }) => {
+    const { time, ports, log } = await bench({ handler: () => Promise.reject(error) });
+    ports.last().events.onData(encodeSlipmux(fromHex('40010001')));
+    await time.advance(0);
+    expect(log.lines.at(-1)).toMatchObject({ level, fields: { line: 'tube', code } });
+  });
+
   it('never holds a payload', async () => {
     const { time, ports, log, line } = await bench();
     const canary = utf8('canary-4711');
