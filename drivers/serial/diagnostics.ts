@@ -8,7 +8,7 @@ const MINUTE = 60_000;
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /** Text of a device as one line that no terminal takes for a command (draft-bormann-t2trg-slipmux, "Security"). */
-export function printable(text: string): string {
+function printable(text: string): string {
   return text.trim().replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);
 }
 

@@ -35,7 +35,7 @@ export interface SerialLineOptions {
 }
 
 /** Why a line is not open, for status and health; `undefined` code while it is. */
-export interface LineHealth {
+interface LineHealth {
   readonly up: boolean;
   readonly code: ErrorCode | undefined;
   readonly detail: string | undefined;

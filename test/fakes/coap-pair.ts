@@ -12,7 +12,7 @@ export interface Sent {
 }
 
 /** What the medium does with a message: the copies that arrive, each after so many milliseconds. None is a loss. */
-export type Medium = (sent: Sent, index: number) => readonly number[];
+type Medium = (sent: Sent, index: number) => readonly number[];
 
 export interface CoapPairOptions {
   readonly handler?: CoapHandler;

@@ -111,6 +111,6 @@ export class FakeTime implements Clock, Timers, Random {
 }
 
 /** Lets every promise that can go on do so: two turns of the event loop. */
-export async function settle(): Promise<void> {
+async function settle(): Promise<void> {
   for (let turn = 0; turn < 2; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
 }

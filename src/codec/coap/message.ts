@@ -38,7 +38,7 @@ export function codeClass(code: number): number {
   return code >>> 5;
 }
 
-export function isRequestCode(code: number): boolean {
+function isRequestCode(code: number): boolean {
   return code !== 0 && codeClass(code) === 0;
 }
 

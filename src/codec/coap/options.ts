@@ -109,7 +109,7 @@ export function uintOption(number: number, value: number): CoapOption {
   return { number, value: encodeUint(value) };
 }
 
-export function readUint(options: KnownOptions, number: number): number | undefined {
+function readUint(options: KnownOptions, number: number): number | undefined {
   const value = options.get(number)?.[0];
   return value === undefined ? undefined : decodeUint(value);
 }
