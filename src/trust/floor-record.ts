@@ -28,7 +28,8 @@ export async function readFloor(store: Store, log: Log): Promise<FloorRecord> {
     return { known: seconds(known), witnessed: seconds(witnessed) };
   } catch (error) {
     const { code, detail } = coded(error);
-    log.error({ code, detail }, 'the time floor on disk cannot be read: set aside, and the time is unsure until set');
+    const fields = { event: 'time_floor_set_aside', code, detail };
+    log.error(fields, 'the time floor on disk cannot be read: it is set aside, and begins anew');
     await setAside(store, KEY, bytes);
     return { known: 0, witnessed: 0 };
   }

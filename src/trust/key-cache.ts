@@ -60,7 +60,7 @@ export class KeyCache implements IssuerKeys {
   #closed = false;
 
   constructor(options: KeyCacheOptions) {
-    this.#options = options;
+    this.#options = { ...options, log: options.log.child({ issuer: options.policy.issuer }) };
   }
 
   async start(): Promise<void> {
@@ -153,14 +153,10 @@ export class KeyCache implements IssuerKeys {
       // Perhaps the keys moved: the next attempt begins with the metadata.
       this.#metadataReadAt = undefined;
       const delay = retryDelay(this.#failures, random.fraction());
-      const fields = {
-        issuer: policy.issuer,
-        code,
-        detail,
-        keysHeld: this.#held?.ring.keys.length ?? 0,
-        retryIn: delay,
-      };
-      log.warn(fields, 'the keys of the issuer could not be refreshed; those that are held stay');
+      log.warn(
+        { event: 'keys_refresh_failed', code, detail, keys_held: this.#held?.ring.keys.length ?? 0, retry_in: delay },
+        'the keys of the issuer could not be refreshed; those that are held stay',
+      );
       this.#scheduleIn(delay);
     }
   }
@@ -171,7 +167,7 @@ export class KeyCache implements IssuerKeys {
   }
 
   #accept(fetched: FetchedKeys): void {
-    const { policy, clock, log } = this.#options;
+    const { clock, log } = this.#options;
     const before = this.#held?.ring;
     const { earliest, latest } = clock.now();
     this.#held = {
@@ -189,7 +185,7 @@ export class KeyCache implements IssuerKeys {
     const change = changeOf(before, fetched.ring);
     if (change === undefined) return;
     this.#writtenAt = undefined;
-    log.info({ issuer: policy.issuer, ...change, skipped: fetched.ring.skipped }, 'the keys of the issuer changed');
+    log.info({ event: 'keys_changed', ...change, skipped: fetched.ring.skipped }, 'the keys of the issuer changed');
   }
 
   async #load(): Promise<void> {
@@ -200,7 +196,7 @@ export class KeyCache implements IssuerKeys {
     try {
       const record = decodeRecord(bytes, policy);
       if (record === undefined) {
-        log.info({ issuer: policy.issuer }, 'the issuer is configured anew: its keys on disk are not used');
+        log.info({ event: 'keys_not_reused' }, 'the issuer is configured anew: its keys on disk are not used');
         return;
       }
       const ageAtMark = Math.max(0, clock.now().earliest - record.confirmedAt);
@@ -208,7 +204,7 @@ export class KeyCache implements IssuerKeys {
       this.#writtenAt = record.confirmedAt;
     } catch (error) {
       const { code, detail } = coded(error);
-      log.error({ issuer: policy.issuer, code, detail }, 'the keys of the issuer on disk cannot be used: set aside');
+      log.error({ event: 'keys_set_aside', code, detail }, 'the keys of the issuer on disk cannot be used: set aside');
       await setAside(store, key, bytes);
     }
   }
@@ -224,7 +220,7 @@ export class KeyCache implements IssuerKeys {
       this.#writtenAt = held.confirmedAt;
     } catch (error) {
       const { code, detail } = coded(error);
-      log.error({ issuer: policy.issuer, code, detail }, 'the keys of the issuer could not be written to disk');
+      log.error({ event: 'keys_write_failed', code, detail }, 'the keys of the issuer could not be written to disk');
     }
   }
 

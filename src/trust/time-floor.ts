@@ -117,7 +117,7 @@ export class TimeFloor implements Clock {
       this.#written = height;
     } catch (error) {
       const { code, detail } = coded(error);
-      log.error({ code, detail }, 'the time floor could not be written to disk');
+      log.error({ event: 'time_floor_write_failed', code, detail }, 'the time floor could not be written to disk');
     }
   }
 
@@ -138,7 +138,7 @@ export class TimeFloor implements Clock {
 
   #overruleWitnesses(system: number): void {
     if (this.#witnessed <= system || system < this.#known) return;
-    const fields = { witnessed: this.#witnessed, system: Math.floor(system) };
+    const fields = { event: 'time_witness_overruled', witnessed: this.#witnessed, system: Math.floor(system) };
     this.#options.log.warn(
       fields,
       'a token was issued later than the confirmed time: the clock of its issuer is wrong',
@@ -150,7 +150,7 @@ export class TimeFloor implements Clock {
 
   #sayBehind(isBehind: boolean, system: number, floor: number): void {
     if (isBehind && !this.#saidBehind) {
-      const fields = { floor: Math.floor(floor), system: Math.floor(system) };
+      const fields = { event: 'clock_behind_floor', floor: Math.floor(floor), system: Math.floor(system) };
       this.#options.log.warn(fields, 'the system clock is behind the time floor: the time is unsure until it is set');
     }
     this.#saidBehind = isBehind;
