@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { ClassicLevel } from 'classic-level';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Store } from '../ports/store.ts';
 import { openDatabase } from './level-store.ts';
@@ -14,6 +15,5 @@ export async function openStore(folder: string): Promise<Store> {
   } catch (cause) {
     throw new LatchkeyError('file_unwritable', folder, { cause });
   }
-  const { ClassicLevel } = await import('classic-level');
   return openDatabase(new ClassicLevel<string, Uint8Array>(folder, { valueEncoding: 'view', keyEncoding: 'utf8' }));
 }
