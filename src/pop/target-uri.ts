@@ -31,7 +31,7 @@ function withoutQuery(text: string): string {
   return end === -1 ? text : text.slice(0, end);
 }
 
-function normalizeEscape(escape: string): string {
-  const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16));
-  return /[A-Za-z0-9\-._~]/.test(character) ? character : escape.toUpperCase();
+function normalizeEscape(triplet: string): string {
+  const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
+  return /[A-Za-z0-9\-._~]/.test(character) ? character : triplet.toUpperCase();
 }
