@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 import type { Random, Timers } from '../src/core/clock.ts';
 
 /** Timers of the machine. They never keep the process alive by themselves: an open line or server does. */
@@ -10,8 +10,25 @@ export const systemTimers: Timers = {
   },
 };
 
+/** Random bytes not yet given out. A nonce of 13 bytes costs the system as much as a whole pool. */
+const pool = new Uint8Array(1_024);
+let used = pool.length;
+
+function fromPool(length: number): Uint8Array {
+  if (length > pool.length / 4) return new Uint8Array(randomBytes(length));
+  if (used + length > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const bytes = pool.slice(used, used + length);
+  // What was given out may be a key, and the pool lives as long as the process.
+  pool.fill(0, used, used + length);
+  used += length;
+  return bytes;
+}
+
 export const systemRandom: Random = {
-  bytes: (length) => new Uint8Array(randomBytes(length)),
+  bytes: fromPool,
   // For jitter only, as the port says: predictable is fine, and no entropy is spent.
   fraction: () => Math.random(),
 };

@@ -1,33 +1,36 @@
 /**
- * A map that keeps its `limit` most recently used entries and forgets the rest, so that what peers send can never make
- * it grow. A `Map` iterates in insertion order; a hit is inserted anew, so the first entry is always the oldest.
+ * A map that keeps what was used of late and forgets the rest, so that what peers send can never make it grow. It holds
+ * two generations: a hit in the older one moves to the younger, and once the younger is full it becomes the older one
+ * and the older is gone. A hit in the younger generation, the usual case, changes nothing and costs one look-up.
  */
 export class RecentMap<K, V> {
-  readonly #entries = new Map<K, V>();
-  readonly #limit: number;
+  #younger = new Map<K, V>();
+  #older = new Map<K, V>();
+  readonly #generation: number;
 
-  /** @param limit entries kept, at least 1 */
+  /** @param limit entries kept at most; at least half as many of the most recently used are kept. At least 2. */
   constructor(limit: number) {
-    this.#limit = limit;
+    this.#generation = Math.floor(limit / 2);
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#younger.size + this.#older.size;
   }
 
   get(key: K): V | undefined {
-    const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
+    const recent = this.#younger.get(key);
+    if (recent !== undefined) return recent;
+    const value = this.#older.get(key);
+    if (value !== undefined) this.set(key, value);
     return value;
   }
 
   set(key: K, value: V): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    if (this.#entries.size <= this.#limit) return;
-    const oldest = this.#entries.keys().next();
-    if (!oldest.done) this.#entries.delete(oldest.value);
+    this.#older.delete(key);
+    if (this.#younger.size >= this.#generation && !this.#younger.has(key)) {
+      this.#older = this.#younger;
+      this.#younger = new Map();
+    }
+    this.#younger.set(key, value);
   }
 }

@@ -34,8 +34,15 @@ const MAX_KEY_ID_BYTES = 64;
 
 const DEFAULT_SYMMETRIC: WrapAlgorithm = 'HMAC 256/256';
 
-/** COSE_Keys of public keys seen, so that a client's point is checked to be on its curve once. */
-const publicKeys = new RecentMap<string, CborMap>(1_024);
+interface PublicKey {
+  readonly kty: JsonValue;
+  readonly crv: JsonValue;
+  readonly y: JsonValue | undefined;
+  readonly key: CborMap;
+}
+
+/** COSE_Keys of public keys seen, by their `x`: whether a client's point is on its curve is asked once. */
+const publicKeys = new RecentMap<JsonValue, PublicKey>(2_048);
 
 /**
  * @throws {LatchkeyError} `confirmation_missing` for a token without `cnf`, unless the device takes bearer tokens;
@@ -92,12 +99,11 @@ function onlyMethod(confirmation: JsonObject): Method {
 function publicCoseKey(jwk: JsonObject): CborMap {
   if (jwk.d !== undefined || jwk.k !== undefined) throw invalid('jwk is not a public key');
   const { kty, crv, x, y } = jwk;
-  const name = `${String(kty)} ${String(crv)} ${String(x)} ${String(y)}`;
-  const known = publicKeys.get(name);
-  if (known !== undefined) return known;
+  const known = x === undefined ? undefined : publicKeys.get(x);
+  if (known !== undefined && known.y === y && known.kty === kty && known.crv === crv) return known.key;
   try {
     const key = coseKeyFromJwk((kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }) as JsonObject);
-    publicKeys.set(name, key);
+    publicKeys.set(x as JsonValue, { kty: kty as JsonValue, crv: crv as JsonValue, y, key });
     return key;
   } catch (error) {
     throw new LatchkeyError('confirmation_invalid', 'jwk is neither EC P-256 nor OKP Ed25519', { cause: error });
