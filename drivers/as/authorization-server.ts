@@ -102,7 +102,7 @@ async function readAnswer({ statusCode, headers, body }: Dispatcher.ResponseData
     return { kind: 'unchanged', ...common } as const;
   }
   if (statusCode >= 300 && statusCode < 400) {
-    body.destroy();
+    abandon(body);
     throw new LatchkeyError('as_redirected', `status ${statusCode}`);
   }
   const bytes = await readBody(body, single(headers['content-length']), maxBytes);
@@ -131,10 +131,16 @@ async function readBody(
     }
   }
   if (length > maxBytes) {
-    body.destroy();
+    abandon(body);
     throw new LatchkeyError('as_answer_too_large', `more than ${maxBytes} bytes`);
   }
   return Buffer.concat(chunks, length);
+}
+
+/** Reads no further. The body reports that as an error of its own, which would end the process if nobody listened. */
+function abandon(body: Dispatcher.ResponseData['body']): void {
+  body.once('error', () => body.removeAllListeners());
+  body.destroy();
 }
 
 type HeaderValue = string | string[] | undefined;

@@ -180,8 +180,10 @@ export class KeyCache implements IssuerKeys {
       ageAtMark: 0,
     };
     this.#failures = 0;
+    // Metadata that went bad is read at every attempt until it is good again.
     this.#lastError = fetched.metadataError?.code;
-    if (this.#metadataIsDue()) this.#metadataReadAt = clock.monotonic();
+    if (fetched.metadataError !== undefined) this.#metadataReadAt = undefined;
+    else if (this.#metadataIsDue()) this.#metadataReadAt = clock.monotonic();
     const change = changeOf(before, fetched.ring);
     if (change === undefined) return;
     this.#writtenAt = undefined;

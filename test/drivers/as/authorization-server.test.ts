@@ -103,7 +103,7 @@ describe('a good answer', () => {
 describe('refuses', () => {
   test.each([301, 302, 303, 307, 308])('a redirect, status %i, and does not follow it', async (status) => {
     const { origin, answers, count } = await server();
-    answers.set('/jwks', { status, headers: { location: `${origin}/elsewhere` } });
+    answers.set('/jwks', { status, headers: { location: `${origin}/elsewhere` }, body: 'x'.repeat(100_000) });
     answers.set('/elsewhere', { body: '{}' });
     expect(await codeOf(client().get(`${origin}/jwks`, LIMITS))).toBe('as_redirected');
     expect(count('/elsewhere')).toBe(0);
@@ -113,6 +113,12 @@ describe('refuses', () => {
     const { origin, answers } = await server();
     answers.set('/jwks', { body: 'x'.repeat(1_001), headers: { 'content-length': '1001' } });
     expect(await codeOf(client().get(`${origin}/jwks`, LIMITS))).toBe('as_answer_too_large');
+  });
+
+  test('a redirect whose body never ends', async () => {
+    const { origin, answers } = await server();
+    answers.set('/jwks', { status: 302, headers: { location: '/' }, fault: 'endless' });
+    expect(await codeOf(client().get(`${origin}/jwks`, LIMITS))).toBe('as_redirected');
   });
 
   test('an answer that never ends', async () => {
