@@ -1,5 +1,13 @@
 #!/usr/bin/env node
+import { defectText, errorText } from './cli/output.ts';
 import { runCommandLine } from './cli/program.ts';
 import { processTerminal } from './cli/terminal.ts';
+import { coded } from './core/errors.ts';
+import { reportCrashes } from './observe/crash.ts';
 
-process.exitCode = await runCommandLine(process.argv.slice(2), processTerminal());
+const terminal = processTerminal();
+reportCrashes((thrown) => {
+  terminal.note(errorText(coded(thrown)));
+  terminal.note(defectText(thrown));
+});
+process.exitCode = await runCommandLine(process.argv.slice(2), terminal);

@@ -1,5 +1,6 @@
 /** How the command line says what went wrong. */
 import { coded, type LatchkeyError } from '../core/errors.ts';
+import { redact } from '../observe/redact.ts';
 
 export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
 
@@ -26,6 +27,11 @@ export function errorText(error: LatchkeyError): string {
 export function errorJson(error: LatchkeyError): string {
   const detail = error.detail === undefined ? {} : { detail: error.detail };
   return JSON.stringify({ error: { code: error.code, title: error.entry.title, ...detail } });
+}
+
+/** What whoever mends a defect needs: where it happened, redacted as in the log. */
+export function defectText(thrown: unknown): string {
+  return JSON.stringify(redact(thrown));
 }
 
 export interface Outcome {

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { LatchkeyError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import type { CliCommand, Terminal } from './command.ts';
-import { EXIT, errorJson, errorText, outcome } from './output.ts';
+import { defectText, EXIT, errorJson, errorText, outcome } from './output.ts';
 
 interface Listed {
   readonly path: readonly [string] | readonly [group: string, name: string];
@@ -57,6 +57,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     const { error, status } = outcome(usage(thrown), command?.exitStatus);
     const asJson = command?.errorsAsJson === true || args.includes('--json');
     terminal.note(asJson ? errorJson(error) : errorText(error));
+    if (error.code === 'internal' && !asJson) terminal.note(defectText(error));
     return status;
   }
 }

@@ -4,7 +4,7 @@ import { coded, LatchkeyError } from '../core/errors.ts';
 import { startHub } from '../hub.ts';
 import { reportCrashes } from '../observe/crash.ts';
 import { createLog } from '../observe/log.ts';
-import type { Log } from '../ports/log.ts';
+import type { Log, LogFields } from '../ports/log.ts';
 import { addExample, type CliCommand } from './command.ts';
 
 /** Longer than this no stop takes; systemd would wait 90 s before it kills. */
@@ -38,11 +38,11 @@ async function run(path: string | undefined, environment: Environment): Promise<
     const hub = await startHub({ config: loaded.config, log });
     log.info({ event: 'ready', address: hub.address, admin_socket: hub.adminSocket }, 'The hub is ready.');
     log.flush();
-    notifySystemd('READY=1', environment, log);
+    const told = notifySystemd('READY=1', environment, log);
     const signal = await stopAsked;
     log.info({ event: 'stopping', signal }, 'The hub stops.');
-    notifySystemd('STOPPING=1', environment, log);
-    await withinStopTime(hub.stop());
+    const toldStop = told.then(() => notifySystemd('STOPPING=1', environment, log));
+    await withinStopTime(Promise.all([hub.stop(), toldStop]));
     log.info({ event: 'stopped' }, 'The hub has stopped.');
   } catch (thrown) {
     const error = coded(thrown);
@@ -78,7 +78,7 @@ function stopSignal(): Promise<string> {
   });
 }
 
-async function withinStopTime(stopped: Promise<void>): Promise<void> {
+async function withinStopTime(stopped: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -92,11 +92,15 @@ async function withinStopTime(stopped: Promise<void>): Promise<void> {
  * Tells systemd how we are, if it asked (sd_notify(3)). Node has no datagram unix sockets, so systemd's own tool does it;
  * the unit says NotifyAccess=all for that. A hub that cannot tell still works.
  */
-function notifySystemd(state: string, environment: Environment, log: Log): void {
-  if (!environment.NOTIFY_SOCKET) return;
-  const child = spawn('systemd-notify', [state], { stdio: 'ignore' });
-  child.on('error', (error) => log.warn({ event: 'notify_failed', state, error }, 'systemd could not be told.'));
-  child.on('exit', (status) => {
-    if (status !== 0) log.warn({ event: 'notify_failed', state, status }, 'systemd could not be told.');
+function notifySystemd(state: string, environment: Environment, log: Log): Promise<void> {
+  if (!environment.NOTIFY_SOCKET) return Promise.resolve();
+  return new Promise((resolve) => {
+    const failed = (fields: LogFields) => {
+      log.warn({ event: 'notify_failed', state, ...fields }, 'systemd could not be told.');
+      resolve();
+    };
+    const child = spawn('systemd-notify', [state], { stdio: 'ignore' });
+    child.on('error', (error) => failed({ error }));
+    child.on('exit', (status) => (status === 0 ? resolve() : failed({ status })));
   });
 }

@@ -66,7 +66,8 @@ interface Origin {
 /** As `loadConfig`, from text. */
 export function parseConfig(text: string, origin: Origin): Config {
   const document = parseToml(text, origin.file);
-  const parsed = schema.safeParse(document, { reportInput: true });
+  // Compiling a parser pays for itself after some hundred documents; there is one.
+  const parsed = schema.safeParse(document, { reportInput: true, jitless: true });
   const problems = parsed.success ? brokenRules(parsed.data) : problemsOf(schema, parsed.error.issues);
   if (!parsed.success || problems.length > 0) throw refusal(text, origin.file, problems);
   return camel(withPaths(parsed.data, origin));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { errorJson, errorText, outcome, printable } from '../../src/cli/output.ts';
+import { defectText, errorJson, errorText, outcome, printable } from '../../src/cli/output.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 
 test('an error for a person has title, place, cause, fix and code', () => {
@@ -41,4 +41,10 @@ describe('the exit status', () => {
 
 test('text from outside keeps its letters and line ends, and loses what steers', () => {
   expect(printable('grün\n\u001b[31m\u2028')).toBe('grün\n\\u{1b}[31m\\u{2028}');
+});
+
+test('a defect is reported with where it happened and without what it was given', () => {
+  const text = defectText(new TypeError('bad value o_HC1OW2BxgpOktcbX6PkA'));
+  expect(text).toMatch(/"type":"TypeError".*output\.test/);
+  expect(text).toContain('bad value [secret]');
 });
