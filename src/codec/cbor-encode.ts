@@ -22,6 +22,8 @@ const NULL = 0xf6;
 const MAX_KEY = 0xffff_ffff;
 const MIN_KEY = -0x1_0000_0000;
 const MAX_WIDE = 0xffff_ffff_ffff_ffffn;
+/** Characters up to which a text is looked at here before it is handed to the runtime. */
+const SHORT_TEXT = 64;
 /** Longest head: one byte and a 64-bit argument. */
 const HEAD_BYTES = 9;
 
@@ -113,12 +115,29 @@ class Writer {
   }
 
   #text(value: string): void {
+    if (value.length < SHORT_TEXT && this.#ascii(value)) return;
     // A text with a lone surrogate has no UTF-8; Buffer would write a replacement character, and two texts one encoding.
     if (/\p{Surrogate}/u.test(value)) throw notEncodable('text with a lone surrogate');
     const length = Buffer.byteLength(value);
     this.#head(TEXT, length);
     this.#reserve(length);
     this.#position += this.#buffer.write(value, this.#position);
+  }
+
+  /** Writes a short text if it is all ASCII, as names and addresses are: no call into the runtime for those. */
+  #ascii(value: string): boolean {
+    this.#reserve(HEAD_BYTES + value.length);
+    const start = this.#position;
+    this.#head(TEXT, value.length);
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index);
+      if (code >= 0x80) {
+        this.#position = start;
+        return false;
+      }
+      this.#buffer[this.#position++] = code;
+    }
+    return true;
   }
 
   #map(map: CborMap, depth: number): void {
@@ -135,20 +154,21 @@ class Writer {
   #head(major: number, argument: number): void {
     this.#reserve(HEAD_BYTES);
     const initial = major << 5;
-    if (argument < 24) this.#byte(initial | argument);
-    else if (argument < 0x100) {
-      this.#byte(initial | 24);
-      this.#byte(argument);
-    } else if (argument < 0x10000) {
-      this.#byte(initial | 25);
-      this.#position = this.#buffer.writeUInt16BE(argument, this.#position);
-    } else if (argument <= 0xffff_ffff) {
-      this.#byte(initial | 26);
-      this.#position = this.#buffer.writeUInt32BE(argument, this.#position);
-    } else {
-      this.#byte(initial | 27);
-      this.#position = this.#buffer.writeBigUInt64BE(BigInt(argument), this.#position);
+    if (argument < 24) this.#buffer[this.#position++] = initial | argument;
+    else if (argument < 0x100) this.#wideHead(initial | 24, argument, 1);
+    else if (argument < 0x10000) this.#wideHead(initial | 25, argument, 2);
+    else if (argument <= 0xffff_ffff) this.#wideHead(initial | 26, argument, 4);
+    else this.#wideHead(initial | 27, argument, 8);
+  }
+
+  #wideHead(initial: number, argument: number, size: number): void {
+    this.#buffer[this.#position] = initial;
+    let rest = argument;
+    for (let index = this.#position + size; index > this.#position; index--) {
+      this.#buffer[index] = rest % 0x100;
+      rest = Math.floor(rest / 0x100);
     }
+    this.#position += size + 1;
   }
 
   #byte(byte: number): void {

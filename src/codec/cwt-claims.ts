@@ -35,23 +35,20 @@ const THUMBPRINT_BYTES = 32;
  * @throws {LatchkeyError} `cwt_invalid` for a value that `decodeClaims` would refuse
  */
 export function encodeClaims(claims: CwtClaims): Uint8Array {
+  const { confirmation } = claims;
   const map = new Map<CborKey, CborValue>();
-  const put = (label: number, value: CborValue | undefined) => {
-    if (value !== undefined) map.set(label, value);
-  };
-  put(CWT_CLAIM.iss, claims.issuer);
-  put(CWT_CLAIM.sub, claims.subject);
-  put(CWT_CLAIM.aud, claims.audience);
-  put(CWT_CLAIM.exp, claims.expiresAt);
-  put(CWT_CLAIM.nbf, claims.notBefore);
-  put(CWT_CLAIM.iat, claims.issuedAt);
-  put(CWT_CLAIM.cti, claims.cwtId);
-  if (claims.confirmation !== undefined) put(CWT_CLAIM.cnf, confirmationMap(claims.confirmation));
-  put(CWT_CLAIM.scope, claims.scope);
-  put(CWT_CLAIM.ace_profile, claims.aceProfile);
-  put(CWT_CLAIM.cnonce, claims.cnonce);
-  put(CWT_CLAIM.exi, claims.expiresIn);
-  readClaims(map);
+  put(map, CWT_CLAIM.iss, claims.issuer);
+  put(map, CWT_CLAIM.sub, claims.subject);
+  put(map, CWT_CLAIM.aud, claims.audience);
+  put(map, CWT_CLAIM.exp, wholeNumber(claims.expiresAt, 'exp'));
+  put(map, CWT_CLAIM.nbf, wholeNumber(claims.notBefore, 'nbf'));
+  put(map, CWT_CLAIM.iat, wholeNumber(claims.issuedAt, 'iat'));
+  put(map, CWT_CLAIM.cti, claims.cwtId);
+  put(map, CWT_CLAIM.cnf, confirmation === undefined ? undefined : confirmationMap(confirmation));
+  put(map, CWT_CLAIM.scope, claims.scope);
+  put(map, CWT_CLAIM.ace_profile, wholeNumber(claims.aceProfile, 'ace_profile'));
+  put(map, CWT_CLAIM.cnonce, claims.cnonce);
+  put(map, CWT_CLAIM.exi, wholeNumber(claims.expiresIn, 'exi'));
   return encodeCbor(map);
 }
 
@@ -84,16 +81,22 @@ function readClaims(map: CborMap): CwtClaims {
   };
 }
 
+function put(map: Map<CborKey, CborValue>, label: number, value: CborValue | undefined): void {
+  if (value !== undefined) map.set(label, value);
+}
+
 function confirmationMap(confirmation: CwtConfirmation): CborMap {
+  const map = new Map<CborKey, CborValue>();
   switch (confirmation.method) {
     case 'COSE_Key':
-      return new Map<CborKey, CborValue>([[CONFIRMATION.coseKey, confirmation.key]]);
+      return map.set(CONFIRMATION.coseKey, confirmation.key);
     case 'Encrypted_COSE_Key':
-      return new Map([[CONFIRMATION.encryptedCoseKey, confirmation.message]]);
+      return map.set(CONFIRMATION.encryptedCoseKey, confirmation.message);
     case 'kid':
-      return new Map([[CONFIRMATION.kid, confirmation.keyId]]);
+      return map.set(CONFIRMATION.kid, confirmation.keyId);
     case 'ckt':
-      return new Map([[CONFIRMATION.ckt, confirmation.thumbprint]]);
+      if (confirmation.thumbprint.length !== THUMBPRINT_BYTES) throw invalid('ckt is of another size');
+      return map.set(CONFIRMATION.ckt, confirmation.thumbprint);
   }
 }
 
@@ -122,7 +125,10 @@ function text(map: CborMap, name: ClaimName): string | undefined {
 }
 
 function whole(map: CborMap, name: ClaimName): number | undefined {
-  const value = map.get(CWT_CLAIM[name]);
+  return wholeNumber(map.get(CWT_CLAIM[name]), name);
+}
+
+function wholeNumber(value: CborValue | undefined, name: ClaimName): number | undefined {
   if (value !== undefined && (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)) {
     throw invalid(`${name} is no whole number from 0 to 2^53 - 1`);
   }

@@ -31,7 +31,7 @@ export function makeEncrypt0(options: MakeEncrypt0Options): Uint8Array {
   const additionalData = toBeProtected('encrypt0', protectedBytes, options.externalAad);
   const algorithm = key.algorithm as EncryptionAlgorithm;
   const ciphertext = seal({ algorithm, key: key.key, nonce, additionalData }, plaintext);
-  const unprotectedBytes = unprotectedBytesFor(key.keyId, nonce, options.unprotectedHeader);
+  const unprotectedBytes = unprotectedBytesFor(key, nonce, options.unprotectedHeader);
   return assemble('encrypt0', [protectedBytes, unprotectedBytes, ciphertext], options.tagged);
 }
 

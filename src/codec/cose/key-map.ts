@@ -131,20 +131,18 @@ function operationsMember(map: CborMap): JsonObject {
 }
 
 function ec2(x: Uint8Array, y: Uint8Array): CborMap {
-  return new Map<CborKey, CborValue>([
-    [COSE_KEY.kty, COSE_KEY_TYPE.EC2],
-    [COSE_KEY.crv, COSE_CURVE['P-256']],
-    [COSE_KEY.x, x],
-    [COSE_KEY.y, y],
-  ]);
+  return new Map<CborKey, CborValue>()
+    .set(COSE_KEY.kty, COSE_KEY_TYPE.EC2)
+    .set(COSE_KEY.crv, COSE_CURVE['P-256'])
+    .set(COSE_KEY.x, x)
+    .set(COSE_KEY.y, y);
 }
 
 function okp(x: Uint8Array): CborMap {
-  return new Map<CborKey, CborValue>([
-    [COSE_KEY.kty, COSE_KEY_TYPE.OKP],
-    [COSE_KEY.crv, COSE_CURVE.Ed25519],
-    [COSE_KEY.x, x],
-  ]);
+  return new Map<CborKey, CborValue>()
+    .set(COSE_KEY.kty, COSE_KEY_TYPE.OKP)
+    .set(COSE_KEY.crv, COSE_CURVE.Ed25519)
+    .set(COSE_KEY.x, x);
 }
 
 function bytes(map: CborMap, label: number, name: string): Uint8Array {

@@ -25,7 +25,7 @@ export function makeMac0(options: MakeOptions & { readonly payload: Uint8Array }
     key.key,
     toBeProtected('mac0', protectedBytes, options.externalAad, payload),
   );
-  const unprotectedBytes = unprotectedBytesFor(key.keyId, undefined, options.unprotectedHeader);
+  const unprotectedBytes = unprotectedBytesFor(key, undefined, options.unprotectedHeader);
   return assemble('mac0', [protectedBytes, unprotectedBytes, payload, mac], options.tagged);
 }
 

@@ -82,6 +82,8 @@ const UNDERSTOOD: ReadonlySet<CborValue> = new Set<CborValue>([
   COSE_HEADER.iv,
 ]);
 const NO_HEADERS: CborMap = new Map();
+/** The unprotected header with nothing but the `kid`, by key: most messages have this one. */
+const keyIdOnly = new WeakMap<CoseKey, Uint8Array>();
 const ALGORITHM_ONLY = new Map<WrapAlgorithm, Uint8Array>(
   (Object.keys(COSE_ALGORITHM) as WrapAlgorithm[]).map((algorithm) => [
     algorithm,
@@ -160,12 +162,17 @@ export function protectedBytesFor(algorithm: WrapAlgorithm, added: CborMap | und
 }
 
 /** The unprotected header of a message that is made: the caller's, the nonce, and the key's `kid`. */
-export function unprotectedBytesFor(keyId: Uint8Array | undefined, nonce?: Uint8Array, added?: CborMap): Uint8Array {
+export function unprotectedBytesFor(key: CoseKey, nonce?: Uint8Array, added?: CborMap): Uint8Array {
+  const bare = nonce === undefined && (added === undefined || added.size === 0);
+  const known = bare ? keyIdOnly.get(key) : undefined;
+  if (known !== undefined) return known;
   const header = new Map<number | string, CborValue>();
-  if (keyId !== undefined) header.set(COSE_HEADER.kid, keyId);
+  if (key.keyId !== undefined) header.set(COSE_HEADER.kid, key.keyId);
   if (nonce !== undefined) header.set(COSE_HEADER.iv, nonce);
   for (const [label, value] of added ?? NO_HEADERS) header.set(label, value);
-  return encodeCbor(header);
+  const bytes = encodeCbor(header);
+  if (bare) keyIdOnly.set(key, bytes);
+  return bytes;
 }
 
 /**
@@ -184,7 +191,8 @@ export function toBeProtected(
     byteStringLength(protectedBytes) +
     byteStringLength(externalAad) +
     (payload === undefined ? 0 : byteStringLength(payload));
-  const out = new Uint8Array(length);
+  // Lives for one operation, so it may come out of the pool; a Uint8Array of that size costs a trip to the allocator.
+  const out = Buffer.allocUnsafe(length);
   out.set(prefix);
   const offset = putByteString(out, putByteString(out, prefix.length, protectedBytes), externalAad);
   if (payload !== undefined) putByteString(out, offset, payload);

@@ -25,7 +25,7 @@ export function makeSign1(options: MakeOptions & { readonly payload: Uint8Array 
     key.key,
     toBeProtected('sign1', protectedBytes, options.externalAad, payload),
   );
-  const unprotectedBytes = unprotectedBytesFor(key.keyId, undefined, options.unprotectedHeader);
+  const unprotectedBytes = unprotectedBytesFor(key, undefined, options.unprotectedHeader);
   return assemble('sign1', [protectedBytes, unprotectedBytes, payload, signature], options.tagged);
 }
 
