@@ -139,7 +139,7 @@ async function readBody(
 
 /** Reads no further. The body reports that as an error of its own, which would end the process if nobody listened. */
 function abandon(body: Dispatcher.ResponseData['body']): void {
-  body.once('error', () => body.removeAllListeners());
+  body.on('error', () => undefined);
   body.destroy();
 }
 
