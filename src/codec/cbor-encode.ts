@@ -77,7 +77,7 @@ class Writer {
   #object(value: Exclude<CborValue, number | string | bigint | boolean>, depth: number): void {
     if (value === null) this.#byte(NULL);
     else if (value instanceof Uint8Array) this.#bytes(value);
-    else if (depth + 1 >= LIMITS.cborDepth) throw notEncodable('nested too deeply');
+    else if (depth >= LIMITS.cborDepth) throw notEncodable('nested too deeply');
     else if (isCborMap(value)) this.#map(value, depth);
     else if (isCborArray(value)) {
       this.#head(ARRAY, value.length);

@@ -179,7 +179,7 @@ function skip(scan: Scan, length: number): void {
 
 /** Each item below takes a byte at least, so a count that cannot fit is refused before the first is looked at. */
 function announce(scan: Scan, items: number, depth: number): void {
-  if (depth + 1 >= LIMITS.cborDepth) throw new LatchkeyError('cbor_too_deep');
+  if (depth >= LIMITS.cborDepth) throw new LatchkeyError('cbor_too_deep');
   if (items > scan.bytes.length - scan.position) throw refused(scan, 'count goes past the end');
   if (scan.items + items > LIMITS.cborItems) {
     throw new LatchkeyError('cbor_too_large', `more than ${LIMITS.cborItems} items`);

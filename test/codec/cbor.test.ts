@@ -32,7 +32,7 @@ describe('the strict CBOR gate refuses', () => {
   });
 
   it('seventeen levels', () => {
-    expect(codeOf(() => decodeCbor(fromHex(`${'81'.repeat(16)}00`)))).toBe('cbor_too_deep');
+    expect(codeOf(() => decodeCbor(fromHex(`${'81'.repeat(17)}00`)))).toBe('cbor_too_deep');
   });
 });
 
@@ -78,7 +78,7 @@ describe('the strict CBOR gate lets through', () => {
         ['b', [2, 3]],
       ]),
     ],
-    [`${'81'.repeat(15)}00`, [[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]],
+    [`${'81'.repeat(16)}00`, [[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]],
   ];
   for (const [encoded, value] of examples) {
     it(encoded, () => {
