@@ -6,7 +6,7 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { setAside } from './set-aside.ts';
 
-/** The time floor as it is on disk: whole NumericDate seconds. What they mean is told at `TimeFloor`. */
+/** The two parts of the time floor, NumericDate seconds; on disk whole ones. What they mean is told at `TimeFloor`. */
 export interface FloorRecord {
   readonly known: number;
   readonly witnessed: number;
@@ -36,7 +36,8 @@ export async function readFloor(store: Store, log: Log): Promise<FloorRecord> {
 }
 
 export async function writeFloor(store: Store, { known, witnessed }: FloorRecord): Promise<void> {
-  await store.write([{ put: KEY, value: utf8(JSON.stringify({ format: FORMAT, known, witnessed })) }]);
+  const record = { format: FORMAT, known: Math.floor(known), witnessed: Math.floor(witnessed) };
+  await store.write([{ put: KEY, value: utf8(JSON.stringify(record)) }]);
 }
 
 function seconds(value: JsonValue | undefined): number {

@@ -94,7 +94,7 @@ export class TimeFloor implements Clock {
   witness(issuedAt: number): void {
     const { seconds, floor } = this.#present();
     if (seconds !== undefined || issuedAt <= floor || issuedAt > LAST_PLAUSIBLE) return;
-    this.#witnessed = Math.floor(issuedAt);
+    this.#witnessed = issuedAt;
     this.#raisedAt = this.#options.monotonic();
   }
 
@@ -107,8 +107,8 @@ export class TimeFloor implements Clock {
   async flush(): Promise<void> {
     const { store, log } = this.#options;
     const { seconds, floor } = this.#present();
-    if (seconds !== undefined && seconds <= LAST_PLAUSIBLE) this.#known = Math.floor(seconds);
-    else if (floor <= LAST_PLAUSIBLE) this.#witnessed = Math.floor(floor);
+    if (seconds !== undefined && seconds <= LAST_PLAUSIBLE) this.#known = seconds;
+    else if (floor <= LAST_PLAUSIBLE) this.#witnessed = floor;
     this.#raisedAt = this.#options.monotonic();
     const height = Math.max(this.#known, this.#witnessed);
     if (height - this.#written < WORTH_WRITING) return;

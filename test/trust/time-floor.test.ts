@@ -1,0 +1,249 @@
+import { describe, expect, test } from 'vitest';
+import { utf8 } from '../../src/core/bytes.ts';
+import { type ClockMode, type ClockObservation, judgeClock } from '../../src/trust/clock-source.ts';
+import { TimeFloor } from '../../src/trust/time-floor.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
+import { FaultyStore } from '../fakes/faulty-store.ts';
+import { QuietLog } from '../fakes/quiet-log.ts';
+
+const NOW = 1_800_000_000;
+const DAY = 86_400;
+/** Milliseconds after which the floor is written for certain. */
+const A_WHILE = 1_000_000;
+
+const PC: ClockObservation = {
+  systemSeconds: NOW,
+  synchronised: true,
+  hasBatteryClock: true,
+  isDeviceTreeBoard: false,
+};
+/** A Raspberry Pi after a power cut: no network yet, a time that systemd made up. */
+const PI: ClockObservation = {
+  systemSeconds: NOW,
+  synchronised: false,
+  hasBatteryClock: false,
+  isDeviceTreeBoard: true,
+};
+
+/** One machine: its store outlives its runs. */
+class Machine {
+  readonly store = new FaultyStore();
+  readonly log = new QuietLog();
+  observation: ClockObservation;
+
+  constructor(observation: ClockObservation) {
+    this.observation = observation;
+  }
+
+  async boot(options: { readonly mode?: ClockMode; readonly initial?: number } = {}) {
+    const time = new FakeTime();
+    const floor = await TimeFloor.open({
+      store: this.store,
+      observe: () => this.observation,
+      monotonic: () => time.monotonic(),
+      timers: time,
+      log: this.log,
+      mode: 'auto',
+      ...options,
+    });
+    floor.start();
+    return { floor, time };
+  }
+
+  set(systemSeconds: number, evidence: Partial<ClockObservation> = {}): void {
+    this.observation = { ...this.observation, systemSeconds, ...evidence };
+  }
+}
+
+describe('judging the system clock', () => {
+  test.each([
+    ['a PC', PC, 'auto', 'confirmed'],
+    ['a PC without NTP', { ...PC, synchronised: false }, 'auto', 'believed'],
+    ['a PC of which nothing is known', { ...PC, synchronised: 'unknown', hasBatteryClock: false }, 'auto', 'believed'],
+    ['a board after a power cut', PI, 'auto', 'doubted'],
+    ['a board that NTP has set', { ...PI, synchronised: true }, 'auto', 'confirmed'],
+    ['a board with a battery', { ...PI, hasBatteryClock: true }, 'auto', 'believed'],
+    ['a board of which nothing is known', { ...PI, synchronised: 'unknown' }, 'auto', 'doubted'],
+    ['a board whose operator vouches for it', PI, 'system', 'confirmed'],
+    ['a PC whose operator does not', PC, 'never', 'doubted'],
+  ] as const)('%s', (_name, observation, mode, trust) => {
+    expect(judgeClock(observation, mode)).toBe(trust);
+  });
+});
+
+describe('the bounds of the present', () => {
+  test('are one second where the clock is believed', async () => {
+    const { floor } = await new Machine(PC).boot();
+    expect(floor.now()).toEqual({ earliest: NOW, latest: NOW });
+  });
+
+  test('are rounded outwards', async () => {
+    const { floor } = await new Machine({ ...PC, systemSeconds: NOW + 0.4 }).boot();
+    expect(floor.now()).toEqual({ earliest: NOW, latest: NOW + 1 });
+  });
+
+  test('have no end where the clock is doubted', async () => {
+    const { floor } = await new Machine(PI).boot({ initial: NOW - 500 * DAY });
+    expect(floor.now()).toEqual({ earliest: NOW - 500 * DAY, latest: undefined });
+  });
+
+  test('have no end where the clock is behind the floor, and the log says so once', async () => {
+    const machine = new Machine({ ...PC, systemSeconds: NOW - DAY });
+    const { floor } = await machine.boot({ initial: NOW });
+    for (let call = 0; call < 3; call++) expect(floor.now()).toEqual({ earliest: NOW, latest: undefined });
+    expect(floor.status()).toEqual({ floor: NOW, trust: 'confirmed', behindFloor: true });
+    expect(machine.log.events()).toEqual(['clock_behind_floor']);
+  });
+
+  test('stand still when NTP steps the clock back a little', async () => {
+    const machine = new Machine(PC);
+    const { floor } = await machine.boot({ initial: NOW });
+    machine.set(NOW - 30);
+    expect(floor.now()).toEqual({ earliest: NOW, latest: NOW });
+  });
+
+  test('move on with the monotonic clock while the time is not known', async () => {
+    const { floor, time } = await new Machine(PI).boot({ initial: NOW });
+    await time.advance(DAY * 1000);
+    const { earliest } = floor.now();
+    expect(earliest).toBeGreaterThan(NOW + DAY - 30);
+    expect(earliest).toBeLessThanOrEqual(NOW + DAY);
+  });
+});
+
+describe('the floor on disk', () => {
+  test('is there after a reboot without a clock', async () => {
+    const machine = new Machine(PC);
+    const { time } = await machine.boot();
+    await time.advance(A_WHILE);
+    machine.observation = { ...PI, systemSeconds: NOW - 900 * DAY };
+    const { floor } = await machine.boot();
+    expect(floor.now()).toEqual({ earliest: NOW, latest: undefined });
+  });
+
+  test('is written when the hub is stopped', async () => {
+    const machine = new Machine(PC);
+    const { floor } = await machine.boot();
+    machine.set(NOW + 100);
+    await floor.close();
+    machine.observation = PI;
+    expect((await machine.boot()).floor.now().earliest).toBe(NOW + 100);
+  });
+
+  test('rises over reboots of a machine that never knows the time', async () => {
+    const machine = new Machine(PI);
+    for (let boot = 0; boot < 5; boot++) await (await machine.boot({ initial: NOW })).time.advance(A_WHILE);
+    expect((await machine.boot()).floor.now().earliest).toBeGreaterThanOrEqual(NOW + 4_000);
+  });
+
+  test('is written at most once in 15 minutes, whatever is asked', async () => {
+    const machine = new Machine(PC);
+    const { floor, time } = await machine.boot();
+    for (let minute = 1; minute <= 60; minute++) {
+      machine.set(NOW + minute * 60);
+      floor.now();
+      floor.witness(NOW + minute * 60);
+      await time.advance(60_000);
+    }
+    expect(machine.store.writes).toBe(4);
+  });
+
+  test('does not follow a clock that was wrong for a minute', async () => {
+    const machine = new Machine(PC);
+    const { floor, time } = await machine.boot();
+    machine.set(NOW + 5_000 * DAY);
+    expect(floor.now().earliest).toBe(NOW + 5_000 * DAY);
+    await time.advance(60_000);
+    machine.set(NOW + 60);
+    expect(floor.now()).toEqual({ earliest: NOW + 60, latest: NOW + 60 });
+  });
+
+  test('does not follow a clock past the year 2100', async () => {
+    const machine = new Machine({ ...PC, systemSeconds: 9_000_000_000 });
+    const { time } = await machine.boot();
+    await time.advance(A_WHILE);
+    machine.set(NOW);
+    expect((await machine.boot()).floor.now()).toEqual({ earliest: NOW, latest: NOW });
+  });
+
+  test('that cannot be written is tried again, and said', async () => {
+    const machine = new Machine(PC);
+    machine.store.failAt(1);
+    const { time } = await machine.boot();
+    await time.advance(A_WHILE);
+    expect(machine.log.events()).toEqual(['time_floor_write_failed']);
+    await time.advance(A_WHILE);
+    expect(machine.store.entries.has('time-floor')).toBe(true);
+  });
+
+  test.each([
+    ['rubbish', 'rubbish'],
+    ['a date that is none', '{"format":"latchkey-time-floor-1","known":-1,"witnessed":0}'],
+    ['a date past the year 2100', '{"format":"latchkey-time-floor-1","known":9000000000,"witnessed":0}'],
+    ['another format', '{"format":"latchkey-time-floor-2","known":1,"witnessed":0}'],
+  ])('is set aside when it is %s', async (_name, text) => {
+    const machine = new Machine(PC);
+    machine.store.entries.set('time-floor', utf8(text));
+    const { floor } = await machine.boot();
+    expect(floor.now().latest).toBe(NOW);
+    expect(machine.log.events()).toEqual(['time_floor_set_aside']);
+    expect([...machine.store.entries.keys()]).toEqual(['set-aside/time-floor']);
+  });
+});
+
+describe('the iat of verified tokens', () => {
+  test('raises the floor while the time is not known', async () => {
+    const machine = new Machine(PI);
+    const { floor, time } = await machine.boot();
+    floor.witness(NOW + 5);
+    expect(floor.now()).toEqual({ earliest: NOW + 5, latest: undefined });
+    await time.advance(A_WHILE);
+    expect((await machine.boot()).floor.now().earliest).toBeGreaterThanOrEqual(NOW + 5);
+  });
+
+  test('never lowers it', async () => {
+    const { floor } = await new Machine(PI).boot({ initial: NOW });
+    floor.witness(NOW - DAY);
+    expect(floor.now().earliest).toBe(NOW);
+  });
+
+  test('does nothing while the time is known', async () => {
+    const { floor } = await new Machine(PC).boot();
+    floor.witness(NOW + 10 * DAY);
+    expect(floor.now()).toEqual({ earliest: NOW, latest: NOW });
+  });
+
+  test('past the year 2100 is not believed', async () => {
+    const { floor } = await new Machine(PI).boot({ initial: NOW });
+    floor.witness(9_000_000_000);
+    expect(floor.now().earliest).toBe(NOW);
+  });
+
+  test('years ahead does not lock the hub out, once the time is confirmed', async () => {
+    const machine = new Machine(PI);
+    const { floor, time } = await machine.boot({ initial: NOW });
+    floor.witness(NOW + 3_000 * DAY);
+    await time.advance(A_WHILE);
+    machine.set(NOW + 2_000, { synchronised: true });
+    expect(floor.now()).toEqual({ earliest: NOW + 2_000, latest: NOW + 2_000 });
+    expect(machine.log.events()).toEqual(['time_witness_overruled']);
+    await time.advance(A_WHILE);
+    expect((await machine.boot()).floor.now().latest).toBe(NOW + 2_000);
+  });
+
+  test('is not overruled by a clock that is merely believed', async () => {
+    const machine = new Machine(PI);
+    const { floor } = await machine.boot({ initial: NOW });
+    floor.witness(NOW + 10 * DAY);
+    machine.set(NOW, { hasBatteryClock: true });
+    expect(floor.now()).toEqual({ earliest: NOW + 10 * DAY, latest: undefined });
+  });
+
+  test('is not overruled by a confirmed clock below what was known', async () => {
+    const machine = new Machine(PI);
+    const { floor } = await machine.boot({ initial: NOW });
+    floor.witness(NOW + 10 * DAY);
+    machine.set(NOW - DAY, { synchronised: true });
+    expect(floor.now()).toEqual({ earliest: NOW + 10 * DAY, latest: undefined });
+  });
+});
