@@ -1,13 +1,22 @@
 export type StoreChange = { readonly put: string; readonly value: Uint8Array } | { readonly remove: string };
 
+export interface WriteOptions {
+  /**
+   * `true`, the default: the changes are on the medium when the promise resolves (fsync). `false`: they are in the hands
+   * of the operating system, so they survive the end of the process, even by SIGKILL, but the newest of them not a power
+   * cut. A later write that is flushed takes all earlier ones with it.
+   */
+  readonly flush?: boolean;
+}
+
 /**
  * Durable state: byte values under text keys such as `delivery/1f…`. One `write` is atomic: after a power cut either all
- * of its changes are there or none. When its promise resolves they are on the medium (fsync).
+ * of its changes are there or none.
  */
 export interface Store {
   read(key: string): Promise<Uint8Array | undefined>;
   /** All entries whose key starts with `prefix`, in key order. */
   list(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]>;
-  write(changes: readonly StoreChange[]): Promise<void>;
+  write(changes: readonly StoreChange[], options?: WriteOptions): Promise<void>;
   close(): Promise<void>;
 }

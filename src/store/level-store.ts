@@ -1,12 +1,12 @@
 import type { AbstractBatchOptions, AbstractLevel, AbstractOpenOptions } from 'abstract-level';
 import { LatchkeyError } from '../core/errors.ts';
-import type { Store, StoreChange } from '../ports/store.ts';
+import type { Store, StoreChange, WriteOptions } from '../ports/store.ts';
 
 /** A LevelDB of any kind: on disk (classic-level) for the hub, in memory (memory-level) for tests. */
 export type Database = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>;
 
-/** An atomic batch that is on the medium when its promise resolves: fsync, as the port promises. */
-const DURABLE: AbstractBatchOptions<string, Uint8Array> & { readonly sync: true } = { sync: true };
+/** LevelDB's own word for fsync. Without it a batch is still handed to the operating system before the promise resolves. */
+type BatchOptions = AbstractBatchOptions<string, Uint8Array> & { readonly sync: boolean };
 
 /** Sorts after every character that a key is made of. */
 const LAST = '\u{10ffff}';
@@ -27,13 +27,14 @@ export class LevelStore implements Store {
     return await translated(() => this.#database.iterator({ gte: prefix, lt: prefix + LAST }).all());
   }
 
-  async write(changes: readonly StoreChange[]): Promise<void> {
+  async write(changes: readonly StoreChange[], { flush = true }: WriteOptions = {}): Promise<void> {
     const operations = changes.map((change) =>
       'put' in change
         ? ({ type: 'put', key: change.put, value: change.value } as const)
         : ({ type: 'del', key: change.remove } as const),
     );
-    await translated(() => this.#database.batch(operations, DURABLE));
+    const options: BatchOptions = { sync: flush };
+    await translated(() => this.#database.batch(operations, options));
   }
 
   async close(): Promise<void> {

@@ -8,7 +8,14 @@ import { Secret } from '../../src/core/secret.ts';
 import { codeOf } from '../fixtures/code-of.ts';
 
 const ROOT = new Secret(Uint8Array.from({ length: 16 }, (_, index) => index));
-const USES: readonly DeviceKeyUse[] = ['token-mac', 'token-encryption', 'answer'];
+const USES: readonly DeviceKeyUse[] = [
+  'token-mac',
+  'token-encryption',
+  'answer',
+  'introspect',
+  'session',
+  'http-secret',
+];
 const ALGORITHMS: readonly WrapAlgorithm[] = ['HMAC 256/64', 'HMAC 256/256', 'AES-CCM-16-64-128', 'A128GCM'];
 
 /** HKDF-SHA-256 for one block, written out (RFC 5869 §2). */

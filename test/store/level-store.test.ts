@@ -68,6 +68,12 @@ describe.each(kinds)('a store $kind', ({ openOne }) => {
     expect((await store.list('')).map(([key]) => key)).toEqual(['new']);
   });
 
+  test('gives back at once what was written without waiting for the medium', async () => {
+    await store.write([{ put: 'a', value: utf8('1') }], { flush: false });
+    await store.write([{ put: 'b', value: utf8('2') }, { remove: 'a' }], { flush: false });
+    expect((await store.list('')).map(([key]) => key)).toEqual(['b']);
+  });
+
   test('an empty write changes nothing', async () => {
     await store.write([]);
     expect(await store.list('')).toEqual([]);
