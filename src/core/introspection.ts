@@ -58,8 +58,11 @@ export interface SessionKeyCopies {
   readonly expiresAt: number;
   /** COSE_Encrypt0 under the device's session key (docs/protocol.md, "Session keys"). */
   readonly forDevice: Uint8Array;
-  /** Compact JWE, or COSE, for the client's `cnf` key: the device hands it on. */
-  readonly forClient: string | Uint8Array;
+  /**
+   * Compact JWE, or COSE, for the client's `cnf` key: the device hands it on. Undefined where that key is a secret which
+   * client and AS share: the client derives the session key from it, as the hub does.
+   */
+  readonly forClient: string | Uint8Array | undefined;
 }
 
 export type RelayAnswer =
