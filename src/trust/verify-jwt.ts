@@ -5,12 +5,13 @@ import { sha256 } from '../core/bytes.ts';
 import { certainty, type TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { judgeTimes, type WhenUnsure } from '../core/token-times.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
 import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
 import { demandRfc9068, type JwtClaims, readClaims } from './jwt-claims.ts';
-import { judgeTimes, type WhenUnsure } from './jwt-times.ts';
+
 import type { KeyRing } from './key-ring.ts';
 
 /** One audience, or what decides about each that the token names. One that fits is enough. */

@@ -1,9 +1,15 @@
-import type { TimeBounds } from '../core/clock.ts';
-import { LatchkeyError } from '../core/errors.ts';
-import type { JwtClaims } from './jwt-claims.ts';
+import type { TimeBounds } from './clock.ts';
+import { LatchkeyError } from './errors.ts';
 
 /** What to do with a token that may be expired, since the time is not known: deny, unless the operator chose otherwise. */
 export type WhenUnsure = 'deny' | 'allow';
+
+/** NumericDate seconds. A JWT always ends; what an AS says in an introspection answer may leave it out (RFC 7662 §2.2). */
+export interface TokenTimes {
+  readonly expiresAt: number | undefined;
+  readonly notBefore: number | undefined;
+  readonly issuedAt: number | undefined;
+}
 
 export interface TimeRules {
   readonly time: TimeBounds;
@@ -14,21 +20,21 @@ export interface TimeRules {
 
 /**
  * Judges exp, nbf and iat (RFC 7519 §4.1.4 to §4.1.6) against what is known of the present. A token expired at the
- * floor is denied whatever the policy. While `latest` is unknown every other token may be expired, or not yet valid:
- * that is for `whenUnsure` to decide.
+ * floor is denied whatever the policy. While `latest` is unknown every other token with an end may be past it: that is
+ * for `whenUnsure` to decide.
  * @throws {LatchkeyError} `jwt_expired`, `clock_unsure`, `jwt_not_yet_valid`, `jwt_issued_in_future`
  */
 export function judgeTimes(
-  { expiresAt, notBefore, issuedAt }: Pick<JwtClaims, 'expiresAt' | 'notBefore' | 'issuedAt'>,
+  { expiresAt, notBefore, issuedAt }: TokenTimes,
   { time, whenUnsure, leeway }: TimeRules,
 ): void {
-  if (expiresAt <= time.earliest) throw new LatchkeyError('jwt_expired');
+  if (expiresAt !== undefined && expiresAt <= time.earliest) throw new LatchkeyError('jwt_expired');
   if (time.latest === undefined) {
-    if (whenUnsure === 'deny') throw new LatchkeyError('clock_unsure');
+    if (expiresAt !== undefined && whenUnsure === 'deny') throw new LatchkeyError('clock_unsure');
     return;
   }
   // A life that may have ended, or may not have begun, within the bounds counts against the token.
-  if (expiresAt <= time.latest) throw new LatchkeyError('jwt_expired');
+  if (expiresAt !== undefined && expiresAt <= time.latest) throw new LatchkeyError('jwt_expired');
   const horizon = time.earliest + leeway;
   if (notBefore !== undefined && notBefore > horizon) throw new LatchkeyError('jwt_not_yet_valid');
   if (issuedAt !== undefined && issuedAt > horizon) throw new LatchkeyError('jwt_issued_in_future');
