@@ -13,7 +13,7 @@ export const COSE_ALGORITHM = {
 /** COSE header parameters (RFC 9052 §3.1). */
 export const COSE_HEADER = { alg: 1, crit: 2, contentType: 3, kid: 4, iv: 5, partialIv: 6 } as const;
 
-/** A signed request's own header parameter, private use below −65536 (RFC 9052 §11.1; docs/protocol.md). */
+/** Header parameter of signed requests and of devices' own, private use below −65536 (RFC 9052 §11.1; docs/protocol.md). */
 export const SIGNED_REQUEST_HEADER = { nonce: -65537 } as const;
 
 /** COSE_Key parameters (RFC 9052 §7.1, RFC 9053 §7). */
@@ -42,6 +42,71 @@ export const CWT_CLAIM = {
 
 /** CWT confirmation methods (RFC 8747 §3.1, RFC 9203 §3.2, RFC 9679 §5.6). */
 export const CONFIRMATION = { coseKey: 1, encryptedCoseKey: 2, kid: 3, osc: 4, ckt: 5 } as const;
+
+/**
+ * Parameters of a token introspection (RFC 9200 §5.9.4 and RFC 9201 §3.2; IANA "OAuth Token Introspection Response CBOR
+ * Mappings"). `cti` is what JSON calls `jti`.
+ */
+export const INTROSPECTION = {
+  iss: 1,
+  sub: 2,
+  aud: 3,
+  exp: 4,
+  nbf: 5,
+  iat: 6,
+  cti: 7,
+  cnf: 8,
+  scope: 9,
+  active: 10,
+  token: 11,
+  client_id: 24,
+  token_type_hint: 33,
+  token_type: 34,
+  username: 35,
+  ace_profile: 38,
+  cnonce: 39,
+  exi: 40,
+} as const;
+
+/** Access token types (RFC 9200 §8.7; IANA "OAuth Access Token Type CBOR Mappings"). */
+export const TOKEN_TYPE = { bearer: 1, pop: 2 } as const;
+
+/**
+ * Parameters of our own in an introspection, private use below −65536 (RFC 9200 §8.12; docs/protocol.md, "Connected
+ * devices"): up to −65610 in requests, then in answers.
+ */
+export const INTROSPECTION_PRIVATE = {
+  proof_type: -65600,
+  dpop: -65601,
+  htm: -65602,
+  htu: -65603,
+  dpop_nonce: -65604,
+  cose_proof: -65605,
+  nonce: -65606,
+  x5t_s256: -65607,
+  certificate: -65608,
+  session_key: -65609,
+  session_key_format: -65610,
+  latchkey: -65616,
+} as const;
+
+/** Members of the `latchkey` map of an answer, and of the two maps inside it; values that are words in JSON. */
+export const LATCHKEY_ANSWER = { freshness: 1, proof: 2, code: 3, session_key: 4 } as const;
+export const LATCHKEY_FRESHNESS = { source: 1, age: 2, stale: 3, clock: 4 } as const;
+export const LATCHKEY_SESSION_KEY = { device: 1, client: 2, kid: 3, exp: 4 } as const;
+export const LATCHKEY_WORDS = {
+  proof: { none: 0, dpop: 1, cose: 2, x5t: 3 },
+  source: { introspection: 1, jwt: 2 },
+  clock: { sure: 1, unsure: 2 },
+  session_key: { new: 1 },
+  session_key_format: { jose: 1, cose: 2 },
+} as const;
+
+/**
+ * Confirmation methods that CWT has no number for (RFC 9449 §6.1, RFC 8705 §3.1), private use below −65536 (RFC 8747
+ * §7.2): both are 32 bytes.
+ */
+export const CONFIRMATION_PRIVATE = { jkt: -65632, 'x5t#S256': -65633 } as const;
 
 /** CoAP (RFC 7252 §12, RFC 7959 §6, RFC 8132 §6). */
 export const COAP_TYPE = { CON: 0, NON: 1, ACK: 2, RST: 3 } as const;

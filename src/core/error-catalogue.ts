@@ -32,6 +32,8 @@ export const CATALOGUE = {
   method_not_allowed: entry('That method is not offered here', 'The path exists but not with this method.', 'Check the API description in docs/protocol.md.', 405, '4.05'),
   request_invalid: badRequest('The request cannot be understood', 'A parameter is missing, doubled or of the wrong form.', 'Compare the request with docs/protocol.md.'),
   request_too_large: entry('The request is too large', 'A body or header goes past its limit.', 'Send less.', 413, '4.13'),
+  media_type_refused: entry('The content is of another media type', 'The Content-Type or Content-Format is none that this resource takes.', 'Compare the request with docs/protocol.md.', 415, '4.15'),
+  media_type_not_offered: entry('No representation is acceptable', 'The Accept header names no media type that this resource answers in.', 'Accept application/json or application/ace+cbor.', 406, '4.06'),
   shutting_down: unavailable('The hub is stopping', 'It was told to stop and finishes what it has begun.', 'Try again in a few seconds.'),
   utf8_invalid: badRequest('Text is not valid UTF-8', CLIENT_BUG, 'Send well-formed UTF-8.'),
   hex_invalid: badRequest('Text is not hexadecimal', 'An odd length or a foreign character.', 'Give an even number of characters 0-9 and a-f.'),
@@ -97,6 +99,19 @@ export const CATALOGUE = {
   as_answer_too_large: unavailable('The authorization server answered too much', 'The answer goes past its limit.', 'Check that the address is the right one.'),
   as_answer_refused: unavailable('The authorization server answered with an error', 'Its status was not 200.', 'Look into the log of the server.'),
 
+  // Introspection
+  token_inactive: unauthorized('The authorization server does not stand by the token', 'It was revoked, is expired, or never was one of its tokens (RFC 7662 section 2.2).', ASK_AS),
+  introspection_unavailable: unavailable('The token cannot be introspected', 'No issuer has an introspection endpoint that is known and a client id for the hub.', 'Set `client_id` of the issuer; for one without metadata, `introspection_url` too.'),
+  introspection_refused: unavailable('The authorization server refuses the introspection request', 'It does not know the hub as a client, does not let it introspect, or does not introspect tokens of this kind.', 'Compare `client_id` and `client_auth` with the registration at the server; see its log.'),
+  introspection_answer_invalid: unavailable('The introspection answer cannot be used', 'Not JSON as RFC 7662 section 2.2 has it, or a member of the wrong type.', 'Check `introspection_url`; look into the log of the server.'),
+  introspection_answer_untrusted: unavailable(
+    'The introspection answer is not to be trusted',
+    'Its signature does not verify, it is unsigned, too old, of another issuer or for another client (RFC 9701 section 5).',
+    'Check the clocks and the keys of the server; for a server that does not sign set introspection_signed = "optional".',
+  ),
+  introspection_suspended: unavailable('The authorization server is given a pause', 'It failed several times in a row; it is asked again after the pause that the log names.', 'Check the uplink and the server: `latchkey status`.'),
+  introspection_overloaded: unavailable('Too many tokens wait for the authorization server', 'It answers more slowly than devices ask.', 'Try again in a few seconds.'),
+
   // Translation
   audience_ambiguous: forbidden('The token names several devices', 'It has more than one audience, so a copy would serve elsewhere too.', 'Ask for a token for one device.'),
   scope_empty: forbidden('No scope is left for this device', 'The device knows none of the scopes of the token.', 'Ask for a scope that `latchkey devices show` lists.'),
@@ -142,6 +157,10 @@ export const CATALOGUE = {
   device_unknown: entry('No such device', 'Nobody registered it here.', 'See `latchkey devices list`.', 404, '4.04'),
   device_exists: entry('The device exists already', 'Its id is taken.', 'Choose another id, or remove the device first.', 409, '4.09'),
   device_invalid: badRequest('The device cannot be registered like this', 'A setting is missing or does not fit the others.', 'See `latchkey devices add --help`.'),
+  device_unauthenticated: unauthorized('The device did not show who it is', 'Its secret, certificate or MAC is missing, wrong, or of a device that is not registered there.', 'Give the device what `latchkey devices credentials` writes.'),
+  device_nonce_reused: badRequest('The device used a nonce for two different requests', 'It has no good source of randomness, or somebody mixes messages.', 'Draw 12 fresh random bytes for every request.'),
+  credentials_file_invalid: local('The credentials file cannot be used', 'It is not what `latchkey devices credentials` writes.', 'Write it anew with `latchkey devices credentials`.'),
+  certificate_invalid: badRequest('Not an acceptable certificate', 'It is neither one PEM certificate nor its DER in base64.', 'Give the end certificate alone, as PEM or DER.'),
   delivery_unknown: entry('No such delivery', 'The id is wrong, or the record was cleaned away after the token expired.', 'Deliver again.', 404, '4.04'),
   delivery_expired: entry('The token expired before the device took it', 'The device was away for too long.', ASK_AS, 410, '5.04'),
   delivery_queue_full: unavailable('Too many tokens wait for devices', 'The queue of this device, or all of them, are full.', 'Bring the device back, or wait until waiting tokens expire.'),

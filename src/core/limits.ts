@@ -24,6 +24,12 @@ export const LIMITS = {
   jwksKeys: 64,
   /** AS metadata document (RFC 8414); Keycloak's is 7 KiB. */
   metadataBytes: 262_144,
+  /** An introspection answer, signed or not: as large as a JWT that says the same. */
+  introspectionBytes: 16_384,
+  /** Introspection requests under way or waiting for a connection, of one issuer: at 32 connections a few seconds of work. */
+  introspectionsAtOnce: 4_096,
+  /** Memory for the answers that one issuer gave, as reckoned from their sizes: about 15,000 of 500 bytes. */
+  verdictBytes: 33_554_432,
   /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */
   coapMessageBytes: 1_280,
   /** A body put together from blocks (Block1/Block2). */
@@ -46,6 +52,18 @@ export const LIMITS = {
   httpBodyBytes: 65_536,
   /** HTTP headers northbound: a JWT of full size and a proof must fit. */
   httpHeaderBytes: 32_768,
+  /** Body of an introspection request: a token of full size with a proof, percent-encoded where it needs to be. */
+  introspectionRequestBytes: 32_768,
+  /** Parameters of an introspection request; there are 13, and unknown ones are passed over (RFC 6749 §3.2). */
+  introspectionParameters: 32,
+  /** Address that a client's DPoP proof is for, as the device knows it. */
+  proofUriBytes: 2_048,
+  /** COSE proof that a device hands on: it holds a signature and next to no payload. */
+  relayedProofBytes: 2_048,
+  /** Client certificate that a device hands on, DER. */
+  certificateBytes: 8_192,
+  /** Protected answers kept for requests that come twice: half of them are 24 s of 10,000 devices asking once a minute. */
+  introspectionAnswers: 8_192,
   /** Messages of one peer remembered for CoAP deduplication (EXCHANGE_LIFETIME at a slow serial line). */
   coapExchanges: 64,
   /** DPoP proof identifiers remembered for replay: 300 s of proofs at 200 a second. */
