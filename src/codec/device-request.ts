@@ -6,8 +6,8 @@
 import { fromUtf8, utf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { encodeCbor } from './cbor.ts';
-import type { CoseKey } from './cose/key.ts';
 import { makeEncrypt0, openEncrypt0 } from './cose/encrypt0.ts';
+import type { CoseKey } from './cose/key.ts';
 import { makeMac0, verifyMac0 } from './cose/mac0.ts';
 import { type CoseMessage, parseMessage } from './cose/message.ts';
 import { COSE_HEADER, SIGNED_REQUEST_HEADER } from './iana.ts';

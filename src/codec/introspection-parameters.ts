@@ -46,7 +46,12 @@ export const PARAMETERS = {
     least: THUMBPRINT_BYTES,
     most: THUMBPRINT_BYTES,
   },
-  certificate: { label: INTROSPECTION_PRIVATE.certificate, kind: 'certificate', least: 1, most: LIMITS.certificateBytes },
+  certificate: {
+    label: INTROSPECTION_PRIVATE.certificate,
+    kind: 'certificate',
+    least: 1,
+    most: LIMITS.certificateBytes,
+  },
   session_key: { label: INTROSPECTION_PRIVATE.session_key, kind: 'word', least: 1, most: 16, words: session_key },
   session_key_format: {
     label: INTROSPECTION_PRIVATE.session_key_format,
@@ -87,7 +92,8 @@ export function checkedValue(name: ParameterName, value: string | Uint8Array): s
   const { kind, least, most, words }: Parameter = PARAMETERS[name];
   const length = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
   if (length < least || length > most) throw invalid(name, 'of another size');
-  if (kind === 'token' && !TOKEN.test(value as string)) throw invalid(name, 'not an access token (RFC 6749 appendix A.12)');
+  if (kind === 'token' && !TOKEN.test(value as string))
+    throw invalid(name, 'not an access token (RFC 6749 appendix A.12)');
   if (words !== undefined && !Object.hasOwn(words, value as string)) throw invalid(name, 'a word that is not known');
   return value;
 }
