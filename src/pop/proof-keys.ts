@@ -1,5 +1,6 @@
-/** Public keys of DPoP proofs: judged, imported once and kept. */
+/** Public keys of proofs: judged, imported once and kept. */
 import { createPublicKey } from 'node:crypto';
+import type { CoseKey } from '../codec/cose/key.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
 import { LatchkeyError } from '../core/errors.ts';
@@ -19,19 +20,21 @@ export interface ProofKey {
   readonly jwk: JsonObject;
   /** For the one algorithm that this kind of key serves. */
   readonly verifier: SignatureVerifier;
+  /** The same for COSE. */
+  readonly coseKey: CoseKey;
 }
 
 export class ProofKeys {
   readonly #kept = new RecentMap<string, ProofKey>(KEYS_KEPT);
 
   /**
-   * The key of a proof's `jwk` header. The bytes of an imported key stay the same for one thumbprint, so a key that is
+   * The key of a proof, or of a token's `cnf`. The bytes of an imported key stay the same for one thumbprint, so a key that is
    * kept needs no second check.
    * @throws {LatchkeyError} `proof_malformed` for a key that is private, symmetric, of another kind or off its curve
    */
   find(jwk: JsonObject): ProofKey {
     if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))) {
-      throw new LatchkeyError('proof_malformed', 'jwk holds a private or symmetric key (RFC 9449 section 4.2)');
+      throw new LatchkeyError('proof_malformed', 'the key is private or symmetric (RFC 9449 section 4.2)');
     }
     const thumbprint = thumbprintOf(jwk);
     const kept = this.#kept.get(thumbprint);
@@ -46,7 +49,7 @@ function thumbprintOf(jwk: JsonObject): string {
   try {
     return jwkThumbprint(jwk);
   } catch (error) {
-    throw new LatchkeyError('proof_malformed', 'jwk is neither EC P-256 nor OKP Ed25519', { cause: error });
+    throw new LatchkeyError('proof_malformed', 'the key is neither EC P-256 nor OKP Ed25519', { cause: error });
   }
 }
 
@@ -55,8 +58,9 @@ function importKey(members: JsonObject): Omit<ProofKey, 'thumbprint'> {
   const jwk = (kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }) as JsonObject;
   try {
     const key = createPublicKey({ key: jwk, format: 'jwk' });
-    return { jwk, verifier: signatureVerifier(kty === 'EC' ? 'ES256' : 'EdDSA', key) };
+    const algorithm = kty === 'EC' ? 'ES256' : 'EdDSA';
+    return { jwk, verifier: signatureVerifier(algorithm, key), coseKey: { algorithm, keyId: undefined, key } };
   } catch (error) {
-    throw new LatchkeyError('proof_malformed', 'jwk is not a point of its curve', { cause: error });
+    throw new LatchkeyError('proof_malformed', 'the key is not a point of its curve', { cause: error });
   }
 }

@@ -1,5 +1,6 @@
 /** `cnf` of a JWT (RFC 7800) as `cnf` of a CWT (RFC 8747): the key that the client proves possession of. */
 import { type CborMap, decodeCbor, encodeCbor } from '../codec/cbor.ts';
+import { confirmationMethod } from '../codec/confirmation-method.ts';
 import { makeEncrypt0 } from '../codec/cose/encrypt0.ts';
 import { type CoseKey, importJwk } from '../codec/cose/key.ts';
 import { coseKeyFromJwk } from '../codec/cose/key-map.ts';
@@ -24,10 +25,6 @@ export interface ConfirmationContext {
   readonly encryption: CoseKey | undefined;
   readonly nonce: (algorithm: CoseKey['algorithm']) => Uint8Array;
 }
-
-/** Confirmation methods that this file knows (IANA "JWT Confirmation Methods"). */
-const METHODS = ['jwk', 'jwe', 'jkt', 'kid', 'jku', 'x5t#S256'] as const;
-type Method = (typeof METHODS)[number];
 
 /** A device remembers a `kid` for each token; RFC 7800 sets no limit. */
 const MAX_KEY_ID_BYTES = 64;
@@ -57,7 +54,7 @@ export function translateConfirmation(
     if (context.profile.bearer) return undefined;
     throw new LatchkeyError('confirmation_missing');
   }
-  const method = onlyMethod(confirmation);
+  const method = confirmationMethod(confirmation);
   const value = confirmation[method] as JsonValue;
   switch (method) {
     case 'jwk':
@@ -74,22 +71,6 @@ export function translateConfirmation(
       // A device follows no address and speaks no TLS.
       throw new LatchkeyError('confirmation_unsupported', method);
   }
-}
-
-/**
- * RFC 7800 §3.1 has members that are not understood ignored, and one key only: two that are understood may be two keys,
- * and the device would check one of them.
- */
-function onlyMethod(confirmation: JsonObject): Method {
-  let only: Method | undefined;
-  for (const method of METHODS) {
-    if (!Object.hasOwn(confirmation, method)) continue;
-    if (only !== undefined) throw invalid(`${only} and ${method}`);
-    only = method;
-  }
-  if (only !== undefined) return only;
-  if (Object.keys(confirmation).length === 0) throw invalid('no member');
-  throw new LatchkeyError('confirmation_unsupported', 'no known member');
 }
 
 /**
