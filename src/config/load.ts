@@ -120,6 +120,9 @@ function withPaths(settings: Settings, { folder, environment, file }: Origin) {
       ...issuer,
       jwks_file: at(issuer.jwks_file),
       ca_file: at(issuer.ca_file),
+      client_secret_file: at(issuer.client_secret_file),
+      client_key_file: at(issuer.client_key_file),
+      client_cert_file: at(issuer.client_cert_file),
     })),
   };
 }

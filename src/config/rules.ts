@@ -39,15 +39,68 @@ function* issuerRules({ issuers }: Settings): Generator<Problem> {
     if (sources[1] !== undefined) {
       yield problem(['issuers', index, sources[1]], `${here} may have one of ${sources.join(' and ')}, not both`);
     }
-    if (issuer.jwks_file !== undefined && issuer.ca_file !== undefined) {
+    if (issuer.jwks_file !== undefined && issuer.ca_file !== undefined && issuer.client_id === undefined) {
       yield problem(['issuers', index, 'ca_file'], `${here}.ca_file has no use with jwks_file: nothing is fetched`);
     }
+    yield* introspectionRules(issuer, index);
     if (issuer.refresh_min > issuer.refresh_max) {
       yield problem(['issuers', index, 'refresh_min'], `${here}.refresh_min must not be longer than refresh_max`);
     }
     if (issuer.refresh_max > issuer.offline_limit) {
       yield problem(['issuers', index, 'refresh_max'], `${here}.refresh_max must not be longer than offline_limit`);
     }
+  }
+}
+
+/** Files that each way of client authentication needs; all others have no use with it. */
+const CLIENT_FILES = {
+  client_secret_basic: ['client_secret_file'],
+  private_key_jwt: ['client_key_file'],
+  tls_client_auth: ['client_cert_file', 'client_key_file'],
+  self_signed_tls_client_auth: ['client_cert_file', 'client_key_file'],
+} as const satisfies Record<Issuer['client_auth'], readonly (keyof Issuer)[]>;
+
+type Issuer = Settings['issuers'][number];
+
+/** Settings that mean nothing where the hub is no client of the issuer. */
+const CLIENT_SETTINGS = [
+  'client_secret_file',
+  'client_key_file',
+  'client_cert_file',
+  'client_key_id',
+  'introspection_url',
+] as const;
+
+function* introspectionRules(issuer: Issuer, index: number): Generator<Problem> {
+  const here = `issuers[${index}]`;
+  const { client_auth: method } = issuer;
+  if (issuer.client_id === undefined) {
+    if (issuer.introspection === 'always') {
+      yield problem(['issuers', index, 'introspection'], `${here}.introspection = "always" needs client_id`);
+    }
+    for (const name of CLIENT_SETTINGS) {
+      if (issuer[name] !== undefined) yield problem(['issuers', index, name], `${here}.${name} needs client_id`);
+    }
+    return;
+  }
+  const needed: readonly string[] = CLIENT_FILES[method];
+  for (const name of ['client_secret_file', 'client_key_file', 'client_cert_file'] as const) {
+    const isNeeded = needed.includes(name);
+    if (isNeeded === (issuer[name] !== undefined)) continue;
+    const words = isNeeded
+      ? `${here}.client_auth = "${method}" needs ${name}`
+      : `${here}.${name} has no use with ${method}`;
+    yield problem(['issuers', index, isNeeded ? 'client_id' : name], words);
+  }
+  if (issuer.client_key_id !== undefined && method !== 'private_key_jwt') {
+    yield problem(['issuers', index, 'client_key_id'], `${here}.client_key_id has no use with ${method}`);
+  }
+  const isDiscovered = issuer.jwks_url === undefined && issuer.jwks_file === undefined;
+  if (!isDiscovered && issuer.introspection_url === undefined) {
+    yield problem(
+      ['issuers', index, 'client_id'],
+      `${here} needs introspection_url: with jwks_url or jwks_file nothing is discovered`,
+    );
   }
 }
 

@@ -5,6 +5,7 @@
 import * as z from 'zod/mini';
 import type { Camel } from './camel.ts';
 import {
+  clientText,
   fetchUrl,
   filePath,
   flag,
@@ -161,6 +162,63 @@ const issuer = z.strictObject({
   unknown_kid_cooldown: setting(
     z.prefault(seconds({ min: '1s', max: '1h' }), '30s'),
     'Shortest time between two refreshes that tokens with an unknown `kid` set off.',
+  ),
+  introspection: setting(
+    z._default(oneOf(['never', 'opaque', 'always']), 'opaque'),
+    'Which tokens of connected devices it is asked about: `opaque`: those that are no JWTs; `always`: JWTs too, so that revocation is seen at once. Nothing is asked without `client_id`.',
+  ),
+  client_id: setting(
+    z.optional(clientText),
+    'By which name it knows the hub, a client that may introspect (RFC 7662).',
+    'latchkey-hub',
+  ),
+  client_auth: setting(
+    z._default(
+      oneOf(['client_secret_basic', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth']),
+      'client_secret_basic',
+    ),
+    'How the hub shows that it is that client.',
+  ),
+  client_secret_file: setting(
+    z.optional(filePath),
+    'File with the secret for client_secret_basic. Let nobody but the hub read it.',
+    'as-client-secret',
+  ),
+  client_key_file: setting(
+    z.optional(filePath),
+    'Private key, PEM: for private_key_jwt the one to sign with, for the TLS methods that of the certificate.',
+    'as-client-key.pem',
+  ),
+  client_key_id: setting(
+    z.optional(clientText),
+    '`kid` of that key at the server, for private_key_jwt, where it has several of the hub.',
+    'hub-1',
+  ),
+  client_cert_file: setting(
+    z.optional(filePath),
+    'Certificate chain for the TLS methods, PEM (RFC 8705).',
+    'as-client-cert.pem',
+  ),
+  introspection_url: setting(
+    z.optional(fetchUrl),
+    'Address of its introspection endpoint, if its metadata does not name the right one.',
+    'https://as.example/introspect',
+  ),
+  introspection_signed: setting(
+    z._default(oneOf(['required', 'optional']), 'optional'),
+    'Whether its answers must be signed (RFC 9701). Signed ones are always verified, and kept as evidence while they serve. What `optional` costs: TLS alone vouches for an answer.',
+  ),
+  introspection_cache: setting(
+    z.prefault(seconds({ min: '0s', max: '1h' }), '60s'),
+    'How long "active" is believed without asking again, at most: never past the end of the token, nor longer than `max-age` of the answer. What more costs: a revoked token is accepted for as long.',
+  ),
+  introspection_timeout: setting(
+    z.prefault(milliseconds({ min: '100ms', max: '60s' }), '5s'),
+    'How long one question may take, a second attempt after a lost connection included.',
+  ),
+  stale_grace: setting(
+    z.prefault(seconds({ min: '0s', max: '24h' }), '0s'),
+    'How long "active" is still given out beyond that while it cannot be reached, marked as stale. What it costs: a token revoked before or during the outage is accepted for as long.',
   ),
 });
 

@@ -99,6 +99,13 @@ export const name = z
   .string({ error: NAME_WORDS })
   .check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: NAME_WORDS }));
 
+const CLIENT_WORDS = 'must be 1 to 512 visible ASCII characters';
+
+/** What an AS calls us or our keys by (RFC 6749 appendix A.1: visible ASCII; the length is ours). */
+export const clientText = z
+  .string({ error: CLIENT_WORDS })
+  .check(z.regex(/^[\x20-\x7e]{1,512}$/, { error: CLIENT_WORDS }));
+
 const LINE_WORDS = 'must be a device such as "/dev/serial/by-id/usb-…", or "tcp://host:port"';
 
 /** A serial device, or a network serial server. */

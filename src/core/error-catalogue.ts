@@ -102,7 +102,8 @@ export const CATALOGUE = {
   // Introspection
   token_inactive: unauthorized('The authorization server does not stand by the token', 'It was revoked, is expired, or never was one of its tokens (RFC 7662 section 2.2).', ASK_AS),
   introspection_unavailable: unavailable('The token cannot be introspected', 'No issuer has an introspection endpoint that is known and a client id for the hub.', 'Set `client_id` of the issuer; for one without metadata, `introspection_url` too.'),
-  introspection_refused: unavailable('The authorization server refuses the introspection request', 'It does not know the hub as a client, does not let it introspect, or does not introspect tokens of this kind.', 'Compare `client_id` and `client_auth` with the registration at the server; see its log.'),
+  introspection_client_refused: unavailable('The authorization server does not accept the hub as a client', 'Client id, secret, key or certificate are not those of its registration, or the clocks differ.', 'Compare `client_id` and `client_auth` with the registration at the server; see its log.'),
+  introspection_refused: unavailable('The authorization server refuses the introspection request', 'The hub may not introspect there, the address is wrong, or the server does not introspect tokens of this kind, such as JWTs.', 'Compare `introspection` and `introspection_url` with what the server offers; see its log.'),
   introspection_answer_invalid: unavailable('The introspection answer cannot be used', 'Not JSON as RFC 7662 section 2.2 has it, or a member of the wrong type.', 'Check `introspection_url`; look into the log of the server.'),
   introspection_answer_untrusted: unavailable(
     'The introspection answer is not to be trusted',
@@ -124,18 +125,24 @@ export const CATALOGUE = {
   lifetime_empty: unauthorized('Nothing is left of the token after rounding', 'exp and iat or nbf are in the same second.', ASK_AS),
 
   // Proof of possession
-  proof_missing: unauthorized('A proof of possession is missing', 'The token is bound to a key (`cnf.jkt`) and came without a DPoP proof.', 'Send `Authorization: DPoP` and a `DPoP` header (RFC 9449).'),
-  proof_malformed: unauthorized('The DPoP proof is malformed', 'Not a JWT of typ dpop+jwt with jwk, jti, htm, htu and iat, or sent twice.', 'Make it as RFC 9449 section 4.2 says.'),
-  proof_algorithm_refused: unauthorized('The algorithm of the DPoP proof is not allowed', 'Only asymmetric ones are: ES256, EdDSA.', 'Use ES256.'),
-  proof_signature_invalid: unauthorized('The DPoP proof does not verify', 'It was altered or signed with another key.', 'Sign it with the key in its header.'),
-  proof_key_mismatch: unauthorized('The DPoP proof is by another key', 'Its key is not the one that the token is bound to.', 'Use the key that the token was asked for with.'),
+  proof_missing: unauthorized('A proof of possession is missing', 'The token is bound to a key (`cnf`) and came without a proof.', 'Send `Authorization: DPoP` and a `DPoP` header (RFC 9449); a connected device hands on the proof of its client.'),
+  proof_malformed: unauthorized('The proof of possession is malformed', 'Not one DPoP JWT with jwk, jti, htm, htu and iat, or not a COSE_Sign1 or COSE_Mac0 with an empty payload.', 'Make it as RFC 9449 section 4.2, or docs/protocol.md, "Relayed proofs", says.'),
+  proof_algorithm_refused: unauthorized('The algorithm of the proof is not allowed', 'It is neither ES256 nor EdDSA, nor HMAC 256/256 for a shared key, or not the one of the key.', 'Use ES256.'),
+  proof_signature_invalid: unauthorized('The proof does not verify', 'It was altered, signed with another key, or (COSE) made for another nonce, token or audience.', 'Sign it with the key that it shows, for this very request.'),
+  proof_key_mismatch: unauthorized('The proof is by another key', 'Its key is not the one that the token is bound to, or it proves a key in another way than the token asks for.', 'Use the key that the token was asked for with.'),
   proof_method_mismatch: unauthorized('The DPoP proof is for another method', '`htm` differs from the request.', 'Make a proof for each request.'),
   proof_uri_mismatch: unauthorized('The DPoP proof is for another address', '`htu` differs from the request as the hub knows its own address.', 'Use the address that `http.public_url` says.'),
   proof_token_mismatch: unauthorized('The DPoP proof is for another token', '`ath` is not the hash of this token.', 'Make a proof for each token.'),
-  proof_stale: unauthorized('The DPoP proof is too old or from the future', '`iat` is outside the window.', 'Make it anew, with the nonce that the hub gave.'),
-  proof_replayed: unauthorized('The DPoP proof was used before', 'Its `jti` was seen.', 'Make a proof for each request.'),
-  proof_nonce_required: unauthorized('The DPoP proof needs a nonce of the hub', 'It has none, or an old one.', 'Take the one of the DPoP-Nonce header and try again (RFC 9449 section 9).'),
+  proof_stale: unauthorized('The proof is too old or from the future', '`iat` is outside the window, or of a time before a power cut of which the hub may have lost its memory.', 'Make it anew, with the nonce that was given.'),
+  proof_replayed: unauthorized('The proof was used before', 'Its `jti`, or its nonce, was seen with this key.', 'Make a proof for each request.'),
+  proof_nonce_required: unauthorized('The proof needs the nonce that was given', 'It has none, an old one, or another one.', 'Take the one of the DPoP-Nonce header, or of the device, and try again (RFC 9449 section 9).'),
   proof_window_full: unavailable('Too many proofs at once', 'The replay window is full.', 'Try again in a minute.'),
+
+  // Session keys
+  session_key_unsupported: badRequest('No session key is possible with this client', 'Its key is one of Ed25519, of a certificate, or there is none: nothing can be encrypted to it.', 'Use a P-256 key, or a key that the authorization server shares with the client.'),
+  session_key_invalid: badRequest('Not an acceptable session key', 'It was altered, or is for another device, token or client.', 'Ask the hub for a new one.'),
+  session_key_expired: unauthorized('The session key is expired', 'Its `exp` is past.', 'Present the token and a proof anew, and ask for a new key.'),
+  session_message_replayed: unauthorized('A message of a session came twice or out of order', 'Its number is not above the last one.', 'Send each message once; after a loss go on with the next number.'),
 
   // Lines and links
   coap_message_invalid: badRequest('Not an acceptable CoAP message', CLIENT_BUG, 'Compare it with RFC 7252 section 3.'),
@@ -152,6 +159,12 @@ export const CATALOGUE = {
   device_answer_untrusted: entry('The answer is not from the device', 'Its MAC does not verify: another device is on the line, or somebody altered it.', 'Check what is plugged in; provision it again if its key was lost.', 502, '5.02'),
   device_refused_token: entry('The device refused the token', 'It judged by its own trust; `device_code` says how.', 'Compare the trust of the device with the registry; provision it again.', 502, '5.02'),
   device_refused_request: forbidden('The device refused the request', 'No token there allows it, or the proof was not accepted.', 'Ask for a challenge anew; check the scope of the token.'),
+
+  // MQTT
+  broker_unreachable: unavailable('The MQTT broker cannot be reached', 'It is down, or address, port or route are wrong.', 'Start it, or correct `mqtt.url`; the hub connects by itself, and serves its other fronts meanwhile.'),
+  broker_refused: unavailable('The MQTT broker does not let the hub in', 'User, password, client id or ACL are not as it wants them, or it does not speak MQTT 5.0.', 'Compare [mqtt] with the password file and the ACL of the broker: docs/operations.md.'),
+  broker_tls_untrusted: unavailable('The certificate of the MQTT broker is not trusted', 'Another CA signed it, it is expired, or it is for another name.', 'Give its CA as `mqtt.ca_file`, and its name in `mqtt.url`.'),
+  response_topic_refused: forbidden('The answer may not go to that topic', 'The response topic is missing, or is not a topic of the device that asks.', 'Use a response topic below the own topic of the device, such as latchkey/v1/<device>/answer.'),
 
   // Devices and delivery
   device_unknown: entry('No such device', 'Nobody registered it here.', 'See `latchkey devices list`.', 404, '4.04'),

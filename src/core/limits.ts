@@ -4,6 +4,8 @@ export const LIMITS = {
   jwtBytes: 16_384,
   /** A DPoP proof is about 500 bytes; an RSA key in its header brings it to 1.5 KiB. */
   dpopProofBytes: 4_096,
+  /** A relayed COSE proof: a signature of 64 bytes, a key of 77, and its headers. */
+  coseProofBytes: 512,
   /** A JWE inside `cnf`: it holds one symmetric JWK, 500 bytes with the largest ephemeral key. */
   jweBytes: 4_096,
   /** Depth of JSON nesting: enough for authorization_details, too little to hurt. */
@@ -25,7 +27,7 @@ export const LIMITS = {
   /** AS metadata document (RFC 8414); Keycloak's is 7 KiB. */
   metadataBytes: 262_144,
   /** An introspection answer, signed or not: as large as a JWT that says the same. */
-  introspectionBytes: 16_384,
+  introspectionAnswerBytes: 16_384,
   /** Introspection requests under way or waiting for a connection, of one issuer: at 32 connections a few seconds of work. */
   introspectionsAtOnce: 4_096,
   /** Memory for the answers that one issuer gave, as reckoned from their sizes: about 15,000 of 500 bytes. */
@@ -64,6 +66,16 @@ export const LIMITS = {
   certificateBytes: 8_192,
   /** Protected answers kept for requests that come twice: half of them are 24 s of 10,000 devices asking once a minute. */
   introspectionAnswers: 8_192,
+  /** One MQTT packet that a broker may bring: a request of full size with its topic and properties. */
+  brokerPacketBytes: 65_536,
+  /** Bytes that wait to leave for a broker; answers that promise nothing (QoS 0) are lost beyond it. */
+  brokerWriteBytes: 1_048_576,
+  /** Correlation data of an MQTT request (MQTT 5.0 §3.3.2.3.6): a UUID as text has 36 bytes. */
+  correlationBytes: 64,
+  /** Requests over MQTT that are worked on at once; more of QoS 0 are dropped, more of QoS 1 stay with the broker. */
+  brokerRequests: 512,
+  /** Memory for answers over MQTT that are kept for requests that come twice: 10,000 of 800 bytes. */
+  brokerAnswerBytes: 8_388_608,
   /** Messages of one peer remembered for CoAP deduplication (EXCHANGE_LIFETIME at a slow serial line). */
   coapExchanges: 64,
   /** DPoP proof identifiers remembered for replay: 300 s of proofs at 200 a second. */

@@ -1,5 +1,6 @@
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { isJsonObject, type JsonValue } from '../core/json.ts';
 import { isAcceptableAddress } from './issuer-policy.ts';
 
 /**
@@ -15,15 +16,36 @@ export function metadataAddresses(issuer: string): readonly string[] {
   ];
 }
 
+/** What the hub needs of an issuer's metadata document. */
+export interface IssuerMetadata {
+  readonly jwksUri: string;
+  readonly introspection: IntrospectionAddresses;
+}
+
+/** Where tokens are introspected (RFC 8414 §2), as far as the issuer says so with an acceptable address. */
+export interface IntrospectionAddresses {
+  readonly endpoint: string | undefined;
+  /** For clients that authenticate by certificate; a server may keep those at an address of their own (RFC 8705 §5). */
+  readonly certificateEndpoint: string | undefined;
+}
+
 /**
- * The address of the key set, from a metadata document (RFC 8414 §3.2).
+ * Reads a metadata document (RFC 8414 §3.2).
  * @throws {LatchkeyError} `metadata_invalid`: not JSON, of another issuer (§3.3), or no jwks_uri that is acceptable
  */
-export function jwksAddress(metadata: Uint8Array, issuer: string): string {
-  const { issuer: named, jwks_uri: address } = parseStrictJsonObject(metadata, { code: 'metadata_invalid' });
+export function readMetadata(document: Uint8Array, issuer: string): IssuerMetadata {
+  const metadata = parseStrictJsonObject(document, { code: 'metadata_invalid' });
+  const { issuer: named, jwks_uri: address, mtls_endpoint_aliases: aliases } = metadata;
   // A server that speaks for another issuer would have its keys believed in that one's name.
   if (named !== issuer) throw new LatchkeyError('metadata_invalid', 'it names another issuer');
   if (typeof address !== 'string') throw new LatchkeyError('metadata_invalid', 'no jwks_uri');
   if (!isAcceptableAddress(address)) throw new LatchkeyError('metadata_invalid', 'jwks_uri is not https');
-  return address;
+  const endpoint = acceptable(metadata.introspection_endpoint);
+  const alias = isJsonObject(aliases) ? acceptable(aliases.introspection_endpoint) : undefined;
+  return { jwksUri: address, introspection: { endpoint, certificateEndpoint: alias ?? endpoint } };
+}
+
+/** An address that tokens must not be sent to counts as none: the keys are good all the same. */
+function acceptable(address: JsonValue | undefined): string | undefined {
+  return typeof address === 'string' && isAcceptableAddress(address) ? address : undefined;
 }

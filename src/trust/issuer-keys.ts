@@ -1,5 +1,7 @@
 import type { JwtAlgorithm } from '../codec/jws-signature.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { IntrospectionAddresses } from './discovery.ts';
 import type { IssuerPolicy } from './issuer-policy.ts';
 import { KeyRing, type SkippedKey } from './key-ring.ts';
 
@@ -31,6 +33,11 @@ export interface IssuerKeys {
    * @throws {LatchkeyError} `keys_unavailable`, `keys_too_old`
    */
   forKeyId(keyId: string | undefined): Promise<HeldKeys>;
+  /**
+   * Where the issuer introspects tokens, as its metadata says; asks the issuer first where that is not known yet.
+   * @throws {LatchkeyError} `introspection_unavailable`: nothing is known, and the detail says why the issuer was of no help
+   */
+  introspection(): Promise<IntrospectionAddresses>;
   /** Reads what the disk has and begins to keep it fresh. Never waits for the network. */
   start(): Promise<void>;
   status(): IssuerStatus;
@@ -50,6 +57,10 @@ export class StaticKeys implements IssuerKeys {
 
   async forKeyId(): Promise<HeldKeys> {
     return this.#held;
+  }
+
+  async introspection(): Promise<IntrospectionAddresses> {
+    throw new LatchkeyError('introspection_unavailable', 'its keys are from a file: nothing is discovered');
   }
 
   async start(): Promise<void> {}

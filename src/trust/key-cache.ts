@@ -4,6 +4,7 @@ import { coded, LatchkeyError } from '../core/errors.ts';
 import type { AuthorizationServer } from '../ports/authorization-server.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
+import type { IntrospectionAddresses } from './discovery.ts';
 import { describeKeys, type HeldKeys, type IssuerKeys, type IssuerStatus } from './issuer-keys.ts';
 import type { IssuerPolicy } from './issuer-policy.ts';
 import { type FetchedKeys, fetchKeys } from './key-fetch.ts';
@@ -54,6 +55,8 @@ export class KeyCache implements IssuerKeys {
   #flight: Promise<void> | undefined;
   #lastAttempt: number | undefined;
   #metadataReadAt: number | undefined;
+  /** Not on disk: an issuer that cannot be reached cannot be asked about a token either. */
+  #introspection: IntrospectionAddresses | undefined;
   #failures = 0;
   #lastError: ErrorCode | undefined;
   #next: { readonly at: number; readonly cancel: () => void } | undefined;
@@ -76,6 +79,16 @@ export class KeyCache implements IssuerKeys {
     }
     if (held !== undefined) return held;
     throw new LatchkeyError(this.#held === undefined ? 'keys_unavailable' : 'keys_too_old', this.#lastError);
+  }
+
+  async introspection(): Promise<IntrospectionAddresses> {
+    const isDiscovered = this.#options.policy.source.kind === 'discovery';
+    if (this.#introspection === undefined && isDiscovered) await this.#askIfAllowed();
+    if (this.#introspection !== undefined) return this.#introspection;
+    throw new LatchkeyError(
+      'introspection_unavailable',
+      isDiscovered ? this.#lastError : 'nothing is discovered of this issuer',
+    );
   }
 
   status(): IssuerStatus {
@@ -140,7 +153,7 @@ export class KeyCache implements IssuerKeys {
     const { policy, as, clock, random, log } = this.#options;
     this.#lastAttempt = clock.monotonic();
     try {
-      const fetched = await fetchKeys(as, policy, { known: this.#held, readMetadata: this.#metadataIsDue() });
+      const fetched = await fetchKeys(as, policy, { known: this.#held, lookUp: this.#metadataIsDue() });
       this.#accept(fetched);
       this.#scheduleIn(refreshDelay(fetched.lifetime, random.fraction()));
       await this.#write();
@@ -179,6 +192,7 @@ export class KeyCache implements IssuerKeys {
       mark: clock.monotonic(),
       ageAtMark: 0,
     };
+    this.#introspection = fetched.introspection ?? this.#introspection;
     this.#failures = 0;
     // Metadata that went bad is read at every attempt until it is good again.
     this.#lastError = fetched.metadataError?.code;

@@ -2,7 +2,7 @@ import { parseStrictJson } from '../codec/strict-json.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { AuthorizationServer, FetchedDocument } from '../ports/authorization-server.ts';
-import { jwksAddress, metadataAddresses } from './discovery.ts';
+import { type IntrospectionAddresses, type IssuerMetadata, metadataAddresses, readMetadata } from './discovery.ts';
 import type { IssuerPolicy } from './issuer-policy.ts';
 import { usableEtag } from './key-record.ts';
 import { KeyRing } from './key-ring.ts';
@@ -21,6 +21,8 @@ export interface FetchedKeys extends KnownKeys {
   readonly lifetime: number;
   /** Why the metadata could not be read anew, if so: the keys came from the address known before. */
   readonly metadataError: LatchkeyError | undefined;
+  /** From the metadata, where it was read this time. */
+  readonly introspection: IntrospectionAddresses | undefined;
 }
 
 /** Milliseconds for one exchange: a slow mobile uplink needs three seconds; a client waits behind an unknown `kid`. */
@@ -28,22 +30,28 @@ const DEADLINE = 5_000;
 
 /**
  * Asks the issuer for its keys. Anything but a good answer throws, and so costs no key that is held.
- * @param readMetadata whether to look up the address of the keys, even if one is known
+ * @param options.lookUp whether to look up the address of the keys, even if one is known
  * @throws {LatchkeyError} `as_*`, `metadata_invalid`, `jwks_invalid`
  */
 export async function fetchKeys(
   as: AuthorizationServer,
   policy: IssuerPolicy,
-  { known, readMetadata }: { readonly known: KnownKeys | undefined; readonly readMetadata: boolean },
+  { known, lookUp }: { readonly known: KnownKeys | undefined; readonly lookUp: boolean },
 ): Promise<FetchedKeys> {
-  const { address, metadataError } = await locate(as, policy, readMetadata ? undefined : known?.jwksUri, known);
+  const located = await locate(as, policy, lookUp ? undefined : known?.jwksUri, known);
+  const { address } = located;
   const etag = known?.jwksUri === address ? known.etag : undefined;
   const answer = await as.get(address, {
     deadline: DEADLINE,
     maxBytes: LIMITS.jwksBytes,
     ...(etag === undefined ? {} : { etag }),
   });
-  const common = { jwksUri: address, lifetime: lifetimeOf(answer, policy.refresh), metadataError };
+  const common = {
+    jwksUri: address,
+    lifetime: lifetimeOf(answer, policy.refresh),
+    metadataError: located.metadataError,
+    introspection: located.introspection,
+  };
   if (answer.kind === 'unchanged') {
     // RFC 9110 §15.4.5: an answer to a conditional request only; to any other there is nothing that it could confirm.
     if (known === undefined || etag === undefined) throw unasked();
@@ -53,30 +61,37 @@ export async function fetchKeys(
   return { ...common, ring: new KeyRing(jwks, policy.algorithms), etag: usableEtag(answer.etag) };
 }
 
+interface Located {
+  readonly address: string;
+  readonly metadataError?: LatchkeyError;
+  readonly introspection?: IntrospectionAddresses;
+}
+
 /** Where to ask. A metadata document that went bad does not keep us from the address that served until now. */
 async function locate(
   as: AuthorizationServer,
   policy: IssuerPolicy,
   address: string | undefined,
   known: KnownKeys | undefined,
-): Promise<{ readonly address: string; readonly metadataError: LatchkeyError | undefined }> {
-  if (address !== undefined) return { address, metadataError: undefined };
+): Promise<Located> {
+  if (address !== undefined) return { address };
+  if (policy.source.kind === 'jwks') return { address: policy.source.url };
   try {
-    return { address: await findKeySet(as, policy), metadataError: undefined };
+    const { jwksUri, introspection } = await findMetadata(as, policy);
+    return { address: jwksUri, introspection };
   } catch (error) {
     if (known === undefined || !isAnswer(error)) throw error;
     return { address: known.jwksUri, metadataError: error };
   }
 }
 
-async function findKeySet(as: AuthorizationServer, { source, issuer }: IssuerPolicy): Promise<string> {
-  if (source.kind === 'jwks') return source.url;
+async function findMetadata(as: AuthorizationServer, { source, issuer }: IssuerPolicy): Promise<IssuerMetadata> {
   const addresses = source.kind === 'discovery' && source.url !== undefined ? [source.url] : metadataAddresses(issuer);
   let failure: LatchkeyError | undefined;
   for (const address of addresses) {
     try {
       const answer = await as.get(address, { deadline: DEADLINE, maxBytes: LIMITS.metadataBytes });
-      return jwksAddress(successful(answer).body, issuer);
+      return readMetadata(successful(answer).body, issuer);
     } catch (error) {
       // A server that is not there is not there at the other address either.
       if (!isAnswer(error)) throw error;

@@ -1,4 +1,5 @@
 /** When to ask an issuer again. Pure: headers, counts and a fraction for jitter in, seconds out. */
+import { readCacheControl } from '../codec/cache-control.ts';
 
 /** For issuers that say nothing about caching: often enough to follow a rotation within the hour. */
 const UNSTATED_LIFETIME = 3_600;
@@ -23,7 +24,8 @@ export function lifetimeOf(
   { cacheControl, age }: { readonly cacheControl: string | undefined; readonly age: number | undefined },
   { least, most }: LifetimeBounds,
 ): number {
-  const stated = statedLifetime(cacheControl) ?? UNSTATED_LIFETIME;
+  const { maxAge, isNotKept } = readCacheControl(cacheControl);
+  const stated = isNotKept ? 0 : (maxAge ?? UNSTATED_LIFETIME);
   return Math.min(most, Math.max(least, stated - Math.max(0, age ?? 0)));
 }
 
@@ -36,16 +38,4 @@ export function refreshDelay(lifetime: number, fraction: number): number {
 export function retryDelay(failures: number, fraction: number): number {
   const doubled = FIRST_RETRY * 2 ** Math.min(failures - 1, 16);
   return Math.min(LAST_RETRY, doubled) * (1 - JITTER * fraction);
-}
-
-function statedLifetime(cacheControl: string | undefined): number | undefined {
-  let lifetime: number | undefined;
-  // A header of 16 KiB cannot hold more directives than this; what comes after them is not looked at.
-  for (const directive of (cacheControl ?? '').toLowerCase().split(',', 32)) {
-    const [name = '', value = ''] = directive.trim().split('=', 2);
-    if (name === 'no-store' || name === 'no-cache') return 0;
-    const seconds = value.replace(/^"|"$/g, '');
-    if (name === 'max-age' && /^\d{1,10}$/.test(seconds)) lifetime = Number(seconds);
-  }
-  return lifetime;
 }

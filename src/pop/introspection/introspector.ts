@@ -1,0 +1,218 @@
+import type { ErrorCode } from '../../core/error-catalogue.ts';
+import { coded, isCoded, LatchkeyError } from '../../core/errors.ts';
+import type {
+  IntrospectedToken,
+  IntrospectionEvidence,
+  IntrospectionFreshness,
+} from '../../core/introspected-token.ts';
+import { LIMITS } from '../../core/limits.ts';
+import { Secret } from '../../core/secret.ts';
+import { judgeTimes, type WhenUnsure } from '../../core/token-times.ts';
+import type { AuthorizationServer } from '../../ports/authorization-server.ts';
+import type { Log } from '../../ports/log.ts';
+import { type IntrospectionAnswer, readAnswer } from './answer-members.ts';
+import { type Asking, askIssuer, type TrustedAnswer } from './ask.ts';
+import { CircuitBreaker, type CircuitStatus } from './circuit-breaker.ts';
+import { demandTokenForm } from './token-form.ts';
+import { type Verdict, VerdictCache } from './verdict-cache.ts';
+
+export interface IntrospectorOptions extends Omit<Asking, 'as'> {
+  /** A connection of its own; closed with the introspector. */
+  readonly as: Pick<AuthorizationServer, 'post' | 'close'>;
+  /** Where to ask, for each way of client authentication; found out with the first token. */
+  readonly addresses: () => Promise<IntrospectionAddresses>;
+  /** Seconds for which a positive answer is given out without asking again, at most. */
+  readonly lifetime: number;
+  /** Seconds beyond its lifetime for which a positive answer is given out, as stale, while the AS cannot be asked. */
+  readonly staleGrace: number;
+  readonly whenUnsure: WhenUnsure;
+  readonly log: Log;
+}
+
+interface IntrospectionAddresses {
+  readonly endpoint: string | undefined;
+  readonly certificateEndpoint: string | undefined;
+}
+
+export interface IntrospectorStatus extends CircuitStatus {
+  readonly issuer: string;
+  /** Verdicts in memory. */
+  readonly verdicts: number;
+  /** Questions under way. */
+  readonly asking: number;
+}
+
+/** Milliseconds for which "not active" holds: a token just issued may need a moment to be known everywhere at the AS. */
+const NEGATIVE_LIFETIME = 5_000;
+/** Part of the memory for verdicts that negative ones get, so that made-up tokens do not displace good ones. */
+const NEGATIVE_SHARE = 0.125;
+
+/** Asks one AS about tokens, remembers what it said for a while, and says how old that is. */
+export class Introspector {
+  readonly issuer: string;
+  readonly #options: IntrospectorOptions;
+  readonly #breaker: CircuitBreaker;
+  readonly #positive = new VerdictCache(LIMITS.verdictBytes * (1 - NEGATIVE_SHARE));
+  readonly #negative = new VerdictCache(LIMITS.verdictBytes * NEGATIVE_SHARE);
+  /** One question per token, however many wait for its answer. */
+  readonly #flights = new Map<string, Promise<Verdict>>();
+
+  constructor(options: IntrospectorOptions) {
+    this.issuer = options.issuer;
+    this.#options = options;
+    const { clock, random, log } = options;
+    this.#breaker = new CircuitBreaker({ clock, random, log: log.child({ issuer: options.issuer }) });
+  }
+
+  /**
+   * What the AS says of the token. Whoever cannot wait any longer may go: the question goes on for the others.
+   * @param digest SHA-256 over the token, 32 bytes
+   * @throws {LatchkeyError} where there is no verdict: `as_*`, `introspection_*`, `keys_*`, `key_unknown`,
+   * `clock_unsure`, `request_invalid`, `request_too_large`
+   */
+  async introspect(token: Secret<string>, digest: Uint8Array): Promise<IntrospectedToken> {
+    demandTokenForm(token.expose());
+    const name = Buffer.from(digest).toString('base64url');
+    const held = this.#positive.get(name) ?? this.#negative.get(name);
+    if (held !== undefined && (this.#age(held) < held.lifetime || this.#isOver(held))) return this.#judge(held, false);
+    try {
+      return this.#judge(await this.#ask(name, token), false);
+    } catch (error) {
+      const stale = isExcused(error) ? this.#positive.get(name) : undefined;
+      const grace = this.#options.staleGrace * 1_000;
+      if (stale === undefined || this.#age(stale) >= stale.lifetime + grace) throw error;
+      return this.#judge(stale, true);
+    }
+  }
+
+  status(): IntrospectorStatus {
+    const verdicts = this.#positive.size + this.#negative.size;
+    return { issuer: this.issuer, ...this.#breaker.status(), verdicts, asking: this.#flights.size };
+  }
+
+  async close(): Promise<void> {
+    await this.#options.as.close();
+    await Promise.allSettled(this.#flights.values());
+  }
+
+  #ask(name: string, token: Secret<string>): Promise<Verdict> {
+    const flight = this.#flights.get(name);
+    if (flight !== undefined) return flight;
+    if (this.#flights.size >= LIMITS.introspectionsAtOnce) throw new LatchkeyError('introspection_overloaded');
+    const started = this.#fetch(name, token).finally(() => this.#flights.delete(name));
+    this.#flights.set(name, started);
+    return started;
+  }
+
+  async #fetch(name: string, token: Secret<string>): Promise<Verdict> {
+    const trusted = await this.#askThrough(await this.#address(), token);
+    // Beyond the breaker: what one token makes the AS say must not keep others from being asked about.
+    const answer = readAnswer(trusted.members, this.issuer);
+    const lifetime = answer.active ? this.#lifetimeOf(trusted) : NEGATIVE_LIFETIME;
+    const { bytes } = trusted;
+    const answeredAt = this.#options.clock.monotonic();
+    const verdict: Verdict = { answer, evidence: evidenceOf(trusted, answer), answeredAt, lifetime, bytes };
+    // A token that was good and is not any more must not come back as a stale verdict.
+    this.#positive.delete(name);
+    (answer.active ? this.#positive : this.#negative).set(name, verdict);
+    return verdict;
+  }
+
+  async #askThrough(url: string, token: Secret<string>): Promise<TrustedAnswer> {
+    const admission = this.#breaker.admit();
+    try {
+      const answer = await askIssuer(url, token.expose(), this.#options);
+      this.#breaker.succeeded(admission);
+      return answer;
+    } catch (error) {
+      const { code } = coded(error);
+      if (code === 'introspection_refused') this.#breaker.succeeded(admission);
+      else if (FAILURES.has(code)) this.#breaker.failed(admission, code);
+      else this.#breaker.abandoned(admission);
+      throw error;
+    }
+  }
+
+  async #address(): Promise<string> {
+    const { endpoint, certificateEndpoint } = await this.#options.addresses();
+    const isByCertificate = this.#options.authentication.method.endsWith('tls_client_auth');
+    const url = isByCertificate ? certificateEndpoint : endpoint;
+    if (url === undefined) throw new LatchkeyError('introspection_unavailable', 'its metadata names no endpoint');
+    return url;
+  }
+
+  /** Milliseconds: the shorter of what operator and AS allow. The token's own end is judged each time. */
+  #lifetimeOf({ lifetime }: TrustedAnswer): number {
+    return Math.min(this.#options.lifetime, lifetime ?? Number.POSITIVE_INFINITY) * 1_000;
+  }
+
+  #age({ answeredAt }: Verdict): number {
+    return this.#options.clock.monotonic() - answeredAt;
+  }
+
+  /** Expired for good: the AS could say nothing else. */
+  #isOver({ answer }: Verdict): boolean {
+    return answer.active && answer.expiresAt !== undefined && answer.expiresAt <= this.#options.clock.now().earliest;
+  }
+
+  #judge(verdict: Verdict, stale: boolean): IntrospectedToken {
+    const { answer, evidence } = verdict;
+    const freshness: IntrospectionFreshness = {
+      source: 'introspection',
+      age: Math.floor(this.#age(verdict) / 1_000),
+      stale,
+    };
+    if (!answer.active) return { active: false, code: 'token_inactive', freshness, evidence };
+    const code = this.#timesOf(answer);
+    if (code !== undefined) return { active: false, code, freshness, evidence };
+    const { notBefore: _notBefore, issuedAt: _issuedAt, ...facts } = answer;
+    return { ...facts, freshness, evidence };
+  }
+
+  /** As for a JWT. @throws {LatchkeyError} `clock_unsure` */
+  #timesOf(answer: Extract<IntrospectionAnswer, { active: true }>): ErrorCode | undefined {
+    const { clock, whenUnsure, leeway } = this.#options;
+    try {
+      judgeTimes(answer, { time: clock.now(), whenUnsure, leeway });
+      return undefined;
+    } catch (error) {
+      if (!isCoded(error) || error.code === 'clock_unsure') throw error;
+      return error.code;
+    }
+  }
+}
+
+/** What counts against the AS. That a token of ours is refused does not: it shows that the AS is there. */
+const FAILURES: ReadonlySet<ErrorCode> = new Set([
+  'as_unreachable',
+  'as_timeout',
+  'as_tls_untrusted',
+  'as_redirected',
+  'as_answer_too_large',
+  'as_answer_refused',
+  'introspection_answer_invalid',
+  'introspection_answer_untrusted',
+  'introspection_client_refused',
+]);
+
+/** Failures that mean that the AS cannot be asked. An answer that is forged, or a refusal, is something else. */
+const EXCUSED: ReadonlySet<string> = new Set<ErrorCode>([
+  'as_unreachable',
+  'as_timeout',
+  'as_tls_untrusted',
+  'as_redirected',
+  'as_answer_too_large',
+  'as_answer_refused',
+]);
+
+/** Whether an old verdict may stand in, if the operator allows it. A suspension is excused by what led to it. */
+function isExcused(error: unknown): boolean {
+  if (!isCoded(error)) return false;
+  return EXCUSED.has(error.code) || (error.code === 'introspection_suspended' && EXCUSED.has(error.detail ?? ''));
+}
+
+function evidenceOf({ signed }: TrustedAnswer, answer: IntrospectionAnswer): IntrospectionEvidence | undefined {
+  if (signed === undefined) return undefined;
+  const holdsKey = answer.active && answer.confirmationKey !== undefined;
+  return { digest: signed.digest, jws: holdsKey ? undefined : new Secret(signed.jws) };
+}
