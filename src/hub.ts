@@ -68,7 +68,7 @@ export async function startHub({ config, log }: { readonly config: Config; reado
   await issuers.start();
   const lines = new Map(config.lines.map((line) => [line.name, openLine(line, clock, log)]));
   const link = (device: Device) => {
-    const line = lines.get(device.line);
+    const line = device.line === undefined ? undefined : lines.get(device.line);
     if (line === undefined) throw new LatchkeyError('link_unconfigured', device.line);
     return line;
   };
@@ -112,7 +112,9 @@ export async function startHub({ config, log }: { readonly config: Config; reado
       clock: certainty(clock.now()),
       issuers: issuers.status(),
       lines: [...lines.values()].map((line) => ({ name: line.name, ...line.health() })),
-      stranded: registry.list().flatMap(({ id, line }) => (lines.has(line) ? [] : [{ device: id, line }])),
+      stranded: registry
+        .list()
+        .flatMap(({ id, line }) => (line === undefined || lines.has(line) ? [] : [{ device: id, line }])),
     }),
   }));
   const adminServer = await openAdminSocket({ socket: config.admin.socket, admin, log, random: systemRandom });
@@ -298,6 +300,7 @@ function adminOf(flow: AdministerFlow, status: () => Promise<HubStatus>): Admin 
     listDevices: async () => flow.listDevices(),
     showDevice: async (id) => flow.showDevice(id),
     addDevice: (device) => flow.addDevice(device),
+    deviceCredentials: async (id) => flow.deviceCredentials(id),
     removeDevice: (id) => flow.removeDevice(id),
   };
 }

@@ -55,6 +55,14 @@ function adminRoutes(admin: Admin): readonly Route[] {
       handle: async (request) => ({ status: 200, body: await admin.showDevice(request.parameters.id ?? '') }),
     },
     {
+      method: 'GET',
+      path: '/devices/:id/credentials',
+      handle: async (request) => ({
+        status: 200,
+        body: { credentials: await admin.deviceCredentials(request.parameters.id ?? '') },
+      }),
+    },
+    {
       method: 'DELETE',
       path: '/devices/:id',
       handle: async (request) => {
@@ -67,11 +75,23 @@ function adminRoutes(admin: Admin): readonly Route[] {
 
 function newDeviceOf(request: HttpRequest): NewDevice {
   const body = parse(request.body);
-  const { id, audience, line, profile, issuers } = body;
-  if (typeof id !== 'string' || typeof audience !== 'string' || typeof line !== 'string' || !isJsonObject(profile)) {
-    throw new LatchkeyError('request_invalid', 'id, audience, line and profile are needed');
+  const { id, audience, line, profile, issuers, certificate } = body;
+  if (typeof id !== 'string' || typeof audience !== 'string' || !isJsonObject(profile)) {
+    throw new LatchkeyError('request_invalid', 'id, audience and profile are needed');
   }
-  return { id, audience, line, profile, ...(issuers === undefined ? {} : { issuers: texts(issuers) }) };
+  return {
+    id,
+    audience,
+    profile,
+    ...(line === undefined ? {} : { line: text(line, 'line') }),
+    ...(issuers === undefined ? {} : { issuers: texts(issuers) }),
+    ...(certificate === undefined ? {} : { certificate: text(certificate, 'certificate') }),
+  };
+}
+
+function text(value: JsonValue, name: string): string {
+  if (typeof value !== 'string') throw new LatchkeyError('request_invalid', name);
+  return value;
 }
 
 function texts(value: JsonValue): readonly string[] {

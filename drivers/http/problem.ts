@@ -13,22 +13,26 @@ export interface Problem {
   readonly code: string;
   readonly id: string;
   readonly device_code?: string;
+  /** What RFC 6749 §5.2 calls it, where an OAuth client library looks for that (RFC 7662 §2.3). */
+  readonly error?: string;
 }
 
 /** `detail` stays here: it may say more than the sender of a bad token should learn. */
 export function problemOf(error: LatchkeyError, id: string): Problem {
   const { title, status } = error.entry;
-  return { type: `urn:latchkey:error:${error.code}`, title, status, code: error.code, id };
+  const problem = { type: `urn:latchkey:error:${error.code}`, title, status, code: error.code, id };
+  return error.code === 'device_unauthenticated' ? { ...problem, error: 'invalid_client' } : problem;
 }
 
 /**
- * The WWW-Authenticate header for a refused token or proof, or undefined where the error is about something else.
- * Error names: RFC 6750 §3.1, RFC 9449 §5, §7.1 and §9.
+ * The WWW-Authenticate header for a refused token, proof or device, or undefined where the error is about something else.
+ * Error names: RFC 6750 §3.1, RFC 9449 §5, §7.1 and §9. Devices: RFC 7617 §2.
  */
 export function challengeFor(error: LatchkeyError): string | undefined {
   const algorithms = 'algs="ES256 EdDSA"';
   if (error.code === 'proof_nonce_required') return `DPoP error="use_dpop_nonce", ${algorithms}`;
   if (error.code === 'scope_empty') return 'DPoP error="insufficient_scope"';
+  if (error.code === 'device_unauthenticated') return 'Basic realm="latchkey", charset="UTF-8"';
   if (error.entry.status !== 401) return undefined;
   if (error.code.startsWith('proof_')) return `DPoP error="invalid_dpop_proof", ${algorithms}`;
   return `DPoP error="invalid_token", ${algorithms}`;

@@ -4,9 +4,10 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import createRouter from 'find-my-way';
-import { hex } from '../../src/core/bytes.ts';
+import { hex, sha256 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
@@ -24,6 +25,11 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
   readonly query: URLSearchParams;
   readonly body: Uint8Array;
+  /**
+   * SHA-256 over the DER of the certificate whose key the peer proved in its TLS handshake, where one was asked for and
+   * shown. Nobody vouches for it: it counts for whom its thumbprint is registered (RFC 8705 §2.2). 32 bytes.
+   */
+  readonly peerCertificateThumbprint: Uint8Array | undefined;
   readonly id: string;
   readonly log: Log;
 }
@@ -39,7 +45,8 @@ export interface HttpServerOptions {
   readonly routes: readonly Route[];
   readonly log: Log;
   readonly random: Random;
-  readonly tls?: { readonly cert: string; readonly key: string };
+  /** With `askForCertificate` peers may show a certificate of their own, of whatever authority or none. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly askForCertificate?: boolean };
   /** Whether problems carry the error's detail: on the admin socket, where who asks may know. */
   readonly tellDetail?: boolean;
   /** Headers for every answer that refuses a token or proof, such as a fresh DPoP-Nonce. */
@@ -69,7 +76,7 @@ export class HttpServer {
     this.#server =
       options.tls === undefined
         ? createServer(settings, listener)
-        : createTlsServer({ ...settings, ...options.tls }, listener);
+        : createTlsServer({ ...settings, ...tlsSettings(options.tls) }, listener);
   }
 
   /** Listens on host and port (0 for a free one) or on a unix socket; answers with the port. */
@@ -153,6 +160,7 @@ export class HttpServer {
       headers: incoming.headersDistinct,
       query: new URLSearchParams(search),
       body: await readBody(incoming),
+      peerCertificateThumbprint: peerCertificateThumbprint(incoming.socket),
       id,
       log,
     };
@@ -181,6 +189,23 @@ export class HttpServer {
           : problemOf(error, id),
     };
   }
+}
+
+function tlsSettings({ cert, key, askForCertificate = false }: NonNullable<HttpServerOptions['tls']>) {
+  return { cert, key, requestCert: askForCertificate, rejectUnauthorized: false };
+}
+
+/** One look at a socket's certificate serves all of its requests. */
+const thumbprints = new WeakMap<Socket, Uint8Array | undefined>();
+
+function peerCertificateThumbprint(socket: Socket): Uint8Array | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  if (!thumbprints.has(socket)) {
+    // An empty object where the peer showed none.
+    const { raw } = socket.getPeerCertificate() as { raw?: Uint8Array };
+    thumbprints.set(socket, raw === undefined ? undefined : sha256(raw));
+  }
+  return thumbprints.get(socket);
 }
 
 function noHandler(): void {

@@ -1,15 +1,20 @@
-import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import type { Command } from 'commander';
+import { fromUtf8 } from '../core/bytes.ts';
 import { SCOPE_FORMS, WRAPS } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { AddedDevice } from '../ports/admin.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
 import { methodBit } from './methods.ts';
+import { writeNewSecretFile } from './secret-file.ts';
+
+/** A PEM certificate with a large key and many names; base64 makes a third more of it. */
+const MAX_CERTIFICATE_BYTES = 16_384;
 
 interface Options extends AdminChoice {
   readonly audience: string;
-  readonly line: string;
+  readonly line?: string;
   readonly allow: readonly string[];
   readonly wrap?: string;
   readonly algorithm?: string;
@@ -20,7 +25,8 @@ interface Options extends AdminChoice {
   readonly cwtTag?: boolean;
   readonly bearer?: boolean;
   readonly receipt: boolean;
-  readonly trust: string;
+  readonly trust?: string;
+  readonly certificate?: string;
   readonly json?: boolean;
 }
 
@@ -28,18 +34,22 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Register a device and write the file of what it is to trust. The file holds its secret keys and cannot be had a second time: hand it to the device, then delete it.',
+        'Register a device and write the file of what it is to trust. The file holds its secret keys and cannot be had a second time: hand it to the device, then delete it. Without --line, --allow and --trust it is a connected device, which takes no tokens and asks the hub about those that it is shown: see `latchkey devices credentials`.',
       )
       .argument('<id>', 'name of the device: a-z, 0-9, and . _ -')
       .requiredOption('--audience <aud>', 'the `aud` of tokens for this device')
-      .requiredOption('--line <name>', 'the line it is on, by its name under [[lines]]')
-      .requiredOption(
+      .option('--line <name>', 'the line it is on, by its name under [[lines]]')
+      .option(
         '--allow <permission>',
         'what a scope permits: "scope=METHOD[,METHOD] path"; repeat for more',
         collect,
         [],
       )
-      .requiredOption('--trust <file>', 'where to write what the device is to trust (must not exist yet)')
+      .option(
+        '--certificate <file>',
+        'certificate that it shows in TLS, PEM or DER in base64; the key stays with the device',
+      )
+      .option('--trust <file>', 'where to write what the device is to trust (must not exist yet)')
       .option('--wrap <wrap>', `${WRAPS.join(', ')} (default: mac0)`)
       .option('--algorithm <name>', 'of the signature or MAC: ES256, EdDSA, "HMAC 256/64", "HMAC 256/256"')
       .option('--claims <set>', 'slim or full (default: slim)')
@@ -67,44 +77,57 @@ function example(command: Command): void {
     command,
     '$ latchkey devices add tube-1 --audience coap://tube-1 --line ward-3 \\',
     '    --allow "read=FETCH temperature" --allow "write=PUT led" --trust tube-1-trust.json',
+    '$ latchkey devices add ekg-1 --audience https://ekg-1.ward.example',
   );
 }
 
 async function add(id: string, options: Options, terminal: Terminal): Promise<void> {
-  const profile = profileOf(options);
+  const { line, trust } = options;
+  if (line === undefined) {
+    if (trust !== undefined || options.allow.length > 0) {
+      throw new LatchkeyError('usage', '--allow and --trust are for devices that take tokens: they need --line');
+    }
+    const added = await register(id, { profile: {} }, options, terminal);
+    print(added, `Registered ${id}, a connected device. \`latchkey devices credentials ${id}\` writes what it needs.`);
+    return;
+  }
+  if (trust === undefined || options.allow.length === 0) {
+    throw new LatchkeyError('usage', 'a device on a line needs --allow and --trust');
+  }
   // Opened first: a trust file that cannot be written must not leave a device that nobody can provision.
-  const file = create(options.trust);
-  try {
-    const added = await withAdmin(options, terminal, (admin) =>
-      admin.addDevice({
-        id,
-        audience: options.audience,
-        line: options.line,
-        profile,
-        ...(options.issuer.length === 0 ? {} : { issuers: options.issuer }),
-      }),
-    );
-    writeSync(file, added.trust);
-    if (options.json === true) terminal.print(JSON.stringify(added.device));
-    else
-      terminal.print(
-        `Registered ${id}. What it is to trust is in ${options.trust}: it holds secret keys, hand it over and delete it.`,
-      );
-  } catch (error) {
-    unlinkSync(options.trust);
-    throw error;
-  } finally {
-    closeSync(file);
+  const added = await writeNewSecretFile(
+    trust,
+    () => register(id, { line, profile: profileOf(options) }, options, terminal),
+    (made) => made.trust,
+  );
+  print(
+    added,
+    `Registered ${id}. What it is to trust is in ${trust}: it holds secret keys, hand it over and delete it.`,
+  );
+
+  function print({ device }: AddedDevice, sentence: string): void {
+    terminal.print(options.json === true ? JSON.stringify(device) : sentence);
   }
 }
 
-function create(path: string): number {
-  try {
-    return openSync(path, 'wx', 0o600);
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? 'unwritable';
-    throw new LatchkeyError('file_unwritable', `${path} (${reason})`, { cause: error });
-  }
+async function register(
+  id: string,
+  kind: { readonly line?: string; readonly profile: JsonObject },
+  options: Options,
+  terminal: Terminal,
+): Promise<AddedDevice> {
+  const { audience, certificate, issuer } = options;
+  const text =
+    certificate === undefined ? undefined : fromUtf8(await terminal.read(certificate, MAX_CERTIFICATE_BYTES));
+  return withAdmin(options, terminal, (admin) =>
+    admin.addDevice({
+      id,
+      audience,
+      ...kind,
+      ...(issuer.length === 0 ? {} : { issuers: issuer }),
+      ...(text === undefined ? {} : { certificate: text }),
+    }),
+  );
 }
 
 function profileOf(options: Options): JsonObject {

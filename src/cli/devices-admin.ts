@@ -1,7 +1,7 @@
 /** The Admin port for commands: the running hub over its socket, or the state folder itself where no hub runs. */
 import { loadConfig } from '../config/load.ts';
 import { isCoded } from '../core/errors.ts';
-import type { JsonValue } from '../core/json.ts';
+import { isJsonObject, type JsonValue } from '../core/json.ts';
 import { openStateFolder } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
 import type { AddedDevice, Admin, DeviceView, HubStatus, NewDevice } from '../ports/admin.ts';
@@ -60,6 +60,11 @@ class RemoteAdmin implements Admin {
 
   async addDevice(device: NewDevice): Promise<AddedDevice> {
     return (await this.#ask('POST', '/devices', device as unknown as JsonValue)) as unknown as AddedDevice;
+  }
+
+  async deviceCredentials(id: string): Promise<string> {
+    const answer = await this.#ask('GET', `${devicePath(id)}/credentials`);
+    return isJsonObject(answer) && typeof answer.credentials === 'string' ? answer.credentials : '';
   }
 
   async removeDevice(id: string): Promise<void> {

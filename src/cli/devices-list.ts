@@ -24,7 +24,7 @@ function table(devices: readonly DeviceView[]): readonly string[] {
     ['ID', 'LINE', 'WRAP', 'WAITING', 'AUDIENCE'],
     ...devices.map((device) => [
       device.id,
-      device.line,
+      device.line ?? 'connected',
       String(device.profile.wrap),
       String(device.waiting),
       device.audience,

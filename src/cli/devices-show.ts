@@ -25,7 +25,8 @@ function lines(device: DeviceView): readonly string[] {
   const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
   return [
     `${device.id}  (${device.audience})`,
-    `  line      ${device.line}`,
+    `  line      ${device.line ?? 'none: a connected device, which asks the hub itself'}`,
+    ...(device.certificate === undefined ? [] : [`  x5t#S256  ${device.certificate}`]),
     `  issuers   ${device.issuers === 'any' ? 'every configured one' : device.issuers.join(', ')}`,
     `  scopes    ${(scopes as readonly string[]).join(' ')}`,
     ...rows.flatMap(([scope, allowed]) => allowed.map(([path, set]) => `    ${scope} = ${methodNames(set)} ${path}`)),

@@ -28,6 +28,11 @@ const COMMANDS: readonly Listed[] = [
   },
   { path: ['devices', 'list'], summary: 'list the devices', load: () => import('./devices-list.ts') },
   { path: ['devices', 'show'], summary: 'show one device', load: () => import('./devices-show.ts') },
+  {
+    path: ['devices', 'credentials'],
+    summary: 'write what a connected device needs to ask the hub',
+    load: () => import('./devices-credentials.ts'),
+  },
   { path: ['devices', 'remove'], summary: 'forget a device', load: () => import('./devices-remove.ts') },
   { path: ['sim', 'device'], summary: 'simulate a device behind a line', load: () => import('./sim-device.ts') },
   {

@@ -27,7 +27,8 @@ interface Derived {
 /** Derivations are cached with the device object: HKDF and a key import cost more than the MAC they serve. */
 const cache = new WeakMap<Device, Map<string, Derived>>();
 
-function derived(device: Device, use: DeviceKeyUse, algorithm: WrapAlgorithm): Derived {
+/** The device's key for one use, derived once. */
+export function derivedKey(device: Device, use: DeviceKeyUse, algorithm: WrapAlgorithm): Derived {
   const known = cache.get(device) ?? new Map<string, Derived>();
   cache.set(device, known);
   const name = `${use} ${algorithm}`;
@@ -38,7 +39,7 @@ function derived(device: Device, use: DeviceKeyUse, algorithm: WrapAlgorithm): D
 
 /** The key under which the device authenticates receipts and answers. */
 export function answerKey(device: Device): CoseKey {
-  return derived(device, 'answer', ANSWER_ALGORITHM).key;
+  return derivedKey(device, 'answer', ANSWER_ALGORITHM).key;
 }
 
 /** The keys that a token for this device is wrapped with; `encryption` also seals a `cnf` key (RFC 8747 §3.3). */
@@ -48,13 +49,13 @@ export function wrapKeys(
 ): { readonly authentication?: CoseKey; readonly encryption: CoseKey } {
   const { wrap, authentication, encryption } = device.profile;
   return {
-    encryption: derived(device, 'token-encryption', encryption).key,
+    encryption: derivedKey(device, 'token-encryption', encryption).key,
     ...(wrap === 'encrypt0'
       ? {}
       : {
           authentication: wrap.startsWith('sign1')
             ? hub.signingKey(authentication).key
-            : derived(device, 'token-mac', authentication).key,
+            : derivedKey(device, 'token-mac', authentication).key,
         }),
   };
 }
@@ -66,7 +67,7 @@ export function trustFileOf(device: Device, hub: HubSigningKeys): string {
   const { profile } = device;
   const authenticationJwk = profile.wrap.startsWith('sign1')
     ? hub.signingKey(profile.authentication).publicJwk
-    : derived(device, 'token-mac', profile.authentication).jwk.expose();
+    : derivedKey(device, 'token-mac', profile.authentication).jwk.expose();
   return writeTrustFile({
     version: device.trustVersion,
     device: device.id,
@@ -77,10 +78,10 @@ export function trustFileOf(device: Device, hub: HubSigningKeys): string {
     maxTokenBytes: profile.maxTokenBytes,
     keys: [
       ...(profile.wrap === 'encrypt0' ? [] : [authenticationJwk]),
-      derived(device, 'token-encryption', profile.encryption).jwk.expose(),
+      derivedKey(device, 'token-encryption', profile.encryption).jwk.expose(),
     ],
     confirmationKeys: [],
-    answerKey: derived(device, 'answer', ANSWER_ALGORITHM).jwk.expose(),
+    answerKey: derivedKey(device, 'answer', ANSWER_ALGORITHM).jwk.expose(),
     receipt: profile.receipt,
     // A scope without permissions is one that the device knows and that permits nothing.
     permissions: { ...Object.fromEntries(profile.scopes.map((scope) => [scope, []])), ...profile.permissions },

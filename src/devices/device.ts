@@ -9,15 +9,19 @@ import { profileFromJson, profileToJson } from './profile.ts';
 /** Root keys are 256 bits: HMAC 256 wants no less, and every derived key is cut from it. */
 export const ROOT_KEY_BYTES = 32;
 
+const THUMBPRINT_BYTES = 32;
+
 export interface Device {
   readonly id: string;
   /** The `aud` value that names this device, in the JWT as in the CWT. */
   readonly audience: string;
-  /** Name of the line that it is on. */
-  readonly line: string;
+  /** Name of the line that it is on; undefined for a connected device, which asks the hub itself. */
+  readonly line: string | undefined;
   readonly profile: DeviceProfile;
   /** Issuers whose tokens are taken for it; undefined for every configured one. */
   readonly issuers: readonly string[] | undefined;
+  /** SHA-256 over the DER of the certificate that it shows in TLS, where it has one. 32 bytes. */
+  readonly certificate?: Uint8Array | undefined;
   /** Never used itself: every use derives its own key (codec/device-keys.ts). */
   readonly rootKey: Secret<Uint8Array>;
   readonly trustVersion: number;
@@ -33,11 +37,12 @@ const MAX_AUDIENCE_BYTES = 255;
 export function checkDeviceNames(device: {
   readonly id: string;
   readonly audience: string;
-  readonly line: string;
+  readonly line?: string | undefined;
 }): void {
   if (!ID.test(device.id))
     throw new LatchkeyError('device_invalid', 'id: 1 to 63 of a-z 0-9 . _ -, not starting with a mark');
-  if (!LINE.test(device.line)) throw new LatchkeyError('device_invalid', 'line: 1 to 63 of letters, digits, . _ -');
+  if (device.line !== undefined && !LINE.test(device.line))
+    throw new LatchkeyError('device_invalid', 'line: 1 to 63 of letters, digits, . _ -');
   const length = utf8(device.audience).length;
   if (length === 0 || length > MAX_AUDIENCE_BYTES)
     throw new LatchkeyError('device_invalid', 'audience: 1 to 255 bytes');
@@ -47,9 +52,10 @@ export function encodeDevice(device: Device): Uint8Array {
   const json: JsonObject = {
     id: device.id,
     audience: device.audience,
-    line: device.line,
+    ...(device.line === undefined ? {} : { line: device.line }),
     profile: profileToJson(device.profile),
     ...(device.issuers === undefined ? {} : { issuers: device.issuers }),
+    ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),
     root_key: base64url(device.rootKey.expose()),
     trust_version: device.trustVersion,
     added_at: device.addedAt,
@@ -65,14 +71,17 @@ export function decodeDevice(bytes: Uint8Array): Device {
     const device: Device = {
       id: text(json.id),
       audience: text(json.audience),
-      line: text(json.line),
-      profile: profileFromJson(json.profile),
+      line: json.line === undefined ? undefined : text(json.line),
+      profile: profileFromJson(json.profile, { onLine: json.line !== undefined }),
       issuers: json.issuers === undefined ? undefined : list(json.issuers).map(text),
+      certificate: json.certificate === undefined ? undefined : fromBase64url(text(json.certificate)),
       rootKey: new Secret(fromBase64url(text(json.root_key))),
       trustVersion: integer(json.trust_version),
       addedAt: integer(json.added_at),
     };
     checkDeviceNames(device);
+    if (device.certificate !== undefined && device.certificate.length !== THUMBPRINT_BYTES)
+      throw new TypeError('certificate thumbprint of another length');
     if (device.rootKey.expose().length !== ROOT_KEY_BYTES) throw new TypeError('root key of another length');
     return device;
   } catch (error) {

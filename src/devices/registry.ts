@@ -1,4 +1,5 @@
 /** Which devices there are. All of them are in memory; the store holds the same. */
+import { hex } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
@@ -10,6 +11,7 @@ export class Registry {
   readonly #store: Store;
   readonly #log: Log;
   readonly #devices = new Map<string, Device>();
+  readonly #byCertificate = new Map<string, Device>();
 
   constructor(dependencies: { readonly store: Store; readonly log: Log }) {
     this.#store = dependencies.store;
@@ -21,7 +23,7 @@ export class Registry {
     for (const [key, value] of await this.#store.list(PREFIX)) {
       try {
         const device = decodeDevice(value);
-        this.#devices.set(device.id, device);
+        this.#remember(device);
       } catch (error) {
         if (!(error instanceof LatchkeyError)) throw error;
         this.#log.error(
@@ -39,6 +41,20 @@ export class Registry {
     return device;
   }
 
+  find(id: string): Device | undefined {
+    return this.#devices.get(id);
+  }
+
+  /** The device whose certificate has this thumbprint. SHA-256, 32 bytes. */
+  byCertificate(thumbprint: Uint8Array): Device | undefined {
+    return this.#byCertificate.get(hex(thumbprint));
+  }
+
+  /** Whether any device shows a certificate. */
+  get hasCertificates(): boolean {
+    return this.#byCertificate.size > 0;
+  }
+
   list(): readonly Device[] {
     return [...this.#devices.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
@@ -47,7 +63,7 @@ export class Registry {
     return this.#devices.size;
   }
 
-  /** @throws {LatchkeyError} `device_exists` where the id, or the audience, is taken */
+  /** @throws {LatchkeyError} `device_exists` where the id, the audience or the certificate is taken */
   async add(device: Device): Promise<void> {
     if (this.#devices.has(device.id)) throw new LatchkeyError('device_exists', device.id);
     for (const other of this.#devices.values()) {
@@ -55,19 +71,33 @@ export class Registry {
       if (other.audience === device.audience)
         throw new LatchkeyError('device_exists', `audience is that of ${other.id}`);
     }
-    this.#devices.set(device.id, device);
+    if (device.certificate !== undefined) {
+      const other = this.byCertificate(device.certificate);
+      if (other !== undefined) throw new LatchkeyError('device_exists', `certificate is that of ${other.id}`);
+    }
+    this.#remember(device);
     try {
       await this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }]);
     } catch (error) {
-      this.#devices.delete(device.id);
+      this.#forget(device);
       throw error;
     }
   }
 
   /** @throws {LatchkeyError} `device_unknown` */
   async remove(id: string): Promise<void> {
-    this.get(id);
+    const device = this.get(id);
     await this.#store.write([{ remove: PREFIX + id }]);
-    this.#devices.delete(id);
+    this.#forget(device);
+  }
+
+  #remember(device: Device): void {
+    this.#devices.set(device.id, device);
+    if (device.certificate !== undefined) this.#byCertificate.set(hex(device.certificate), device);
+  }
+
+  #forget(device: Device): void {
+    this.#devices.delete(device.id);
+    if (device.certificate !== undefined) this.#byCertificate.delete(hex(device.certificate));
   }
 }

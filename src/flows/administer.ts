@@ -1,10 +1,13 @@
 /** administer: what operators do with devices. The same whether asked over the admin socket or with no hub running. */
+import { certificateFromText } from '../codec/certificate.ts';
+import { base64url, sha256 } from '../core/bytes.ts';
 import { bestGuess, type Clock, type Random } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { checkDeviceNames, type Device, ROOT_KEY_BYTES } from '../devices/device.ts';
+import { credentialsFileOf } from '../devices/device-credentials.ts';
 import { type HubSigningKeys, trustFileOf } from '../devices/device-trust.ts';
 import { profileFromJson, profileToJson } from '../devices/profile.ts';
 import type { Registry } from '../devices/registry.ts';
@@ -42,7 +45,7 @@ export class AdministerFlow {
   async addDevice(request: NewDevice): Promise<AddedDevice> {
     const { clock, hubKeys, issuers, lines, log, random, registry } = this.#dependencies;
     checkDeviceNames(request);
-    if (!lines.includes(request.line))
+    if (request.line !== undefined && !lines.includes(request.line))
       throw new LatchkeyError('device_invalid', `line: ${known(request.line, lines, '[[lines]]')}`);
     for (const issuer of request.issuers ?? []) {
       if (!issuers.includes(issuer))
@@ -52,8 +55,9 @@ export class AdministerFlow {
       id: request.id,
       audience: request.audience,
       line: request.line,
-      profile: profileFromJson(request.profile),
+      profile: profileFromJson(request.profile, { onLine: request.line !== undefined }),
       issuers: request.issuers,
+      certificate: request.certificate === undefined ? undefined : thumbprintOf(request.certificate),
       rootKey: new Secret(random.bytes(ROOT_KEY_BYTES)),
       trustVersion: 1,
       addedAt: Math.floor(bestGuess(clock.now())),
@@ -65,6 +69,17 @@ export class AdministerFlow {
       'a device was registered',
     );
     return { device: this.#view(device), trust };
+  }
+
+  /**
+   * What a connected device shows to the hub and is answered with. Derived from its root key, so it can be had again.
+   * @throws {LatchkeyError} `device_unknown`
+   */
+  deviceCredentials(id: string): string {
+    const { log, registry } = this.#dependencies;
+    const credentials = credentialsFileOf(registry.get(id));
+    log.info({ event: 'device_credentials', device: id }, 'the credentials of a device were written out');
+    return credentials;
   }
 
   /** Forgets a device, its keys and whatever waits for it. */
@@ -79,14 +94,19 @@ export class AdministerFlow {
     return {
       id: device.id,
       audience: device.audience,
-      line: device.line,
+      ...(device.line === undefined ? {} : { line: device.line }),
       profile: profileToJson(device.profile) as JsonObject,
       issuers: device.issuers ?? 'any',
+      ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),
       trust_version: device.trustVersion,
       added_at: device.addedAt,
       waiting: this.#dependencies.queue.waiting(device.id),
     };
   }
+}
+
+function thumbprintOf(certificate: string): Uint8Array {
+  return sha256(certificateFromText(certificate));
 }
 
 function known(asked: string, names: readonly string[], table: string): string {

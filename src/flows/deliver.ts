@@ -39,6 +39,7 @@ export class DeliverFlow {
   async deliver(deviceId: string, presented: PresentedToken, context: RequestContext): Promise<DeliveryView> {
     const { registry, queue, dispatcher } = this.#dependencies;
     const device = registry.get(deviceId);
+    if (device.line === undefined) throw new LatchkeyError('device_takes_no_tokens', device.id);
     const token = await this.#dependencies.verify(presented.token.expose(), device);
     if (device.issuers !== undefined && !device.issuers.includes(token.issuer)) {
       throw new LatchkeyError('jwt_issuer_unknown', `not for ${device.id}`);

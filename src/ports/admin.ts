@@ -4,20 +4,25 @@ import type { JsonObject } from '../core/json.ts';
 export interface NewDevice {
   readonly id: string;
   readonly audience: string;
-  readonly line: string;
+  /** Undefined for a connected device, which is on no line and asks the hub itself. */
+  readonly line?: string;
   /** Members of DeviceProfile to set; what is left out takes its default. */
   readonly profile: JsonObject;
   /** Issuers whose tokens are taken for this device; undefined for every configured one. */
   readonly issuers?: readonly string[];
+  /** Certificate that the device shows in TLS: PEM, or DER in base64. */
+  readonly certificate?: string;
 }
 
 /** A registered device. Holds no key. */
 export interface DeviceView {
   readonly id: string;
   readonly audience: string;
-  readonly line: string;
+  readonly line?: string;
   readonly profile: JsonObject;
   readonly issuers: readonly string[] | 'any';
+  /** SHA-256 thumbprint of its certificate, base64url. */
+  readonly certificate?: string;
   readonly trust_version: number;
   /** NumericDate. */
   readonly added_at: number;
@@ -59,5 +64,7 @@ export interface Admin {
   listDevices(): Promise<readonly DeviceView[]>;
   showDevice(id: string): Promise<DeviceView>;
   addDevice(device: NewDevice): Promise<AddedDevice>;
+  /** What a connected device needs to ask the hub, as the text of a file: it holds secret keys. */
+  deviceCredentials(id: string): Promise<string>;
   removeDevice(id: string): Promise<void>;
 }

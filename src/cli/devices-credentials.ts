@@ -1,0 +1,30 @@
+import { addExample, type CliCommand } from './command.ts';
+import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { writeNewSecretFile } from './secret-file.ts';
+
+interface Options extends AdminChoice {
+  readonly out: string;
+}
+
+export const command: CliCommand = {
+  configure(command, terminal) {
+    command
+      .description(
+        'Write what a connected device needs to ask the hub about tokens: its password for HTTP, and its keys for CoAP and MQTT. The file holds secrets: hand it to the device, then delete it. It can be written again at any time.',
+      )
+      .argument('<id>', 'name of the device')
+      .requiredOption('--out <file>', 'where to write it (must not exist yet), or - for standard output')
+      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
+      .option('-c, --config <file>', 'configuration of the hub')
+      .action(async (id: string, options: Options) => {
+        const credentials = () => withAdmin(options, terminal, (admin) => admin.deviceCredentials(id));
+        if (options.out === '-') {
+          terminal.print((await credentials()).trimEnd());
+          return;
+        }
+        await writeNewSecretFile(options.out, credentials, (text) => text);
+        terminal.print(`What ${id} needs is in ${options.out}: it holds secrets, hand it over and delete it.`);
+      });
+    addExample(command, '$ latchkey devices credentials ekg-1 --out ekg-1.json');
+  },
+};
