@@ -16,6 +16,15 @@ export const COSE_HEADER = { alg: 1, crit: 2, contentType: 3, kid: 4, iv: 5, par
 /** Header parameter of signed requests and of devices' own, private use below −65536 (RFC 9052 §11.1; docs/protocol.md). */
 export const SIGNED_REQUEST_HEADER = { nonce: -65537 } as const;
 
+/** The client's public key as a COSE_Key, in a relayed proof; private use likewise. */
+export const RELAY_PROOF_HEADER = { key: -65538 } as const;
+
+/** COSE_Encrypt with direct ECDH (RFC 9052 §5.1, RFC 9053 §6.3.1): its tag, its algorithm, and the ephemeral key. */
+export const COSE_ENCRYPT = { tag: 96, ecdhEsHkdf256: -25, ephemeralKey: -1 } as const;
+
+/** Members of a session key for device or CBOR client, in a map of our own (docs/protocol.md, "Session keys"). */
+export const SESSION_KEY = { key: 1, expiresAt: 2, tokenHash: 3, clientThumbprint: 4 } as const;
+
 /** COSE_Key parameters (RFC 9052 §7.1, RFC 9053 §7). */
 export const COSE_KEY = { kty: 1, kid: 2, alg: 3, keyOps: 4, baseIv: 5, crv: -1, x: -2, y: -3, d: -4, k: -1 } as const;
 export const COSE_KEY_TYPE = { OKP: 1, EC2: 2, Symmetric: 4 } as const;

@@ -1,12 +1,14 @@
 /**
- * Compact JWE (RFC 7516), opening only: `cnf.jwe` of RFC 7800 §3.3. Two ways to the content key, ECDH-ES+A128KW and dir,
- * and one cipher, A128GCM. Synchronous over node:crypto like the rest of the way of a token.
+ * Compact JWE (RFC 7516), opening: `cnf.jwe` of RFC 7800 §3.3, and a client's copy of a session key. Three ways to the
+ * content key, ECDH-ES+A128KW, ECDH-ES and dir, and one cipher, A128GCM. Synchronous over node:crypto like the rest of the
+ * way of a token.
  */
-import { createDecipheriv, createHash, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
+import { createDecipheriv, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
 import { concat, fromBase64url, utf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
+import { concatKdf } from './concat-kdf.ts';
 import type { JweKey } from './jwe-key.ts';
 import { parseStrictJsonObject } from './strict-json.ts';
 
@@ -35,18 +37,18 @@ interface ParsedJwe {
  * happens after keys are involved: whoever sent it learns no more than that
  */
 export function openJwe(compact: string, keys: readonly JweKey[]): Uint8Array {
-  const jwe = parseJwe(compact);
+  const jwe = parseJwe(compact, keys);
   const { alg, kid } = jwe.header;
   for (const candidate of keys) {
     if (candidate.algorithm !== alg || (kid !== undefined && candidate.keyId !== kid)) continue;
-    const contentKey = alg === 'dir' ? candidate.key : unwrapContentKey(jwe, candidate.key);
+    const contentKey = alg === 'dir' ? candidate.key : agreedContentKey(jwe, candidate.key);
     const plaintext = contentKey === undefined ? undefined : decrypt(jwe, contentKey);
     if (plaintext !== undefined) return plaintext;
   }
   throw new LatchkeyError('jwe_decryption_failed');
 }
 
-function parseJwe(compact: string): ParsedJwe {
+function parseJwe(compact: string, keys: readonly JweKey[]): ParsedJwe {
   if (compact.length > LIMITS.jweBytes) throw invalid(`more than ${LIMITS.jweBytes} bytes`);
   const parts = compact.split('.');
   const [protectedText, encryptedKey, iv, ciphertext, tag] = parts;
@@ -61,7 +63,7 @@ function parseJwe(compact: string): ParsedJwe {
     throw invalid('not five parts');
   }
   const jwe: ParsedJwe = {
-    header: parseHeader(protectedText),
+    header: parseHeader(protectedText, keys),
     protectedText,
     encryptedKey: part(encryptedKey),
     iv: part(iv),
@@ -69,14 +71,16 @@ function parseJwe(compact: string): ParsedJwe {
     tag: part(tag),
   };
   if (jwe.iv.length !== IV_BYTES || jwe.tag.length !== TAG_BYTES) throw invalid('iv or tag of another length');
-  const keyBytes = jwe.header.alg === 'dir' ? 0 : WRAPPED_KEY_BYTES;
+  const keyBytes = jwe.header.alg === 'ECDH-ES+A128KW' ? WRAPPED_KEY_BYTES : 0;
   if (jwe.encryptedKey.length !== keyBytes) throw invalid('encrypted key of another length');
   return jwe;
 }
 
-function parseHeader(protectedText: string): JsonObject {
+function parseHeader(protectedText: string, keys: readonly JweKey[]): JsonObject {
   const header = parseStrictJsonObject(part(protectedText), { code: 'jwe_invalid' });
-  if (header.alg !== 'ECDH-ES+A128KW' && header.alg !== 'dir') throw invalid('alg');
+  // Direct agreement is for clients alone: the hub takes none, and has no key for it.
+  const direct = header.alg === 'ECDH-ES' && keys.some(({ algorithm }) => algorithm === 'ECDH-ES');
+  if (header.alg !== 'ECDH-ES+A128KW' && header.alg !== 'dir' && !direct) throw invalid('alg');
   if (header.enc !== 'A128GCM') throw invalid('enc');
   // No extension is known here (RFC 7516 §4.1.13), and compressed text would tell its length apart (RFC 8725 §3.6).
   if (header.crit !== undefined || header.zip !== undefined) throw invalid('crit or zip');
@@ -84,8 +88,11 @@ function parseHeader(protectedText: string): JsonObject {
   return header;
 }
 
-/** RFC 7518 §4.6: agreement with the sender's ephemeral key, Concat KDF, then AES Key Wrap. Undefined if any of it fails. */
-function unwrapContentKey(jwe: ParsedJwe, privateKey: KeyObject): Uint8Array | undefined {
+/**
+ * RFC 7518 §4.6: agreement with the sender's ephemeral key, then Concat KDF, whose result is the content key itself or
+ * unwraps it. Undefined if any of it fails.
+ */
+function agreedContentKey(jwe: ParsedJwe, privateKey: KeyObject): Uint8Array | undefined {
   const { epk, apu, apv } = jwe.header;
   if (!isJsonObject(epk) || epk.d !== undefined) throw invalid('epk');
   const parties = [partyInfo(apu), partyInfo(apv)] as const;
@@ -94,19 +101,13 @@ function unwrapContentKey(jwe: ParsedJwe, privateKey: KeyObject): Uint8Array | u
     const { kty, crv, x, y } = epk;
     const jwk = (kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }) as JsonObject;
     const secret = diffieHellman({ privateKey, publicKey: createPublicKey({ key: jwk, format: 'jwk' }) });
-    const decipher = createDecipheriv('id-aes128-wrap', concatKdf(secret, parties), KEY_WRAP_IV);
+    if (jwe.header.alg === 'ECDH-ES') return concatKdf(secret, 'A128GCM', parties);
+    const decipher = createDecipheriv('id-aes128-wrap', concatKdf(secret, 'ECDH-ES+A128KW', parties), KEY_WRAP_IV);
     return concat(decipher.update(jwe.encryptedKey), decipher.final());
   } catch {
     // One answer for a foreign curve, a bad point and a wrapped key that does not check (RFC 7516 §11.5).
     return undefined;
   }
-}
-
-/** NIST SP 800-56A, one round of SHA-256 for 128 bits; all lengths in 32 bits, big-endian (RFC 7518 §4.6.2). */
-function concatKdf(secret: Uint8Array, parties: readonly [Uint8Array, Uint8Array]): Uint8Array {
-  const hash = createHash('sha256').update(uint32(1)).update(secret);
-  for (const info of [utf8('ECDH-ES+A128KW'), ...parties]) hash.update(uint32(info.length)).update(info);
-  return hash.update(uint32(128)).digest().subarray(0, 16);
 }
 
 function decrypt(jwe: ParsedJwe, key: KeyObject | Uint8Array): Uint8Array | undefined {
@@ -135,12 +136,6 @@ function part(text: string): Uint8Array {
   } catch (error) {
     throw new LatchkeyError('jwe_invalid', 'a part is not base64url', { cause: error });
   }
-}
-
-function uint32(value: number): Uint8Array {
-  const out = new Uint8Array(4);
-  new DataView(out.buffer).setUint32(0, value);
-  return out;
 }
 
 function invalid(what: string): LatchkeyError {

@@ -64,8 +64,8 @@ export const LIMITS = {
   relayedProofBytes: 2_048,
   /** Client certificate that a device hands on, DER. */
   certificateBytes: 8_192,
-  /** Protected answers kept for requests that come twice: half of them are 24 s of 10,000 devices asking once a minute. */
-  introspectionAnswers: 8_192,
+  /** Memory for protected answers that are kept for requests that come twice: 8,000 of 500 bytes. */
+  deviceAnswerBytes: 8_388_608,
   /** One MQTT packet that a broker may bring: a request of full size with its topic and properties. */
   brokerPacketBytes: 65_536,
   /** Bytes that wait to leave for a broker; answers that promise nothing (QoS 0) are lost beyond it. */
@@ -74,6 +74,8 @@ export const LIMITS = {
   correlationBytes: 64,
   /** Requests over MQTT that are worked on at once; more of QoS 0 are dropped, more of QoS 1 stay with the broker. */
   brokerRequests: 512,
+  /** Connections to the embedded broker: it is for small sites. */
+  embeddedConnections: 1_024,
   /** Memory for answers over MQTT that are kept for requests that come twice: 10,000 of 800 bytes. */
   brokerAnswerBytes: 8_388_608,
   /** Messages of one peer remembered for CoAP deduplication (EXCHANGE_LIFETIME at a slow serial line). */
