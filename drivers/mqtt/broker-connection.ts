@@ -1,0 +1,196 @@
+import type { Clock, Random, Timers } from '../../src/core/clock.ts';
+import type { ErrorCode } from '../../src/core/error-catalogue.ts';
+import { coded, LatchkeyError } from '../../src/core/errors.ts';
+import type { Log } from '../../src/ports/log.ts';
+import type { MessageBroker, MessageListener, OutgoingMessage } from '../../src/ports/message-broker.ts';
+import { type BrokerAccess, BrokerSession, type Presence } from './broker-session.ts';
+import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './broker-settings.ts';
+
+export interface BrokerConnectionOptions {
+  readonly access: BrokerAccess;
+  /** Topic filter of what is listened to, with QoS 1. */
+  readonly filter: string;
+  readonly presence: Presence;
+  readonly onMessage: MessageListener;
+  readonly timers: Timers;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly random: Random;
+  readonly log: Log;
+  readonly settings?: Partial<BrokerSettings> | undefined;
+}
+
+/** A message of QoS 1 until the broker has it. */
+interface Outstanding {
+  readonly message: OutgoingMessage;
+  /** Written once, to whichever connection. */
+  written: (() => void) | undefined;
+}
+
+/**
+ * A broker by MQTT 5.0: connects at once, in the background, and again whenever the connection was lost, until `close`.
+ * The session outlives its connections: what the broker has not confirmed is said again, and what the hub has not
+ * settled the broker brings again.
+ */
+export class BrokerConnection implements MessageBroker {
+  readonly #options: BrokerConnectionOptions;
+  readonly #settings: BrokerSettings;
+  readonly #log: Log;
+  readonly #counters = {
+    connected: 0,
+    lost: 0,
+    connectFailed: 0,
+    received: 0,
+    receivedAgain: 0,
+    sent: 0,
+    sentAgain: 0,
+    sentRefused: 0,
+    notSent: 0,
+  };
+  #session: BrokerSession | undefined;
+  #isUp = false;
+  #fault: LatchkeyError | undefined = new LatchkeyError('broker_unreachable', 'not connected yet');
+  #failures = 0;
+  #upSince = 0;
+  #closing = false;
+  #cancelReconnect: (() => void) | undefined;
+  /** In the order in which they were published. */
+  #waiting: Outstanding[] = [];
+  #unconfirmed = new Set<Outstanding>();
+
+  constructor(options: BrokerConnectionOptions) {
+    this.#options = options;
+    this.#settings = { ...DEFAULT_BROKER_SETTINGS, ...options.settings };
+    const { host, port } = options.access;
+    this.#log = options.log.child({ broker: `${host}:${port}` });
+    void this.#connect();
+  }
+
+  isUp(): boolean {
+    return this.#isUp;
+  }
+
+  health(): { readonly up: boolean; readonly code: ErrorCode | undefined; readonly detail: string | undefined } {
+    return { up: this.#isUp, code: this.#fault?.code, detail: this.#fault?.detail };
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...this.#counters, unconfirmed: this.#unconfirmed.size, waiting: this.#waiting.length };
+  }
+
+  publish(message: OutgoingMessage): Promise<void> {
+    if (message.qos === 0) {
+      this.#count(this.#session?.publish(message, ignore) === true);
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      this.#waiting.push({ message, written: resolve });
+      this.#flush();
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#cancelReconnect?.();
+    await this.#session?.leave();
+    this.#fault = new LatchkeyError('broker_unreachable', 'closed');
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      const { MqttClient } = await import('./mqtt-client.ts');
+      if (this.#closing) return;
+      const { access, filter, presence, timers } = this.#options;
+      const session = new BrokerSession(MqttClient, {
+        access,
+        filter,
+        presence,
+        timers,
+        settings: this.#settings,
+        events: {
+          onUp: () => this.#begin(),
+          onMessage: (message) => {
+            this.#counters.received += 1;
+            if (message.again) this.#counters.receivedAgain += 1;
+            return this.#options.onMessage(message);
+          },
+          onDown: (error) => this.#lose(error),
+        },
+      });
+      this.#session = session;
+    } catch (error) {
+      this.#lose(coded(error));
+    }
+  }
+
+  #begin(): void {
+    this.#isUp = true;
+    this.#fault = undefined;
+    this.#upSince = this.#options.clock.monotonic();
+    this.#counters.connected += 1;
+    this.#log.info({ event: 'broker_up' }, 'connected to the MQTT broker');
+    // What the broker did not confirm it may not have: at least once means to say it again (MQTT 5.0 §4.4).
+    this.#counters.sentAgain += this.#unconfirmed.size;
+    this.#waiting = [...this.#unconfirmed, ...this.#waiting];
+    this.#unconfirmed = new Set();
+    this.#flush();
+  }
+
+  #lose(error: LatchkeyError): void {
+    const wasUp = this.#isUp;
+    this.#isUp = false;
+    this.#session = undefined;
+    if (this.#closing) return;
+    this.#counters[wasUp ? 'lost' : 'connectFailed'] += 1;
+    const { clock, random, timers } = this.#options;
+    if (wasUp && clock.monotonic() - this.#upSince >= this.#settings.settledAfter) this.#failures = 0;
+    // One warning for each new reason: a broker may be away for a month.
+    const isNews = wasUp || this.#failures === 0 || this.#fault?.code !== error.code;
+    this.#log[isNews ? 'warn' : 'debug'](
+      { event: 'broker_down', code: error.code, detail: error.detail },
+      wasUp ? 'the connection to the MQTT broker was lost' : 'the MQTT broker cannot be used',
+    );
+    this.#fault = error;
+    const { reconnectAfter, reconnectCap } = this.#settings;
+    const full = Math.min(reconnectCap, reconnectAfter * 2 ** Math.min(this.#failures, 16));
+    this.#failures += 1;
+    this.#cancelReconnect = timers.after(full * (0.5 + random.fraction() / 2), () => void this.#connect());
+  }
+
+  /** Writes what waits, as far as there is room with the broker. */
+  #flush(): void {
+    const session = this.#session;
+    if (session === undefined || !this.#isUp) return;
+    const { room } = session;
+    let written = 0;
+    for (const entry of this.#waiting) {
+      if (this.#unconfirmed.size >= room) break;
+      const confirmed = (refusal: LatchkeyError | undefined) => this.#confirm(session, entry, refusal);
+      if (!session.publish(entry.message, confirmed)) break;
+      this.#unconfirmed.add(entry);
+      this.#count(true);
+      entry.written?.();
+      entry.written = undefined;
+      written += 1;
+    }
+    if (written > 0) this.#waiting.splice(0, written);
+  }
+
+  #confirm(session: BrokerSession, entry: Outstanding, refusal: LatchkeyError | undefined): void {
+    if (session !== this.#session) return;
+    this.#unconfirmed.delete(entry);
+    if (refusal !== undefined) {
+      this.#counters.sentRefused += 1;
+      this.#log.warn({ code: refusal.code, detail: refusal.detail }, 'the MQTT broker refused a message of the hub');
+    }
+    this.#flush();
+  }
+
+  #count(sent: boolean): void {
+    this.#counters[sent ? 'sent' : 'notSent'] += 1;
+  }
+}
+
+function ignore(): void {
+  // QoS 0 is never confirmed.
+}

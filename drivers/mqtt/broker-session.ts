@@ -1,0 +1,240 @@
+import { connect as connectTcp } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
+import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt';
+import type { Timers } from '../../src/core/clock.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import type { Secret } from '../../src/core/secret.ts';
+import type { MessageListener, OutgoingMessage } from '../../src/ports/message-broker.ts';
+import { brokerFailure } from './broker-failures.ts';
+import type { BrokerSettings } from './broker-settings.ts';
+
+/** Where the broker is, and who the hub is there. */
+export interface BrokerAccess {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined for a connection without TLS. PEM. */
+  readonly tls: BrokerTls | undefined;
+  readonly clientId: string;
+  readonly username: string | undefined;
+  readonly password: Secret<string> | undefined;
+}
+
+export interface BrokerTls {
+  /** In place of the system's authorities. */
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/** What a session says about itself: on a topic of its own, retained, with the last will as the end of it. */
+export interface Presence {
+  readonly topic: string;
+  readonly online: Uint8Array;
+  readonly offline: Uint8Array;
+}
+
+export interface SessionEvents {
+  /** The broker took the hub in. Messages may come before it is told. */
+  onUp(): void;
+  readonly onMessage: MessageListener;
+  /** Comes once, whatever happens. */
+  onDown(error: LatchkeyError): void;
+}
+
+interface SessionOptions {
+  readonly access: BrokerAccess;
+  readonly filter: string;
+  readonly presence: Presence;
+  readonly settings: BrokerSettings;
+  readonly timers: Timers;
+  readonly events: SessionEvents;
+}
+
+const MQTT_5 = 5;
+const PRESENCE_TYPE = 'application/json';
+const NO_SUBSCRIBERS = 0x10;
+/** Retained messages are not wanted: a request that is retained would be judged at every connection (§3.8.3.1). */
+const NO_RETAINED = 2;
+
+/**
+ * One connection to a broker, from CONNECT to its end. The client of mqtt is used for this one connection only: what it
+ * does to keep a session alive over several (it says one message after the other again, each after the last one's
+ * PUBACK, and meanwhile is not connected) is the matter of `BrokerConnection`.
+ */
+export class BrokerSession {
+  readonly #client: MqttClient;
+  readonly #options: SessionOptions;
+  #cause: LatchkeyError | undefined;
+  #up = false;
+  #ended = false;
+  #onEnded: (() => void) | undefined;
+
+  constructor(Client: typeof MqttClient, options: SessionOptions) {
+    this.#options = options;
+    const client = new Client(() => openStream(options.access), clientOptions(options));
+    this.#client = client;
+    // Its documented way to hold packets back. An error keeps it from sending the PUBACK, which comes with `settle`.
+    client.handleMessage = (packet, done) => this.#take(packet, done);
+    client.on('connect', () => this.#begin());
+    client.on('disconnect', (packet) => this.#fail(packet));
+    client.on('error', (error) => {
+      this.#fail(error);
+      client.stream.destroy();
+    });
+    client.stream.on('error', (error: Error) => this.#fail(error));
+    client.on('close', () => this.#end());
+  }
+
+  /** Messages with QoS 1 that may be with the broker unconfirmed (Receive Maximum of its CONNACK). */
+  get room(): number {
+    return Math.min(this.#client.serverProperties?.receiveMaximum ?? 65_535, this.#options.settings.unconfirmed);
+  }
+
+  /**
+   * Writes a message, behind what was written before. `onConfirmed` comes with the broker's PUBACK, never for QoS 0.
+   * @returns false where nothing was written: there is no connection, or too much waits to leave on it
+   */
+  publish(message: OutgoingMessage, onConfirmed: (refusal: LatchkeyError | undefined) => void): boolean {
+    const client = this.#client;
+    if (!this.#up || this.#ended) return false;
+    if (message.qos === 0 && client.stream.writableLength > LIMITS.brokerWriteBytes) return false;
+    const { contentType, correlationData } = message;
+    client.publish(
+      message.topic,
+      bufferOf(message.payload),
+      {
+        qos: message.qos,
+        properties: {
+          contentType,
+          ...(correlationData === undefined ? {} : { correlationData: bufferOf(correlationData) }),
+        },
+      },
+      (error) => {
+        if (message.qos === 1) onConfirmed(isRefusal(error) ? brokerFailure(error) : undefined);
+      },
+    );
+    return true;
+  }
+
+  /** Says `offline` for itself and leaves; the broker keeps the session. Resolves at the latest after the deadline. */
+  async leave(): Promise<void> {
+    if (this.#ended) return;
+    const { presence, settings, timers } = this.#options;
+    const ended = new Promise<void>((resolve) => {
+      this.#onEnded = resolve;
+    });
+    const cancel = timers.after(settings.closeDeadline, () => this.#client.stream.destroy());
+    const leave = () => this.#client.end(false);
+    if (this.#up) this.#client.publish(presence.topic, bufferOf(presence.offline), PRESENCE_OPTIONS, leave);
+    else this.#client.stream.destroy();
+    await ended;
+    cancel();
+  }
+
+  #begin(): void {
+    const { events, filter, presence } = this.#options;
+    this.#up = true;
+    const subscription = { qos: 1, rh: NO_RETAINED } as const;
+    this.#client.subscribe(filter, subscription, (error) => {
+      if (error === null || error === undefined || this.#ended) return;
+      this.#fail(new LatchkeyError('broker_refused', 'the hub may not listen to requests'));
+      this.#client.stream.destroy();
+    });
+    this.#client.publish(presence.topic, bufferOf(presence.online), PRESENCE_OPTIONS);
+    events.onUp();
+  }
+
+  #take(packet: IPublishPacket, done: (error?: Error) => void): void {
+    const { messageId, properties, qos } = packet;
+    const goOn = qos === 1 ? () => done(SETTLED_LATER) : () => done();
+    const held = this.#options.events.onMessage({
+      topic: packet.topic,
+      payload: typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload,
+      qos: qos === 0 ? 0 : 1,
+      again: packet.dup,
+      contentType: properties?.contentType,
+      responseTopic: properties?.responseTopic,
+      correlationData: properties?.correlationData,
+      settle: () => {
+        if (qos === 1 && messageId !== undefined && !this.#ended) this.#client.stream.write(puback(messageId));
+      },
+    });
+    if (held === undefined) goOn();
+    else void held.then(goOn, goOn);
+  }
+
+  /** The first thing that went wrong is the reason; what follows are its consequences. */
+  #fail(cause: unknown): void {
+    this.#cause ??= cause instanceof LatchkeyError ? cause : brokerFailure(cause);
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#onEnded?.();
+    this.#options.events.onDown(this.#cause ?? brokerFailure(undefined));
+  }
+}
+
+const PRESENCE_OPTIONS = { qos: 1, retain: true, properties: { contentType: PRESENCE_TYPE } } as const;
+
+/** Never shown to anybody: it only stands for "not yet". */
+const SETTLED_LATER = new Error('settled later');
+
+/** MQTT 5.0 §3.4: reason code 0x00 is left out. */
+function puback(packetId: number): Uint8Array {
+  return Uint8Array.of(0x40, 2, packetId >> 8, packetId & 0xff);
+}
+
+function openStream({ host, port, tls }: BrokerAccess): Duplex {
+  // With Nagle's algorithm a PUBACK waits for the peer's delayed acknowledgement: 40 ms for each request of QoS 1.
+  const where = { host, port, noDelay: true };
+  return tls === undefined ? connectTcp(where) : connectTls({ ...where, ...definedOf(tls), minVersion: 'TLSv1.2' });
+}
+
+function definedOf({ ca, cert, key }: BrokerTls): { ca?: string; cert?: string; key?: string } {
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+function clientOptions({ access, presence, settings }: SessionOptions): IClientOptions {
+  const { clientId, password, username } = access;
+  return {
+    protocolVersion: MQTT_5,
+    clientId,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: password.expose() }),
+    clean: false,
+    reconnectPeriod: 0,
+    resubscribe: false,
+    connectTimeout: settings.connectDeadline,
+    keepalive: settings.keepAlive,
+    queueQoSZero: false,
+    will: {
+      topic: presence.topic,
+      payload: bufferOf(presence.offline),
+      qos: 1,
+      retain: true,
+      properties: { contentType: PRESENCE_TYPE },
+    },
+    properties: {
+      sessionExpiryInterval: settings.sessionExpiry,
+      receiveMaximum: settings.receiveMaximum,
+      maximumPacketSize: LIMITS.brokerPacketBytes,
+    },
+  };
+}
+
+/** A broker that has nobody for the message took it all the same (§3.4.2.1). */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && !('code' in error && error.code === NO_SUBSCRIBERS);
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,210 @@
+/**
+ * The hub's MQTT front for connected devices: requests on their topics, answers on the response topic that they name
+ * (MQTT 5.0 §4.10). Parses and prints; every decision about a token is behind the Relay port.
+ */
+import { CONCISE_PROBLEM_TYPE, makeConciseProblem } from '../../src/codec/concise-problem.ts';
+import { introspectionJson } from '../../src/codec/introspection-answer.ts';
+import { readIntrospectionJson } from '../../src/codec/introspection-message.ts';
+import { base64url, EMPTY, hex, sha256, utf8 } from '../../src/core/bytes.ts';
+import type { Clock, Random } from '../../src/core/clock.ts';
+import { coded, LatchkeyError } from '../../src/core/errors.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import type { Log } from '../../src/ports/log.ts';
+import type { IncomingMessage, OutgoingMessage } from '../../src/ports/message-broker.ts';
+import type { RequestContext } from '../../src/ports/northbound.ts';
+import type { Relay } from '../../src/ports/relay.ts';
+import { PROBLEM_TYPE, problemOf } from '../http/problem.ts';
+import { AnswerMemory, type RememberedAnswer } from './answer-memory.ts';
+import type { Topics } from './topics.ts';
+
+/**
+ * Answers a COSE_Mac0 request of this device with a COSE_Encrypt0; one that comes twice is answered twice and judged once.
+ * @throws {LatchkeyError} `device_unauthenticated`, and whatever the relay throws
+ */
+export type AnswerProtected = (request: Uint8Array, device: string, context: RequestContext) => Promise<Uint8Array>;
+
+export interface IntrospectionFrontOptions {
+  readonly relay: Relay;
+  readonly topics: Topics;
+  readonly publish: (message: OutgoingMessage) => Promise<void>;
+  /** Whether requests in JSON are taken, which nobody but the broker vouches for. */
+  readonly json: boolean;
+  readonly answerProtected: AnswerProtected;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly random: Random;
+  readonly log: Log;
+  /** Requests worked on at once. */
+  readonly atOnce?: number;
+}
+
+const JSON_TYPE = 'application/json';
+const IS_JSON = /^application\/json\s*(;|$)/i;
+/** RFC 9052 §2: the parameter says which of the COSE messages it is. */
+const IS_MAC0 = /^application\/cose\s*;\s*cose-type\s*=\s*"?cose-mac0"?\s*$/i;
+const ENCRYPT0_TYPE = 'application/cose; cose-type="cose-encrypt0"';
+/**
+ * How long an answer serves for a request that comes twice; milliseconds. Longer than a broker takes to restart, and as
+ * long as a proof may live.
+ */
+const ANSWER_LIFETIME = 120_000;
+
+/** A request under way, and what waits for the same answer. */
+interface Work {
+  readonly responseTopics: Set<string>;
+  readonly settle: (() => void)[];
+}
+
+export class IntrospectionFront {
+  readonly #options: IntrospectionFrontOptions;
+  readonly #atOnce: number;
+  readonly #answers: AnswerMemory;
+  readonly #underWay = new Map<string, Work>();
+  readonly #counters = { requests: 0, answered: 0, answeredAgain: 0, refused: 0, ignored: 0, dropped: 0 };
+  #active = 0;
+  #closing = false;
+  #freed: (() => void)[] = [];
+
+  constructor(options: IntrospectionFrontOptions) {
+    this.#options = options;
+    this.#atOnce = options.atOnce ?? LIMITS.brokerRequests;
+    this.#answers = new AnswerMemory(options.clock, { lifetime: ANSWER_LIFETIME, bytes: LIMITS.brokerAnswerBytes });
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...this.#counters, underWay: this.#active };
+  }
+
+  /** Takes what came on a request topic. The answer is a promise where too much is under way: then the broker waits. */
+  take(message: IncomingMessage): void | Promise<void> {
+    // Not settled: the broker brings it again, to the next run.
+    if (this.#closing) return undefined;
+    this.#counters.requests += 1;
+    const device = this.#options.topics.deviceOf(message.topic);
+    const { responseTopic } = message;
+    if (device === undefined || responseTopic === undefined) {
+      return this.#ignore(message, device, 'no response topic');
+    }
+    if (!this.#options.topics.mayAnswerAt(device, responseTopic)) {
+      return this.#ignore(message, device, 'the response topic is not the device’s own');
+    }
+    const key = keyOf(device, message);
+    // Without correlation data nobody but the broker can say that it is the same request and not a new one like it.
+    const mayBeTwice = message.correlationData !== undefined || message.again;
+    if (mayBeTwice && this.#isTwice(key, message, responseTopic)) return undefined;
+    if (this.#active < this.#atOnce) return this.#start(device, responseTopic, message, key);
+    if (message.qos === 0) {
+      this.#counters.dropped += 1;
+      return undefined;
+    }
+    return new Promise<void>((resolve) => this.#freed.push(resolve)).then(() =>
+      this.#start(device, responseTopic, message, key),
+    );
+  }
+
+  /** Takes nothing more; resolves when all that is under way is answered. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    while (this.#active > 0) await new Promise<void>((resolve) => this.#freed.push(resolve));
+  }
+
+  /** Whether the request was answered before, or is being answered: then it is not judged again. */
+  #isTwice(key: string, message: IncomingMessage, responseTopic: string): boolean {
+    const work = this.#underWay.get(key);
+    if (work !== undefined) {
+      work.responseTopics.add(responseTopic);
+      work.settle.push(message.settle);
+      return true;
+    }
+    const answer = this.#answers.get(key);
+    if (answer === undefined) return false;
+    this.#counters.answeredAgain += 1;
+    void this.#publish(answer, responseTopic, message).then(message.settle);
+    return true;
+  }
+
+  #start(device: string, responseTopic: string, message: IncomingMessage, key: string): void {
+    if (this.#closing) return;
+    const work: Work = { responseTopics: new Set([responseTopic]), settle: [message.settle] };
+    this.#underWay.set(key, work);
+    this.#active += 1;
+    void this.#work(device, message, key, work).finally(() => {
+      if (this.#underWay.get(key) === work) this.#underWay.delete(key);
+      this.#active -= 1;
+      this.#freed.shift()?.();
+    });
+  }
+
+  async #work(device: string, message: IncomingMessage, key: string, work: Work): Promise<void> {
+    const { clock, log, random } = this.#options;
+    const id = hex(random.bytes(8));
+    const context: RequestContext = { id, log: log.child({ request: id, device }) };
+    const started = clock.monotonic();
+    let answer: RememberedAnswer;
+    let code: string | undefined;
+    try {
+      answer = await this.#answer(device, message, context);
+      this.#answers.set(key, answer);
+      this.#counters.answered += 1;
+    } catch (error) {
+      const refusal = coded(error);
+      answer = this.#refuse(refusal, message, context);
+      code = refusal.code;
+    }
+    for (const topic of work.responseTopics) await this.#publish(answer, topic, message);
+    // Only now: until its answer is ahead of the PUBACK on the same connection, the request stays with the broker.
+    for (const settle of work.settle) settle();
+    context.log.info(
+      {
+        event: 'mqtt',
+        ...(code === undefined ? {} : { code }),
+        qos: message.qos,
+        ms: Math.round(clock.monotonic() - started),
+      },
+      'answered',
+    );
+  }
+
+  async #answer(device: string, message: IncomingMessage, context: RequestContext): Promise<RememberedAnswer> {
+    const { contentType = '', correlationData, payload } = message;
+    if ((correlationData?.length ?? 0) > LIMITS.correlationBytes) {
+      throw new LatchkeyError('request_invalid', `correlation data of more than ${LIMITS.correlationBytes} bytes`);
+    }
+    if (IS_MAC0.test(contentType)) {
+      const answer = await this.#options.answerProtected(payload, device, context);
+      return { payload: answer, contentType: ENCRYPT0_TYPE };
+    }
+    if (!IS_JSON.test(contentType) || !this.#options.json) throw new LatchkeyError('media_type_refused');
+    const question = readIntrospectionJson(payload);
+    const answer = await this.#options.relay.relay({ ...question, device }, context);
+    const members = introspectionJson(answer, { withProof: question.proof !== undefined });
+    return { payload: utf8(JSON.stringify(members)), contentType: JSON_TYPE };
+  }
+
+  /** In the form that the request was in, or was near to. */
+  #refuse(error: LatchkeyError, { contentType = '' }: IncomingMessage, { id, log }: RequestContext): RememberedAnswer {
+    this.#counters.refused += 1;
+    const fields = { event: 'refused', code: error.code, detail: error.detail };
+    if (error.entry.status >= 500) log.warn({ ...fields, error }, error.entry.title);
+    else log.info(fields, error.entry.title);
+    if (/cose|cbor/i.test(contentType)) {
+      return { payload: makeConciseProblem(error, id), contentType: CONCISE_PROBLEM_TYPE };
+    }
+    return { payload: utf8(JSON.stringify(problemOf(error, id))), contentType: PROBLEM_TYPE };
+  }
+
+  #publish(answer: RememberedAnswer, topic: string, { correlationData, qos }: IncomingMessage): Promise<void> {
+    return this.#options.publish({ ...answer, topic, qos, correlationData });
+  }
+
+  /** Where no answer can go, the log is all there is. */
+  #ignore(message: IncomingMessage, device: string | undefined, detail: string): void {
+    this.#counters.ignored += 1;
+    this.#options.log.warn({ event: 'refused', code: 'response_topic_refused', device, detail }, 'a request was ignored');
+    message.settle();
+  }
+}
+
+/** What makes two requests the same. */
+function keyOf(device: string, { correlationData, payload }: IncomingMessage): string {
+  return `${device} ${hex(correlationData ?? EMPTY)} ${base64url(sha256(payload))}`;
+}

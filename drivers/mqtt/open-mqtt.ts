@@ -1,0 +1,110 @@
+/** The MQTT front as a whole: topics, connection, front, and the embedded broker where there is one. */
+import { base64url, utf8 } from '../../src/core/bytes.ts';
+import type { Clock, Random, Timers } from '../../src/core/clock.ts';
+import type { ErrorCode } from '../../src/core/error-catalogue.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { VERSION } from '../../src/core/version.ts';
+import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
+import type { Log } from '../../src/ports/log.ts';
+import type { Relay } from '../../src/ports/relay.ts';
+import { within } from '../serial/deadline.ts';
+import { BrokerConnection } from './broker-connection.ts';
+import type { BrokerAccess } from './broker-session.ts';
+import type { BrokerSettings } from './broker-settings.ts';
+import { type EmbeddedBroker, openEmbeddedBroker } from './embedded-broker.ts';
+import { type AnswerProtected, IntrospectionFront } from './introspection-front.ts';
+import { Topics } from './topics.ts';
+
+export interface MqttOptions {
+  /** A broker somewhere else, or one in here. */
+  readonly broker: BrokerAccess | { readonly listen: { readonly host: string; readonly port: number } };
+  readonly topicPrefix: string;
+  /** Whether requests in JSON are taken, which nobody but the broker vouches for. */
+  readonly json: boolean;
+  readonly relay: Relay;
+  readonly answerProtected: AnswerProtected;
+  /** Who may log in at the embedded broker. */
+  readonly devices: DeviceAuthentication;
+  readonly timers: Timers;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly random: Random;
+  readonly log: Log;
+  readonly settings?: Partial<BrokerSettings> | undefined;
+}
+
+export interface MqttFront {
+  /** Port of the embedded broker; undefined where another one is used. */
+  readonly port: number | undefined;
+  health(): { readonly up: boolean; readonly code: ErrorCode | undefined; readonly detail: string | undefined };
+  counters(): Readonly<Record<string, number>>;
+  /** Answers what is under way inside `grace` milliseconds, and takes leave of the broker. */
+  close(grace: number): Promise<void>;
+}
+
+/** As a device id this would not do, so no device can log in as the hub. */
+const HUB_USER = '@hub';
+
+/**
+ * Resolves when the embedded broker listens; another broker is connected to in the background.
+ * @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing`
+ */
+export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
+  const { answerProtected, clock, json, log, random, relay, timers } = options;
+  const topics = new Topics(options.topicPrefix);
+  const { access, embedded } = await brokerOf(options, topics);
+  const front = new IntrospectionFront({
+    relay,
+    answerProtected,
+    topics,
+    json,
+    clock,
+    random,
+    log,
+    publish: (message) => connection.publish(message),
+  });
+  const connection: BrokerConnection = new BrokerConnection({
+    access,
+    filter: topics.requests,
+    presence: {
+      topic: topics.status,
+      online: utf8(JSON.stringify({ state: 'online', version: VERSION })),
+      offline: utf8(JSON.stringify({ state: 'offline' })),
+    },
+    onMessage: (message) => front.take(message),
+    timers,
+    clock,
+    random,
+    log,
+    settings: options.settings,
+  });
+  return {
+    port: embedded?.port,
+    health: () => connection.health(),
+    counters: () => ({ ...connection.counters(), ...front.counters() }),
+    async close(grace) {
+      await within(grace, timers, front.close());
+      await connection.close();
+      await embedded?.close();
+    },
+  };
+}
+
+async function brokerOf(
+  { broker, devices, log, random }: MqttOptions,
+  topics: Topics,
+): Promise<{ readonly access: BrokerAccess; readonly embedded: EmbeddedBroker | undefined }> {
+  if (!('listen' in broker)) return { access: broker, embedded: undefined };
+  const hub = { username: HUB_USER, password: new Secret(base64url(random.bytes(32))) };
+  const embedded = await openEmbeddedBroker({ listen: broker.listen, topics, devices, hub, log });
+  const { host } = broker.listen;
+  return {
+    embedded,
+    access: {
+      host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host,
+      port: embedded.port,
+      tls: undefined,
+      clientId: HUB_USER,
+      ...hub,
+    },
+  };
+}

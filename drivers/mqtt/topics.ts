@@ -1,0 +1,57 @@
+/** Who may say what where (docs/protocol.md, "MQTT"). The ACL of the broker says the same: config/mosquitto/acl. */
+
+/** Longest topic that an answer goes to. Bytes; MQTT allows 65,535. */
+const MAX_RESPONSE_TOPIC_BYTES = 256;
+const REQUEST = 'introspect';
+
+export class Topics {
+  readonly #prefix: string;
+  /** Filter of the requests of all devices. */
+  readonly requests: string;
+  /** Retained: whether the hub is there. */
+  readonly status: string;
+
+  /** @param prefix without a `/` at its end, such as `latchkey/v1` */
+  constructor(prefix: string) {
+    this.#prefix = `${prefix}/`;
+    this.requests = `${prefix}/+/${REQUEST}`;
+    this.status = `${prefix}/hub/status`;
+  }
+
+  requestsOf(device: string): string {
+    return `${this.#prefix}${device}/${REQUEST}`;
+  }
+
+  /** The device whose request topic it is: the ACL lets only that one write there. */
+  deviceOf(topic: string): string | undefined {
+    if (!topic.startsWith(this.#prefix) || !topic.endsWith(`/${REQUEST}`)) return undefined;
+    const device = topic.slice(this.#prefix.length, -REQUEST.length - 1);
+    return device === '' || device.includes('/') ? undefined : device;
+  }
+
+  /**
+   * Whether an answer to the device may go there: to a topic of its own, where it makes no request and no status. A hub
+   * that published wherever it is told would lend everybody its rights at the broker.
+   */
+  mayAnswerAt(device: string, topic: string): boolean {
+    const own = `${this.#prefix}${device}/`;
+    return (
+      topic.startsWith(own) &&
+      topic.length > own.length &&
+      Buffer.byteLength(topic) <= MAX_RESPONSE_TOPIC_BYTES &&
+      !/[+#\0]/.test(topic) &&
+      topic !== this.status &&
+      topic !== this.requestsOf(device)
+    );
+  }
+
+  /** Whether a device may write there. */
+  mayPublish(device: string, topic: string): boolean {
+    return topic === this.requestsOf(device);
+  }
+
+  /** Whether a device may listen to the filter: to its own topics, and to the hub's status. */
+  mayListen(device: string, filter: string): boolean {
+    return filter === this.status || filter.startsWith(`${this.#prefix}${device}/`);
+  }
+}
