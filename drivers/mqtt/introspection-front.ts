@@ -199,7 +199,10 @@ export class IntrospectionFront {
   /** Where no answer can go, the log is all there is. */
   #ignore(message: IncomingMessage, device: string | undefined, detail: string): void {
     this.#counters.ignored += 1;
-    this.#options.log.warn({ event: 'refused', code: 'response_topic_refused', device, detail }, 'a request was ignored');
+    this.#options.log.warn(
+      { event: 'refused', code: 'response_topic_refused', device, detail },
+      'a request was ignored',
+    );
     message.settle();
   }
 }

@@ -116,6 +116,13 @@ function withPaths(settings: Settings, { folder, environment, file }: Origin) {
       tls_key_file: at(settings.http.tls_key_file),
     },
     admin: { socket },
+    mqtt: {
+      ...settings.mqtt,
+      password_file: at(settings.mqtt.password_file),
+      ca_file: at(settings.mqtt.ca_file),
+      cert_file: at(settings.mqtt.cert_file),
+      key_file: at(settings.mqtt.key_file),
+    },
     issuers: settings.issuers.map((issuer) => ({
       ...issuer,
       jwks_file: at(issuer.jwks_file),

@@ -114,6 +114,36 @@ function* lineRules({ lines }: Settings): Generator<Problem> {
   }
 }
 
+function* mqttRules({ mqtt }: Settings): Generator<Problem> {
+  if (mqtt.url !== undefined && mqtt.embedded) {
+    yield problem(['mqtt', 'embedded'], 'mqtt may have one of url and embedded, not both');
+  }
+  if ((mqtt.cert_file === undefined) !== (mqtt.key_file === undefined)) {
+    const [given, lacking] = mqtt.key_file === undefined ? ['cert_file', 'key_file'] : ['key_file', 'cert_file'];
+    yield problem(['mqtt', given], `mqtt.${given} needs mqtt.${lacking}`);
+  }
+  if (mqtt.password_file !== undefined && mqtt.username === undefined) {
+    yield problem(['mqtt', 'password_file'], 'mqtt.password_file needs mqtt.username');
+  }
+  if (mqtt.url !== undefined && new URL(mqtt.url).protocol === 'mqtt:') {
+    const useless = (['ca_file', 'cert_file'] as const).find((name) => mqtt[name] !== undefined);
+    if (useless !== undefined)
+      yield problem(['mqtt', useless], `mqtt.${useless} has no use without mqtts:// in mqtt.url`);
+    if (!isLoopback(new URL(mqtt.url).hostname) && !mqtt.unencrypted) {
+      yield problem(
+        ['mqtt', 'url'],
+        'mqtt.url is beyond this machine and has no TLS: tokens could be read on the way. Use mqtts://, or mqtt.unencrypted = true if something else keeps them',
+      );
+    }
+  }
+  if (mqtt.embedded && !isLoopback(mqtt.embedded_listen.host) && !mqtt.embedded_exposed) {
+    yield problem(
+      ['mqtt', 'embedded_listen'],
+      'mqtt.embedded_listen is reachable from other machines and has no TLS: passwords and tokens could be read on the way. Use another broker with TLS, or mqtt.embedded_exposed = true',
+    );
+  }
+}
+
 export function brokenRules(settings: Settings): Problem[] {
-  return [...httpRules(settings), ...issuerRules(settings), ...lineRules(settings)];
+  return [...httpRules(settings), ...issuerRules(settings), ...lineRules(settings), ...mqttRules(settings)];
 }

@@ -118,6 +118,30 @@ export const linePath = z.string({ error: LINE_WORDS }).check(
   }, LINE_WORDS),
 );
 
+const BROKER_WORDS = 'must be "mqtts://host:port" or "mqtt://host:port", without path or password';
+
+/** An MQTT broker; without a port it is 8883 and 1883. */
+export const brokerUrl = z.string({ error: BROKER_WORDS }).check(
+  z.refine((text) => {
+    if (!URL.canParse(text)) return false;
+    const { hash, hostname, password, pathname, protocol, search, username } = new URL(text);
+    const bare = (pathname === '' || pathname === '/') && `${search}${hash}${username}${password}` === '';
+    return (protocol === 'mqtt:' || protocol === 'mqtts:') && hostname !== '' && bare;
+  }, BROKER_WORDS),
+);
+
+const TOPIC_WORDS = 'must be topic levels of letters, digits, dots, dashes and underscores, such as "latchkey/v1"';
+
+export const topicPrefix = z
+  .string({ error: TOPIC_WORDS })
+  .check(z.regex(/^(?=.{1,64}$)[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/, { error: TOPIC_WORDS }));
+
+/** A name or an id that goes to another server as it is. */
+export function shortText() {
+  const words = 'must be text of 1 to 128 characters';
+  return z.string({ error: words }).check(z.minLength(1, { error: words }), z.maxLength(128, { error: words }));
+}
+
 export function flag() {
   return z.boolean({ error: 'must be true or false' });
 }

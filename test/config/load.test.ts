@@ -148,6 +148,11 @@ describe('a value that is not possible', () => {
       '[[lines]]\nname = "a"\npath = "/dev/x"\nbaud_rate = "fast"',
       'baud_rate must be a whole',
     ],
+    ['a broker of a foreign scheme', '[mqtt]\nurl = "ws://h:1"', 'mqtt.url must be "mqtts://host:port"'],
+    ['a broker with a password', '[mqtt]\nurl = "mqtts://a:b@h"', 'mqtt.url must be "mqtts://host:port"'],
+    ['a broker with a path', '[mqtt]\nurl = "mqtts://h/mqtt"', 'mqtt.url must be "mqtts://host:port"'],
+    ['a topic prefix with a wildcard', '[mqtt]\ntopic_prefix = "a/+"', 'mqtt.topic_prefix must be topic levels'],
+    ['a topic prefix with an empty level', '[mqtt]\ntopic_prefix = "a//b"', 'mqtt.topic_prefix must be topic levels'],
   ])('%s is refused', (_, text, words) => {
     const { code, detail } = refusal(text);
     expect(code).toBe('config_invalid');
@@ -210,6 +215,17 @@ describe('settings that do not go together', () => {
     ],
     ['refreshes that are never allowed', `${ISSUER}refresh_min = "2h"\nrefresh_max = "1h"`, 'refresh_min must not be'],
     ['keys that are too old before a refresh', `${ISSUER}offline_limit = "1h"`, 'refresh_max must not be longer'],
+    ['a broker beyond loopback without TLS', '[mqtt]\nurl = "mqtt://broker.example"', 'mqtt.unencrypted'],
+    ['two brokers', '[mqtt]\nurl = "mqtts://h"\nembedded = true', 'one of url and embedded'],
+    [
+      'an embedded broker beyond loopback',
+      '[mqtt]\nembedded = true\nembedded_listen = "0.0.0.0:1883"',
+      'mqtt.embedded_exposed',
+    ],
+    ['a certificate for a broker without key', '[mqtt]\ncert_file = "c"', 'mqtt.cert_file needs mqtt.key_file'],
+    ['a key for a broker without certificate', '[mqtt]\nkey_file = "k"', 'mqtt.key_file needs mqtt.cert_file'],
+    ['a password for a broker without user', '[mqtt]\npassword_file = "p"', 'password_file needs mqtt.username'],
+    ['a CA for a broker without TLS', '[mqtt]\nurl = "mqtt://127.0.0.1"\nca_file = "c"', 'mqtt.ca_file has no use'],
     ['a socket path that is too long', `[admin]\nsocket = "/${'a'.repeat(107)}"`, 'longer than 107 bytes'],
   ])('%s is refused', (_, text, words) => {
     const { code, detail } = refusal(text);
@@ -219,6 +235,13 @@ describe('settings that do not go together', () => {
 
   test('http to an issuer on loopback is accepted', () => {
     expect(parseConfig('[[issuers]]\nissuer = "http://127.0.0.1:9000"', origin).issuers).toHaveLength(1);
+  });
+
+  test('a broker beyond loopback is accepted with TLS, or by a setting that names its cost', () => {
+    const tls = parseConfig('[mqtt]\nurl = "mqtts://broker.example"\nca_file = "ca.pem"', origin);
+    expect(tls.mqtt.caFile).toBe('/etc/latchkey/ca.pem');
+    const plain = parseConfig('[mqtt]\nurl = "mqtt://broker.example"\nunencrypted = true', origin);
+    expect(plain.mqtt.url).toBe('mqtt://broker.example');
   });
 
   test('listening beyond loopback with TLS is accepted', () => {
