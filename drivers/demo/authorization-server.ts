@@ -1,6 +1,7 @@
 /**
  * A real OAuth server on loopback, for the demo and the tests: node-oidc-provider with RFC 9068 access tokens (ES256),
- * DPoP (RFC 9449), resource indicators (RFC 8707), client credentials, and the authorization code grant with PKCE.
+ * DPoP (RFC 9449), resource indicators (RFC 8707), client credentials, the authorization code grant with PKCE, opaque
+ * tokens where a resource wants them, and introspection (RFC 7662, RFC 9701) and revocation (RFC 7009) of those.
  * Whoever arrives at its login page is logged in as `account` at once, so it must never listen anywhere else.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -18,6 +19,8 @@ export interface DemoResource {
   readonly audience?: string;
   /** Lifetime of its access tokens in seconds; 600 by default. */
   readonly lifetime?: number;
+  /** Form of its access tokens: `jwt` by default. Only opaque ones can be introspected and revoked at this server. */
+  readonly format?: 'jwt' | 'opaque';
 }
 
 export interface DemoClient {
@@ -26,6 +29,10 @@ export interface DemoClient {
   readonly secret?: string;
   /** `authorization_code` for clients with a redirect URI, `client_credentials` for those with a secret. */
   readonly redirectUris?: readonly string[];
+  /** Public keys for `private_key_jwt`, in place of a secret. */
+  readonly keys?: readonly JWK[];
+  /** May introspect the tokens of every client. */
+  readonly introspects?: boolean;
 }
 
 /** What a customizer sees of an access token before it is signed. Change both in place. */
@@ -43,6 +50,8 @@ export interface DemoAuthorizationServerOptions {
   readonly account?: string;
   /** Private signing JWKs with `kid`, first one signs; a fresh ES256 key by default. Hand the same in to restart. */
   readonly keys?: readonly JWK[];
+  /** Signs introspection answers for clients that take them (RFC 9701). */
+  readonly signsIntrospection?: boolean;
   readonly customizeToken?: (parts: DemoTokenParts) => void;
 }
 
@@ -137,11 +146,15 @@ function configuration(
 ): Configuration {
   const scopes = new Set(['openid', 'offline_access']);
   for (const resource of Object.values(options.resources)) for (const scope of resource.scopes) scopes.add(scope);
+  const introspecting = new Set(options.clients.filter(({ introspects }) => introspects).map(({ id }) => id));
   return {
     adapter: (model) => records.adapter(model),
     jwks: { keys },
     clients: options.clients.map(clientMetadata),
-    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    clientDefaults: {
+      id_token_signed_response_alg: 'ES256',
+      ...(options.signsIntrospection === true ? { introspection_signed_response_alg: 'ES256' } : {}),
+    },
     scopes: [...scopes],
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     pkce: { required: () => true },
@@ -182,6 +195,9 @@ function configuration(
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       dPoP: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: (_context, client) => introspecting.has(client.clientId) },
+      jwtIntrospection: { enabled: options.signsIntrospection ?? false },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,
@@ -192,8 +208,8 @@ function configuration(
             scope: resource.scopes.join(' '),
             audience: resource.audience ?? indicator,
             accessTokenTTL: resource.lifetime ?? DEFAULT_LIFETIME,
-            accessTokenFormat: 'jwt',
-            jwt: { sign: { alg: 'ES256' } },
+            accessTokenFormat: resource.format ?? 'jwt',
+            ...(resource.format === 'opaque' ? {} : { jwt: { sign: { alg: 'ES256' } } }),
           };
         },
       },
@@ -210,17 +226,22 @@ function clientMetadata(client: DemoClient): ClientMetadata {
   const redirects = client.redirectUris ?? [];
   const grants = [
     ...(redirects.length > 0 ? ['authorization_code'] : []),
-    ...(client.secret === undefined ? [] : ['client_credentials']),
+    ...(client.secret === undefined && client.keys === undefined ? [] : ['client_credentials']),
   ];
   return {
     client_id: client.id,
-    ...(client.secret === undefined ? {} : { client_secret: client.secret }),
-    token_endpoint_auth_method: client.secret === undefined ? 'none' : 'client_secret_basic',
+    ...credentialsOf(client),
     application_type: 'native',
     grant_types: grants,
     response_types: redirects.length > 0 ? ['code'] : [],
     redirect_uris: [...redirects],
   };
+}
+
+function credentialsOf({ secret, keys }: DemoClient): Partial<ClientMetadata> {
+  if (keys !== undefined) return { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [...keys] } };
+  if (secret === undefined) return { token_endpoint_auth_method: 'none' };
+  return { token_endpoint_auth_method: 'client_secret_basic', client_secret: secret };
 }
 
 function freshKey(): JWK {

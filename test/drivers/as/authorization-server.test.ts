@@ -5,6 +5,7 @@ import {
   connectAuthorizationServer,
 } from '../../../drivers/as/authorization-server.ts';
 import { isCoded } from '../../../src/core/errors.ts';
+import { Secret } from '../../../src/core/secret.ts';
 import type { AuthorizationServer, FetchOptions } from '../../../src/ports/authorization-server.ts';
 import { type FaultyServer, startFaultyServer, tlsFile } from '../../fixtures/faulty-server.ts';
 
@@ -173,6 +174,91 @@ describe('refuses', () => {
     const answer = codeOf(as.get(`${origin}/jwks`, LIMITS));
     await as.close();
     expect(await answer).toBe('as_unreachable');
+  });
+});
+
+describe('a POST', () => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' };
+  const POST = { ...LIMITS, headers: form, body: 'token=a%20b' };
+
+  test('takes headers and body there, and the answer back', async () => {
+    const { origin, answers, requests } = await server();
+    answers.set('/introspect', { headers: { 'cache-control': 'no-store', age: '3' }, body: '{"active":false}' });
+    expect(await client().post(`${origin}/introspect`, POST)).toEqual({
+      status: 200,
+      contentType: 'application/json',
+      body: Buffer.from('{"active":false}'),
+      cacheControl: 'no-store',
+      age: 3,
+    });
+    expect(requests[0]).toMatchObject({ method: 'POST', body: 'token=a%20b', headers: form });
+  });
+
+  test('goes over as many connections as it may, and keeps them', async () => {
+    const { origin, answers, connections } = await server();
+    answers.set('/introspect', { body: '{}' });
+    const as = client({ connections: 4 });
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(Array.from({ length: 20 }, () => as.post(`${origin}/introspect`, POST)));
+    }
+    expect(connections()).toBe(4);
+  });
+
+  test('is not sent a second time over a connection that was dead: that is for the caller', async () => {
+    const { origin, answers, count } = await server();
+    answers.set('/introspect', { fault: 'reset' });
+    expect(await codeOf(client().post(`${origin}/introspect`, POST))).toBe('as_unreachable');
+    expect(count('/introspect')).toBe(1);
+  });
+
+  test('is not sent any more when its time ran out while it waited for a connection', async () => {
+    const { origin, answers, count } = await server();
+    answers.set('/introspect', { fault: 'hang' });
+    const as = client({ connections: 1 });
+    const first = codeOf(as.post(`${origin}/introspect`, { ...POST, deadline: 150 }));
+    expect(await codeOf(as.post(`${origin}/introspect`, { ...POST, deadline: 50 }))).toBe('as_timeout');
+    expect(await first).toBe('as_timeout');
+    answers.set('/introspect', { body: '{}' });
+    expect(await codeOf(as.post(`${origin}/introspect`, POST))).toBe('none');
+    expect(count('/introspect')).toBe(2);
+  });
+
+  test.each([302, 307])('that is redirected, status %i, is refused', async (status) => {
+    const { origin, answers } = await server();
+    answers.set('/introspect', { status, headers: { location: `${origin}/elsewhere` } });
+    expect(await codeOf(client().post(`${origin}/introspect`, POST))).toBe('as_redirected');
+  });
+
+  test('with an endless answer is given up', async () => {
+    const { origin, answers } = await server();
+    answers.set('/introspect', { fault: 'endless' });
+    expect(await codeOf(client().post(`${origin}/introspect`, POST))).toBe('as_answer_too_large');
+  });
+
+  test('after closing is refused', async () => {
+    const { origin } = await server();
+    const as = client();
+    await as.close();
+    expect(await codeOf(as.post(`${origin}/introspect`, POST))).toBe('as_unreachable');
+  });
+});
+
+describe('a client certificate', () => {
+  const pair = { certificate: tlsFile('client.pem'), key: new Secret(tlsFile('client-key.pem')) };
+
+  test('is shown to a server that asks for one', async () => {
+    const { origin, answers, requests } = await server({ certificate: 'server.pem', asksForCertificate: true });
+    answers.set('/introspect', { body: '{}' });
+    const as = client({ ca: tlsFile('ca.pem'), clientCertificate: pair });
+    await as.post(`${origin}/introspect`, { ...LIMITS, headers: {}, body: 'token=a' });
+    expect(requests[0]?.clientCertificate).toBe('CN=the hub as a client');
+  });
+
+  test('with the key of another one is refused at once', () => {
+    const key = new Secret(tlsFile('server-key.pem'));
+    expect(() => connectAuthorizationServer({ clientCertificate: { ...pair, key } })).toThrow(
+      expect.objectContaining({ code: 'config_invalid' }),
+    );
   });
 });
 
