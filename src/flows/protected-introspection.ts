@@ -56,7 +56,8 @@ export class ProtectedIntrospection {
     const request = readDeviceRequest(message);
     const { device, payload } = this.#authenticate(request, isExpected);
     const name = `${device.id} ${hex(request.nonce)}`;
-    const digest = sha256(message);
+    // Over what the MAC covers: what anybody on the way can add beside it makes no other request of it.
+    const digest = sha256(payload);
     const known = this.#given.find(name);
     if (known !== undefined) {
       if (!equal(known.digest, digest)) throw new LatchkeyError('device_nonce_reused', device.id);
