@@ -74,7 +74,7 @@ export function decodeDevice(bytes: Uint8Array): Device {
       line: json.line === undefined ? undefined : text(json.line),
       profile: profileFromJson(json.profile, { onLine: json.line !== undefined }),
       issuers: json.issuers === undefined ? undefined : list(json.issuers).map(text),
-      certificate: json.certificate === undefined ? undefined : fromBase64url(text(json.certificate)),
+      certificate: json.certificate === undefined ? undefined : new Uint8Array(fromBase64url(text(json.certificate))),
       rootKey: new Secret(fromBase64url(text(json.root_key))),
       trustVersion: integer(json.trust_version),
       addedAt: integer(json.added_at),
