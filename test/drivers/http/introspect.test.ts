@@ -274,7 +274,7 @@ describe('a device with a certificate', () => {
         headers: { ...FORM, ...headers },
         ca: pem('ca'),
         agent: false,
-        ...tls,
+        ...shown,
       } as const;
       httpsRequest(url, options, (response) => {
         let body = '';
