@@ -1,0 +1,323 @@
+import { describe, expect, test } from 'vitest';
+import { IntrospectionFront, type IntrospectionFrontOptions } from '../../../drivers/mqtt/introspection-front.ts';
+import { Topics } from '../../../drivers/mqtt/topics.ts';
+import { decodeCbor } from '../../../src/codec/cbor.ts';
+import { fromUtf8, utf8 } from '../../../src/core/bytes.ts';
+import { LatchkeyError } from '../../../src/core/errors.ts';
+import type { IncomingMessage, OutgoingMessage } from '../../../src/ports/message-broker.ts';
+import { FakeTime } from '../../fakes/fake-time.ts';
+import { NamingRelay, subjectOf } from '../../fakes/named-answer.ts';
+import { QuietLog } from '../../fakes/quiet-log.ts';
+
+const MAC0 = 'application/cose; cose-type="cose-mac0"';
+
+class Rig {
+  readonly time = new FakeTime();
+  readonly log = new QuietLog();
+  readonly relay = new NamingRelay();
+  readonly sent: OutgoingMessage[] = [];
+  /** What happened on the connection, in order. */
+  readonly trace: string[] = [];
+  readonly front: IntrospectionFront;
+  broker: () => Promise<void> = () => Promise.resolve();
+
+  constructor(options: Partial<IntrospectionFrontOptions> = {}) {
+    this.front = new IntrospectionFront({
+      relay: this.relay,
+      topics: new Topics('latchkey/v1'),
+      json: true,
+      answerProtected: async (request, device) => utf8(`sealed ${device} ${fromUtf8(request)}`),
+      clock: this.time,
+      random: this.time,
+      log: this.log,
+      publish: async (message) => {
+        await this.broker();
+        this.sent.push(message);
+        this.trace.push('answer');
+      },
+      ...options,
+    });
+  }
+
+  take(message: Partial<Omit<IncomingMessage, 'payload'>> & { readonly payload?: string } = {}): void | Promise<void> {
+    return this.front.take({
+      topic: 'latchkey/v1/ekg-1/introspect',
+      qos: 1,
+      again: false,
+      contentType: 'application/json',
+      responseTopic: 'latchkey/v1/ekg-1/answer',
+      correlationData: Uint8Array.of(1, 2, 3),
+      settle: () => this.trace.push('settle'),
+      ...message,
+      payload: utf8(message.payload ?? '{"token":"opaque-1"}'),
+    });
+  }
+
+  /** Lets all that can go on do so. */
+  async settle(): Promise<void> {
+    await this.time.advance(0);
+  }
+
+  json(index: number): Record<string, unknown> {
+    return JSON.parse(fromUtf8(this.sent[index]?.payload ?? utf8('null'))) as Record<string, unknown>;
+  }
+}
+
+describe('a request in JSON', () => {
+  test('is answered on its response topic, with its correlation data and its QoS', async () => {
+    const rig = new Rig();
+    rig.take();
+    await rig.settle();
+    expect(rig.sent).toHaveLength(1);
+    expect(rig.sent[0]).toMatchObject({
+      topic: 'latchkey/v1/ekg-1/answer',
+      qos: 1,
+      contentType: 'application/json',
+      correlationData: Uint8Array.of(1, 2, 3),
+    });
+    expect(rig.json(0)).toMatchObject({ active: true, sub: subjectOf('ekg-1', 'opaque-1') });
+    expect(rig.relay.requests[0]?.device).toBe('ekg-1');
+  });
+
+  test('of QoS 0 is answered with QoS 0', async () => {
+    const rig = new Rig();
+    rig.take({ qos: 0 });
+    await rig.settle();
+    expect(rig.sent[0]?.qos).toBe(0);
+  });
+
+  test('is settled behind its answer and not before', async () => {
+    const rig = new Rig();
+    let open = () => {};
+    rig.broker = () => new Promise((resolve) => (open = resolve));
+    rig.take();
+    await rig.settle();
+    expect(rig.trace).toEqual([]);
+    open();
+    await rig.settle();
+    expect(rig.trace).toEqual(['answer', 'settle']);
+  });
+
+  test('leaves nothing of its token in the log', async () => {
+    const rig = new Rig();
+    rig.take({ payload: '{"token":"canary-4711","proof_type":"nonsense"}' });
+    rig.take({ payload: '{"token":"canary-4711"}', responseTopic: undefined });
+    await rig.settle();
+    expect(rig.log.lines.length).toBeGreaterThan(1);
+    expect(JSON.stringify(rig.log.lines)).not.toContain('canary-4711');
+  });
+});
+
+describe('a request that the device protected', () => {
+  test('is answered sealed', async () => {
+    const rig = new Rig();
+    rig.take({ contentType: MAC0, payload: 'message' });
+    await rig.settle();
+    expect(fromUtf8(rig.sent[0]?.payload ?? utf8(''))).toBe('sealed ekg-1 message');
+    expect(rig.sent[0]?.contentType).toBe('application/cose; cose-type="cose-encrypt0"');
+  });
+
+  test('is taken where JSON is not', async () => {
+    const rig = new Rig({ json: false });
+    rig.take({ contentType: MAC0, payload: 'message' });
+    await rig.settle();
+    expect(rig.sent).toHaveLength(1);
+  });
+
+  test('is refused in CBOR', async () => {
+    const rig = new Rig({ answerProtected: () => Promise.reject(new LatchkeyError('device_unauthenticated')) });
+    rig.take({ contentType: MAC0 });
+    await rig.settle();
+    expect(rig.sent[0]?.contentType).toBe('application/concise-problem-details+cbor');
+    const problem = decodeCbor(rig.sent[0]?.payload ?? utf8('')) as Map<unknown, unknown>;
+    expect(problem.get(-4)).toBe(0x81);
+    expect((problem.get('urn:latchkey:error') as Map<string, unknown>).get('code')).toBe('device_unauthenticated');
+  });
+});
+
+describe('no answer goes', () => {
+  test.each([
+    ['without a response topic', undefined],
+    ['to another device', 'latchkey/v1/ekg-2/answer'],
+    ['to the status of the hub', 'latchkey/v1/hub/status'],
+    ['back to the hub', 'latchkey/v1/ekg-1/introspect'],
+    ['to a filter', 'latchkey/v1/ekg-1/#'],
+  ])('%s: nothing is judged, and the log says why', async (_, responseTopic) => {
+    const rig = new Rig();
+    rig.take({ responseTopic });
+    await rig.settle();
+    expect(rig.sent).toEqual([]);
+    expect(rig.relay.requests).toEqual([]);
+    expect(rig.trace).toEqual(['settle']);
+    expect(rig.log.lines[0]?.fields.code).toBe('response_topic_refused');
+  });
+});
+
+describe('is refused with its code', () => {
+  test.each([
+    ['a request without content type', { contentType: undefined }, 'media_type_refused'],
+    ['a request of a foreign content type', { contentType: 'text/plain' }, 'media_type_refused'],
+    ['a request that is no JSON', { payload: '{' }, 'json_invalid'],
+    ['a request without a token', { payload: '{}' }, 'request_invalid'],
+    ['a request with a member twice', { payload: '{"token":"a","token":"b"}' }, 'json_invalid'],
+    ['a request that is too large', { payload: `{"token":"${'a'.repeat(32_768)}"}` }, 'request_too_large'],
+    ['correlation data of 65 bytes', { correlationData: new Uint8Array(65) }, 'request_invalid'],
+  ])('%s', async (_, message, code) => {
+    const rig = new Rig();
+    rig.take(message);
+    await rig.settle();
+    expect(rig.json(0).code).toBe(code);
+    expect(rig.sent[0]?.contentType).toBe('application/problem+json');
+    expect(rig.relay.requests).toEqual([]);
+    expect(rig.trace).toEqual(['answer', 'settle']);
+  });
+
+  test('a request in JSON where the operator takes none', async () => {
+    const rig = new Rig({ json: false });
+    rig.take();
+    await rig.settle();
+    expect(rig.json(0).code).toBe('media_type_refused');
+  });
+
+  test('a question that nobody can answer now', async () => {
+    const rig = new Rig();
+    rig.relay.answer = new LatchkeyError('as_unreachable', 'https://as.example');
+    rig.take();
+    await rig.settle();
+    expect(rig.json(0)).toMatchObject({ code: 'as_unreachable', status: 503 });
+    expect(JSON.stringify(rig.json(0))).not.toContain('as.example');
+  });
+});
+
+describe('a request that comes twice', () => {
+  test('is answered again and not judged again', async () => {
+    const rig = new Rig();
+    rig.take();
+    await rig.settle();
+    rig.take();
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(1);
+    expect(rig.sent[1]).toEqual(rig.sent[0]);
+    expect(rig.trace).toEqual(['answer', 'settle', 'answer', 'settle']);
+  });
+
+  test('while it is judged gets the one answer', async () => {
+    const rig = new Rig();
+    const open = rig.relay.hold();
+    rig.take();
+    rig.take({ again: true });
+    await rig.settle();
+    open();
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(1);
+    expect(rig.trace).toEqual(['answer', 'settle', 'settle']);
+  });
+
+  test('with another response topic is answered there', async () => {
+    const rig = new Rig();
+    rig.take();
+    await rig.settle();
+    rig.take({ responseTopic: 'latchkey/v1/ekg-1/elsewhere' });
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(1);
+    expect(rig.sent[1]?.topic).toBe('latchkey/v1/ekg-1/elsewhere');
+  });
+
+  test('without correlation data is known by the mark of the broker', async () => {
+    const rig = new Rig();
+    rig.take({ correlationData: undefined });
+    await rig.settle();
+    rig.take({ correlationData: undefined, again: true });
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(1);
+    expect(rig.sent).toHaveLength(2);
+  });
+
+  test('after a failure is judged again', async () => {
+    const rig = new Rig();
+    rig.relay.answer = new LatchkeyError('as_timeout');
+    rig.take();
+    await rig.settle();
+    rig.take();
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(2);
+  });
+
+  test('after two minutes is judged again', async () => {
+    const rig = new Rig();
+    rig.take();
+    await rig.settle();
+    await rig.time.advance(120_000);
+    rig.take();
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(2);
+  });
+});
+
+describe('is another request', () => {
+  test.each([
+    ['the same correlation data with another payload', { payload: '{"token":"opaque-2"}' }],
+    ['the same payload with other correlation data', { correlationData: Uint8Array.of(9) }],
+    [
+      'the same of another device',
+      { topic: 'latchkey/v1/ekg-2/introspect', responseTopic: 'latchkey/v1/ekg-2/answer' },
+    ],
+  ])('%s', async (_, message) => {
+    const rig = new Rig();
+    rig.take();
+    await rig.settle();
+    rig.take(message);
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(2);
+  });
+
+  test('the same payload where neither has correlation data', async () => {
+    const rig = new Rig();
+    for (let time = 0; time < 2; time += 1) {
+      rig.take({ correlationData: undefined });
+      await rig.settle();
+    }
+    expect(rig.relay.requests).toHaveLength(2);
+  });
+});
+
+describe('where too much is under way', () => {
+  const busy = () => {
+    const rig = new Rig({ atOnce: 1 });
+    const open = rig.relay.hold();
+    rig.take();
+    return { rig, open };
+  };
+
+  test('a request of QoS 0 is dropped and counted', async () => {
+    const { rig } = busy();
+    expect(rig.take({ qos: 0, correlationData: Uint8Array.of(2) })).toBeUndefined();
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(1);
+    expect(rig.front.counters().dropped).toBe(1);
+  });
+
+  test('a request of QoS 1 holds the broker back until there is room, and is answered', async () => {
+    const { open, rig } = busy();
+    const held = rig.take({ correlationData: Uint8Array.of(2) });
+    expect(held).toBeInstanceOf(Promise);
+    open();
+    await held;
+    await rig.settle();
+    expect(rig.sent).toHaveLength(2);
+  });
+});
+
+describe('a front that closes', () => {
+  test('answers what is under way and leaves the rest with the broker', async () => {
+    const rig = new Rig();
+    const open = rig.relay.hold();
+    rig.take();
+    const closed = rig.front.close();
+    rig.take({ correlationData: Uint8Array.of(2) });
+    open();
+    await closed;
+    expect(rig.relay.requests).toHaveLength(1);
+    expect(rig.trace).toEqual(['answer', 'settle']);
+  });
+});
