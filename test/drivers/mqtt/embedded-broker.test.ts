@@ -1,0 +1,143 @@
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { subjectOf } from '../../fakes/named-answer.ts';
+import { MqttDevice } from '../../fixtures/mqtt-device.ts';
+import { connected, type MqttRig, openMqttRig, secretOf } from '../../fixtures/mqtt-front.ts';
+
+let rig: MqttRig;
+let port = 0;
+beforeAll(async () => {
+  rig = await openMqttRig();
+  port = rig.front.port ?? 0;
+  await connected(rig.front);
+});
+afterAll(() => rig.front.close(1_000));
+
+const cleanUp: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const step of cleanUp.splice(0).reverse()) await step();
+});
+
+async function device(id: string): Promise<MqttDevice> {
+  const connectedDevice = await MqttDevice.connect({ port, device: id, password: secretOf(id) });
+  cleanUp.push(() => connectedDevice.close());
+  return connectedDevice;
+}
+
+async function client(options: IClientOptions): Promise<MqttClient> {
+  const connectedClient = await connectAsync(
+    `mqtt://127.0.0.1:${port}`,
+    { protocolVersion: 5, reconnectPeriod: 0, connectTimeout: 2_000, ...options },
+    false,
+  );
+  cleanUp.push(() => connectedClient.endAsync(true));
+  return connectedClient;
+}
+
+/** What a client hears on a topic from now on, or why it may not. */
+async function hearing(listener: MqttClient, topic: string): Promise<string[]> {
+  const heard: string[] = [];
+  listener.on('message', (on) => heard.push(on));
+  await listener.subscribeAsync(topic, { qos: 1 });
+  return heard;
+}
+
+describe('a device at the embedded broker', () => {
+  test('asks and is answered', async () => {
+    const ekg = await device('ekg-1');
+    const { contentType, payload } = await ekg.ask('{"token":"opaque-1"}');
+    expect(contentType).toBe('application/json');
+    expect(JSON.parse(payload.toString())).toMatchObject({ active: true, sub: subjectOf('ekg-1', 'opaque-1') });
+  });
+
+  test('hears whether the hub is there', async () => {
+    const ekg = await device('ekg-1');
+    const heard: string[] = [];
+    ekg.client.on('message', (topic, payload) => topic.endsWith('/status') && heard.push(payload.toString()));
+    await ekg.client.subscribeAsync('latchkey/v1/hub/status');
+    await vi.waitFor(() => expect(heard).toHaveLength(1));
+    expect(JSON.parse(heard[0] ?? '')).toMatchObject({ state: 'online' });
+  });
+
+  test('is its user, whatever client id it chooses: it takes over no session', async () => {
+    const ekg = await device('ekg-1');
+    const thief = await client({ clientId: 'ekg-1', username: 'ekg-2', password: secretOf('ekg-2') });
+    expect(thief.connected).toBe(true);
+    expect((await ekg.ask('{"token":"opaque-1"}')).contentType).toBe('application/json');
+  });
+});
+
+describe('is not let in', () => {
+  test.each([
+    ['a device with a wrong secret', { username: 'ekg-1', password: 'wrong' }],
+    ['a device with the secret of another', { username: 'ekg-1', password: secretOf('ekg-2') }],
+    ['a user without password', { username: 'ekg-1' }],
+    ['somebody without user', {}],
+    ['whoever says to be the hub', { username: '@hub', password: 'guess' }],
+    ['a client of MQTT 3.1.1', { username: 'ekg-1', password: secretOf('ekg-1'), protocolVersion: 4 as const }],
+  ])('%s', async (_, options) => {
+    await expect(client(options)).rejects.toThrow();
+  });
+});
+
+describe('a device may not', () => {
+  test('ask in the name of another', async () => {
+    const ekg = await device('ekg-1');
+    const before = rig.relay.requests.length;
+    await expect(ekg.send('{"token":"x"}', { topic: 'latchkey/v1/ekg-2/introspect' })).rejects.toThrow(/authorized/i);
+    expect(rig.relay.requests).toHaveLength(before);
+  });
+
+  test.each([
+    ['the answers of another', 'latchkey/v1/ekg-2/answer'],
+    ['the answers of all', 'latchkey/v1/+/answer'],
+    ['everything', '#'],
+    ['a device whose name begins alike', 'latchkey/v1/ekg-10/#'],
+  ])('hear %s', async (_, filter) => {
+    const ekg = await device('ekg-1');
+    await expect(hearing(ekg.client, filter)).rejects.toThrow();
+  });
+
+  test.each([
+    ['the status of the hub', 'latchkey/v1/hub/status'],
+    ['an answer', 'latchkey/v1/ekg-1/answer'],
+  ])('write %s', async (_, topic) => {
+    const ekg = await device('ekg-1');
+    await expect(ekg.send('{"state":"offline"}', { topic })).rejects.toThrow(/authorized/i);
+  });
+
+  test('leave a request behind that is retained', async () => {
+    const ekg = await device('ekg-1');
+    const retained = ekg.client.publishAsync('latchkey/v1/ekg-1/introspect', '{"token":"x"}', { qos: 1, retain: true });
+    await expect(retained).rejects.toThrow(/authorized/i);
+  });
+
+  test('speak for another in its last will', async () => {
+    const other = await device('ekg-2');
+    const before = rig.relay.requests.length;
+    const will = {
+      topic: 'latchkey/v1/ekg-2/introspect',
+      payload: Buffer.from('{"token":"will"}'),
+      qos: 1 as const,
+      properties: { contentType: 'application/json', responseTopic: 'latchkey/v1/ekg-2/answer' },
+    };
+    const dying = await client({ username: 'ekg-1', password: secretOf('ekg-1'), will });
+    dying.stream.destroy();
+    await other.ask('{"token":"later"}');
+    expect(rig.relay.requests.slice(before).map(({ token }) => token.expose())).toEqual(['later']);
+  });
+
+  test('hold more than 16 filters', async () => {
+    const ekg = await device('ekg-1');
+    for (let index = 0; index < 15; index += 1) await ekg.client.subscribeAsync(`latchkey/v1/ekg-1/${index}`);
+    await expect(ekg.client.subscribeAsync('latchkey/v1/ekg-1/more')).rejects.toThrow();
+  });
+});
+
+describe('a port that is taken', () => {
+  test('is address_unavailable', async () => {
+    await expect(openMqttRig({ broker: { listen: { host: '127.0.0.1', port } } })).rejects.toMatchObject({
+      code: 'address_unavailable',
+    });
+  });
+});
