@@ -38,7 +38,7 @@ export const PARAMETERS = {
   htm: { label: INTROSPECTION_PRIVATE.htm, kind: 'text', least: 1, most: 32 },
   htu: { label: INTROSPECTION_PRIVATE.htu, kind: 'text', least: 1, most: LIMITS.proofUriBytes },
   dpop_nonce: { label: INTROSPECTION_PRIVATE.dpop_nonce, kind: 'text', least: 1, most: 256 },
-  cose_proof: { label: INTROSPECTION_PRIVATE.cose_proof, kind: 'bytes', least: 1, most: LIMITS.relayedProofBytes },
+  cose_proof: { label: INTROSPECTION_PRIVATE.cose_proof, kind: 'bytes', least: 1, most: LIMITS.coseProofBytes },
   nonce: { label: INTROSPECTION_PRIVATE.nonce, kind: 'bytes', least: 8, most: 64 },
   x5t_s256: {
     label: INTROSPECTION_PRIVATE.x5t_s256,

@@ -60,8 +60,6 @@ export const LIMITS = {
   introspectionParameters: 32,
   /** Address that a client's DPoP proof is for, as the device knows it. */
   proofUriBytes: 2_048,
-  /** COSE proof that a device hands on: it holds a signature and next to no payload. */
-  relayedProofBytes: 2_048,
   /** Client certificate that a device hands on, DER. */
   certificateBytes: 8_192,
   /** Memory for protected answers that are kept for requests that come twice: 8,000 of 500 bytes. */
@@ -85,6 +83,12 @@ export const LIMITS = {
   /** Deliveries waiting for one device and overall: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,
+  /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
+  auditWaiting: 8_192,
+  /** Audit records in one answer on the admin socket, 500 bytes each. */
+  auditAnswerRecords: 1_024,
+  /** One line of an exported audit: a record, or a signed introspection answer. */
+  auditLineBytes: 65_536,
   /** Requests on one device's line at once; the line is slow, so a queue only hides that it is full. */
   requestsPerDevice: 8,
 } as const;
