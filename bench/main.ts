@@ -2,6 +2,7 @@
 import { type Effort, type Figure, holds } from './harness.ts';
 import { hostileInputFigures } from './hostile-input.ts';
 import { judgementFigures } from './judgement.ts';
+import { proofFigures } from './proof.ts';
 import { relayFigures } from './relay.ts';
 import { sizeFigures } from './sizes.ts';
 import { startUpFigures } from './start-up.ts';
@@ -16,6 +17,7 @@ export interface BenchOptions {
 const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<readonly Figure[]>)[] = [
   ({ effort }) => translationFigures(effort),
   ({ effort }) => judgementFigures(effort),
+  ({ effort }) => proofFigures(effort),
   ({ effort }) => relayFigures(effort),
   sizeFigures,
   ({ effort }) => hostileInputFigures(effort),

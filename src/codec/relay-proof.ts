@@ -6,9 +6,9 @@
 import { EMPTY } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import { encodeCbor, isCborMap } from './cbor.ts';
+import { type CborMap, encodeCbor, isCborMap } from './cbor.ts';
 import { kindOf } from './cose/algorithm.ts';
-import { type CoseKey, coseKeyFromJwk, jwkFromCoseKey } from './cose/key.ts';
+import { type CoseKey, coseKeyFromJwk } from './cose/key.ts';
 import { makeMac0, verifyMac0 } from './cose/mac0.ts';
 import { type CoseMessage, parseMessage } from './cose/message.ts';
 import { makeSign1, verifySign1 } from './cose/sign1.ts';
@@ -31,8 +31,8 @@ export interface RelayProofTarget {
 /** A proof of the right form; nothing in it is verified yet. */
 export interface RelayProof {
   readonly message: CoseMessage;
-  /** The public key that it shows, as the proof of a token with `cnf.jkt` must. */
-  readonly shownKey: JsonObject | undefined;
+  /** The COSE_Key that it shows, as the proof of a token with `cnf.jkt` must; not judged yet. */
+  readonly shownKey: CborMap | undefined;
 }
 
 /**
@@ -66,7 +66,7 @@ export function readRelayProof(bytes: Uint8Array): RelayProof {
   const shown = message.unprotectedHeader.get(RELAY_PROOF_HEADER.key);
   if (shown === undefined) return { message, shownKey: undefined };
   if (!isCborMap(shown)) throw new LatchkeyError('cose_invalid', 'the key is no map');
-  return { message, shownKey: jwkFromCoseKey(shown) };
+  return { message, shownKey: shown };
 }
 
 /** @throws {LatchkeyError} `cose_algorithm_refused`, `cose_verification_failed` */

@@ -63,7 +63,7 @@ function keyOf(
   keys: ProofKeys,
 ): { readonly key: ProofKey | undefined; readonly coseKey: CoseKey } {
   if (binding.kind === 'shared') return { key: undefined, coseKey: binding.key };
-  const key = shownKey === undefined ? binding.key : keys.find(shownKey);
+  const key = shownKey === undefined ? binding.key : keys.findCose(shownKey);
   if (key === undefined) throw new LatchkeyError('proof_malformed', 'it shows no key, and the token has a thumbprint');
   if (key.thumbprint !== binding.thumbprint) throw new LatchkeyError('proof_key_mismatch');
   return { key, coseKey: key.coseKey };

@@ -1,9 +1,11 @@
 /** Public keys of proofs: judged, imported once and kept. */
 import { createPublicKey } from 'node:crypto';
-import type { CoseKey } from '../codec/cose/key.ts';
+import type { CborMap } from '../codec/cbor.ts';
+import { type CoseKey, jwkFromCoseKey } from '../codec/cose/key.ts';
+import { COSE_CURVE, COSE_KEY, COSE_KEY_TYPE } from '../codec/iana.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { RecentMap } from '../core/recent-map.ts';
 
@@ -26,6 +28,7 @@ export interface ProofKey {
 
 export class ProofKeys {
   readonly #kept = new RecentMap<string, ProofKey>(KEYS_KEPT);
+  readonly #keptCose = new RecentMap<string, ProofKey>(KEYS_KEPT);
 
   /**
    * The key of a proof, or of a token's `cnf`. The bytes of an imported key stay the same for one thumbprint, so a key that is
@@ -42,6 +45,38 @@ export class ProofKeys {
     const found: ProofKey = { thumbprint, ...importKey(jwk) };
     this.#kept.set(thumbprint, found);
     return found;
+  }
+
+  /**
+   * The same for a COSE_Key (RFC 9052 §7). One that is kept is found by its bare coordinates: most proofs of a client come
+   * with the very key of the one before.
+   * @throws {LatchkeyError} `proof_malformed`
+   */
+  findCose(map: CborMap): ProofKey {
+    const name = coordinatesOf(map);
+    const kept = name === undefined ? undefined : this.#keptCose.get(name);
+    if (kept !== undefined) return kept;
+    const found = this.find(jwkOf(map));
+    if (name !== undefined) this.#keptCose.set(name, found);
+    return found;
+  }
+}
+
+/** x and y of a key that has nothing but the required parameters, as a text; undefined for any other one. */
+function coordinatesOf(map: CborMap): string | undefined {
+  const x = map.get(COSE_KEY.x);
+  const y = map.get(COSE_KEY.y);
+  const bare = map.size === 4 && map.get(COSE_KEY.kty) === COSE_KEY_TYPE.EC2;
+  if (!bare || map.get(COSE_KEY.crv) !== COSE_CURVE['P-256']) return undefined;
+  if (!(x instanceof Uint8Array) || !(y instanceof Uint8Array) || x.length !== y.length) return undefined;
+  return Buffer.concat([x, y]).toString('latin1');
+}
+
+function jwkOf(map: CborMap): JsonObject {
+  try {
+    return jwkFromCoseKey(map);
+  } catch (error) {
+    throw new LatchkeyError('proof_malformed', coded(error).detail ?? coded(error).code, { cause: error });
   }
 }
 
