@@ -12,9 +12,8 @@ import { clientAuthentication } from '../src/pop/introspection/client-authentica
 import { Introspector } from '../src/pop/introspection/introspector.ts';
 import type { Log } from '../src/ports/log.ts';
 import { type Effort, type Figure, quantile } from './harness.ts';
-import { NOW } from './reference-token.ts';
+import { ISSUER, NOW } from './reference-token.ts';
 
-const ISSUER = 'https://as.example';
 const CLIENT = { id: 'hub', secret: 'a-secret-of-the-bench' } as const;
 /** Devices that ask at once. */
 const ASKING = INTROSPECTION_CONNECTIONS;

@@ -197,7 +197,7 @@ function configuration(
       dPoP: { enabled: true },
       introspection: { enabled: true, allowedPolicy: (_context, client) => introspecting.has(client.clientId) },
       jwtIntrospection: { enabled: options.signsIntrospection ?? false },
-      revocation: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,

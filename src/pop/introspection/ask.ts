@@ -12,7 +12,7 @@ import { type ClientAuthentication, formEncoded } from './client-authentication.
 import { judgeSignedAnswer, takeAnswerApart } from './signed-answer.ts';
 
 /** `optional`: a signed answer is verified, and one that is not signed is believed as TLS vouches for it. */
-export type SigningDemand = 'required' | 'optional';
+type SigningDemand = 'required' | 'optional';
 
 export interface Asking {
   readonly issuer: string;
@@ -70,7 +70,7 @@ const ACCEPT: Readonly<Record<SigningDemand, string>> = {
 };
 
 /** The request of RFC 7662 §2.1, with fresh credentials. */
-export function introspectionRequest(
+function introspectionRequest(
   token: string,
   { authentication, signing, clock, random }: Pick<Asking, 'authentication' | 'signing' | 'clock' | 'random'>,
 ): { readonly headers: Readonly<Record<string, string>>; readonly body: string } {

@@ -7,7 +7,7 @@ import { LatchkeyError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
 
 /** Names of the methods as the OAuth registry has them. */
-export type ClientAuthenticationMethod =
+type ClientAuthenticationMethod =
   | 'client_secret_basic'
   | 'private_key_jwt'
   | 'tls_client_auth'
@@ -25,7 +25,7 @@ export interface ClientAuthenticationSettings {
 }
 
 /** What goes into one request beside the token. Both hold secrets: neither is logged or kept. */
-export interface Credentials {
+interface Credentials {
   readonly authorization?: string;
   /** Form parameters, encoded, each with a `&` before it. */
   readonly parameters: string;

@@ -1,0 +1,208 @@
+/** The introspector over the real driver, against real servers that do what servers do on bad days. */
+import { createPublicKey } from 'node:crypto';
+import { afterEach, describe, expect, test } from 'vitest';
+import {
+  type AuthorizationServerOptions,
+  connectAuthorizationServer,
+} from '../../../drivers/as/authorization-server.ts';
+import { signatureVerifier } from '../../../src/codec/jws-signature.ts';
+import { sha256, utf8 } from '../../../src/core/bytes.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import type { IntrospectorOptions } from '../../../src/pop/introspection/introspector.ts';
+import { FakeTime } from '../../fakes/fake-time.ts';
+import {
+  type FaultyServer,
+  type FaultyServerOptions,
+  startFaultyServer,
+  tlsFile,
+} from '../../fixtures/faulty-server.ts';
+import { active, CLIENT_ID, ISSUER, introspectorRig, verifiersOf } from '../../fixtures/introspector-rig.ts';
+import { signingKey, signJwt } from '../../fixtures/jwt-signing.ts';
+import { rejection } from '../../fixtures/key-cache-rig.ts';
+
+const open: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+});
+
+async function start(options?: FaultyServerOptions): Promise<FaultyServer> {
+  const server = await startFaultyServer(options);
+  open.push(server);
+  server.answers.set('/introspect', { body: JSON.stringify(active()) });
+  return server;
+}
+
+function asking(
+  { origin }: Pick<FaultyServer, 'origin'>,
+  options: Partial<IntrospectorOptions> = {},
+  connection: AuthorizationServerOptions = {},
+) {
+  const url = `${origin}/introspect`;
+  const as = connectAuthorizationServer(connection);
+  const addresses = async () => ({ endpoint: url, certificateEndpoint: url });
+  const rig = introspectorRig({ as, addresses, ...options });
+  open.push(rig.introspector);
+  return rig;
+}
+
+describe('a server', () => {
+  test('that answers is believed', async () => {
+    const { ask } = asking(await start());
+    expect(await ask()).toMatchObject({ active: true });
+  });
+
+  test('that is slow is given up at the deadline, and not asked again', async () => {
+    const server = await start();
+    server.answers.set('/introspect', { fault: 'hang' });
+    const { ask } = asking(server, { deadline: 60 });
+    expect(await rejection(ask())).toBe('as_timeout');
+    expect(server.count('/introspect')).toBe(1);
+  });
+
+  test('that stops in the middle of its answer is given up at the deadline', async () => {
+    const server = await start();
+    server.answers.set('/introspect', { fault: 'stall', body: '{"active":' });
+    const { ask } = asking(server, { deadline: 100 });
+    expect(await rejection(ask())).toBe('as_timeout');
+  });
+
+  test('that fails is not believed', async () => {
+    const server = await start();
+    server.answers.set('/introspect', { status: 500, body: JSON.stringify(active()) });
+    expect(await rejection(asking(server).ask())).toBe('as_answer_refused');
+  });
+
+  test('that answers garbage is not believed', async () => {
+    const server = await start();
+    server.answers.set('/introspect', { body: '\u0000{"active":true}' });
+    expect(await rejection(asking(server).ask())).toBe('introspection_answer_invalid');
+  });
+
+  test('that answers a web page is not believed', async () => {
+    const server = await start();
+    server.answers.set('/introspect', { headers: { 'content-type': 'text/html' }, body: '<html>Log in</html>' });
+    expect(await rejection(asking(server).ask())).toBe('introspection_answer_invalid');
+  });
+
+  test('that answers without end is given up', async () => {
+    const server = await start();
+    server.answers.set('/introspect', { fault: 'endless' });
+    expect(await rejection(asking(server).ask())).toBe('as_answer_too_large');
+  });
+
+  test('that sends us elsewhere is not followed, so the token goes nowhere else', async () => {
+    const server = await start();
+    const elsewhere = await start();
+    server.answers.set('/introspect', { status: 307, headers: { location: `${elsewhere.origin}/introspect` } });
+    expect(await rejection(asking(server).ask())).toBe('as_redirected');
+    expect(elsewhere.requests).toHaveLength(0);
+  });
+
+  test('whose certificate is not trusted never sees the token', async () => {
+    const server = await start({ certificate: 'server.pem' });
+    const { ask } = asking(server, {}, { ca: tlsFile('other-ca.pem') });
+    expect(await rejection(ask())).toBe('as_tls_untrusted');
+    expect(server.requests).toHaveLength(0);
+  });
+
+  test('that ended the connection meanwhile is asked again', async () => {
+    const server = await start();
+    const { ask } = asking(server);
+    await ask('one');
+    server.dropConnections();
+    expect(await ask('two')).toMatchObject({ active: true });
+  });
+
+  test('that is gone is given a pause, and serves again when it is back', async () => {
+    const server = await startFaultyServer();
+    const port = Number(new URL(server.origin).port);
+    await server.close();
+    const { ask, time, log, introspector } = asking(server);
+    for (let failure = 0; failure < 5; failure++) expect(await rejection(ask())).toBe('as_unreachable');
+    expect(await rejection(ask())).toBe('introspection_suspended');
+    await start({ port });
+    expect(await rejection(ask())).toBe('introspection_suspended');
+    await time.advance(1_000);
+    expect(await ask()).toMatchObject({ active: true });
+    expect(introspector.status()).toMatchObject({ state: 'ready' });
+    expect(log.events()).toEqual(['introspection_suspended', 'introspection_resumed']);
+  });
+
+  test('that has not answered yet when the hub stops is not waited for', async () => {
+    const server = await start();
+    server.answers.set('/introspect', { fault: 'hang' });
+    const { ask, introspector } = asking(server);
+    const answer = rejection(ask());
+    await expect.poll(() => server.count('/introspect')).toBe(1);
+    await introspector.close();
+    expect(await answer).toBe('as_unreachable');
+    expect(introspector.status()).toMatchObject({ asking: 0 });
+  });
+});
+
+describe('a signed answer', () => {
+  const key = signingKey('P-256', 'k1');
+  const verifiers = verifiersOf('k1', signatureVerifier('ES256', createPublicKey(key.privateKey)));
+
+  function signed(claims: JsonObject = {}, header: JsonObject = {}): string {
+    const iat = new FakeTime().now().earliest;
+    return signJwt({
+      key,
+      header: { alg: 'ES256', typ: 'token-introspection+jwt', kid: 'k1', ...header },
+      claims: { iss: ISSUER, aud: CLIENT_ID, iat, token_introspection: active(), ...claims },
+    });
+  }
+
+  async function answering(jws: string) {
+    const server = await start();
+    server.answers.set('/introspect', {
+      headers: { 'content-type': 'application/token-introspection+jwt' },
+      body: jws,
+    });
+    return asking(server, { signing: 'required', verifiers });
+  }
+
+  test('is verified, and kept as evidence', async () => {
+    const jws = signed();
+    const { ask } = await answering(jws);
+    const answer = await ask();
+    expect(answer).toMatchObject({ active: true, evidence: { digest: sha256(utf8(jws)) } });
+    expect(answer.evidence?.jws?.expose()).toBe(jws);
+    expect((await ask()).evidence).toBe(answer.evidence);
+  });
+
+  test('that the token is not active is evidence as well', async () => {
+    const jws = signed({ token_introspection: { active: false } });
+    const { ask } = await answering(jws);
+    const answer = await ask();
+    expect(answer).toMatchObject({ active: false, code: 'token_inactive' });
+    expect(answer.evidence?.jws?.expose()).toBe(jws);
+  });
+
+  test('with a secret key in it leaves only its hash as evidence', async () => {
+    const jwk = { kty: 'oct', k: 'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8' };
+    const jws = signed({ token_introspection: active({ cnf: { jwk } }) });
+    const answer = await (await answering(jws)).ask();
+    expect(answer.evidence).toEqual({ digest: sha256(jws), jws: undefined });
+    expect(answer).toMatchObject({ active: true, confirmation: { jwk: { kty: 'oct' } } });
+  });
+
+  test.each([
+    ['of another issuer', { iss: 'https://elsewhere.example' }, {}],
+    ['about a token of another issuer', { token_introspection: active({ iss: 'https://elsewhere.example' }) }, {}],
+    ['for another client', { aud: 'elsewhere' }, {}],
+    ['under a key that is not known', {}, { kid: 'k2' }],
+    ['of the type of an access token', {}, { typ: 'at+jwt' }],
+  ])('%s is not believed', async (_, claims, header) => {
+    const { ask } = await answering(signed(claims, header));
+    expect(await rejection(ask())).toBe('introspection_answer_untrusted');
+  });
+
+  test('that was altered on the way is not believed', async () => {
+    const [header, , signature] = signed().split('.');
+    const claims = { iss: ISSUER, aud: CLIENT_ID, iat: new FakeTime().now().earliest, token_introspection: active() };
+    const forged = Buffer.from(JSON.stringify({ ...claims, extra: 1 })).toString('base64url');
+    const { ask } = await answering(`${header}.${forged}.${signature}`);
+    expect(await rejection(ask())).toBe('introspection_answer_untrusted');
+  });
+});
