@@ -26,6 +26,17 @@ export type InteropCase =
       readonly audience: string;
       readonly method: number;
       readonly path: readonly string[];
+    }
+  | {
+      /** COSE_Encrypt with direct ECDH: a CBOR client's copy of a session key. */
+      readonly kind: 'encrypted-to';
+      readonly name: string;
+      readonly message: string;
+      /** The recipient's private key. */
+      readonly keys: readonly JsonObject[];
+      readonly externalAad: string;
+      readonly expect: 'open' | 'refuse';
+      readonly payload: string;
     };
 
 /** What python-cwt makes its messages with. */

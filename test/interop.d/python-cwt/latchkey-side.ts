@@ -6,6 +6,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openEncryptTo } from '../../../src/codec/cose/encrypt-to.ts';
 import { importJwk } from '../../../src/codec/cose/key.ts';
 import { encodeClaims, openCwt } from '../../../src/codec/cwt.ts';
 import { openSignedRequest, readSignedRequest } from '../../../src/codec/signed-request.ts';
@@ -13,9 +14,10 @@ import { fromHex, hex } from '../../../src/core/bytes.ts';
 import { isCoded } from '../../../src/core/errors.ts';
 import type { InteropCase } from './exchange.ts';
 import { hubCases } from './hub-cases.ts';
-import { cwtCases, interopKeys, signedRequestCases } from './our-cases.ts';
+import { cwtCases, encryptedCases, interopKeys, signedRequestCases } from './our-cases.ts';
 
 function open(sample: InteropCase): string {
+  if (sample.kind === 'encrypted-to') return openEncrypted(sample);
   const keys = sample.keys.map((jwk) => importJwk(jwk));
   if (sample.kind === 'cwt') {
     const { claims, wrap } = openCwt(fromHex(sample.cwt), { keys });
@@ -30,6 +32,21 @@ function open(sample: InteropCase): string {
   const { audience, method, path } = sample;
   const { payload } = openSignedRequest(message, { key, audience, method, path });
   return hex(payload) === sample.payload ? 'open' : 'opened with another payload';
+}
+
+function openEncrypted({
+  message,
+  keys,
+  externalAad,
+  payload,
+}: Extract<InteropCase, { kind: 'encrypted-to' }>): string {
+  const [jwk] = keys;
+  if (jwk === undefined) return 'has no key';
+  const opened = openEncryptTo(fromHex(message), {
+    key: importJwk(jwk, 'ES256').key,
+    externalAad: fromHex(externalAad),
+  });
+  return hex(opened) === payload ? 'open' : 'opened with another payload';
 }
 
 function outcome(sample: InteropCase): string {
@@ -54,7 +71,7 @@ function openAll(folder: string): boolean {
 }
 
 async function makeAll(folder: string, hub: string): Promise<void> {
-  const ours = [...cwtCases(), ...signedRequestCases(), ...(await hubCases(folder, hub))];
+  const ours = [...cwtCases(), ...signedRequestCases(), ...encryptedCases(), ...(await hubCases(folder, hub))];
   writeFileSync(join(folder, 'ours.json'), JSON.stringify(ours, undefined, 1));
   writeFileSync(join(folder, 'keys.json'), JSON.stringify(interopKeys(), undefined, 1));
 }

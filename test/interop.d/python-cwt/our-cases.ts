@@ -1,6 +1,7 @@
 /** The messages that python-cwt has to open or to refuse. Keys are made anew each time. */
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { nonceLength, secretLength } from '../../../src/codec/cose/algorithm.ts';
+import { makeEncryptTo } from '../../../src/codec/cose/encrypt-to.ts';
 import { coseKeyFromJwk, importJwk } from '../../../src/codec/cose/key.ts';
 import { type CwtClaims, encodeClaims, makeCwt } from '../../../src/codec/cwt.ts';
 import { makeSignedRequest } from '../../../src/codec/signed-request.ts';
@@ -210,4 +211,31 @@ export function signedRequestCases(): readonly InteropCase[] {
       sample('under another key', 'refuse', {}, jwk(strangers, algorithm)),
     ];
   });
+}
+
+export function encryptedCases(): readonly InteropCase[] {
+  const recipient = jwk(making, 'ES256');
+  const externalAad = utf8('the context');
+  const payload = utf8('a key for two');
+  const message = makeEncryptTo({
+    plaintext: payload,
+    recipient: importJwk(publicPart(recipient)).key,
+    externalAad,
+    nonce: randomBytes(12),
+  });
+  const sample = (name: string, expect: 'open' | 'refuse', bytes = message, key = recipient, aad = externalAad) => ({
+    kind: 'encrypted-to' as const,
+    name: `encrypted to a P-256 key, ${name}`,
+    message: hex(bytes),
+    keys: [key],
+    externalAad: hex(aad),
+    expect,
+    payload: hex(payload),
+  });
+  return [
+    sample('for its recipient', 'open'),
+    sample('a byte of its content changed', 'refuse', flipped(message, 30)),
+    sample('for somebody else', 'refuse', message, makeKey('ES256')),
+    sample('in another context', 'refuse', message, recipient, utf8('another')),
+  ];
 }

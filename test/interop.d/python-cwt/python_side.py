@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 import cbor2
-from cwt import COSE, CWT, COSEKey, encode_and_encrypt, encode_and_mac, encode_and_sign
+from cwt import COSE, CWT, COSEKey, Recipient, encode_and_encrypt, encode_and_mac, encode_and_sign
 
 SIGNATURES = ["ES256", "EdDSA"]
 MACS = ["HMAC 256/64", "HMAC 256/256"]
@@ -60,11 +60,30 @@ def open_request(case):
     return payload.hex() == case["payload"] and unprotected[HEADER_NONCE].hex() == case["nonce"]
 
 
+def agreement_key(jwk):
+    """A P-256 key for direct ECDH, whatever it is for on the other side."""
+    members = {name: jwk[name] for name in ("kty", "crv", "x", "y", "d") if name in jwk}
+    return COSEKey.from_jwk({**members, "alg": "ECDH-ES+HKDF-256"})
+
+
+def open_encrypted(case):
+    plaintext = COSE.new().decode(
+        bytes.fromhex(case["message"]),
+        agreement_key(case["keys"][0]),
+        context={"alg": "A128GCM"},
+        external_aad=bytes.fromhex(case["externalAad"]),
+    )
+    return plaintext.hex() == case["payload"]
+
+
+OPENERS = {"cwt": open_cwt, "signed-request": open_request, "encrypted-to": open_encrypted}
+
+
 def open_all(cases):
     good = len(cases) > 0
     for case in cases:
         try:
-            opened = open_cwt(case) if case["kind"] == "cwt" else open_request(case)
+            opened = OPENERS[case["kind"]](case)
             found = "open" if opened else "opened with other content"
         except Exception as error:  # Whatever it raises is a refusal here.
             found = f"refuse: {type(error).__name__}: {error}"
@@ -206,11 +225,36 @@ def request_cases(keys):
         yield case("under another key", "refuse", jwk=keys["strangers"][algorithm])
 
 
+def encrypted_cases(keys):
+    private = keys["making"]["ES256"]
+    public = {name: value for name, value in private.items() if name != "d"}
+    aad = b"the context"
+    recipient = Recipient.new(
+        protected={1: -25}, unprotected={}, recipient_key=agreement_key(public), context={"alg": "A128GCM"}
+    )
+    message = COSE.new().encode_and_encrypt(b"a key for two", None, {1: 1}, {}, recipients=[recipient], external_aad=aad)
+
+    def case(name, expect, bytes_=message, key=private, aad_=aad):
+        return {
+            "kind": "encrypted-to",
+            "name": f"encrypted to a P-256 key, {name}",
+            "message": bytes_.hex(),
+            "keys": [key],
+            "externalAad": aad_.hex(),
+            "expect": expect,
+            "payload": b"a key for two".hex(),
+        }
+
+    yield case("for its recipient", "open")
+    yield case("a byte of its content changed", "refuse", flipped(message, 30))
+    yield case("in another context", "refuse", aad_=b"another")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     good = open_all(json.loads((folder / "ours.json").read_text(encoding="utf-8")))
     keys = json.loads((folder / "keys.json").read_text(encoding="utf-8"))
-    theirs = [*cwt_cases(keys), *refused_cases(keys), *request_cases(keys)]
+    theirs = [*cwt_cases(keys), *refused_cases(keys), *request_cases(keys), *encrypted_cases(keys)]
     (folder / "theirs.json").write_text(json.dumps(theirs, indent=1), encoding="utf-8")
     return 0 if good else 1
 
