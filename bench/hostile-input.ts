@@ -6,10 +6,13 @@ import { decodeCbor } from '../src/codec/cbor.ts';
 import { decodeMessage } from '../src/codec/coap/message.ts';
 import { readCose } from '../src/codec/cose/message.ts';
 import { openCwt } from '../src/codec/cwt.ts';
+import { readDeviceRequest } from '../src/codec/device-request.ts';
+import { readIntrospectionCbor, readIntrospectionForm } from '../src/codec/introspection-message.ts';
 import { openJwe } from '../src/codec/jwe.ts';
 import { importJweKey } from '../src/codec/jwe-key.ts';
 import { SlipmuxDecoder } from '../src/codec/slipmux.ts';
 import { parseStrictJsonObject } from '../src/codec/strict-json.ts';
+import { utf8 } from '../src/core/bytes.ts';
 import { isCoded } from '../src/core/errors.ts';
 import type { JsonObject } from '../src/core/json.ts';
 import { judgeDpopProof } from '../src/pop/dpop.ts';
@@ -18,7 +21,13 @@ import { ProofKeys } from '../src/pop/proof-keys.ts';
 import { ReplayWindow } from '../src/pop/replay-window.ts';
 import { HOSTILE_CBOR } from '../test/fixtures/hostile-cbor.ts';
 import { HOSTILE_COAP, HOSTILE_STREAMS } from '../test/fixtures/hostile-frames.ts';
-import { HOSTILE_JSON, HOSTILE_JWE, HOSTILE_JWS, HOSTILE_PROOFS } from '../test/fixtures/hostile-text.ts';
+import {
+  HOSTILE_FORMS,
+  HOSTILE_JSON,
+  HOSTILE_JWE,
+  HOSTILE_JWS,
+  HOSTILE_PROOFS,
+} from '../test/fixtures/hostile-text.ts';
 import { type Effort, type Figure, micro, quantile } from './harness.ts';
 import { KEYS, makeJwt, NOW, random, verifyReference } from './reference-token.ts';
 import { bareVerification } from './translation.ts';
@@ -95,6 +104,12 @@ function attacks(): Readonly<Record<string, readonly Attack[]>> {
     dpop: HOSTILE_PROOFS.map(({ name, text }) =>
       refused(name, () => judgeDpopProof(text, { ...proofContext, keys: new ProofKeys() })),
     ),
+    'introspection-form': HOSTILE_FORMS.map(({ name, text }) => {
+      const body = utf8(text);
+      return refused(name, () => readIntrospectionForm(body));
+    }),
+    'introspection-cbor': HOSTILE_CBOR.map(({ name, bytes }) => refused(name, () => readIntrospectionCbor(bytes))),
+    'device-request': HOSTILE_CBOR.map(({ name, bytes }) => refused(name, () => readDeviceRequest(bytes))),
     coap: HOSTILE_COAP.map(({ name, bytes }) => ({ name, act: () => void attempt(() => decodeMessage(bytes)) })),
     slipmux: HOSTILE_STREAMS.map(({ name, bytes }) => ({ name, act: () => pushAll(bytes) })),
   };
