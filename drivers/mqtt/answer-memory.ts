@@ -1,9 +1,12 @@
 import type { Clock } from '../../src/core/clock.ts';
+import type { SentMessage } from '../../src/ports/message-broker.ts';
 
-/** An answer as it goes to a device, whatever topic it is asked back to. */
+/** An answer as it goes to a device. */
 export interface RememberedAnswer {
   readonly payload: Uint8Array;
   readonly contentType: string;
+  /** Where it was sent to last, and what became of it. */
+  sent?: { readonly topic: string; readonly message: SentMessage };
 }
 
 interface Entry {

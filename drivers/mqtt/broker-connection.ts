@@ -2,7 +2,7 @@ import type { Clock, Random, Timers } from '../../src/core/clock.ts';
 import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import type { Log } from '../../src/ports/log.ts';
-import type { MessageBroker, MessageListener, OutgoingMessage } from '../../src/ports/message-broker.ts';
+import type { MessageBroker, MessageListener, OutgoingMessage, SentMessage } from '../../src/ports/message-broker.ts';
 import { type BrokerAccess, BrokerSession, type Presence } from './broker-session.ts';
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './broker-settings.ts';
 
@@ -20,10 +20,33 @@ export interface BrokerConnectionOptions {
 }
 
 /** A message of QoS 1 until the broker has it. */
-interface Outstanding {
+class Outstanding implements SentMessage {
   readonly message: OutgoingMessage;
-  /** Written once, to whichever connection. */
-  written: (() => void) | undefined;
+  /** Resolves when it was written for the first time. */
+  readonly written: Promise<SentMessage>;
+  readonly confirmed: Promise<void>;
+  onWritten: () => void = ignore;
+  #confirm: () => void = ignore;
+  #isConfirmed = false;
+
+  constructor(message: OutgoingMessage) {
+    this.message = message;
+    this.written = new Promise((resolve) => {
+      this.onWritten = () => resolve(this);
+    });
+    this.confirmed = new Promise((resolve) => {
+      this.#confirm = resolve;
+    });
+  }
+
+  isConfirmed(): boolean {
+    return this.#isConfirmed;
+  }
+
+  confirm(): void {
+    this.#isConfirmed = true;
+    this.#confirm();
+  }
 }
 
 /**
@@ -77,15 +100,15 @@ export class BrokerConnection implements MessageBroker {
     return { ...this.#counters, unconfirmed: this.#unconfirmed.size, waiting: this.#waiting.length };
   }
 
-  publish(message: OutgoingMessage): Promise<void> {
+  async publish(message: OutgoingMessage): Promise<SentMessage> {
     if (message.qos === 0) {
       this.#count(this.#session?.publish(message, ignore) === true);
-      return Promise.resolve();
+      return FORGOTTEN;
     }
-    return new Promise((resolve) => {
-      this.#waiting.push({ message, written: resolve });
-      this.#flush();
-    });
+    const entry = new Outstanding(message);
+    this.#waiting.push(entry);
+    this.#flush();
+    return entry.written;
   }
 
   async close(): Promise<void> {
@@ -169,8 +192,7 @@ export class BrokerConnection implements MessageBroker {
       if (!session.publish(entry.message, confirmed)) break;
       this.#unconfirmed.add(entry);
       this.#count(true);
-      entry.written?.();
-      entry.written = undefined;
+      entry.onWritten();
       written += 1;
     }
     if (written > 0) this.#waiting.splice(0, written);
@@ -179,6 +201,7 @@ export class BrokerConnection implements MessageBroker {
   #confirm(session: BrokerSession, entry: Outstanding, refusal: LatchkeyError | undefined): void {
     if (session !== this.#session) return;
     this.#unconfirmed.delete(entry);
+    entry.confirm();
     if (refusal !== undefined) {
       this.#counters.sentRefused += 1;
       this.#log.warn({ code: refusal.code, detail: refusal.detail }, 'the MQTT broker refused a message of the hub');
@@ -191,6 +214,9 @@ export class BrokerConnection implements MessageBroker {
   }
 }
 
+/** QoS 0: nobody will say more about it. */
+const FORGOTTEN: SentMessage = { isConfirmed: () => true, confirmed: Promise.resolve() };
+
 function ignore(): void {
-  // QoS 0 is never confirmed.
+  // Nothing waits for it.
 }

@@ -10,7 +10,7 @@ import type { Clock, Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import type { Log } from '../../src/ports/log.ts';
-import type { IncomingMessage, OutgoingMessage } from '../../src/ports/message-broker.ts';
+import type { IncomingMessage, OutgoingMessage, SentMessage } from '../../src/ports/message-broker.ts';
 import type { RequestContext } from '../../src/ports/northbound.ts';
 import type { Relay } from '../../src/ports/relay.ts';
 import { PROBLEM_TYPE, problemOf } from '../http/problem.ts';
@@ -26,7 +26,7 @@ export type AnswerProtected = (request: Uint8Array, device: string, context: Req
 export interface IntrospectionFrontOptions {
   readonly relay: Relay;
   readonly topics: Topics;
-  readonly publish: (message: OutgoingMessage) => Promise<void>;
+  readonly publish: (message: OutgoingMessage) => Promise<SentMessage>;
   /** Whether requests in JSON are taken, which nobody but the broker vouches for. */
   readonly json: boolean;
   readonly answerProtected: AnswerProtected;
@@ -117,6 +117,13 @@ export class IntrospectionFront {
     }
     const answer = this.#answers.get(key);
     if (answer === undefined) return false;
+    const { sent } = answer;
+    if (message.again && sent?.topic === responseTopic && !sent.message.isConfirmed()) {
+      // The connection broke between the two, and the answer is being said again as it is.
+      void sent.message.confirmed.then(message.settle);
+      return true;
+    }
+    // A device that asks again did not get its answer; a broker that brings it again may have lost it in a crash.
     this.#counters.answeredAgain += 1;
     void this.#publish(answer, responseTopic, message).then(message.settle);
     return true;
@@ -192,8 +199,12 @@ export class IntrospectionFront {
     return { payload: utf8(JSON.stringify(problemOf(error, id))), contentType: PROBLEM_TYPE };
   }
 
-  #publish(answer: RememberedAnswer, topic: string, { correlationData, qos }: IncomingMessage): Promise<void> {
-    return this.#options.publish({ ...answer, topic, qos, correlationData });
+  async #publish(answer: RememberedAnswer, topic: string, { correlationData, qos }: IncomingMessage): Promise<void> {
+    const { contentType, payload } = answer;
+    answer.sent = {
+      topic,
+      message: await this.#options.publish({ topic, payload, contentType, qos, correlationData }),
+    };
   }
 
   /** Where no answer can go, the log is all there is. */

@@ -25,6 +25,13 @@ export interface OutgoingMessage {
   readonly correlationData: Uint8Array | undefined;
 }
 
+/** A message that was written. */
+export interface SentMessage {
+  isConfirmed(): boolean;
+  /** Resolves once the broker has it, on whichever connection; for QoS 0 at once. */
+  readonly confirmed: Promise<void>;
+}
+
 /** Takes a message. While the promise that it may answer with is open, the broker is not listened to. */
 export type MessageListener = (message: IncomingMessage) => void | Promise<void>;
 
@@ -36,7 +43,7 @@ export interface MessageBroker {
    * Resolves once the message is on its way, ahead of everything that is said to the broker afterwards. QoS 1 waits for
    * a connection and for room, and is said again on a new connection until the broker has it; QoS 0 is lost without one.
    */
-  publish(message: OutgoingMessage): Promise<void>;
+  publish(message: OutgoingMessage): Promise<SentMessage>;
   counters(): Readonly<Record<string, number>>;
   /** Takes leave of the broker, which keeps what comes in meanwhile for as long as the session may live. */
   close(): Promise<void>;

@@ -20,6 +20,8 @@ class Rig {
   readonly trace: string[] = [];
   readonly front: IntrospectionFront;
   broker: () => Promise<void> = () => Promise.resolve();
+  confirmed = true;
+  confirmation: Promise<void> = Promise.resolve();
 
   constructor(options: Partial<IntrospectionFrontOptions> = {}) {
     this.front = new IntrospectionFront({
@@ -34,6 +36,7 @@ class Rig {
         await this.broker();
         this.sent.push(message);
         this.trace.push('answer');
+        return { isConfirmed: () => this.confirmed, confirmed: this.confirmation };
       },
       ...options,
     });
@@ -221,6 +224,32 @@ describe('a request that comes twice', () => {
     await rig.settle();
     expect(rig.relay.requests).toHaveLength(1);
     expect(rig.sent[1]?.topic).toBe('latchkey/v1/ekg-1/elsewhere');
+  });
+
+  test('from the broker before it has the answer waits for that, and gets no second one', async () => {
+    const rig = new Rig();
+    let confirm = () => {};
+    rig.confirmed = false;
+    rig.confirmation = new Promise((resolve) => {
+      confirm = resolve;
+    });
+    rig.take();
+    await rig.settle();
+    rig.take({ again: true });
+    await rig.settle();
+    expect(rig.trace).toEqual(['answer', 'settle']);
+    confirm();
+    await rig.settle();
+    expect(rig.trace).toEqual(['answer', 'settle', 'settle']);
+  });
+
+  test('from a broker that had the answer is answered again: it may have lost it', async () => {
+    const rig = new Rig();
+    rig.take();
+    await rig.settle();
+    rig.take({ again: true });
+    await rig.settle();
+    expect(rig.trace).toEqual(['answer', 'settle', 'answer', 'settle']);
   });
 
   test('without correlation data is known by the mark of the broker', async () => {

@@ -1,0 +1,216 @@
+/** The MQTT front at Debian's mosquitto, with the configuration and the ACL that we ship. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { Secret } from '../../src/core/secret.ts';
+import { namedAnswer, subjectOf } from '../fakes/named-answer.ts';
+import { QUICK } from '../fixtures/aedes-broker.ts';
+import { BROKER_CA, Mosquitto } from '../fixtures/mosquitto.ts';
+import { type MqttAnswer, MqttDevice } from '../fixtures/mqtt-device.ts';
+import { connected, type MqttRig, openMqttRig, secretOf } from '../fixtures/mqtt-front.ts';
+
+const HUB_PASSWORD = 'the password of the hub';
+const DEVICES = Array.from({ length: 12 }, (_, index) => `ekg-${index}`);
+
+const cleanUp: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const step of cleanUp.splice(0).reverse()) await step();
+});
+
+async function startBroker(): Promise<Mosquitto> {
+  const secrets = DEVICES.map((device) => [device, secretOf(device)] as const);
+  const broker = await Mosquitto.start({ users: { '@hub': HUB_PASSWORD, ...Object.fromEntries(secrets) } });
+  cleanUp.push(() => broker.remove());
+  return broker;
+}
+
+async function openHub(broker: Mosquitto): Promise<MqttRig> {
+  const rig = await openMqttRig({
+    broker: {
+      host: 'localhost',
+      port: broker.port,
+      tls: { ca: BROKER_CA },
+      clientId: 'latchkey-hub',
+      username: '@hub',
+      password: new Secret(HUB_PASSWORD),
+    },
+    settings: QUICK,
+  });
+  cleanUp.push(() => rig.front.close(2_000));
+  await connected(rig.front);
+  return rig;
+}
+
+async function openDevice(broker: Mosquitto, id: string): Promise<MqttDevice> {
+  const device = await MqttDevice.connect({
+    port: broker.port,
+    device: id,
+    password: secretOf(id),
+    options: {
+      protocol: 'mqtts',
+      host: 'localhost',
+      ca: BROKER_CA,
+      clean: false,
+      properties: { sessionExpiryInterval: 300 },
+      reconnectPeriod: 50,
+    },
+  });
+  cleanUp.push(() => device.close());
+  return device;
+}
+
+describe('at mosquitto over TLS', () => {
+  test('a device is answered, and hears whether the hub is there', async () => {
+    const broker = await startBroker();
+    const { front } = await openHub(broker);
+    const device = await openDevice(broker, 'ekg-1');
+    for (const qos of [0, 1] as const) {
+      const answer = await device.ask('{"token":"opaque-1"}', { qos });
+      expect(JSON.parse(answer.payload.toString())).toMatchObject({
+        active: true,
+        sub: subjectOf('ekg-1', 'opaque-1'),
+      });
+    }
+    const states: string[] = [];
+    device.client.on('message', (topic, payload) => topic.endsWith('/status') && states.push(payload.toString()));
+    await device.client.subscribeAsync('latchkey/v1/hub/status', { qos: 1 });
+    await vi.waitFor(() => expect(states[0]).toContain('online'));
+    await front.close(1_000);
+    await vi.waitFor(() => expect(states[1]).toContain('offline'));
+  });
+
+  test('a request that came while the hub was away is answered when it is back', async () => {
+    const broker = await startBroker();
+    const first = await openHub(broker);
+    await first.front.close(1_000);
+    const device = await openDevice(broker, 'ekg-1');
+    const correlation = await device.send('{"token":"meanwhile"}');
+    const second = await openHub(broker);
+    await device.answer(correlation);
+    expect(first.relay.requests).toEqual([]);
+    expect(second.relay.judged()).toEqual(new Map([['meanwhile', 1]]));
+  });
+});
+
+describe('the ACL that we ship keeps a device from', () => {
+  test('asking in the name of another', async () => {
+    const broker = await startBroker();
+    const { relay } = await openHub(broker);
+    const [device, other] = [await openDevice(broker, 'ekg-1'), await openDevice(broker, 'ekg-2')];
+    await expect(device.send('{"token":"forged"}', { topic: 'latchkey/v1/ekg-2/introspect' })).rejects.toThrow();
+    await other.ask('{"token":"own"}');
+    expect([...relay.judged().keys()]).toEqual(['own']);
+  });
+
+  test('having the answer sent to another', async () => {
+    const broker = await startBroker();
+    const { log, relay } = await openHub(broker);
+    const [device, other] = [await openDevice(broker, 'ekg-1'), await openDevice(broker, 'ekg-2')];
+    await device.send('{"token":"misdirected"}', { responseTopic: other.answerTopic });
+    await other.ask('{"token":"own"}');
+    expect(other.answers).toHaveLength(1);
+    expect([...relay.judged().keys()]).toEqual(['own']);
+    expect(log.lines.some(({ fields }) => fields.code === 'response_topic_refused')).toBe(true);
+  });
+
+  test('hearing the answers of another', async () => {
+    const broker = await startBroker();
+    await openHub(broker);
+    const [device, other] = [await openDevice(broker, 'ekg-1'), await openDevice(broker, 'ekg-2')];
+    const heard: string[] = [];
+    device.client.on('message', (topic) => heard.push(topic));
+    // mosquitto takes any subscription, and asks the ACL for each message.
+    await device.client.subscribeAsync(['latchkey/v1/ekg-2/#', 'latchkey/v1/+/answer', '#'], { qos: 1 }).catch(() => {
+      // A broker that refuses it at once keeps it to itself as well.
+    });
+    await other.ask('{"token":"secret"}');
+    await device.ask('{"token":"own"}');
+    expect(heard.filter((topic) => topic.includes('ekg-2'))).toEqual([]);
+  });
+
+  test('taking over the session of another by its client id', async () => {
+    const broker = await startBroker();
+    await openHub(broker);
+    const victim = await openDevice(broker, 'ekg-1');
+    const thief = await MqttDevice.connect({
+      port: broker.port,
+      device: 'ekg-2',
+      password: secretOf('ekg-2'),
+      options: { protocol: 'mqtts', host: 'localhost', ca: BROKER_CA, clientId: 'ekg-1', clean: false },
+    });
+    cleanUp.push(() => thief.close());
+    await victim.ask('{"token":"own"}');
+    expect(victim.client.connected).toBe(true);
+    expect(thief.answers).toEqual([]);
+  });
+});
+
+describe('a broker that ends in the middle of a burst', () => {
+  const PER_DEVICE = 20;
+
+  /** All devices ask as fast as they can; answers take the relay up to 20 ms. */
+  async function burst(broker: Mosquitto, rig: MqttRig) {
+    rig.relay.answer = async (request) => {
+      await sleep(Math.random() * 20);
+      return namedAnswer(request);
+    };
+    const devices = await Promise.all(DEVICES.map((id) => openDevice(broker, id)));
+    const asked = new Map<string, { readonly device: MqttDevice; readonly token: string; readonly payload: string }>();
+    const sending = devices.flatMap((device, index) =>
+      Array.from({ length: PER_DEVICE }, async (_, round) => {
+        await sleep(Math.random() * 300);
+        const token = `token-${device.device}-${round}`;
+        const correlation = `${index.toString(16).padStart(4, '0')}${round.toString(16).padStart(4, '0')}`;
+        const payload = JSON.stringify({ token });
+        asked.set(correlation, { device, token, payload });
+        await device.send(payload, { correlation });
+      }),
+    );
+    return { devices, asked, sending };
+  }
+
+  const answersOf = (devices: readonly MqttDevice[]): readonly MqttAnswer[] =>
+    devices.flatMap(({ answers }) => answers);
+  const answered = (devices: readonly MqttDevice[]) =>
+    new Set(answersOf(devices).map(({ correlation }) => correlation));
+
+  function expectAllOnce(rig: MqttRig, { asked, devices }: Awaited<ReturnType<typeof burst>>): void {
+    for (const [correlation, { device, token }] of asked) {
+      const own = device.answers.filter((answer) => answer.correlation === correlation);
+      expect(own.length, token).toBeGreaterThan(0);
+      // What QoS 1 may bring twice is the same answer, byte for byte.
+      expect(new Set(own.map(({ payload }) => payload.toString())).size, token).toBe(1);
+      expect(JSON.parse(own[0]?.payload.toString() ?? '')).toMatchObject({ sub: subjectOf(device.device, token) });
+      expect(rig.relay.judged().get(token), token).toBe(1);
+    }
+    expect(answered(devices).size).toBe(asked.size);
+  }
+
+  test('by SIGTERM and is started again: every request of QoS 1 is answered, and judged once', async () => {
+    const broker = await startBroker();
+    const rig = await openHub(broker);
+    const all = await burst(broker, rig);
+    await vi.waitFor(() => expect(rig.relay.requests.length).toBeGreaterThan(60), { timeout: 10_000, interval: 2 });
+    await broker.stop('SIGTERM');
+    await broker.start();
+    await Promise.all(all.sending);
+    await vi.waitFor(() => expect(answered(all.devices).size).toBe(DEVICES.length * PER_DEVICE), { timeout: 20_000 });
+    expectAllOnce(rig, all);
+    expect(rig.front.counters().lost).toBeGreaterThan(0);
+  });
+
+  test('by SIGKILL and forgets everything: devices that ask again are answered, and no request is judged twice', async () => {
+    const broker = await startBroker();
+    const rig = await openHub(broker);
+    const all = await burst(broker, rig);
+    await vi.waitFor(() => expect(rig.relay.requests.length).toBeGreaterThan(60), { timeout: 10_000, interval: 2 });
+    await broker.stop('SIGKILL');
+    await broker.start();
+    await Promise.all(all.sending);
+    for (let round = 0; round < 20 && answered(all.devices).size < all.asked.size; round += 1) {
+      await sleep(500);
+      const missing = [...all.asked].filter(([correlation]) => !answered(all.devices).has(correlation));
+      await Promise.all(missing.map(([correlation, { device, payload }]) => device.send(payload, { correlation })));
+    }
+    expectAllOnce(rig, all);
+  });
+});
