@@ -17,7 +17,7 @@ export const WINDOW = 60;
 export const TOKEN = 'reference-into-the-memory-of-the-AS';
 export const TOKEN_DIGEST = new Uint8Array(createHash('sha256').update(TOKEN).digest());
 export const AUDIENCE = 'https://ekg-1.example';
-export const URI = 'https://ekg-1.example/recordings';
+const URI = 'https://ekg-1.example/recordings';
 export const NONCE = Uint8Array.from({ length: 16 }, (_, index) => index);
 
 export interface Client {
