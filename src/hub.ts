@@ -26,6 +26,9 @@ import { DeliverFlow, viewDelivery } from './flows/deliver.ts';
 import { Dispatcher } from './flows/dispatch.ts';
 import { healthOf } from './flows/health.ts';
 import { ProxyFlow } from './flows/proxy.ts';
+import { AuditTrail } from './observe/audit.ts';
+import { AuditReader } from './observe/audit-reader.ts';
+import { headText } from './observe/audit-record.ts';
 import { judgeDpopProof } from './pop/dpop.ts';
 import { DpopNonces } from './pop/dpop-nonces.ts';
 import { ProofKeys } from './pop/proof-keys.ts';
@@ -62,8 +65,9 @@ const STOP_GRACE = 3_000;
 export async function startHub({ config, log }: { readonly config: Config; readonly log: Log }): Promise<RunningHub> {
   const store = await openStore(join(config.stateDir, 'db'));
   const state = await loadState(config, store, log);
-  const { clock, queue, registry } = state;
+  const { audit, clock, queue, registry } = state;
   clock.start();
+  audit.start();
   const issuers = openIssuers(config, state, log);
   await issuers.start();
   const lines = new Map(config.lines.map((line) => [line.name, openLine(line, clock, log)]));
@@ -80,6 +84,7 @@ export async function startHub({ config, log }: { readonly config: Config; reado
     timers: systemTimers,
     random: systemRandom,
     log,
+    audit,
     attemptTimeout: config.delivery.attemptTimeout,
     longestPause: config.delivery.retryMax,
   });
@@ -103,7 +108,7 @@ export async function startHub({ config, log }: { readonly config: Config; reado
   origins = originsOf(config, port);
   const administer = administerFlow(config, state, log);
   const started = monotonic();
-  const admin = adminOf(administer, async () => ({
+  const admin = adminOf(administer, state, async () => ({
     ...offlineStatus(state),
     uptime: Math.round((monotonic() - started) / 1_000),
     issuers: issuers.status() as unknown as readonly JsonObject[],
@@ -115,6 +120,7 @@ export async function startHub({ config, log }: { readonly config: Config; reado
       stranded: registry
         .list()
         .flatMap(({ id, line }) => (line === undefined || lines.has(line) ? [] : [{ device: id, line }])),
+      audit: audit.status().code,
     }),
   }));
   const adminServer = await openAdminSocket({ socket: config.admin.socket, admin, log, random: systemRandom });
@@ -128,6 +134,7 @@ export async function startHub({ config, log }: { readonly config: Config; reado
       await Promise.all([server.close(STOP_GRACE), adminServer.close(STOP_GRACE)]);
       await Promise.all([...lines.values()].map((line) => line.close()));
       await issuers.close();
+      await audit.close();
       await clock.close();
       await store.close();
     },
@@ -138,10 +145,11 @@ export async function startHub({ config, log }: { readonly config: Config; reado
 export async function openStateFolder(config: Config, log: Log): Promise<OpenStateFolder> {
   const store = await openStore(join(config.stateDir, 'db'));
   const state = await loadState(config, store, log);
-  const admin = adminOf(administerFlow(config, state, log), async () => offlineStatus(state));
+  const admin = adminOf(administerFlow(config, state, log), state, async () => offlineStatus(state));
   return {
     admin,
     async close() {
+      await state.audit.close();
       await state.clock.close();
       await store.close();
     },
@@ -154,6 +162,7 @@ interface State {
   readonly hubKeys: HubKeys;
   readonly registry: Registry;
   readonly queue: DeliveryQueue;
+  readonly audit: AuditTrail;
 }
 
 async function loadState(config: Config, store: Store, log: Log): Promise<State> {
@@ -168,8 +177,25 @@ async function loadState(config: Config, store: Store, log: Log): Promise<State>
   });
   const registry = new Registry({ store, log });
   const queue = new DeliveryQueue({ store, log });
-  const [hubKeys] = await Promise.all([HubKeys.load(store), registry.load(), queue.load()]);
-  return { store, clock, hubKeys, registry, queue };
+  const [hubKeys, audit] = await Promise.all([
+    HubKeys.load(store),
+    openAudit(config, { store, clock }, log),
+    registry.load(),
+    queue.load(),
+  ]);
+  return { store, clock, hubKeys, registry, queue, audit };
+}
+
+function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 'store'>, log: Log): Promise<AuditTrail> {
+  const { flushInterval, maxEvidence, maxRecords, maxSize, retention } = audit;
+  return AuditTrail.open({
+    store,
+    clock,
+    timers: systemTimers,
+    random: systemRandom,
+    log,
+    settings: { maxRecords, maxBytes: maxSize, maxEvidenceBytes: maxEvidence, retention, flushInterval },
+  });
 }
 
 function openIssuers(config: Config, { store, clock }: State, log: Log): Issuers {
@@ -230,7 +256,7 @@ function openNorthbound(parts: {
   readonly nonces: DpopNonces;
 }): Northbound {
   const { config, dispatcher, issuers, link, nonces } = parts;
-  const { clock, hubKeys, queue, registry } = parts.state;
+  const { audit, clock, hubKeys, queue, registry } = parts.state;
   const window = config.dpop.window;
   const keys = new ProofKeys();
   const replay = new ReplayWindow({ lifetime: Math.max(DpopNonces.lifetime, 2 * window * 1_000) });
@@ -269,6 +295,7 @@ function openNorthbound(parts: {
         hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(),
         random: systemRandom,
       }),
+    audit,
     wait: config.delivery.wait,
   });
   const proxy = new ProxyFlow({ registry, queue, link, clock, timeout: config.delivery.attemptTimeout });
@@ -281,7 +308,7 @@ function openNorthbound(parts: {
   };
 }
 
-function administerFlow(config: Config, { clock, hubKeys, queue, registry }: State, log: Log): AdministerFlow {
+function administerFlow(config: Config, { audit, clock, hubKeys, queue, registry }: State, log: Log): AdministerFlow {
   return new AdministerFlow({
     registry,
     queue,
@@ -289,12 +316,14 @@ function administerFlow(config: Config, { clock, hubKeys, queue, registry }: Sta
     clock,
     random: systemRandom,
     log,
+    audit,
     lines: config.lines.map((line) => line.name),
     issuers: config.issuers.map((issuer) => issuer.issuer),
   });
 }
 
-function adminOf(flow: AdministerFlow, status: () => Promise<HubStatus>): Admin {
+function adminOf(flow: AdministerFlow, { audit, store }: State, status: () => Promise<HubStatus>): Admin {
+  const reader = new AuditReader({ store, trail: audit });
   return {
     status,
     listDevices: async () => flow.listDevices(),
@@ -302,10 +331,13 @@ function adminOf(flow: AdministerFlow, status: () => Promise<HubStatus>): Admin 
     addDevice: (device) => flow.addDevice(device),
     deviceCredentials: async (id) => flow.deviceCredentials(id),
     removeDevice: (id) => flow.removeDevice(id),
+    audit: (query) => reader.page(query),
+    verifyAudit: (pin) => reader.verify(pin),
   };
 }
 
-function offlineStatus({ clock, queue, registry }: State): HubStatus {
+function offlineStatus({ audit, clock, queue, registry }: State): HubStatus {
+  const { head, lost, records } = audit.status();
   return {
     version: VERSION,
     uptime: 0,
@@ -314,6 +346,7 @@ function offlineStatus({ clock, queue, registry }: State): HubStatus {
     lines: [],
     devices: registry.size,
     deliveries: queue.counts(),
+    audit: { records, head: headText(head), lost },
     conditions: [],
   };
 }

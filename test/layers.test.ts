@@ -30,7 +30,7 @@ const FORBIDDEN: readonly (readonly [layer: string, target: string])[] = [
   ['src/devices', 'src/flows'],
   ['src/store', 'src/codec'],
   ['src/store', 'src/flows'],
-  ['src/observe', 'src/codec'],
+  ['src/observe', 'src/store'],
   ['src/observe', 'src/flows'],
   ['src/flows', 'drivers'],
   ['src/flows', 'src/config'],

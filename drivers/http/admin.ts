@@ -5,7 +5,8 @@ import { fromUtf8 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../src/core/json.ts';
-import type { Admin, NewDevice } from '../../src/ports/admin.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import type { Admin, AuditQuery, NewDevice } from '../../src/ports/admin.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { type HttpRequest, HttpServer, type Route } from './server.ts';
 
@@ -70,7 +71,37 @@ function adminRoutes(admin: Admin): readonly Route[] {
         return { status: 204 };
       },
     },
+    {
+      method: 'GET',
+      path: '/audit',
+      handle: async ({ query }) => ({ status: 200, body: await admin.audit(auditQueryOf(query)) }),
+    },
+    {
+      method: 'GET',
+      path: '/audit/verification',
+      handle: async ({ query }) => ({ status: 200, body: await admin.verifyAudit(query.get('head') ?? undefined) }),
+    },
   ];
+}
+
+function auditQueryOf(query: URLSearchParams): AuditQuery {
+  const words = (name: string) => query.get(name) ?? undefined;
+  const count = (name: string) => {
+    const written = words(name);
+    if (written !== undefined && !/^\d{1,15}$/.test(written)) throw new LatchkeyError('request_invalid', name);
+    return written === undefined ? undefined : Number(written);
+  };
+  const [issuer, subject] = [words('issuer'), words('subject')];
+  if ((issuer === undefined) !== (subject === undefined))
+    throw new LatchkeyError('request_invalid', 'issuer and subject go together');
+  return {
+    after: count('after'),
+    device: words('device'),
+    since: count('since'),
+    subject: issuer === undefined || subject === undefined ? undefined : { issuer, subject },
+    limit: Math.min(count('limit') ?? LIMITS.auditAnswerRecords, LIMITS.auditAnswerRecords),
+    evidence: words('evidence') === 'true',
+  };
 }
 
 function newDeviceOf(request: HttpRequest): NewDevice {

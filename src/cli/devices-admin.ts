@@ -4,7 +4,16 @@ import { isCoded } from '../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../core/json.ts';
 import { openStateFolder } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
-import type { AddedDevice, Admin, DeviceView, HubStatus, NewDevice } from '../ports/admin.ts';
+import type {
+  AddedDevice,
+  Admin,
+  AuditPage,
+  AuditQuery,
+  AuditVerification,
+  DeviceView,
+  HubStatus,
+  NewDevice,
+} from '../ports/admin.ts';
 import { adminRequest, findAdminSocket, type SocketChoice } from './admin-client.ts';
 import type { Terminal } from './command.ts';
 
@@ -71,6 +80,15 @@ class RemoteAdmin implements Admin {
     await this.#ask('DELETE', devicePath(id));
   }
 
+  async audit({ subject, ...query }: AuditQuery): Promise<AuditPage> {
+    return (await this.#ask('GET', withQuery('/audit', { ...query, ...subject }))) as unknown as AuditPage;
+  }
+
+  async verifyAudit(head?: string): Promise<AuditVerification> {
+    const answer = await this.#ask('GET', withQuery('/audit/verification', { head }));
+    return answer as unknown as AuditVerification;
+  }
+
   #ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: JsonValue): Promise<JsonValue> {
     return adminRequest({ socket: this.#socket, method, path, ...(body === undefined ? {} : { body }) });
   }
@@ -78,4 +96,11 @@ class RemoteAdmin implements Admin {
 
 function devicePath(id: string): string {
   return `/devices/${encodeURIComponent(id)}`;
+}
+
+function withQuery(path: string, members: Readonly<Record<string, string | number | boolean | undefined>>): string {
+  const given = Object.entries(members).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] as [string, string]],
+  );
+  return `${path}?${new URLSearchParams(given)}`;
 }

@@ -1,4 +1,5 @@
 import type { DeviceView } from '../ports/admin.ts';
+import { columns } from './columns.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
 
@@ -30,11 +31,5 @@ function table(devices: readonly DeviceView[]): readonly string[] {
       device.audience,
     ]),
   ];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return columns(rows);
 }

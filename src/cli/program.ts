@@ -11,6 +11,7 @@ interface Listed {
 }
 
 const GROUPS: Readonly<Record<string, string>> = {
+  audit: 'look at the record of all verdicts, and verify it',
   devices: 'register devices and look at them',
   sim: 'simulate what real installations have',
   token: 'look into tokens and translate them, without a hub',
@@ -34,6 +35,13 @@ const COMMANDS: readonly Listed[] = [
     load: () => import('./devices-credentials.ts'),
   },
   { path: ['devices', 'remove'], summary: 'forget a device', load: () => import('./devices-remove.ts') },
+  { path: ['audit', 'list'], summary: 'show verdicts of the hub', load: () => import('./audit-list.ts') },
+  {
+    path: ['audit', 'verify'],
+    summary: 'look for records that were removed or altered',
+    load: () => import('./audit-verify.ts'),
+  },
+  { path: ['audit', 'export'], summary: 'write all records out', load: () => import('./audit-export.ts') },
   { path: ['sim', 'device'], summary: 'simulate a device behind a line', load: () => import('./sim-device.ts') },
   {
     path: ['token', 'inspect'],

@@ -11,11 +11,18 @@ export async function writeNewSecretFile<T>(
   make: () => Promise<T>,
   textOf: (made: T) => string,
 ): Promise<T> {
+  return intoNewFile(path, async (write) => {
+    const made = await make();
+    write(textOf(made));
+    return made;
+  });
+}
+
+/** As `writeNewSecretFile`, for what is too large to be in memory at once: `make` writes it piece by piece. */
+export async function intoNewFile<T>(path: string, make: (write: (text: string) => void) => Promise<T>): Promise<T> {
   const file = create(path);
   try {
-    const made = await make();
-    writeSync(file, textOf(made));
-    return made;
+    return await make((text) => void writeSync(file, text));
   } catch (error) {
     unlinkSync(path);
     throw error;

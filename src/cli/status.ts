@@ -28,7 +28,7 @@ export const command: CliCommand = {
 
 /** The status for a person, one subject a line; what is wrong comes last, with what to do. */
 export function statusLines(status: HubStatus): string[] {
-  const { clock, deliveries } = status;
+  const { audit, clock, deliveries } = status;
   return [
     `Latchkey ${status.version}, up for ${duration(status.uptime)}`,
     `Clock: ${clock.certainty}, not before ${new Date(clock.floor * 1_000).toISOString()}`,
@@ -42,6 +42,7 @@ export function statusLines(status: HubStatus): string[] {
     ),
     `Devices: ${status.devices}`,
     `Deliveries: ${members(deliveries) || 'none'}`,
+    `Audit: ${members({ records: audit.records, head: audit.head, ...(audit.lost > 0 ? { lost: audit.lost } : {}) })}`,
     ...(status.conditions.length === 0 ? ['Nothing is wrong.'] : []),
     ...status.conditions.map(({ code, subject, title, fix }) => `! ${subject}: ${title}. ${fix} [${code}]`),
   ];

@@ -6,6 +6,7 @@ import * as z from 'zod/mini';
 import type { Camel } from './camel.ts';
 import {
   brokerUrl,
+  bytes,
   clientText,
   fetchUrl,
   filePath,
@@ -98,6 +99,40 @@ const dpop = section('Proofs of possession by clients (RFC 9449).', {
     'How far `iat` of a proof may be from the time of the hub, either way.',
   ),
 });
+
+const audit = section(
+  'The record of every verdict: `latchkey audit`. What goes past a limit is dropped, the oldest first.',
+  {
+    max_records: setting(
+      z._default(
+        z
+          .int({ error: 'must be a whole number' })
+          .check(
+            z.minimum(1_024, { error: 'must be at least 1024' }),
+            z.maximum(1_000_000, { error: 'must be at most 1000000' }),
+          ),
+        100_000,
+      ),
+      'Records that are kept at most.',
+    ),
+    max_size: setting(
+      z.prefault(bytes({ min: '1MiB', max: '4GiB' }), '48MiB'),
+      'Room for records on disk; one takes about 400 bytes.',
+    ),
+    max_evidence: setting(
+      z.prefault(bytes({ min: '0KiB', max: '4GiB' }), '16MiB'),
+      'Room for signed answers of authorization servers (RFC 9701) beside the records. They hold what the server says of people; with "0KiB" only their hashes are kept.',
+    ),
+    retention: setting(
+      z.prefault(seconds({ min: '1d', max: '3650d' }), '365d'),
+      'How long records are kept, where there is room.',
+    ),
+    flush_interval: setting(
+      z.prefault(milliseconds({ min: '100ms', max: '1h' }), '1s'),
+      'How often new records are put on the medium, if there are any. What more costs: a power cut takes the records of as long along.',
+    ),
+  },
+);
 
 const issuer = z.strictObject({
   issuer: setting(
@@ -312,6 +347,7 @@ export const schema = z.strictObject({
   clock,
   delivery,
   dpop,
+  audit,
   issuers: setting(
     z._default(z.array(issuer, { error: 'must be written as [[issuers]]' }), []),
     'The authorization servers whose tokens are accepted. One table for each.',

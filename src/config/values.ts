@@ -38,6 +38,28 @@ export function milliseconds(limits: DurationLimits) {
   return duration(limits, 1);
 }
 
+const BYTES = { KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 } as const;
+const SIZE = /^(\d{1,6})(KiB|MiB|GiB)$/;
+
+function inBytes(text: string): number {
+  const match = SIZE.exec(text);
+  const unit = match?.[2] as keyof typeof BYTES | undefined;
+  return unit === undefined ? Number.NaN : Number(match?.[1]) * BYTES[unit];
+}
+
+/** An amount of storage; bytes once read. */
+export function bytes(limits: { readonly min: string; readonly max: string }) {
+  const words = `must be a size from "${limits.min}" to "${limits.max}", such as "512KiB", "48MiB" or "1GiB"`;
+  const [min, max] = [inBytes(limits.min), inBytes(limits.max)];
+  return z.pipe(
+    z.string({ error: words }).check(
+      z.regex(SIZE, { error: words, abort: true }),
+      z.refine((text) => inBytes(text) >= min && inBytes(text) <= max, { error: words }),
+    ),
+    z.transform(inBytes),
+  );
+}
+
 export interface ListenAddress {
   /** Name or address, an IPv6 address without its brackets. */
   readonly host: string;

@@ -136,6 +136,7 @@ export class DeliveryQueue {
     const ended: Delivery = {
       ...delivery,
       cwt: undefined,
+      origin: undefined,
       state: outcome.state,
       deviceCode: outcome.state === 'expired' ? undefined : outcome.deviceCode,
       code: outcome.state === 'delivered' ? undefined : outcome.code,

@@ -7,6 +7,13 @@ import { Secret } from '../core/secret.ts';
 
 export const DELIVERY_STATES = ['queued', 'delivered', 'refused', 'expired'] as const;
 
+export interface DeliveryOrigin {
+  readonly issuer: string;
+  readonly subject: string | undefined;
+  /** SHA-256 over the JWT, or its first 16 bytes. */
+  readonly digest: Uint8Array;
+}
+
 export interface Delivery {
   /** 128 random bits, hexadecimal: who knows it may ask about it. */
   readonly id: string;
@@ -28,6 +35,8 @@ export interface Delivery {
   readonly clock: ClockCertainty;
   /** The id of the request that brought it, for the log. */
   readonly request: string;
+  /** Of the JWT that it was translated from, for the audit, while it waits; a delivery of an earlier version has none. */
+  readonly origin?: DeliveryOrigin | undefined;
   /** CoAP code of the device's answer, such as "2.01". */
   readonly deviceCode: string | undefined;
   /** Code of the catalogue that says why it ended without success. */
@@ -57,6 +66,7 @@ export function encodeDelivery(delivery: Delivery): Uint8Array {
     keys_age: delivery.keysAge,
     clock: delivery.clock,
     request: delivery.request,
+    ...(delivery.origin === undefined ? {} : { origin: originJson(delivery.origin) }),
     ...(delivery.deviceCode === undefined ? {} : { device_code: delivery.deviceCode }),
     ...(delivery.code === undefined ? {} : { code: delivery.code }),
     receipt: delivery.receipt,
@@ -87,6 +97,7 @@ export function decodeDelivery(bytes: Uint8Array): Delivery {
       keysAge: number(json.keys_age),
       clock: json.clock === 'sure' ? 'sure' : 'unsure',
       request: text(json.request),
+      origin: isJsonObject(json.origin) ? originOf(json.origin) : undefined,
       deviceCode: json.device_code === undefined ? undefined : text(json.device_code),
       code: json.code === undefined ? undefined : text(json.code),
       receipt: json.receipt === true,
@@ -100,6 +111,18 @@ export function decodeDelivery(bytes: Uint8Array): Delivery {
       `delivery record (${error instanceof LatchkeyError ? error.code : 'form'})`,
     );
   }
+}
+
+function originJson({ digest, issuer, subject }: DeliveryOrigin): JsonObject {
+  return { issuer, ...(subject === undefined ? {} : { subject }), digest: base64url(digest) };
+}
+
+function originOf({ digest, issuer, subject }: JsonObject): DeliveryOrigin {
+  return {
+    issuer: text(issuer),
+    subject: subject === undefined ? undefined : text(subject),
+    digest: fromBase64url(text(digest)),
+  };
 }
 
 function text(value: JsonValue | undefined): string {

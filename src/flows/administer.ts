@@ -5,6 +5,7 @@ import { bestGuess, type Clock, type Random } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
+import { hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { checkDeviceNames, type Device, ROOT_KEY_BYTES } from '../devices/device.ts';
 import { credentialsFileOf } from '../devices/device-credentials.ts';
@@ -12,7 +13,9 @@ import { type HubSigningKeys, trustFileOf } from '../devices/device-trust.ts';
 import { profileFromJson, profileToJson } from '../devices/profile.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { AddedDevice, DeviceView, NewDevice } from '../ports/admin.ts';
+import type { Audit } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
+import { deliveryEnd } from './delivery-end.ts';
 
 export interface AdministerDependencies {
   readonly registry: Registry;
@@ -21,6 +24,7 @@ export interface AdministerDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly audit: Audit;
   /** Names of what the configuration has, to refuse a device that could never work. */
   readonly lines: readonly string[];
   readonly issuers: readonly string[];
@@ -84,9 +88,11 @@ export class AdministerFlow {
 
   /** Forgets a device, its keys and whatever waits for it. */
   async removeDevice(id: string): Promise<void> {
-    const { log, queue, registry } = this.#dependencies;
+    const { audit, log, queue, registry } = this.#dependencies;
     await registry.remove(id);
     const dropped = await queue.removeDevice(id);
+    for (const delivery of dropped)
+      if (!hasEnded(delivery)) audit.record(deliveryEnd(delivery, { state: 'refused', code: 'device_unknown' }));
     log.info({ event: 'device_removed', device: id, deliveries: dropped.length }, 'a device was removed');
   }
 

@@ -2,15 +2,16 @@
  * deliver: judge the token, judge who presents it, translate it for the device, queue it durably, wait a little for the
  * device. Reads top to bottom; each step is a function of its own layer that refuses with a code.
  */
-import { base64url, hex } from '../core/bytes.ts';
+import { base64url, hex, sha256 } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Delivery } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
+import type { Audit, AuditEntry } from '../ports/audit.ts';
 import type { DeliveryView, PresentedToken, RequestContext } from '../ports/northbound.ts';
 import type { TranslatedToken } from '../token/translate.ts';
 import type { Dispatcher } from './dispatch.ts';
@@ -25,8 +26,14 @@ export interface DeliverDependencies {
   /** The DPoP proof against the token's `cnf.jkt` (pop/dpop.ts); the answer is the presenter's public key. */
   readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string) => JsonObject;
   readonly translate: (token: VerifiedToken, device: Device, proofKey: JsonObject | undefined) => TranslatedToken;
+  readonly audit: Audit;
   /** Milliseconds to wait for the device before the answer is "queued". */
   readonly wait: number;
+}
+
+/** What is known of a token by the time that it is refused or accepted. */
+interface Judgement {
+  token: VerifiedToken | undefined;
 }
 
 export class DeliverFlow {
@@ -37,10 +44,33 @@ export class DeliverFlow {
   }
 
   async deliver(deviceId: string, presented: PresentedToken, context: RequestContext): Promise<DeliveryView> {
-    const { registry, queue, dispatcher } = this.#dependencies;
+    const { audit, dispatcher } = this.#dependencies;
+    const judgement: Judgement = { token: undefined };
+    const entry = () => auditEntry(deviceId, presented, context, judgement.token);
+    let queued: { readonly delivery: Delivery; readonly isNew: boolean };
+    try {
+      queued = await this.#accept(deviceId, presented, context, judgement);
+    } catch (error) {
+      audit.record({ ...entry(), verdict: 'refused', code: coded(error).code });
+      throw error;
+    }
+    const { delivery, isNew } = queued;
+    audit.record({ ...entry(), verdict: isNew ? 'queued' : 'accepted', delivery: delivery.id });
+    dispatcher.wake(delivery.device);
+    return viewDelivery(await dispatcher.settled(delivery.id, this.#dependencies.wait));
+  }
+
+  async #accept(
+    deviceId: string,
+    presented: PresentedToken,
+    context: RequestContext,
+    judgement: Judgement,
+  ): Promise<{ readonly delivery: Delivery; readonly isNew: boolean }> {
+    const { registry, queue } = this.#dependencies;
     const device = registry.get(deviceId);
     if (device.line === undefined) throw new LatchkeyError('device_takes_no_tokens', device.id);
     const token = await this.#dependencies.verify(presented.token.expose(), device);
+    judgement.token = token;
     if (device.issuers !== undefined && !device.issuers.includes(token.issuer)) {
       throw new LatchkeyError('jwt_issuer_unknown', `not for ${device.id}`);
     }
@@ -61,19 +91,20 @@ export class DeliverFlow {
       keysAge: Math.ceil(token.freshness.keysAge),
       clock: token.freshness.clock,
       request: context.id,
+      origin: { issuer: token.issuer, subject: token.subject, digest: token.digest },
     });
+    const isNew = delivery.id === id;
     context.log.info(
       {
-        event: delivery.id === id ? 'delivery_queued' : 'delivery_known',
+        event: isNew ? 'delivery_queued' : 'delivery_known',
         device: device.id,
         delivery: delivery.id,
         digest: base64url(token.digest.subarray(0, 8)),
         issuer: token.issuer,
       },
-      delivery.id === id ? 'the token is good and queued for its device' : 'the token is good and waits already',
+      isNew ? 'the token is good and queued for its device' : 'the token is good and waits already',
     );
-    dispatcher.wake(device.id);
-    return viewDelivery(await dispatcher.settled(delivery.id, this.#dependencies.wait));
+    return { delivery, isNew };
   }
 
   /**
@@ -92,6 +123,26 @@ export class DeliverFlow {
     if (presented.scheme !== 'DPoP' || presented.proof === undefined) throw new LatchkeyError('proof_missing');
     return this.#dependencies.judgeProof(presented, token, thumbprint);
   }
+}
+
+/** Issuer and subject of a token that was verified; of any other one its hash alone. */
+function auditEntry(
+  device: string,
+  presented: PresentedToken,
+  context: RequestContext,
+  token: VerifiedToken | undefined,
+): Omit<AuditEntry, 'verdict'> {
+  const facts: Partial<AuditEntry> =
+    token === undefined
+      ? { token: sha256(presented.token.expose()) }
+      : {
+          token: token.digest,
+          issuer: token.issuer,
+          subject: token.subject,
+          freshness: { source: 'jwt', age: Math.ceil(token.freshness.keysAge), stale: false },
+        };
+  const proof = presented.proof === undefined ? 'none' : 'dpop';
+  return { kind: 'deliver', device, request: context.id, proof, ...facts };
 }
 
 export function viewDelivery(delivery: Delivery): DeliveryView {

@@ -9,13 +9,15 @@ import { openReceipt } from '../codec/signed-request.ts';
 import type { Clock, Random, Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
-import type { Delivery } from '../devices/delivery.ts';
+import { type Delivery, hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue, Outcome } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
 import { answerKey } from '../devices/device-trust.ts';
 import type { Registry } from '../devices/registry.ts';
+import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
+import { deliveryEnd } from './delivery-end.ts';
 
 /** First pause between attempts, milliseconds; each further one is twice as long. */
 const FIRST_PAUSE = 1_000;
@@ -33,6 +35,7 @@ export interface DispatchDependencies {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
+  readonly audit: Audit;
   /** Milliseconds for one attempt. */
   readonly attemptTimeout: number;
   /** Longest pause between attempts, milliseconds. */
@@ -201,7 +204,11 @@ export class Dispatcher {
   }
 
   async #end(delivery: Delivery, outcome: Outcome): Promise<void> {
-    await this.#dependencies.queue.end(delivery.id, outcome);
+    const { audit, queue } = this.#dependencies;
+    // Another attempt, or the sweep, may have ended it meanwhile; that one was recorded.
+    const isFirst = !hasEnded(queue.get(delivery.id));
+    await queue.end(delivery.id, outcome);
+    if (isFirst) audit.record(deliveryEnd(delivery, outcome));
     this.#notify(delivery.id);
   }
 

@@ -11,6 +11,7 @@ export interface HealthFacts {
   readonly lines: readonly { readonly name: string; readonly up: boolean; readonly code: ErrorCode | undefined }[];
   /** Devices whose line is not configured. */
   readonly stranded: readonly { readonly device: string; readonly line: string }[];
+  readonly audit: ErrorCode | undefined;
 }
 
 export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
@@ -20,6 +21,7 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
     ...facts.issuers.flatMap(issuerCondition),
     ...facts.lines.flatMap((line) => (line.up ? [] : [condition(`line ${line.name}`, line.code ?? 'link_down')])),
     ...facts.stranded.map(({ device, line }) => condition(`device ${device} (line ${line})`, 'link_unconfigured')),
+    ...(facts.audit === undefined ? [] : [condition('audit', facts.audit)]),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** What an operator can do, over the admin socket or, with no hub running, on the state folder itself. */
 import type { JsonObject } from '../core/json.ts';
+import type { AuditRecord } from './audit.ts';
 
 export interface NewDevice {
   readonly id: string;
@@ -56,7 +57,67 @@ export interface HubStatus {
   }[];
   readonly devices: number;
   readonly deliveries: Readonly<Record<string, number>>;
+  /** `head` is worth noting elsewhere: `latchkey audit verify --head`. `lost` entries are not in the audit. */
+  readonly audit: { readonly records: number; readonly head: string; readonly lost: number };
   readonly conditions: readonly HealthCondition[];
+}
+
+export interface AuditQuery {
+  /** Records past this number, the oldest first; without it the newest ones that match. */
+  readonly after?: number | undefined;
+  /** Records at most. */
+  readonly limit: number;
+  readonly device?: string | undefined;
+  /** NumericDate. */
+  readonly since?: number | undefined;
+  /** Needs the issuer too: the hub knows subjects by a keyed hash of both. */
+  readonly subject?: { readonly issuer: string; readonly subject: string } | undefined;
+  /** Whether the signed answers that records name are to come along, as far as they are kept. */
+  readonly evidence?: boolean | undefined;
+}
+
+/** Heads are `<sequence>:<hash>`, the hash in base64url. */
+export interface AuditPage {
+  /** In their order, each with its own hash (base64url). */
+  readonly records: readonly (AuditRecord & { readonly hash: string })[];
+  /** Number of the last record that was looked at. */
+  readonly through: number;
+  /** Head of what was dropped: the oldest record that is kept follows on it. */
+  readonly dropped: string;
+  readonly head: string;
+  /** Pages of the store that cannot be read; verifying says which. */
+  readonly unreadable: number;
+  /** Signed introspection answers under their SHA-256. */
+  readonly evidence: Readonly<Record<string, string>>;
+}
+
+export interface AuditFault {
+  readonly sequence: number;
+  /**
+   * `missing`: not there. `altered`: does not follow on the record before it. `out_of_order`: stands where it does not
+   * belong. `unreadable`: is no record. `pin_differs`, `pin_missing`: not what was noted elsewhere; `pin_dropped`: what
+   * was noted is too old to be held against anything. `evidence_altered`: the signed answer kept beside the record is not
+   * the one that it names.
+   */
+  readonly fault:
+    | 'missing'
+    | 'altered'
+    | 'out_of_order'
+    | 'unreadable'
+    | 'pin_differs'
+    | 'pin_missing'
+    | 'pin_dropped'
+    | 'evidence_altered';
+  /** Last one of a row. */
+  readonly through?: number;
+}
+
+export interface AuditVerification {
+  readonly records: number;
+  readonly dropped: string;
+  readonly head: string;
+  /** In their order, the first 32; none means that the chain holds. */
+  readonly faults: readonly AuditFault[];
 }
 
 export interface Admin {
@@ -67,4 +128,11 @@ export interface Admin {
   /** What a connected device needs to ask the hub, as the text of a file: it holds secret keys. */
   deviceCredentials(id: string): Promise<string>;
   removeDevice(id: string): Promise<void>;
+  audit(query: AuditQuery): Promise<AuditPage>;
+  /**
+   * Follows the chain through all records that are kept.
+   * @param pin a head that was noted elsewhere
+   * @throws {LatchkeyError} `audit_head_invalid`
+   */
+  verifyAudit(pin?: string): Promise<AuditVerification>;
 }

@@ -11,6 +11,9 @@ const COMMANDS = [
   ['devices', 'list'],
   ['devices', 'show'],
   ['devices', 'remove'],
+  ['audit', 'list'],
+  ['audit', 'verify'],
+  ['audit', 'export'],
   ['sim', 'device'],
   ['token', 'inspect'],
   ['token', 'translate'],
@@ -34,7 +37,7 @@ describe('help', () => {
     },
   );
 
-  test.each(['devices', 'sim', 'token'])('of the group %s lists its commands', async (group) => {
+  test.each(['audit', 'devices', 'sim', 'token'])('of the group %s lists its commands', async (group) => {
     const { status, printed } = await runLine([group, '--help']);
     expect(status).toBe(0);
     expect(printed).toContain('Example:');

@@ -11,6 +11,7 @@ import { answerKey } from '../../src/devices/device-trust.ts';
 import { profileFromJson } from '../../src/devices/profile.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { Dispatcher } from '../../src/flows/dispatch.ts';
+import { AuditList } from '../fakes/audit-list.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
@@ -49,6 +50,7 @@ async function setup(link: (of: Device) => ScriptedLink, of = device()) {
   await registry.add(of);
   const queue = new DeliveryQueue({ store, log });
   const line = link(of);
+  const audit = new AuditList();
   const dispatcher = new Dispatcher({
     queue,
     registry,
@@ -57,6 +59,7 @@ async function setup(link: (of: Device) => ScriptedLink, of = device()) {
     timers: time,
     random: time,
     log,
+    audit,
     attemptTimeout: 5_000,
     longestPause: 60_000,
   });
@@ -81,7 +84,7 @@ async function setup(link: (of: Device) => ScriptedLink, of = device()) {
       request: 'r',
     });
   };
-  return { add, dispatcher, line, log, of, queue, store, time };
+  return { add, audit, dispatcher, line, log, of, queue, store, time };
 }
 
 /** Lets everything that is already decided happen: promises only, no time passes. */

@@ -17,6 +17,7 @@ const well: HealthFacts = {
   issuers: [issuer],
   lines: [{ name: 'a', up: true, code: undefined }],
   stranded: [],
+  audit: undefined,
 };
 
 const codes = (changes: Partial<HealthFacts>) =>

@@ -1,0 +1,147 @@
+/** One record of the audit: what goes into it, its bytes, and the hash that chains it to the one before. */
+import { createHmac } from 'node:crypto';
+import { decodeCbor, encodeCbor, isCborMap } from '../codec/cbor.ts';
+import { base64url, concat, fromBase64url, sha256, utf8 } from '../core/bytes.ts';
+import { bestGuess, certainty, type TimeBounds } from '../core/clock.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import type { AuditEntry, AuditHead, AuditRecord } from '../ports/audit.ts';
+
+/** SHA-256. */
+export const AUDIT_HASH_BYTES = 32;
+/** Of a token or a subject: enough that nobody finds a second one, and it fits a line. */
+const DIGEST_BYTES = 16;
+/** A peer may name a device that does not exist by any text. Characters. */
+const DEVICE_LENGTH = 64;
+/** Characters of an issuer identifier, a request id, a delivery id. */
+const NAME_LENGTH = 256;
+
+const KINDS: readonly unknown[] = ['deliver', 'deliver-end', 'relay', 'gap'] satisfies readonly AuditRecord['kind'][];
+
+/** A record with its bytes and its place in the chain. */
+export interface ChainedRecord {
+  readonly record: AuditRecord;
+  /** Deterministic CBOR of the record: a map of its members under their names. */
+  readonly bytes: Uint8Array;
+  /** SHA-256 over the hash of the record before, followed by `bytes`. */
+  readonly hash: Uint8Array;
+}
+
+interface Moment {
+  readonly sequence: number;
+  readonly time: TimeBounds;
+}
+
+/** @param key of this hub; without it nobody can try subjects out until a hash fits */
+export function recordOf(
+  entry: AuditEntry,
+  { sequence, time, key }: Moment & { readonly key: Secret<Uint8Array> },
+): AuditRecord {
+  const { code, delivery, evidence, freshness, issuer, proof, subject, token } = entry;
+  return {
+    sequence,
+    ...present(time),
+    kind: entry.kind,
+    verdict: entry.verdict,
+    device: clip(entry.device, DEVICE_LENGTH),
+    request: clip(entry.request, NAME_LENGTH),
+    ...(token === undefined ? {} : { token: base64url(token.subarray(0, DIGEST_BYTES)) }),
+    ...(issuer === undefined ? {} : { issuer: clip(issuer, NAME_LENGTH) }),
+    ...(issuer === undefined || subject === undefined ? {} : { subject: subjectHash(key, issuer, subject) }),
+    ...(proof === undefined ? {} : { proof }),
+    ...(freshness === undefined ? {} : { source: freshness.source, age: whole(freshness.age), stale: freshness.stale }),
+    ...(code === undefined ? {} : { code }),
+    ...(delivery === undefined ? {} : { delivery: clip(delivery, NAME_LENGTH) }),
+    ...(evidence === undefined ? {} : { evidence: base64url(evidence.digest) }),
+  };
+}
+
+/** Stands for entries that could not be kept. */
+export function gapRecord(lost: number, { sequence, time }: Moment): AuditRecord {
+  return { sequence, ...present(time), kind: 'gap', lost };
+}
+
+/** HMAC-SHA-256 under the key of the hub over the length of the issuer, the issuer and the subject; 16 bytes, base64url. */
+export function subjectHash(key: Secret<Uint8Array>, issuer: string, subject: string): string {
+  const mac = createHmac('sha256', key.expose())
+    .update(`${Buffer.byteLength(issuer)} ${issuer}${subject}`)
+    .digest();
+  return base64url(mac.subarray(0, DIGEST_BYTES));
+}
+
+export function chain(record: AuditRecord, previous: Uint8Array): ChainedRecord {
+  const bytes = encodeRecord(record);
+  return { record, bytes, hash: chainHash(previous, bytes) };
+}
+
+/** @throws {LatchkeyError} `cbor_not_encodable` for numbers that are not whole, and text without UTF-8 form */
+export function encodeRecord(record: AuditRecord): Uint8Array {
+  // In the order of the encoding already: for ASCII names that is by length, then by character (RFC 8949 §4.2.1).
+  const members = Object.entries(record).sort(([a], [b]) => a.length - b.length || (a < b ? -1 : 1));
+  return encodeCbor(new Map(members));
+}
+
+export function chainHash(previous: Uint8Array, bytes: Uint8Array): Uint8Array {
+  return sha256(concat(previous, bytes));
+}
+
+/** @throws {LatchkeyError} `store_corrupt` for bytes that are no record */
+export function decodeRecord(bytes: Uint8Array): AuditRecord {
+  let value: unknown;
+  try {
+    const map = decodeCbor(bytes);
+    if (isCborMap(map)) value = Object.fromEntries(map);
+  } catch (error) {
+    throw new LatchkeyError('store_corrupt', 'audit record', { cause: error });
+  }
+  if (!isRecord(value)) throw new LatchkeyError('store_corrupt', 'audit record: form');
+  return value;
+}
+
+/** Whether it has the members that every record has, and no member that is more than text, number or flag. */
+export function isRecord(value: unknown): value is AuditRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { at, kind, sequence } = value as Partial<AuditRecord>;
+  return (
+    Number.isSafeInteger(sequence) &&
+    Number.isSafeInteger(at) &&
+    KINDS.includes(kind) &&
+    Object.values(value).every(
+      (member) => typeof member === 'string' || typeof member === 'boolean' || Number.isSafeInteger(member),
+    )
+  );
+}
+
+/** `<sequence>:<hash in base64url>`: how a head stands in log lines, exports and on command lines. */
+export function headText({ sequence, hash }: AuditHead): string {
+  return `${sequence}:${base64url(hash)}`;
+}
+
+/** @throws {LatchkeyError} `audit_head_invalid` */
+export function headFromText(text: string): AuditHead {
+  const [, sequence, hash] = /^(\d{1,15}):([A-Za-z0-9_-]{43})$/.exec(text) ?? [];
+  if (sequence === undefined || hash === undefined) throw new LatchkeyError('audit_head_invalid');
+  try {
+    return { sequence: Number(sequence), hash: fromBase64url(hash) };
+  } catch (error) {
+    throw new LatchkeyError('audit_head_invalid', undefined, { cause: error });
+  }
+}
+
+/** What a chain starts from: random, so that no two hubs' chains agree. */
+export function emptyHead(random: Uint8Array): AuditHead {
+  return { sequence: 0, hash: sha256(concat(utf8('latchkey-audit-1'), random)) };
+}
+
+function present(time: TimeBounds): Pick<AuditRecord, 'at' | 'clock'> {
+  return { at: whole(bestGuess(time)), clock: certainty(time) };
+}
+
+function whole(seconds: number): number {
+  return Number.isFinite(seconds) ? Math.max(0, Math.floor(seconds)) : 0;
+}
+
+/** At most `length` characters that have a UTF-8 form. */
+function clip(text: string, length: number): string {
+  return text.slice(0, length).replace(/\p{Surrogate}/gu, '\u{fffd}');
+}
