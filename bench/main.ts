@@ -1,7 +1,12 @@
-/** `npm run bench [-- --json] [-- --short]`: every figure that the project promises, measured here and now. */
+/**
+ * `npm run bench [-- --json] [-- --short]`: every figure that the project promises, measured here and now. With `--fleet`
+ * only the load of a fleet of devices, which takes a minute.
+ */
+import { fleetFigures } from './fleet.ts';
 import { type Effort, type Figure, holds } from './harness.ts';
 import { hostileInputFigures } from './hostile-input.ts';
 import { judgementFigures } from './judgement.ts';
+import { mqttFigures } from './mqtt.ts';
 import { proofFigures } from './proof.ts';
 import { relayFigures } from './relay.ts';
 import { sizeFigures } from './sizes.ts';
@@ -19,6 +24,7 @@ const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<re
   ({ effort }) => judgementFigures(effort),
   ({ effort }) => proofFigures(effort),
   ({ effort }) => relayFigures(effort),
+  ({ effort }) => mqttFigures(effort, note),
   sizeFigures,
   ({ effort }) => hostileInputFigures(effort),
   ({ starts }) => startUpFigures(starts),
@@ -29,8 +35,13 @@ const options: BenchOptions = process.argv.includes('--short')
   ? { effort: { rounds: 20, batch: 50 }, starts: 3 }
   : { effort: { rounds: 200, batch: 100 }, starts: 15 };
 
-for (const goal of GOALS) {
+for (const goal of process.argv.includes('--fleet') ? [() => fleetFigures()] : GOALS) {
   for (const figure of await goal(options)) print(figure);
+}
+
+/** Beside the figures, so that what reads them is not disturbed. */
+function note(text: string): void {
+  process.stderr.write(`${text}\n`);
 }
 
 function print(figure: Figure): void {

@@ -1,6 +1,7 @@
 import type { Clock, Random, Timers } from '../../src/core/clock.ts';
 import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
+import { LIMITS } from '../../src/core/limits.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { MessageBroker, MessageListener, OutgoingMessage, SentMessage } from '../../src/ports/message-broker.ts';
 import { type BrokerAccess, BrokerSession, type Presence } from './broker-session.ts';
@@ -10,13 +11,16 @@ export interface BrokerConnectionOptions {
   readonly access: BrokerAccess;
   /** Topic filter of what is listened to, with QoS 1. */
   readonly filter: string;
-  readonly presence: Presence;
+  /** Left out, the session says nothing of itself. */
+  readonly presence?: Presence;
   readonly onMessage: MessageListener;
   readonly timers: Timers;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly random: Random;
   readonly log: Log;
   readonly settings?: Partial<BrokerSettings> | undefined;
+  /** Hears of each connection, and of why there is none. */
+  readonly onState?: (fault: LatchkeyError | undefined) => void;
 }
 
 /** A message of QoS 1 until the broker has it. */
@@ -108,6 +112,9 @@ export class BrokerConnection implements MessageBroker {
     const entry = new Outstanding(message);
     this.#waiting.push(entry);
     this.#flush();
+    if (this.#waiting.length > LIMITS.brokerWaitingMessages) {
+      this.#session?.abandon(new LatchkeyError('broker_unreachable', 'it takes far less than it brings'));
+    }
     return entry.written;
   }
 
@@ -127,8 +134,8 @@ export class BrokerConnection implements MessageBroker {
       const session = new BrokerSession(MqttClient, {
         access,
         filter,
-        presence,
         timers,
+        ...(presence === undefined ? {} : { presence }),
         settings: this.#settings,
         events: {
           onUp: () => this.#begin(),
@@ -156,6 +163,7 @@ export class BrokerConnection implements MessageBroker {
     this.#counters.sentAgain += this.#unconfirmed.size;
     this.#waiting = [...this.#unconfirmed, ...this.#waiting];
     this.#unconfirmed = new Set();
+    this.#options.onState?.(undefined);
     this.#flush();
   }
 
@@ -174,6 +182,7 @@ export class BrokerConnection implements MessageBroker {
       wasUp ? 'the connection to the MQTT broker was lost' : 'the MQTT broker cannot be used',
     );
     this.#fault = error;
+    this.#options.onState?.(error);
     const { reconnectAfter, reconnectCap } = this.#settings;
     const full = Math.min(reconnectCap, reconnectAfter * 2 ** Math.min(this.#failures, 16));
     this.#failures += 1;

@@ -10,7 +10,7 @@ import type { MessageListener, OutgoingMessage } from '../../src/ports/message-b
 import { brokerFailure } from './broker-failures.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 
-/** Where the broker is, and who the hub is there. */
+/** Where the broker is, and who asks there: the hub, or a device. */
 export interface BrokerAccess {
   readonly host: string;
   readonly port: number;
@@ -46,7 +46,7 @@ export interface SessionEvents {
 interface SessionOptions {
   readonly access: BrokerAccess;
   readonly filter: string;
-  readonly presence: Presence;
+  readonly presence?: Presence;
   readonly settings: BrokerSettings;
   readonly timers: Timers;
   readonly events: SessionEvents;
@@ -100,7 +100,7 @@ export class BrokerSession {
     const client = this.#client;
     if (!this.#up || this.#ended) return false;
     if (message.qos === 0 && client.stream.writableLength > LIMITS.brokerWriteBytes) return false;
-    const { contentType, correlationData } = message;
+    const { contentType, correlationData, responseTopic } = message;
     client.publish(
       message.topic,
       bufferOf(message.payload),
@@ -108,6 +108,7 @@ export class BrokerSession {
         qos: message.qos,
         properties: {
           contentType,
+          ...(responseTopic === undefined ? {} : { responseTopic }),
           ...(correlationData === undefined ? {} : { correlationData: bufferOf(correlationData) }),
         },
       },
@@ -116,6 +117,12 @@ export class BrokerSession {
       },
     );
     return true;
+  }
+
+  /** Gives the connection up, for this reason. */
+  abandon(reason: LatchkeyError): void {
+    this.#fail(reason);
+    this.#client.stream.destroy();
   }
 
   /** Says `offline` for itself and leaves; the broker keeps the session. Resolves at the latest after the deadline. */
@@ -127,8 +134,9 @@ export class BrokerSession {
     });
     const cancel = timers.after(settings.closeDeadline, () => this.#client.stream.destroy());
     const leave = () => this.#client.end(false);
-    if (this.#up) this.#client.publish(presence.topic, bufferOf(presence.offline), PRESENCE_OPTIONS, leave);
-    else this.#client.stream.destroy();
+    if (!this.#up) this.#client.stream.destroy();
+    else if (presence === undefined) leave();
+    else this.#client.publish(presence.topic, bufferOf(presence.offline), PRESENCE_OPTIONS, leave);
     await ended;
     cancel();
   }
@@ -139,10 +147,11 @@ export class BrokerSession {
     const subscription = { qos: 1, rh: NO_RETAINED } as const;
     this.#client.subscribe(filter, subscription, (error) => {
       if (error === null || error === undefined || this.#ended) return;
-      this.#fail(new LatchkeyError('broker_refused', 'the hub may not listen to requests'));
-      this.#client.stream.destroy();
+      this.abandon(new LatchkeyError('broker_refused', 'the hub may not listen to requests'));
     });
-    this.#client.publish(presence.topic, bufferOf(presence.online), PRESENCE_OPTIONS);
+    if (presence !== undefined) {
+      this.#client.publish(presence.topic, bufferOf(presence.online), PRESENCE_OPTIONS);
+    }
     events.onUp();
   }
 
@@ -215,19 +224,17 @@ function clientOptions({ access, presence, settings }: SessionOptions): IClientO
     connectTimeout: settings.connectDeadline,
     keepalive: settings.keepAlive,
     queueQoSZero: false,
-    will: {
-      topic: presence.topic,
-      payload: bufferOf(presence.offline),
-      qos: 1,
-      retain: true,
-      properties: { contentType: PRESENCE_TYPE },
-    },
+    ...(presence === undefined ? {} : { will: willOf(presence) }),
     properties: {
       sessionExpiryInterval: settings.sessionExpiry,
       receiveMaximum: settings.receiveMaximum,
       maximumPacketSize: LIMITS.brokerPacketBytes,
     },
   };
+}
+
+function willOf({ offline, topic }: Presence): NonNullable<IClientOptions['will']> {
+  return { topic, payload: bufferOf(offline), qos: 1, retain: true, properties: { contentType: PRESENCE_TYPE } };
 }
 
 /** A broker that has nobody for the message took it all the same (§3.4.2.1). */

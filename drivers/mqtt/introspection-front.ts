@@ -60,9 +60,12 @@ export class IntrospectionFront {
   readonly #answers: AnswerMemory;
   readonly #underWay = new Map<string, Work>();
   readonly #counters = { requests: 0, answered: 0, answeredAgain: 0, refused: 0, ignored: 0, dropped: 0 };
-  #active = 0;
+  /** Requests that wait for a verdict. Answers on their way do not count: they may wait for the broker itself. */
+  #judging = 0;
+  #open = 0;
   #closing = false;
-  #freed: (() => void)[] = [];
+  #onFreed: (() => void)[] = [];
+  #onIdle: (() => void) | undefined;
 
   constructor(options: IntrospectionFrontOptions) {
     this.#options = options;
@@ -71,7 +74,7 @@ export class IntrospectionFront {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#counters, underWay: this.#active };
+    return { ...this.#counters, underWay: this.#open };
   }
 
   /** Takes what came on a request topic. The answer is a promise where too much is under way: then the broker waits. */
@@ -91,12 +94,12 @@ export class IntrospectionFront {
     // Without correlation data nobody but the broker can say that it is the same request and not a new one like it.
     const mayBeTwice = message.correlationData !== undefined || message.again;
     if (mayBeTwice && this.#isTwice(key, message, responseTopic)) return undefined;
-    if (this.#active < this.#atOnce) return this.#start(device, responseTopic, message, key);
+    if (this.#judging < this.#atOnce) return this.#start(device, responseTopic, message, key);
     if (message.qos === 0) {
       this.#counters.dropped += 1;
       return undefined;
     }
-    return new Promise<void>((resolve) => this.#freed.push(resolve)).then(() =>
+    return new Promise<void>((resolve) => this.#onFreed.push(resolve)).then(() =>
       this.#start(device, responseTopic, message, key),
     );
   }
@@ -104,7 +107,10 @@ export class IntrospectionFront {
   /** Takes nothing more; resolves when all that is under way is answered. */
   async close(): Promise<void> {
     this.#closing = true;
-    while (this.#active > 0) await new Promise<void>((resolve) => this.#freed.push(resolve));
+    if (this.#open === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
   }
 
   /** Whether the request was answered before, or is being answered: then it is not judged again. */
@@ -133,11 +139,11 @@ export class IntrospectionFront {
     if (this.#closing) return;
     const work: Work = { responseTopics: new Set([responseTopic]), settle: [message.settle] };
     this.#underWay.set(key, work);
-    this.#active += 1;
+    this.#judging += 1;
+    this.#open += 1;
     void this.#work(device, message, key, work).finally(() => {
-      if (this.#underWay.get(key) === work) this.#underWay.delete(key);
-      this.#active -= 1;
-      this.#freed.shift()?.();
+      this.#open -= 1;
+      if (this.#open === 0) this.#onIdle?.();
     });
   }
 
@@ -146,29 +152,32 @@ export class IntrospectionFront {
     const id = hex(random.bytes(8));
     const context: RequestContext = { id, log: log.child({ request: id, device }) };
     const started = clock.monotonic();
-    let answer: RememberedAnswer;
-    let code: string | undefined;
-    try {
-      answer = await this.#answer(device, message, context);
-      this.#answers.set(key, answer);
-      this.#counters.answered += 1;
-    } catch (error) {
-      const refusal = coded(error);
-      answer = this.#refuse(refusal, message, context);
-      code = refusal.code;
-    }
+    const { answer, code } = await this.#verdict(device, message, context);
+    if (code === undefined) this.#answers.set(key, answer);
+    this.#judging -= 1;
+    this.#onFreed.shift()?.();
     for (const topic of work.responseTopics) await this.#publish(answer, topic, message);
+    if (this.#underWay.get(key) === work) this.#underWay.delete(key);
     // Only now: until its answer is ahead of the PUBACK on the same connection, the request stays with the broker.
     for (const settle of work.settle) settle();
-    context.log.info(
-      {
-        event: 'mqtt',
-        ...(code === undefined ? {} : { code }),
-        qos: message.qos,
-        ms: Math.round(clock.monotonic() - started),
-      },
-      'answered',
-    );
+    const ms = Math.round(clock.monotonic() - started);
+    context.log.info({ event: 'mqtt', ...(code === undefined ? {} : { code }), qos: message.qos, ms }, 'answered');
+  }
+
+  /** The answer, or the refusal with its code. */
+  async #verdict(
+    device: string,
+    message: IncomingMessage,
+    context: RequestContext,
+  ): Promise<{ readonly answer: RememberedAnswer; readonly code?: string }> {
+    try {
+      const answer = await this.#answer(device, message, context);
+      this.#counters.answered += 1;
+      return { answer };
+    } catch (error) {
+      const refusal = coded(error);
+      return { answer: this.#refuse(refusal, message, context), code: refusal.code };
+    }
   }
 
   async #answer(device: string, message: IncomingMessage, context: RequestContext): Promise<RememberedAnswer> {

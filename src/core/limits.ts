@@ -70,8 +70,13 @@ export const LIMITS = {
   brokerWriteBytes: 1_048_576,
   /** Correlation data of an MQTT request (MQTT 5.0 §3.3.2.3.6): a UUID as text has 36 bytes. */
   correlationBytes: 64,
-  /** Requests over MQTT that are worked on at once; more of QoS 0 are dropped, more of QoS 1 stay with the broker. */
+  /** Requests over MQTT that wait for a verdict at once; more of QoS 0 are dropped, more of QoS 1 stay with the broker. */
   brokerRequests: 512,
+  /**
+   * Answers that wait for room with the broker. mosquitto 2.0.11 brings more than the hub's Receive Maximum once it has
+   * a backlog, up to its `max_queued_messages`, which is 20,000 in our example.
+   */
+  brokerWaitingMessages: 32_768,
   /** Connections to the embedded broker: it is for small sites. */
   embeddedConnections: 1_024,
   /** Memory for answers over MQTT that are kept for requests that come twice: 10,000 of 800 bytes. */

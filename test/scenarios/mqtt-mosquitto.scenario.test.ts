@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import { namedAnswer, subjectOf } from '../fakes/named-answer.ts';
 import { QUICK } from '../fixtures/aedes-broker.ts';
-import { BROKER_CA, Mosquitto } from '../fixtures/mosquitto.ts';
+import { brokerCa, Mosquitto } from '../fixtures/mosquitto.ts';
 import { type MqttAnswer, MqttDevice } from '../fixtures/mqtt-device.ts';
 import { connected, type MqttRig, openMqttRig, secretOf } from '../fixtures/mqtt-front.ts';
 
@@ -28,7 +28,7 @@ async function openHub(broker: Mosquitto): Promise<MqttRig> {
     broker: {
       host: 'localhost',
       port: broker.port,
-      tls: { ca: BROKER_CA },
+      tls: { ca: brokerCa() },
       clientId: 'latchkey-hub',
       username: '@hub',
       password: new Secret(HUB_PASSWORD),
@@ -48,7 +48,7 @@ async function openDevice(broker: Mosquitto, id: string): Promise<MqttDevice> {
     options: {
       protocol: 'mqtts',
       host: 'localhost',
-      ca: BROKER_CA,
+      ca: brokerCa(),
       clean: false,
       properties: { sessionExpiryInterval: 300 },
       reconnectPeriod: 50,
@@ -88,6 +88,19 @@ describe('at mosquitto over TLS', () => {
     await device.answer(correlation);
     expect(first.relay.requests).toEqual([]);
     expect(second.relay.judged()).toEqual(new Map([['meanwhile', 1]]));
+  });
+});
+
+describe('a burst larger than what may be under way', () => {
+  test('is answered to the last request, though the broker has one Receive Maximum and keeps to none', async () => {
+    const broker = await startBroker();
+    const { relay } = await openHub(broker);
+    const devices = await Promise.all(DEVICES.map((id) => openDevice(broker, id)));
+    const asked = devices.flatMap((device) =>
+      Array.from({ length: 150 }, (_, round) => device.ask(`{"token":"token-${device.device}-${round}"}`)),
+    );
+    await Promise.all(asked);
+    expect(relay.requests).toHaveLength(asked.length);
   });
 });
 
@@ -135,7 +148,7 @@ describe('the ACL that we ship keeps a device from', () => {
       port: broker.port,
       device: 'ekg-2',
       password: secretOf('ekg-2'),
-      options: { protocol: 'mqtts', host: 'localhost', ca: BROKER_CA, clientId: 'ekg-1', clean: false },
+      options: { protocol: 'mqtts', host: 'localhost', ca: brokerCa(), clientId: 'ekg-1', clean: false },
     });
     cleanUp.push(() => thief.close());
     await victim.ask('{"token":"own"}');

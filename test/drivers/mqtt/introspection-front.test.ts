@@ -337,6 +337,18 @@ describe('where too much is under way', () => {
   });
 });
 
+describe('answers that wait for the broker', () => {
+  test('leave room for other requests: what they wait for may come behind those', async () => {
+    const rig = new Rig({ atOnce: 1 });
+    rig.broker = () => new Promise(() => {});
+    for (let request = 0; request < 3; request += 1) {
+      expect(rig.take({ correlationData: Uint8Array.of(request) })).toBeUndefined();
+      await rig.settle();
+    }
+    expect(rig.relay.requests).toHaveLength(3);
+  });
+});
+
 describe('a front that closes', () => {
   test('answers what is under way and leaves the rest with the broker', async () => {
     const rig = new Rig();
