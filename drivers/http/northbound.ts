@@ -63,7 +63,7 @@ function parameter(request: HttpRequest, name: string): string {
 }
 
 /** Token and proof from the headers (RFC 6750 §2.1, RFC 9449 §4.3 and §7.1). */
-function presentedToken(request: HttpRequest, origins: readonly string[]): PresentedToken {
+export function presentedToken(request: HttpRequest, origins: readonly string[]): PresentedToken {
   const [authorization, ...others] = request.headers.authorization ?? [];
   if (authorization === undefined || others.length > 0)
     throw new LatchkeyError('request_invalid', 'one Authorization header is needed');

@@ -31,7 +31,7 @@ export function problemOf(error: LatchkeyError, id: string): Problem {
 export function challengeFor(error: LatchkeyError): string | undefined {
   const algorithms = 'algs="ES256 EdDSA"';
   if (error.code === 'proof_nonce_required') return `DPoP error="use_dpop_nonce", ${algorithms}`;
-  if (error.code === 'scope_empty') return 'DPoP error="insufficient_scope"';
+  if (error.code === 'scope_empty' || error.code === 'scope_insufficient') return 'DPoP error="insufficient_scope"';
   if (error.code === 'device_unauthenticated') return 'Basic realm="latchkey", charset="UTF-8"';
   if (error.entry.status !== 401) return undefined;
   if (error.code.startsWith('proof_')) return `DPoP error="invalid_dpop_proof", ${algorithms}`;

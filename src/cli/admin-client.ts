@@ -2,8 +2,7 @@
 import { existsSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { loadConfig } from '../config/load.ts';
-import { CATALOGUE, type ErrorCode } from '../core/error-catalogue.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { isErrorCode, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../core/json.ts';
 
 /** Where the socket of an installed hub is, as its unit says. */
@@ -87,8 +86,8 @@ function parseAnswer(text: string, socket: string): JsonValue {
 
 function answeredError(answer: JsonValue, status: number): LatchkeyError {
   const { code, detail } = isJsonObject(answer) ? answer : { code: undefined, detail: undefined };
-  if (typeof code === 'string' && Object.hasOwn(CATALOGUE, code)) {
-    return new LatchkeyError(code as ErrorCode, typeof detail === 'string' ? detail : undefined);
+  if (typeof code === 'string' && isErrorCode(code)) {
+    return new LatchkeyError(code, typeof detail === 'string' ? detail : undefined);
   }
   return new LatchkeyError('internal', `the hub answered with status ${status} and no known code`);
 }

@@ -123,6 +123,15 @@ export class AuthorizationServer {
     );
   }
 
+  /**
+   * Has the server withdraw a token (RFC 7009): whoever asks the server about it learns so at once, whoever only checks its
+   * signature not before it expires.
+   * @throws {LatchkeyError} `client_token_refused`, `client_unreachable`, `client_answer_invalid`
+   */
+  async revoke(token: AccessToken): Promise<void> {
+    await coded(() => oauth.tokenRevocation(this.#configuration, token.value.expose()));
+  }
+
   #binding(request: TokenRequest): oauth.DPoPOptions {
     return request.key === undefined ? {} : { DPoP: oauth.getDPoPHandle(this.#configuration, request.key.pair) };
   }

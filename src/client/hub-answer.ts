@@ -5,7 +5,7 @@ import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import type { HttpAnswer } from './http.ts';
 
-/** The hub (or the device behind it) said no. `hubCode` is the hub's own code, out of docs/errors.md. */
+/** The hub, the device behind it or a connected device said no. `hubCode` is the code that it gave, out of docs/errors.md. */
 export class HubRefusal extends LatchkeyError {
   readonly status: number;
   readonly hubCode: string;
@@ -101,7 +101,8 @@ export function isSuccess(answer: HttpAnswer): boolean {
   return answer.status >= 200 && answer.status < 300;
 }
 
-function readJson(answer: HttpAnswer): JsonObject {
+/** @throws {LatchkeyError} `client_answer_invalid` */
+export function readJson(answer: HttpAnswer): JsonObject {
   let value: unknown;
   try {
     value = JSON.parse(fromUtf8(answer.body));

@@ -1,9 +1,9 @@
 import { type AccessToken, requestKey } from './access-token.ts';
 import { DeviceSession } from './device-session.ts';
-import { makeDpopProof } from './dpop-proof.ts';
 import { type ClientEnvironment, systemEnvironment } from './environment.ts';
 import { exchange, type HttpAnswer } from './http.ts';
 import { type Delivery, HubRefusal, isSuccess, readDelivery, readRefusal } from './hub-answer.ts';
+import { TokenPresenter } from './token-presenter.ts';
 
 const REQUEST_DEADLINE = 30_000;
 const FIRST_POLL = 250;
@@ -27,11 +27,12 @@ export interface DeliverOptions {
 export class HubClient {
   readonly #base: string;
   readonly #environment: ClientEnvironment;
-  #nonce: string | undefined;
+  readonly #presenter: TokenPresenter;
 
   constructor(options: HubClientOptions) {
     this.#base = options.url.replace(/\/+$/, '');
     this.#environment = options.environment ?? systemEnvironment;
+    this.#presenter = new TokenPresenter(this.#environment);
   }
 
   /**
@@ -42,7 +43,8 @@ export class HubClient {
    */
   async deliver(options: DeliverOptions): Promise<Delivery> {
     const deadline = this.#environment.clock.monotonic() + (options.wait ?? 60_000);
-    const answer = await this.#present(options);
+    const url = this.#address(`/devices/${encodeURIComponent(options.device)}/authz-info`);
+    const answer = await this.#presenter.present(url, options.token);
     if (answer.status !== 201 && answer.status !== 202) throw readRefusal('client_delivery_failed', answer);
     return this.#settle(readDelivery(answer), deadline);
   }
@@ -67,27 +69,6 @@ export class HubClient {
       key: requestKey(token),
       environment: this.#environment,
     });
-  }
-
-  /** Sends the token; once more with the hub's nonce, where the hub asks for one. */
-  async #present(options: DeliverOptions): Promise<HttpAnswer> {
-    const url = this.#address(`/devices/${encodeURIComponent(options.device)}/authz-info`);
-    const used = this.#nonce;
-    const first = await this.#send(url, options.token);
-    const asked = first.status === 401 && /\berror="use_dpop_nonce"/.test(first.headers.get('www-authenticate') ?? '');
-    // Without a nonce that differs from the one just used a second try would be the same request.
-    return asked && this.#nonce !== used ? this.#send(url, options.token) : first;
-  }
-
-  async #send(url: URL, token: AccessToken): Promise<HttpAnswer> {
-    const environment = this.#environment;
-    const headers: Record<string, string> = { authorization: `${token.scheme} ${token.value.expose()}` };
-    if (token.scheme === 'DPoP') {
-      headers.dpop = await makeDpopProof({ token, method: 'POST', url, nonce: this.#nonce, environment });
-    }
-    const answer = await exchange({ method: 'POST', url, headers, deadline: REQUEST_DEADLINE }, environment);
-    this.#nonce = answer.headers.get('dpop-nonce') ?? this.#nonce;
-    return answer;
   }
 
   /** Asks until the delivery has ended, ever more slowly. */

@@ -6,8 +6,14 @@
  *     const hub = new HubClient({ url: 'https://hub.example' });
  *     const delivery = await hub.deliver({ device: 'tube-1', token });
  *     const answer = await hub.session(delivery, token).request({ method: 'FETCH', path: ['temperature'] });
+ *
+ * A connected device is shown the token without a hub between:
+ *
+ *     const session = await new ConnectedDevice({ url, audience }).open('readings', token);
+ *     const answer = await session.exchange(message);
  */
 export { CONTENT_FORMAT } from '../codec/iana.ts';
+export { SessionChannel, type SessionRole } from '../codec/session-message.ts';
 export type { ErrorCode } from '../core/error-catalogue.ts';
 export { isCoded, LatchkeyError } from '../core/errors.ts';
 export { Secret } from '../core/secret.ts';
@@ -19,8 +25,11 @@ export {
   type PendingAuthorization,
   type TokenRequest,
 } from './authorization-server.ts';
+export { ConnectedDevice, type ConnectedDeviceOptions, type ConnectedSession } from './connected-device.ts';
+export { makeCoseProof } from './cose-proof.ts';
 export { type DeviceAnswer, type DeviceMethod, type DeviceRequest, DeviceSession } from './device-session.ts';
 export { type DpopAlgorithm, DpopKey } from './dpop-key.ts';
 export { type ClientEnvironment, systemEnvironment } from './environment.ts';
 export { type Delivery, HubRefusal } from './hub-answer.ts';
 export { type DeliverOptions, HubClient, type HubClientOptions } from './hub-client.ts';
+export { deriveSessionKey, openSessionKey, type SessionContext } from './session-key.ts';

@@ -1,6 +1,7 @@
 /** Errors for devices that read no JSON: concise problem details (RFC 9290), `application/concise-problem-details+cbor`. */
-import type { LatchkeyError } from '../core/errors.ts';
-import { type CborKey, type CborValue, encodeCbor } from './cbor.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
+import { isCoded, isErrorCode, type LatchkeyError } from '../core/errors.ts';
+import { type CborKey, type CborValue, decodeCbor, encodeCbor, isCborMap } from './cbor.ts';
 import { codeNumber } from './coap/codes.ts';
 
 export const CONCISE_PROBLEM_TYPE = 'application/concise-problem-details+cbor';
@@ -24,4 +25,20 @@ export function makeConciseProblem(error: LatchkeyError, id: string): Uint8Array
       ],
     ]),
   );
+}
+
+/**
+ * Our code in a problem. Nobody vouches for it: it came beside the answer that would have been sealed.
+ * @returns undefined where there is none that is known
+ */
+export function readConciseProblem(bytes: Uint8Array): ErrorCode | undefined {
+  try {
+    const problem = decodeCbor(bytes);
+    const ours = isCborMap(problem) ? problem.get(OURS) : undefined;
+    const code = ours !== undefined && isCborMap(ours) ? ours.get('code') : undefined;
+    return typeof code === 'string' && isErrorCode(code) ? code : undefined;
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    return undefined;
+  }
 }

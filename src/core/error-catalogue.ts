@@ -188,6 +188,9 @@ export const CATALOGUE = {
   delivery_queue_full: unavailable('Too many tokens wait for devices', 'The queue of this device, or all of them, are full.', 'Bring the device back, or wait until waiting tokens expire.'),
   proxy_token_unknown: forbidden('The request names no token of this device', 'Only clients whose token was delivered may talk to a device.', 'Deliver the token first; use its token_hash.'),
   proxy_path_refused: forbidden('That resource is not reachable from outside', 'Tokens and provisioning go their own ways.', 'Deliver tokens to /devices/{id}/authz-info.'),
+  hub_no_answer: unavailable('The device got no verdict from its hub', 'Hub or broker are away, or the authorization server is slow.', 'Try again; until then the device refuses everybody.'),
+  verdict_stale: unavailable('The device takes no stale verdicts', 'The authorization server cannot be reached, and what the hub knows of the token is from before.', 'Bring the authorization server back.'),
+  scope_insufficient: forbidden('The scope of the token is not enough', 'It does not name what the device asks for.', 'Ask the authorization server for a token with that scope.'),
   trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
 
   // Client

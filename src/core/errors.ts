@@ -28,3 +28,8 @@ export function isCoded(error: unknown, code?: ErrorCode): error is LatchkeyErro
 export function coded(error: unknown): LatchkeyError {
   return error instanceof LatchkeyError ? error : new LatchkeyError('internal', undefined, { cause: error });
 }
+
+/** Whether text from outside names an error of the catalogue. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(CATALOGUE, text);
+}

@@ -23,6 +23,8 @@ export interface OutgoingMessage {
   readonly qos: 0 | 1;
   readonly contentType: string;
   readonly correlationData: Uint8Array | undefined;
+  /** Where an answer is wanted, for a request (MQTT 5.0 §4.10). */
+  readonly responseTopic?: string;
 }
 
 /** A message that was written. */

@@ -1,0 +1,120 @@
+import { SessionChannel } from '../codec/session-message.ts';
+import { bestGuess } from '../core/clock.ts';
+import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
+import type { AccessToken } from './access-token.ts';
+import { type ClientEnvironment, systemEnvironment } from './environment.ts';
+import { exchange, type HttpAnswer } from './http.ts';
+import { isSuccess, readJson, readRefusal } from './hub-answer.ts';
+import { openSessionKey } from './session-key.ts';
+import { TokenPresenter } from './token-presenter.ts';
+
+const REQUEST_DEADLINE = 30_000;
+const SEALED = 'application/cose; cose-type="cose-encrypt0"';
+
+export interface ConnectedDeviceOptions {
+  /** The device's own address, such as `https://ekg-1.ward.example`; a path is kept. */
+  readonly url: string;
+  /** The `aud` of tokens for it: what the session key must be bound to. */
+  readonly audience: string;
+  readonly environment?: ClientEnvironment;
+}
+
+/** A device that has its hub judge what clients show it (docs/protocol.md, "A device's own HTTP face"). */
+export class ConnectedDevice {
+  readonly #base: string;
+  readonly #audience: string;
+  readonly #environment: ClientEnvironment;
+  readonly #presenter: TokenPresenter;
+
+  constructor(options: ConnectedDeviceOptions) {
+    this.#base = options.url.replace(/\/+$/, '');
+    this.#audience = options.audience;
+    this.#environment = options.environment ?? systemEnvironment;
+    this.#presenter = new TokenPresenter(this.#environment);
+  }
+
+  /**
+   * Shows token and proof, and takes the key that the hub made for both. That it is the device which holds the other copy
+   * shows with the first answer under it.
+   * @param resource path without a slash at its start
+   * @param token bound to a P-256 key: nothing can be encrypted to one of Ed25519
+   * @throws {HubRefusal} `client_request_failed` where the device refuses
+   * @throws {LatchkeyError} `client_unreachable`, `client_answer_invalid`; `jwe_*`, `session_key_invalid` for a key that
+   *   is not for this client, token or device
+   */
+  async open(resource: string, token: AccessToken): Promise<ConnectedSession> {
+    const url = new URL(`${this.#base}/${resource}`);
+    const answer = await this.#presenter.present(url, token);
+    if (!isSuccess(answer)) throw readRefusal('client_request_failed', answer);
+    const { session_key: copy } = readJson(answer);
+    if (typeof copy !== 'string') throw new LatchkeyError('client_answer_invalid', 'member session_key');
+    const session = openSessionKey(copy, { token, audience: this.#audience });
+    return new ConnectedSession({
+      url: sessionUrl(answer, url),
+      expiresAt: session.expiresAt,
+      channel: new SessionChannel({ session, role: 'client', audience: this.#audience }),
+      environment: this.#environment,
+    });
+  }
+}
+
+/** Messages to a device under a key that nobody else holds. */
+export class ConnectedSession {
+  /** NumericDate seconds. */
+  readonly expiresAt: number;
+  readonly #url: URL;
+  readonly #channel: SessionChannel;
+  readonly #environment: ClientEnvironment;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: {
+    readonly url: URL;
+    readonly expiresAt: number;
+    readonly channel: SessionChannel;
+    readonly environment: ClientEnvironment;
+  }) {
+    this.expiresAt = options.expiresAt;
+    this.#url = options.url;
+    this.#channel = options.channel;
+    this.#environment = options.environment;
+  }
+
+  /**
+   * Sends a message and resolves with the device's answer. One after another: the device takes messages in the order of
+   * their numbers alone.
+   * @throws {HubRefusal} `client_request_failed` where the device refuses, such as `session_key_expired`
+   * @throws {LatchkeyError} `client_unreachable`, `client_answer_invalid`, `session_key_expired`
+   */
+  exchange(message: Uint8Array): Promise<Uint8Array> {
+    const answer = this.#turn.then(() => this.#exchange(message));
+    // Whoever asked learns of a failure; the next message goes on with the next number.
+    this.#turn = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async #exchange(message: Uint8Array): Promise<Uint8Array> {
+    const { clock } = this.#environment;
+    const body = this.#channel.seal(message, bestGuess(clock.now()));
+    const headers = { 'content-type': SEALED };
+    const request = { method: 'POST', url: this.#url, headers, body, deadline: REQUEST_DEADLINE } as const;
+    const answer = await exchange(request, this.#environment);
+    if (!isSuccess(answer)) throw readRefusal('client_request_failed', answer);
+    try {
+      return this.#channel.open(answer.body, bestGuess(clock.now()));
+    } catch (error) {
+      if (isCoded(error, 'session_key_expired')) throw error;
+      // Not by whoever holds the key, or not to this message.
+      throw isCoded(error) ? new LatchkeyError('client_answer_invalid', error.code) : coded(error);
+    }
+  }
+}
+
+/** Where the session is. Elsewhere than at the device it would be somebody else's. */
+function sessionUrl({ headers }: HttpAnswer, presentedAt: URL): URL {
+  const location = headers.get('location') ?? '';
+  if (location === '' || !URL.canParse(location, presentedAt.href))
+    throw new LatchkeyError('client_answer_invalid', 'Location');
+  const url = new URL(location, presentedAt);
+  if (url.origin !== presentedAt.origin) throw new LatchkeyError('client_answer_invalid', 'Location of another origin');
+  return url;
+}
