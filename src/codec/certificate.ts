@@ -1,5 +1,6 @@
 /** X.509 certificates as far as a thumbprint needs them: one DER structure, however it is spelled (RFC 7468 §5). */
 import { LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
 
 const PEM = /^\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----\s*$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -10,6 +11,8 @@ const SEQUENCE = 0x30;
  * @throws {LatchkeyError} `certificate_invalid`
  */
 export function certificateFromText(text: string): Uint8Array {
+  // Base64 makes a third more of it; lines and frame take less than the rest.
+  if (text.length > 2 * LIMITS.certificateBytes) throw new LatchkeyError('certificate_invalid', 'too long');
   const body = PEM.exec(text)?.[1]?.replaceAll(/\s/g, '') ?? text.replaceAll('-', '+').replaceAll('_', '/');
   const padded = body.endsWith('=') ? body : body.padEnd(Math.ceil(body.length / 4) * 4, '=');
   if (!BASE64.test(padded)) throw new LatchkeyError('certificate_invalid', 'not base64');

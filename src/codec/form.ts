@@ -2,6 +2,8 @@
 import { LatchkeyError } from '../core/errors.ts';
 
 const AMPERSAND = '&';
+const PLUS = 0x2b;
+const SPACE = 0x20;
 const NOT_ASCII = /[^\x20-\x7e]/;
 
 /**
@@ -10,7 +12,7 @@ const NOT_ASCII = /[^\x20-\x7e]/;
  * @throws {LatchkeyError} `request_invalid`
  */
 export function readForm(body: Uint8Array, most: number): ReadonlyMap<string, string> {
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1');
+  const text = textOf(body);
   if (NOT_ASCII.test(text)) throw invalid('a character that a form does not have');
   const values = new Map<string, string>();
   let start = 0;
@@ -30,19 +32,30 @@ export function readForm(body: Uint8Array, most: number): ReadonlyMap<string, st
  * @throws {LatchkeyError} `request_invalid`
  */
 export function decodeFormText(text: string): string {
+  return decodePercent(text.replaceAll('+', ' '));
+}
+
+function decodePercent(text: string): string {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
+    return decodeURIComponent(text);
   } catch {
     // The engine's message quotes the text, which may be a token.
     throw invalid('percent-encoding');
   }
 }
 
+/** The body as text with each `+` as the space that it stands for: byte by byte, since there may be thousands. */
+function textOf(body: Uint8Array): string {
+  const bytes = Buffer.from(body);
+  for (let at = bytes.indexOf(PLUS); at !== -1 && at < bytes.length; at++) if (bytes[at] === PLUS) bytes[at] = SPACE;
+  return bytes.toString('latin1');
+}
+
 function take(pair: string, values: Map<string, string>): void {
   const at = pair.indexOf('=');
-  const name = decodeFormText(at === -1 ? pair : pair.slice(0, at));
+  const name = decodePercent(at === -1 ? pair : pair.slice(0, at));
   if (values.has(name)) throw invalid('a parameter twice');
-  values.set(name, at === -1 ? '' : decodeFormText(pair.slice(at + 1)));
+  values.set(name, at === -1 ? '' : decodePercent(pair.slice(at + 1)));
 }
 
 function invalid(detail: string): LatchkeyError {

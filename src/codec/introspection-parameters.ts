@@ -15,7 +15,7 @@ import { INTROSPECTION, INTROSPECTION_PRIVATE, LATCHKEY_WORDS } from './iana.ts'
  * byte string in CBOR, `certificate` bytes that may be PEM where the form is text, `word` one of a few, a number in CBOR;
  * `hint` is looked at and passed over.
  */
-export type ParameterKind = 'text' | 'bytes' | 'token' | 'certificate' | 'word' | 'hint';
+type ParameterKind = 'text' | 'bytes' | 'token' | 'certificate' | 'word' | 'hint';
 
 export interface Parameter {
   readonly label: number;
@@ -75,10 +75,6 @@ const OF_PROOF: Readonly<Record<string, readonly ParameterName[]>> = {
 
 /** RFC 6749 §A.12: an access token is VSCHAR, so visible ASCII and the space. */
 const TOKEN = /^[\x20-\x7e]+$/;
-
-export function parameterOf(name: string): Parameter | undefined {
-  return isParameterName(name) ? PARAMETERS[name] : undefined;
-}
 
 export function isParameterName(name: string): name is ParameterName {
   return Object.hasOwn(PARAMETERS, name);

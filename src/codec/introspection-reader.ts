@@ -30,7 +30,7 @@ export interface IntrospectionReading {
   readonly sessionKey: ReadSessionKey | undefined;
 }
 
-export interface ReadSessionKey {
+interface ReadSessionKey {
   readonly keyId: string;
   readonly expiresAt: number;
   readonly forDevice: Uint8Array;

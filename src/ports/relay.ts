@@ -2,8 +2,6 @@
 import type { IntrospectionQuestion, RelayAnswer } from '../core/introspection.ts';
 import type { RequestContext } from './northbound.ts';
 
-export type { PresentedProof, RelayAnswer, RelayFreshness, SessionKeyCopies } from '../core/introspection.ts';
-
 export interface RelayRequest extends IntrospectionQuestion {
   /** Id of the device that asks; the front has authenticated it. */
   readonly device: string;
