@@ -1,17 +1,24 @@
 /**
- * Composition root of what stands in for the world in `latchkey sim` and `latchkey demo`: a device behind a real line,
- * an authorization server on loopback, and a stranger on the line.
+ * Composition root of what stands in for the world in `latchkey sim` and `latchkey demo`: a device behind a real line, one
+ * that is connected, an authorization server on loopback, and a stranger on the line.
  */
 import { startAuthorizationServer } from '../drivers/demo/authorization-server.ts';
+import { serveDeviceFace } from '../drivers/http/device-face.ts';
+import { parseBrokerUrl } from '../drivers/mqtt/broker-address.ts';
+import { DeviceQuestions } from '../drivers/mqtt/device-questions.ts';
 import { serveDevice } from '../drivers/serial/device-port.ts';
 import { openSerialLine } from '../drivers/serial/serial-line.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
+import type { Credentials } from './codec/credentials-file.ts';
 import type { TrustFile } from './codec/trust-file.ts';
 import type { Clock } from './core/clock.ts';
 import type { CoapRequest } from './core/coap-exchange.ts';
 import type { DeviceLink } from './ports/device-link.ts';
 import type { Log } from './ports/log.ts';
+import { ConnectedDevice } from './sim/connected-device.ts';
+import type { ConnectedEvent } from './sim/connected-event.ts';
 import type { DeviceEvent } from './sim/device-event.ts';
+import type { VerdictPolicy } from './sim/hub-verdict.ts';
 import { SimulatedDevice } from './sim/simulated-device.ts';
 
 export interface SimulatorOptions {
@@ -50,6 +57,79 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
   };
   const port = await serve(handler, options.listen, clock);
   return { device, address: port.address, close: () => port.close() };
+}
+
+export interface ConnectedSimulatorOptions {
+  /** `mqtt://host:port`, or `mqtts://`. The device logs in with its id and its `httpSecret`. */
+  readonly broker: string;
+  /** Certificate authority of the broker, PEM, in place of those of the system. */
+  readonly brokerCa?: string;
+  readonly topicPrefix: string;
+  readonly credentials: Credentials;
+  /** Where its clients reach it. Loopback: it has no TLS. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly policy: VerdictPolicy;
+  /** How long it waits for its hub, milliseconds. */
+  readonly deadline: number;
+  readonly onEvent?: (event: ConnectedEvent) => void;
+}
+
+export interface RunningConnectedDevice {
+  readonly device: ConnectedDevice;
+  /** Where its clients reach it, with the real port. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/**
+ * A connected device. Resolves when its clients can reach it; the broker is connected to in the background.
+ * @throws {LatchkeyError} `address_unavailable`
+ */
+export async function startConnectedDevice(options: ConnectedSimulatorOptions): Promise<RunningConnectedDevice> {
+  const { credentials, deadline, onEvent, policy, topicPrefix } = options;
+  const { device: id, httpSecret } = credentials;
+  const { host, port, secure } = parseBrokerUrl(options.broker);
+  const questions = new DeviceQuestions({
+    access: {
+      host,
+      port,
+      tls: secure ? { ca: options.brokerCa } : undefined,
+      clientId: id,
+      username: id,
+      password: httpSecret,
+    },
+    topicPrefix,
+    device: id,
+    deadline,
+    onState: (fault) =>
+      onEvent?.(fault === undefined ? { event: 'broker_up' } : { event: 'broker_down', code: fault.code }),
+    timers: systemTimers,
+    clock: machineClock,
+    random: systemRandom,
+    log: silentLog,
+  });
+  const device = new ConnectedDevice({
+    credentials,
+    policy,
+    ask: (question) => questions.ask(question),
+    clock: machineClock,
+    random: systemRandom,
+    ...(onEvent === undefined ? {} : { onEvent }),
+  });
+  try {
+    const face = await serveDeviceFace({ ...options.listen, face: device, random: systemRandom, log: silentLog });
+    return {
+      device,
+      address: face.address,
+      async close() {
+        await face.close();
+        await questions.close();
+      },
+    };
+  } catch (error) {
+    await questions.close();
+    throw error;
+  }
 }
 
 /**

@@ -3,6 +3,7 @@
 /** Longest topic that an answer goes to. Bytes; MQTT allows 65,535. */
 const MAX_RESPONSE_TOPIC_BYTES = 256;
 const REQUEST = 'introspect';
+const ANSWER = 'answer';
 
 export class Topics {
   readonly #prefix: string;
@@ -20,6 +21,11 @@ export class Topics {
 
   requestsOf(device: string): string {
     return `${this.#prefix}${device}/${REQUEST}`;
+  }
+
+  /** Where a device hears its answers, if it has no other wish. */
+  answersOf(device: string): string {
+    return `${this.#prefix}${device}/${ANSWER}`;
   }
 
   /** The device whose request topic it is: the ACL lets only that one write there. */

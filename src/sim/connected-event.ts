@@ -1,0 +1,37 @@
+/** What happens on the simulated connected device, for whoever watches. Nothing in here is a key, a token or a proof. */
+export type ConnectedEvent =
+  | { readonly event: 'broker_up' }
+  | { readonly event: 'broker_down'; readonly code: string }
+  | {
+      readonly event: 'client_admitted';
+      /** Hash of the token, hexadecimal: names it and opens nothing. */
+      readonly token: string;
+      readonly scope: string;
+      /** Names the key that both hold. */
+      readonly key: string;
+      /** NumericDate seconds. */
+      readonly expiresAt: number;
+      /** Seconds since the AS vouched for the token. */
+      readonly age: number;
+    }
+  | { readonly event: 'client_refused'; readonly token: string; readonly code: string; readonly detail?: string }
+  | { readonly event: 'message_answered'; readonly key: string; readonly bytes: number }
+  | { readonly event: 'message_refused'; readonly code: string };
+
+/** One line for people. */
+export function describeConnected(event: ConnectedEvent): string {
+  switch (event.event) {
+    case 'broker_up':
+      return 'connected to the broker';
+    case 'broker_down':
+      return `the broker is away: ${event.code}`;
+    case 'client_admitted':
+      return `client with token ${event.token} admitted: scope "${event.scope}", the AS vouched ${event.age} s ago; key ${event.key} until ${new Date(event.expiresAt * 1000).toISOString()}`;
+    case 'client_refused':
+      return `client with token ${event.token} refused: ${event.code}${event.detail === undefined ? '' : ` (${event.detail})`}`;
+    case 'message_answered':
+      return `message of ${event.bytes} bytes under key ${event.key} answered`;
+    case 'message_refused':
+      return `message refused: ${event.code}`;
+  }
+}
