@@ -21,7 +21,7 @@ export interface BrokerAccess {
   readonly password: Secret<string> | undefined;
 }
 
-export interface BrokerTls {
+interface BrokerTls {
   /** In place of the system's authorities. */
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
@@ -35,7 +35,7 @@ export interface Presence {
   readonly offline: Uint8Array;
 }
 
-export interface SessionEvents {
+interface SessionEvents {
   /** The broker took the hub in. Messages may come before it is told. */
   onUp(): void;
   readonly onMessage: MessageListener;

@@ -7,7 +7,7 @@ import type { DeviceAuthentication } from '../../src/ports/device-authentication
 import type { Log } from '../../src/ports/log.ts';
 import type { Topics } from './topics.ts';
 
-export interface BrokerUser {
+interface BrokerUser {
   readonly username: string;
   readonly password: Secret<string>;
 }
