@@ -208,9 +208,12 @@ function compareKeys(a: CborKey, b: CborKey): number {
   }
   if (typeof a === 'number') return -1;
   if (typeof b === 'number') return 1;
-  const aBytes = utf8(a);
-  const bBytes = utf8(b);
-  return aBytes.length - bBytes.length || compare(aBytes, bBytes);
+  const length = Buffer.byteLength(a);
+  const difference = length - Buffer.byteLength(b);
+  if (difference !== 0) return difference;
+  // All ASCII, as names are: characters are bytes, and nothing has to be encoded to compare them.
+  if (length === a.length && length === b.length) return a < b ? -1 : a === b ? 0 : 1;
+  return compare(utf8(a), utf8(b));
 }
 
 function notEncodable(reason: string): LatchkeyError {
