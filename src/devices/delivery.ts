@@ -7,7 +7,7 @@ import { Secret } from '../core/secret.ts';
 
 export const DELIVERY_STATES = ['queued', 'delivered', 'refused', 'expired'] as const;
 
-export interface DeliveryOrigin {
+interface DeliveryOrigin {
   readonly issuer: string;
   readonly subject: string | undefined;
   /** SHA-256 over the JWT, or its first 16 bytes. */

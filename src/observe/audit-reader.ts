@@ -7,7 +7,7 @@ import type { Store } from '../ports/store.ts';
 import type { AuditTrail } from './audit.ts';
 import { ChainCheck } from './audit-chain.ts';
 import { decodePage, evidenceKey, firstOfKey, segmentOf, segmentPages } from './audit-page.ts';
-import { type ChainedRecord, headFromText, headText, subjectHash } from './audit-record.ts';
+import { type ChainedRecord, headFromText, headText } from './audit-record.ts';
 
 /** Signed answers that one page brings along, bytes: more of them wait for the next one. */
 const EVIDENCE_BYTES = 1_048_576;
@@ -18,9 +18,9 @@ type Unreadable = { readonly first: number };
 
 export class AuditReader {
   readonly #store: Store;
-  readonly #trail: Pick<AuditTrail, 'kept' | 'key' | 'written'>;
+  readonly #trail: Pick<AuditTrail, 'kept' | 'subjects' | 'written'>;
 
-  constructor(options: { readonly store: Store; readonly trail: Pick<AuditTrail, 'kept' | 'key' | 'written'> }) {
+  constructor(options: { readonly store: Store; readonly trail: Pick<AuditTrail, 'kept' | 'subjects' | 'written'> }) {
     this.#store = options.store;
     this.#trail = options.trail;
   }
@@ -105,7 +105,7 @@ export class AuditReader {
   }
 
   #filter({ device, since, subject }: AuditQuery): (record: AuditRecord) => boolean {
-    const hashed = subject === undefined ? undefined : subjectHash(this.#trail.key, subject.issuer, subject.subject);
+    const hashed = subject === undefined ? undefined : this.#trail.subjects.of(subject.issuer, subject.subject);
     return (record) =>
       (device === undefined || record.device === device) &&
       (since === undefined || record.at >= since) &&

@@ -1,18 +1,19 @@
 /** One record of the audit: what goes into it, its bytes, and the hash that chains it to the one before. */
-import { createHmac } from 'node:crypto';
 import { decodeCbor, encodeCbor, isCborMap } from '../codec/cbor.ts';
 import { base64url, concat, fromBase64url, sha256, utf8 } from '../core/bytes.ts';
 import { bestGuess, certainty, type TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
-import type { Secret } from '../core/secret.ts';
 import type { AuditEntry, AuditHead, AuditRecord } from '../ports/audit.ts';
+import type { SubjectHashes } from './subject-hashes.ts';
 
 /** SHA-256. */
 export const AUDIT_HASH_BYTES = 32;
-/** Of a token or a subject: enough that nobody finds a second one, and it fits a line. */
+/** Of a token: enough that nobody finds a second one, and it fits a line. */
 const DIGEST_BYTES = 16;
-/** A peer may name a device that does not exist by any text. Characters. */
-const DEVICE_LENGTH = 64;
+/** What a device can be called (docs/errors.md, device_invalid). A peer may name any text in its place, a token even. */
+const DEVICE_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+/** Stands for such a text. */
+const NO_DEVICE = '?';
 /** Characters of an issuer identifier, a request id, a delivery id. */
 const NAME_LENGTH = 256;
 
@@ -32,10 +33,10 @@ interface Moment {
   readonly time: TimeBounds;
 }
 
-/** @param key of this hub; without it nobody can try subjects out until a hash fits */
+/** @param subjects of this hub */
 export function recordOf(
   entry: AuditEntry,
-  { sequence, time, key }: Moment & { readonly key: Secret<Uint8Array> },
+  { sequence, time, subjects }: Moment & { readonly subjects: SubjectHashes },
 ): AuditRecord {
   const { code, delivery, evidence, freshness, issuer, proof, subject, token } = entry;
   return {
@@ -43,11 +44,11 @@ export function recordOf(
     ...present(time),
     kind: entry.kind,
     verdict: entry.verdict,
-    device: clip(entry.device, DEVICE_LENGTH),
+    device: DEVICE_ID.test(entry.device) ? entry.device : NO_DEVICE,
     request: clip(entry.request, NAME_LENGTH),
     ...(token === undefined ? {} : { token: base64url(token.subarray(0, DIGEST_BYTES)) }),
     ...(issuer === undefined ? {} : { issuer: clip(issuer, NAME_LENGTH) }),
-    ...(issuer === undefined || subject === undefined ? {} : { subject: subjectHash(key, issuer, subject) }),
+    ...(issuer === undefined || subject === undefined ? {} : { subject: subjects.of(issuer, subject) }),
     ...(proof === undefined ? {} : { proof }),
     ...(freshness === undefined ? {} : { source: freshness.source, age: whole(freshness.age), stale: freshness.stale }),
     ...(code === undefined ? {} : { code }),
@@ -59,14 +60,6 @@ export function recordOf(
 /** Stands for entries that could not be kept. */
 export function gapRecord(lost: number, { sequence, time }: Moment): AuditRecord {
   return { sequence, ...present(time), kind: 'gap', lost };
-}
-
-/** HMAC-SHA-256 under the key of the hub over the length of the issuer, the issuer and the subject; 16 bytes, base64url. */
-export function subjectHash(key: Secret<Uint8Array>, issuer: string, subject: string): string {
-  const mac = createHmac('sha256', key.expose())
-    .update(`${Buffer.byteLength(issuer)} ${issuer}${subject}`)
-    .digest();
-  return base64url(mac.subarray(0, DIGEST_BYTES));
 }
 
 export function chain(record: AuditRecord, previous: Uint8Array): ChainedRecord {

@@ -2,27 +2,20 @@
  * The records in the store, bounded: what a write adds, what it drops for that, and the one entry that says where the
  * chain begins and ends. Each plan is one atomic write, so that entry always fits the pages.
  */
-import { fromUtf8, utf8 } from '../core/bytes.ts';
-import { isCoded } from '../core/errors.ts';
-import { isJsonObject, type JsonValue } from '../core/json.ts';
+import { utf8 } from '../core/bytes.ts';
 import type { Secret } from '../core/secret.ts';
-import type { AuditHead } from '../ports/audit.ts';
 import type { Store, StoreChange } from '../ports/store.ts';
 import {
-  ALL_PAGES,
-  decodePage,
   encodePage,
   evidenceKey,
-  firstOfKey,
   pageKey,
   SEGMENT_RECORDS,
   segmentEvidence,
   segmentOf,
   segmentPages,
 } from './audit-page.ts';
-import { AUDIT_HASH_BYTES, type ChainedRecord, emptyHead, headFromText, headText } from './audit-record.ts';
-
-const HEAD = 'audit/head';
+import { type ChainedRecord, emptyHead } from './audit-record.ts';
+import { type RingState, readPage, readState, stateOfPages, writeState } from './audit-state.ts';
 
 export interface AuditLimits {
   readonly maxRecords: number;
@@ -38,16 +31,6 @@ export interface AuditLimits {
 export interface AuditItem extends ChainedRecord {
   /** The signed answer whose hash the record names, where it may be kept. */
   readonly evidence: Secret<string> | undefined;
-}
-
-export interface RingState {
-  readonly head: AuditHead;
-  /** What the oldest record that is kept follows on. */
-  readonly dropped: AuditHead;
-  readonly bytes: number;
-  readonly evidenceBytes: number;
-  /** No older segment has evidence. */
-  readonly evidenceFrom: number;
 }
 
 export interface RingPlan {
@@ -85,11 +68,11 @@ export class AuditRing {
     readonly seed: Uint8Array;
   }): Promise<{ readonly ring: AuditRing; readonly mended: boolean }> {
     const { store, limits, seed } = options;
-    const stored = decodeState(await store.read(HEAD));
+    const stored = await readState(store);
     const found = stored === undefined ? await stateOfPages(store) : undefined;
     const begun = emptyHead(seed);
     const state = stored ?? found ?? { head: begun, dropped: begun, bytes: 0, evidenceBytes: 0, evidenceFrom: 0 };
-    if (stored === undefined) await store.write([{ put: HEAD, value: encodeState(state) }]);
+    if (stored === undefined) await store.write([writeState(state)]);
     const newest = segmentEvidence(segmentOf(state.head.sequence));
     const known = new Set((await store.list(newest)).map(([key]) => key));
     return { ring: new AuditRing(store, limits, state, known), mended: found !== undefined };
@@ -223,75 +206,9 @@ function pagesOf(items: readonly AuditItem[]): readonly [AuditItem, ...AuditItem
 }
 
 function planOf({ changes, early, state }: Draft): RingPlan {
-  return { changes: [...changes, { put: HEAD, value: encodeState(state) }], next: state, early };
+  return { changes: [...changes, writeState(state)], next: state, early };
 }
 
 function lastOf(page: Uint8Array): ChainedRecord | undefined {
   return readPage(page)?.at(-1);
-}
-
-/** Undefined for a page that cannot be read: whoever asks has the gap that it leaves to go by. */
-function readPage(page: Uint8Array): readonly ChainedRecord[] | undefined {
-  try {
-    return decodePage(page);
-  } catch (error) {
-    if (isCoded(error, 'store_corrupt')) return undefined;
-    throw error;
-  }
-}
-
-/** From the pages alone, where the entry beside them is gone or damaged; undefined where there are no pages either. */
-async function stateOfPages(store: Store): Promise<RingState | undefined> {
-  const pages = await store.list(ALL_PAGES);
-  const readable = pages.flatMap(([, page]) => readPage(page) ?? []);
-  const [first, last] = [readable[0], readable.at(-1)];
-  const newest = pages.at(-1);
-  if (newest === undefined) return undefined;
-  // What the first record follows on is not known any more, and that shows when the chain is verified.
-  const unknown = new Uint8Array(AUDIT_HASH_BYTES);
-  const end = Math.max(last?.record.sequence ?? 0, Number.isNaN(firstOfKey(newest[0])) ? 0 : firstOfKey(newest[0]));
-  return {
-    head: { sequence: end, hash: last?.hash ?? unknown },
-    dropped: { sequence: first === undefined ? end : first.record.sequence - 1, hash: unknown },
-    bytes: pages.reduce((sum, [key, page]) => sum + key.length + page.length, 0),
-    evidenceBytes: 0,
-    evidenceFrom: 0,
-  };
-}
-
-function encodeState({ bytes, dropped, evidenceBytes, evidenceFrom, head }: RingState): Uint8Array {
-  return utf8(
-    JSON.stringify({
-      head: headText(head),
-      dropped: headText(dropped),
-      bytes,
-      evidence_bytes: evidenceBytes,
-      evidence_from: evidenceFrom,
-    }),
-  );
-}
-
-/** Undefined for none, and for one that cannot be read. */
-function decodeState(value: Uint8Array | undefined): RingState | undefined {
-  if (value === undefined) return undefined;
-  try {
-    const json: unknown = JSON.parse(fromUtf8(value));
-    if (!isJsonObject(json)) return undefined;
-    const { head, dropped } = json;
-    if (typeof head !== 'string' || typeof dropped !== 'string') return undefined;
-    return {
-      head: headFromText(head),
-      dropped: headFromText(dropped),
-      bytes: count(json.bytes),
-      evidenceBytes: count(json.evidence_bytes),
-      evidenceFrom: count(json.evidence_from),
-    };
-  } catch (error) {
-    if (error instanceof SyntaxError || isCoded(error)) return undefined;
-    throw error;
-  }
-}
-
-function count(value: JsonValue | undefined): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }

@@ -16,7 +16,9 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { SEGMENT_RECORDS } from './audit-page.ts';
 import { chain, gapRecord, headText, recordOf } from './audit-record.ts';
-import { type AuditItem, type AuditLimits, AuditRing, type RingPlan, type RingState } from './audit-ring.ts';
+import { type AuditItem, type AuditLimits, AuditRing, type RingPlan } from './audit-ring.ts';
+import type { RingState } from './audit-state.ts';
+import { SubjectHashes } from './subject-hashes.ts';
 
 const KEY = 'audit/key';
 const KEY_BYTES = 32;
@@ -62,7 +64,7 @@ export interface AuditStatus {
 export class AuditTrail implements Audit {
   readonly #dependencies: AuditDependencies;
   readonly #ring: AuditRing;
-  readonly #key: Secret<Uint8Array>;
+  readonly #subjects: SubjectHashes;
   readonly #mended: boolean;
   /** Of the newest record, written or not. */
   #head: AuditHead;
@@ -85,12 +87,12 @@ export class AuditTrail implements Audit {
 
   private constructor(
     dependencies: AuditDependencies,
-    parts: { readonly ring: AuditRing; readonly mended: boolean; readonly key: Secret<Uint8Array> },
+    parts: { readonly ring: AuditRing; readonly mended: boolean; readonly subjects: SubjectHashes },
   ) {
     this.#dependencies = dependencies;
     this.#ring = parts.ring;
     this.#mended = parts.mended;
-    this.#key = parts.key;
+    this.#subjects = parts.subjects;
     this.#head = parts.ring.state.head;
     this.#flushedAt = dependencies.clock.monotonic();
   }
@@ -101,7 +103,8 @@ export class AuditTrail implements Audit {
     const seed = random.bytes(KEY_BYTES);
     const { ring, mended } = await AuditRing.open({ store, limits: settings, seed });
     if (mended) log.error({ event: 'audit_mended', code: 'audit_broken' }, 'the entry that ends the audit was gone');
-    return new AuditTrail(dependencies, { ring, mended, key: await keyOf(store, random) });
+    const subjects = new SubjectHashes(await keyOf(store, random));
+    return new AuditTrail(dependencies, { ring, mended, subjects });
   }
 
   /** Looks for records whose time is over, now and then. */
@@ -117,7 +120,10 @@ export class AuditTrail implements Audit {
     }
     const { clock } = this.#dependencies;
     const jws = this.#waiting.length < WAITING_EVIDENCE ? entry.evidence?.jws : undefined;
-    this.#append(recordOf(entry, { sequence: this.#head.sequence + 1, time: clock.now(), key: this.#key }), jws);
+    this.#append(
+      recordOf(entry, { sequence: this.#head.sequence + 1, time: clock.now(), subjects: this.#subjects }),
+      jws,
+    );
     // While writes fail the next attempt has its own time.
     if (this.#cancelWrite === undefined && this.#failures === 0) this.#writeAfter(GATHER);
   }
@@ -127,8 +133,8 @@ export class AuditTrail implements Audit {
     return this.#ring.state;
   }
 
-  get key(): Secret<Uint8Array> {
-    return this.#key;
+  get subjects(): SubjectHashes {
+    return this.#subjects;
   }
 
   status(): AuditStatus {

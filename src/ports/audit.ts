@@ -11,7 +11,7 @@ export interface AuditEntry {
    * `refused` or `expired`. `relay`: `active`, `inactive`, or `refused` where no verdict was possible.
    */
   readonly verdict: 'accepted' | 'queued' | 'delivered' | 'refused' | 'expired' | 'active' | 'inactive';
-  /** Id of the device, or what the peer named in place of one. */
+  /** Id of the device, or what the peer named in place of one: kept only if it could be an id. */
   readonly device: string;
   /** Id of the request, as in the log. */
   readonly request: string;

@@ -36,6 +36,7 @@ const STATUS = {
   lines: [{ name: 'ward-3', up: true, counters: { sent: 10 } }],
   devices: 1,
   deliveries: { queued: 2 },
+  audit: { records: 3, head: '5:J3p0', lost: 1 },
   conditions: [
     { code: 'keys_too_old', subject: 'https://as.example', title: 'The keys are too old', fix: 'Check the uplink.' },
   ],
@@ -124,18 +125,29 @@ describe('latchkey status', () => {
       'Line ward-3: open sent 10',
       'Devices: 1',
       'Deliveries: queued 2',
+      'Audit: records 3, head 5:J3p0, lost 1',
       '! https://as.example: The keys are too old. Check the uplink. [keys_too_old]',
     ]);
   });
 
   test('says so where nothing is configured and nothing is wrong', async () => {
     await listen((_, response) => {
-      response.end(JSON.stringify({ ...STATUS, uptime: 0.5, issuers: [], lines: [], deliveries: {}, conditions: [] }));
+      response.end(
+        JSON.stringify({
+          ...STATUS,
+          uptime: 0.5,
+          issuers: [],
+          lines: [],
+          deliveries: {},
+          audit: { ...STATUS.audit, lost: 0 },
+          conditions: [],
+        }),
+      );
     });
     const { printed } = await runLine(['status', '--socket', socket]);
     expect(printed).toContain('up for 0 s\n');
     expect(printed).toContain('Issuers: none configured\nLines: none configured\n');
-    expect(printed).toContain('Deliveries: none\nNothing is wrong.');
+    expect(printed).toContain('Deliveries: none\nAudit: records 3, head 5:J3p0\nNothing is wrong.');
   });
 
   test('prints the answer of the hub with --json', async () => {

@@ -76,6 +76,13 @@ describe('values', () => {
     expect(parseConfig(`${ISSUER}offline_limit = "36h"`, origin).issuers[0]?.offlineLimit).toBe(129_600);
   });
 
+  test('of sizes are bytes', () => {
+    expect(parseConfig('[audit]\nmax_size = "2MiB"\nmax_evidence = "512KiB"', origin).audit).toMatchObject({
+      maxSize: 2_097_152,
+      maxEvidence: 524_288,
+    });
+  });
+
   test('that are paths are relative to the file', () => {
     const config = parseConfig(`${ISSUER}ca_file = "certs/ca.pem"`, origin);
     expect(config.issuers[0]?.caFile).toBe('/etc/latchkey/certs/ca.pem');
@@ -119,6 +126,9 @@ describe('a value that is not possible', () => {
     ['a duration without unit', '[delivery]\nwait = "5"', 'delivery.wait must be a duration'],
     ['a duration out of range', '[delivery]\nwait = "2h"', 'delivery.wait must be a duration'],
     ['part of a second where seconds count', '[dpop]\nwindow = "5500ms"', 'in whole seconds'],
+    ['a size without a unit', '[audit]\nmax_size = "2000000"', 'audit.max_size must be a size from "1MiB"'],
+    ['a size out of range', '[audit]\nmax_size = "1KiB"', 'audit.max_size must be a size from "1MiB"'],
+    ['an audit of no size', '[audit]\nmax_records = 0', 'audit.max_records must be at least 1024'],
     ['a word that is no choice', '[log]\nlevel = "loud"', 'log.level must be one of "debug"'],
     ['text for a truth value', '[http]\nbehind_proxy = "yes"', 'http.behind_proxy must be true or false'],
     ['a table for text', '[http.listen]\nport = 1', 'http.listen must be "host:port"'],

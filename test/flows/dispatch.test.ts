@@ -82,6 +82,7 @@ async function setup(link: (of: Device) => ScriptedLink, of = device()) {
       keysAge: 0,
       clock: 'sure',
       request: 'r',
+      origin: { issuer: 'https://as.example', subject: 'doctor-7', digest: utf8('digest') },
     });
   };
   return { add, audit, dispatcher, line, log, of, queue, store, time };
@@ -105,6 +106,22 @@ describe('Dispatcher', () => {
       receipt: true,
     });
     expect(line.requests).toMatchObject([{ method: 2, path: ['authz-info'], contentFormat: 61 }]);
+  });
+
+  test('leaves an audit record of each end, with what is known of the token', async () => {
+    const { add, audit, dispatcher } = await setup(
+      (of) =>
+        new ScriptedLink(({ payload = EMPTY }) => (payload.length === 4 ? accepted(of, payload) : refused('4.00'))),
+    );
+    const [good, bad] = [await add('good'), await add('refused')];
+    dispatcher.wake('tube-1');
+    await dispatcher.settled(bad.id, 1_000);
+    const origin = { token: utf8('digest'), issuer: 'https://as.example', subject: 'doctor-7' };
+    const same = { kind: 'deliver-end', device: 'tube-1', request: 'r', ...origin };
+    expect(audit.entries).toEqual([
+      { ...same, verdict: 'delivered', delivery: good.id },
+      { ...same, verdict: 'refused', code: 'device_refused_token', delivery: bad.id },
+    ]);
   });
 
   test('delivers in the order of arrival, one at a time', async () => {

@@ -144,6 +144,8 @@ test('no token, key, proof or setup data is in any log line, error body, answer 
     ['devices', 'show', 'tube-1'],
     ['devices', 'show', 'nothing'],
     ['devices', 'list', '--json'],
+    ['audit', 'list', '--limit', '1000'],
+    ['audit', 'export', '--evidence'],
   ]) {
     const { out, err } = await world.folder.command(...args, '--config', world.folder.config);
     seen.push(out, err);
@@ -151,6 +153,7 @@ test('no token, key, proof or setup data is in any log line, error body, answer 
 
   const store = await openStore(join(world.folder.path, 'state', 'db'));
   for (const [key, value] of await store.list('')) {
+    if (key === 'audit/key') secret(key, Buffer.from(value).toString('base64url'));
     if (!key.startsWith('hub/') && !key.startsWith('device/')) continue;
     const found = keyMaterial(JSON.parse(Buffer.from(value).toString()));
     for (const [index, value] of found.entries()) secret(`${key} ${index}`, value);
@@ -161,6 +164,7 @@ test('no token, key, proof or setup data is in any log line, error body, answer 
   expect(secrets.size).toBeGreaterThan(30);
   expect(seen.length).toBeGreaterThan(50);
   expect(all).toContain('delivery_delivered');
+  expect(all).toContain('"kind":"deliver-end"');
   expect([...secrets].filter(([, value]) => all.includes(value)).map(([name]) => name)).toEqual([]);
 });
 
