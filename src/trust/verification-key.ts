@@ -70,11 +70,15 @@ function importPublic(jwk: JsonObject): KeyObject {
   } catch (cause) {
     throw new LatchkeyError('jwk_invalid', 'its members are missing or of the wrong form', { cause });
   }
-  const bits = key.asymmetricKeyDetails?.modulusLength;
-  if (key.asymmetricKeyType === 'rsa' && (bits === undefined || bits < RSA_BITS.least || bits > RSA_BITS.most)) {
-    refuse(`an RSA key of ${bits} bits`);
-  }
+  if (key.asymmetricKeyType === 'rsa') judgeRsa(key);
   return key;
+}
+
+function judgeRsa(key: KeyObject): void {
+  const { modulusLength: bits = 0, publicExponent: exponent = 0n } = key.asymmetricKeyDetails ?? {};
+  if (bits < RSA_BITS.least || bits > RSA_BITS.most) refuse(`an RSA key of ${bits} bits`);
+  // With an exponent of 1 the signature is the padded hash itself, which everybody can write down.
+  if (exponent < 3n || exponent % 2n === 0n) refuse('an RSA key with a public exponent that protects nothing');
 }
 
 function refuse(reason: string): never {
