@@ -11,7 +11,7 @@ import type { ClientMetadata, Configuration, JWK } from 'oidc-provider';
 import { DemoRecords } from './memory-adapter.ts';
 
 /** One resource server as the AS knows it (RFC 8707). The key in `resources` is its resource indicator, a URI. */
-export interface DemoResource {
+interface DemoResource {
   /** Scopes that clients may ask for, for this resource. */
   readonly scopes: readonly string[];
   /** `aud` of its tokens; the resource indicator by default. */
@@ -20,7 +20,7 @@ export interface DemoResource {
   readonly lifetime?: number;
 }
 
-export interface DemoClient {
+interface DemoClient {
   readonly id: string;
   /** With a secret: `client_secret_basic`. Without: a public client, which must use PKCE. */
   readonly secret?: string;
@@ -29,7 +29,7 @@ export interface DemoClient {
 }
 
 /** What a customizer sees of an access token before it is signed. Change both in place. */
-export interface DemoTokenParts {
+interface DemoTokenParts {
   header: Record<string, unknown> | undefined;
   payload: Record<string, unknown>;
 }

@@ -1,18 +1,27 @@
-import type { AbstractBatchOptions, AbstractLevel, AbstractOpenOptions } from 'abstract-level';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Store, StoreChange } from '../ports/store.ts';
 
-/** A LevelDB of any kind: on disk (classic-level) for the hub, in memory (memory-level) for tests. */
-export type Database = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>;
+type Operation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: string };
+
+/** What is used of a LevelDB of any kind: on disk (classic-level) for the hub, in memory (memory-level) for tests. */
+interface Database {
+  open(): Promise<void>;
+  get(key: string): Promise<Uint8Array | undefined>;
+  iterator(range: { readonly gte: string; readonly lt: string }): { all(): Promise<[string, Uint8Array][]> };
+  batch(operations: Operation[], options: typeof DURABLE): Promise<void>;
+  close(): Promise<void>;
+}
 
 /** An atomic batch that is on the medium when its promise resolves: fsync, as the port promises. */
-const DURABLE: AbstractBatchOptions<string, Uint8Array> & { readonly sync: true } = { sync: true };
+const DURABLE = { sync: true };
 
 /** Sorts after every character that a key is made of. */
 const LAST = '\u{10ffff}';
 
 /** The Store port over an open database whose keys are text and whose values are bytes. */
-export class LevelStore implements Store {
+class LevelStore implements Store {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -28,10 +37,9 @@ export class LevelStore implements Store {
   }
 
   async write(changes: readonly StoreChange[]): Promise<void> {
-    const operations = changes.map((change) =>
-      'put' in change
-        ? ({ type: 'put', key: change.put, value: change.value } as const)
-        : ({ type: 'del', key: change.remove } as const),
+    const operations = changes.map(
+      (change): Operation =>
+        'put' in change ? { type: 'put', key: change.put, value: change.value } : { type: 'del', key: change.remove },
     );
     await translated(() => this.#database.batch(operations, DURABLE));
   }
@@ -45,8 +53,8 @@ export class LevelStore implements Store {
  * Opens a database and gives it as a Store.
  * @throws {LatchkeyError} `store_locked`, `store_corrupt`, `file_unwritable`
  */
-export async function openDatabase(database: Database, options: AbstractOpenOptions = {}): Promise<Store> {
-  await translated(() => database.open(options));
+export async function openDatabase(database: Database): Promise<Store> {
+  await translated(() => database.open());
   return new LevelStore(database);
 }
 

@@ -3,7 +3,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 
 /** Where the keys of an issuer come from. */
-export type IssuerSource =
+type IssuerSource =
   /** Metadata by RFC 8414 §3.1, then by OpenID Connect Discovery §4; or at `url` alone. */
   | { readonly kind: 'discovery'; readonly url?: string }
   /** A JWK Set at a fixed address, no metadata. */
@@ -36,7 +36,7 @@ export interface IssuerPolicy {
 
 const DAY = 86_400;
 
-export const POLICY_DEFAULTS = {
+const POLICY_DEFAULTS = {
   algorithms: JWT_ALGORITHMS,
   tokenTypes: ['at+jwt'],
   untyped: false,

@@ -14,7 +14,7 @@ import { judgeTimes, type WhenUnsure } from './jwt-times.ts';
 import type { KeyRing } from './key-ring.ts';
 
 /** One audience, or what decides about each that the token names. One that fits is enough. */
-export type ExpectedAudience = string | ((audience: string) => boolean);
+type ExpectedAudience = string | ((audience: string) => boolean);
 
 interface JudgingOptions {
   readonly audience: ExpectedAudience;
