@@ -12,7 +12,7 @@ import { issuerPolicy } from '../src/trust/issuer-policy.ts';
 import { KeyRing } from '../src/trust/key-ring.ts';
 import { verifyJwtWithKeys } from '../src/trust/verify-jwt.ts';
 
-export const ISSUER = 'https://as.example.com';
+const ISSUER = 'https://as.example.com';
 export const AUDIENCE = 'https://tube-1.example.com';
 export const NOW = 1_764_000_000;
 

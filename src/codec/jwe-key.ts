@@ -4,7 +4,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { bytesFromJwk } from './cose/jwk-members.ts';
 
-export type JweAlgorithm = 'ECDH-ES+A128KW' | 'dir';
+type JweAlgorithm = 'ECDH-ES+A128KW' | 'dir';
 
 /** One key, one algorithm. The `KeyObject` never prints. */
 export interface JweKey {

@@ -235,7 +235,7 @@ export class Dispatcher {
  * block that got lost) throws, and the delivery is tried again.
  * @throws {LatchkeyError} `device_answer_untrusted`, `device_answer_invalid`
  */
-export function judgeAnswer(device: Device, delivery: Delivery, answer: CoapResponse): Outcome {
+function judgeAnswer(device: Device, delivery: Delivery, answer: CoapResponse): Outcome {
   const deviceCode = codeText(answer.code);
   if (isSuccess(answer.code)) {
     if (device.profile.receipt === 'none') return { state: 'delivered', deviceCode, receipt: false };
