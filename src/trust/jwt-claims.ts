@@ -67,11 +67,11 @@ function audience(value: JsonValue | undefined): readonly string[] | undefined {
   return list.map((member) => (typeof member === 'string' && member !== '' ? member : invalid('aud')));
 }
 
-/** Names separated by spaces, each once, in the issuer's order (RFC 8693 §4.2). Some servers write an empty text. */
+/** Names separated by spaces, in the issuer's order (RFC 8693 §4.2). Some servers write an empty text. */
 function scopeNames(value: JsonValue | undefined): readonly string[] {
   if (value === undefined || value === '') return [];
   if (typeof value !== 'string' || !SCOPE.test(value)) invalid('scope');
-  return [...new Set(value.split(' '))].filter((name) => name !== '');
+  return value.includes(' ') ? value.split(' ').filter((name) => name !== '') : [value];
 }
 
 function confirmation(value: JsonValue | undefined): JsonObject | undefined {

@@ -38,7 +38,8 @@ export interface VerifyJwtWithKeysOptions extends JudgingOptions {
 /** What a JWT says of itself, before anything of it is believed. */
 interface UnverifiedJwt {
   readonly header: JoseHeader;
-  readonly headerText: string;
+  /** The header as it is spelled, where this spelling was not seen before. */
+  readonly newHeader: string | undefined;
   readonly claims: JsonObject;
   readonly signingInput: string;
   readonly signature: Uint8Array;
@@ -74,7 +75,7 @@ function judge(
 ): VerifiedToken {
   const { policy, time, whenUnsure } = options;
   demandSignature(unverified, algorithm, options.keys);
-  headers.keep(unverified.headerText, unverified.header);
+  if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
   const claims = readClaims(unverified.claims);
   if (claims.issuedAt !== undefined) options.witness?.(claims.issuedAt);
   if (policy.requireRfc9068) demandRfc9068(claims);
@@ -87,11 +88,13 @@ const headers = new HeaderMemory();
 
 function takeApart(jwt: string): UnverifiedJwt {
   const parts = splitCompact(jwt);
-  const header = headers.find(parts.header) ?? parseHeader(parts.header);
+  const known = headers.find(parts.header);
+  const header = known ?? parseHeader(parts.header);
+  const newHeader = known === undefined ? parts.header : undefined;
   const signature = decodePart(parts.signature);
   const claims = parseStrictJsonObject(decodePart(parts.payload), { code: 'jwt_malformed' });
   const signingInput = jwt.slice(0, parts.header.length + 1 + parts.payload.length);
-  return { header, headerText: parts.header, claims, signingInput, signature };
+  return { header, newHeader, claims, signingInput, signature };
 }
 
 /** Read only to know whose keys to use; the signature by those keys is what makes it true. */

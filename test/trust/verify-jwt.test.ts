@@ -24,7 +24,7 @@ import { rejection } from '../fixtures/key-cache-rig.ts';
 const NOW = 1_800_000_000;
 const ISSUER = 'https://as.example';
 const key = signingKey('P-256', 'k1');
-const CLAIMS = { iss: ISSUER, aud: 'tube', sub: 's', exp: NOW + 600, iat: NOW - 5, jti: 'j', scope: 'read write read' };
+const CLAIMS = { iss: ISSUER, aud: 'tube', sub: 's', exp: NOW + 600, iat: NOW - 5, jti: 'j', scope: 'read  write ' };
 const HEADER = { alg: 'ES256', typ: 'at+jwt', kid: 'k1' };
 const policy = issuerPolicy({ issuer: ISSUER, source: { kind: 'file', jwks: { keys: [key.jwk] } } });
 const keys = new KeyRing({ keys: [key.jwk] }, policy.algorithms);
