@@ -207,7 +207,7 @@ export class KeyCache implements IssuerKeys {
     } catch (error) {
       const { code, detail } = coded(error);
       log.error({ event: 'keys_set_aside', code, detail }, 'the keys of the issuer on disk cannot be used: set aside');
-      await setAside(store, key, bytes);
+      await setAside(store, log, key, bytes);
     }
   }
 

@@ -100,8 +100,8 @@ describe('the offline limit', () => {
     await lastSeen();
     const time = new FakeTime({ now: START - 365 * DAY });
     time.forgetLatest();
-    const { cache, pass } = await rig.boot({ time });
-    await pass(31 * DAY_MS);
+    const { cache, pass } = await rig.boot({ time, policy: rig.policy({ offlineLimit: DAY }) });
+    await pass(DAY_MS + 1_000);
     expect(await rejection(cache.forKeyId('k1'))).toBe('keys_too_old');
   });
 
@@ -165,6 +165,14 @@ describe('the record on disk', () => {
     expect(log.events()).toContain('keys_set_aside');
     expect([...rig.store.entries.keys()]).toEqual([`set-aside/${recordKey(rig.issuer)}`]);
     expect(cache.status().keys).toEqual([]);
+  });
+
+  test('that can neither be read nor set aside does not keep the hub from starting', async () => {
+    await lastSeen();
+    overwrite('rubbish');
+    rig.store.failAt(1);
+    const { log } = await rig.boot();
+    expect(log.events()).toEqual(['keys_set_aside', 'set_aside_failed']);
   });
 
   test('is not used when the issuer was configured anew', async () => {
