@@ -23,7 +23,6 @@ describe('defaults', () => {
     const config = parseConfig('', origin);
     expect(config.http.listen).toEqual({ host: '127.0.0.1', port: 8430 });
     expect(config.clock.whenUnsure).toBe('deny');
-    expect(config.dpop.nonce).toBe('required');
     expect(config.issuers).toEqual([]);
   });
 
