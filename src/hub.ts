@@ -76,7 +76,7 @@ export async function startHub({ config, log }: { readonly config: Config; reado
     queue,
     registry,
     link,
-    clock,
+    certain: () => clock.certain(),
     timers: systemTimers,
     random: systemRandom,
     log,
@@ -239,7 +239,7 @@ function openNorthbound(parts: {
     random: systemRandom,
     verify: (jwt, device) =>
       verifyJwt(jwt, {
-        issuers,
+        issuers: issuersFor(device, issuers),
         audience: device.audience,
         time: clock.now(),
         whenUnsure: config.clock.whenUnsure,
@@ -277,6 +277,13 @@ function openNorthbound(parts: {
     dpopNonce: () => nonces.current(monotonic()),
     publicKeys: () => hubKeys.publicJwks(),
   };
+}
+
+/** A token of an issuer that the device does not take is not looked at, so it moves nothing, the time floor included. */
+function issuersFor({ issuers: taken }: Device, issuers: Issuers): Pick<Issuers, 'find'> {
+  return taken === undefined
+    ? issuers
+    : { find: (issuer) => (taken.includes(issuer) ? issuers.find(issuer) : undefined) };
 }
 
 function administerFlow(config: Config, { clock, hubKeys, queue, registry }: State, log: Log): AdministerFlow {

@@ -74,7 +74,7 @@ export const CATALOGUE = {
   jwt_signature_invalid: unauthorized('The JWT signature does not verify', 'It was altered, or signed by another key than its kid says.', ASK_AS),
   jwt_claim_missing: unauthorized('The JWT lacks a claim', 'RFC 9068 asks for iss, exp, aud, sub, client_id, iat and jti; the hub needs the first three.', 'Have the AS write it.'),
   jwt_claim_invalid: unauthorized('A JWT claim has the wrong type', 'For example a date that is not a number.', 'Have the AS correct it.'),
-  jwt_issuer_unknown: unauthorized('The issuer is not trusted here', '`iss` names no configured issuer.', 'Add it under [[issuers]], or use a token of a configured one.'),
+  jwt_issuer_unknown: unauthorized('The issuer is not trusted here', '`iss` names no configured issuer, or none that this device takes.', 'Add it under [[issuers]], or use a token of a configured one.'),
   jwt_audience_mismatch: forbidden('The token is for another audience', '`aud` does not name this device.', 'Ask the AS for a token with the audience of this device.'),
   jwt_expired: unauthorized('The token is expired', 'Its `exp` is past.', ASK_AS),
   jwt_not_yet_valid: unauthorized('The token is not valid yet', 'Its `nbf` is ahead, or clocks differ.', 'Wait, or correct the clocks.'),

@@ -6,7 +6,7 @@
 import { codeText, isSuccess } from '../codec/coap/codes.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { openReceipt } from '../codec/signed-request.ts';
-import type { Clock, Random, Timers } from '../core/clock.ts';
+import type { Random, Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { Delivery } from '../devices/delivery.ts';
@@ -29,7 +29,8 @@ export interface DispatchDependencies {
   readonly registry: Registry;
   /** @throws {LatchkeyError} `link_unconfigured` */
   readonly link: (device: Device) => DeviceLink;
-  readonly clock: Clock;
+  /** NumericDate that is surely past (`FloorClock`): a delivery that was ended cannot be brought back. */
+  readonly certain: () => number;
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
@@ -148,9 +149,9 @@ export class Dispatcher {
 
   /** True where the delivery has ended, false where it is to be tried again. */
   async #attempt(delivery: Delivery): Promise<boolean> {
-    const { clock, registry } = this.#dependencies;
+    const { certain, registry } = this.#dependencies;
     const log = this.#log(delivery);
-    if (delivery.expiresAt <= clock.now().earliest) {
+    if (delivery.expiresAt <= certain()) {
       await this.#expire(delivery);
       return true;
     }
@@ -223,10 +224,10 @@ export class Dispatcher {
   }
 
   async #sweep(): Promise<void> {
-    const { clock, queue } = this.#dependencies;
-    const { earliest } = clock.now();
-    for (const delivery of queue.expired(earliest)) await this.#expire(delivery);
-    await queue.clean(earliest, KEEP_ENDED_FOR);
+    const { certain, queue } = this.#dependencies;
+    const past = certain();
+    for (const delivery of queue.expired(past)) await this.#expire(delivery);
+    await queue.clean(past, KEEP_ENDED_FOR);
   }
 }
 

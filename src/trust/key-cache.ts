@@ -1,4 +1,4 @@
-import type { Clock, Random, Timers } from '../core/clock.ts';
+import type { FloorClock, Random, Timers } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { AuthorizationServer } from '../ports/authorization-server.ts';
@@ -16,7 +16,7 @@ export interface KeyCacheOptions {
   readonly policy: IssuerPolicy;
   readonly as: AuthorizationServer;
   readonly store: Store;
-  readonly clock: Clock;
+  readonly clock: FloorClock;
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
@@ -24,8 +24,10 @@ export interface KeyCacheOptions {
 
 /** Milliseconds after which the metadata is read anew: an AS that moves its keys announces it there. */
 const METADATA_LIFETIME = 86_400_000;
-/** Seconds that a mere confirmation must be newer than the one on disk to be written: flash cards wear. */
+/** Seconds by which a mere confirmation must differ from the one on disk to be written: flash cards wear. */
 const WORTH_WRITING = 3_600;
+/** Seconds by which a date on disk may be in the future: NTP steps a clock back by as much at most between two runs. */
+const STEPPED_BACK = 3_600;
 
 /** Keys in use. What is known of their age is kept twice: by the calendar, and by the clock that only grows. */
 interface Held {
@@ -34,7 +36,9 @@ interface Held {
   readonly etag: string | undefined;
   /** NumericDate, never later than the true one. */
   confirmedAt: number;
-  /** Whether `confirmedAt` is only the time floor, since the time was not known then. */
+  /** Whether the issuer confirmed them since the hub started; else they are from the disk. */
+  readonly inThisRun: boolean;
+  /** Whether the time was not known then, and `confirmedAt` is only what was certain. */
   confirmedUnsure: boolean;
   /** `monotonic()` when these fields were set, and the age in seconds at that moment. */
   readonly mark: number;
@@ -52,6 +56,7 @@ export class KeyCache implements IssuerKeys {
   /** `confirmedAt` of the record on disk, if that record holds these very keys. */
   #writtenAt: number | undefined;
   #flight: Promise<void> | undefined;
+  #correction: Promise<void> | undefined;
   #lastAttempt: number | undefined;
   #metadataReadAt: number | undefined;
   #failures = 0;
@@ -94,6 +99,7 @@ export class KeyCache implements IssuerKeys {
     this.#next = undefined;
     await this.#options.as.close();
     await this.#flight;
+    await this.#correction;
   }
 
   #usable(): HeldKeys | undefined {
@@ -111,10 +117,16 @@ export class KeyCache implements IssuerKeys {
     const { clock } = this.#options;
     const { earliest, latest } = clock.now();
     const elapsed = held.ageAtMark + (clock.monotonic() - held.mark) / 1000;
-    if (held.confirmedUnsure && latest !== undefined) {
+    // A date that is still to come tells nothing: the clock that it was read from was wrong.
+    const isImpossible = latest !== undefined && held.confirmedAt > latest + STEPPED_BACK;
+    if (latest !== undefined && held.inThisRun && (held.confirmedUnsure || isImpossible)) {
       // The time became known: now it can be told when the issuer confirmed the keys in this run.
       held.confirmedAt = earliest - elapsed;
       held.confirmedUnsure = false;
+      if (!this.#closed) this.#correction = this.#write();
+    } else if (isImpossible) {
+      // Nothing else tells how old they are: any age is possible, so the greatest one is taken.
+      return earliest;
     }
     return Math.max(0, elapsed, earliest - held.confirmedAt);
   }
@@ -170,12 +182,15 @@ export class KeyCache implements IssuerKeys {
     const { clock, log } = this.#options;
     const before = this.#held?.ring;
     const { earliest, latest } = clock.now();
+    const confirmedUnsure = latest === undefined;
     this.#held = {
       ring: fetched.ring,
       jwksUri: fetched.jwksUri,
       etag: fetched.etag,
-      confirmedAt: earliest,
-      confirmedUnsure: latest === undefined,
+      // Another issuer may have pushed `earliest` ahead: on disk such a date would keep these keys young for years.
+      confirmedAt: confirmedUnsure ? clock.certain() : earliest,
+      inThisRun: true,
+      confirmedUnsure,
       mark: clock.monotonic(),
       ageAtMark: 0,
     };
@@ -202,7 +217,7 @@ export class KeyCache implements IssuerKeys {
         return;
       }
       const ageAtMark = Math.max(0, clock.now().earliest - record.confirmedAt);
-      this.#held = { ...record, confirmedUnsure: false, mark: clock.monotonic(), ageAtMark };
+      this.#held = { ...record, inThisRun: false, confirmedUnsure: false, mark: clock.monotonic(), ageAtMark };
       this.#writtenAt = record.confirmedAt;
     } catch (error) {
       const { code, detail } = coded(error);
@@ -216,7 +231,7 @@ export class KeyCache implements IssuerKeys {
     const { policy, store, log } = this.#options;
     const held = this.#held;
     if (held === undefined) return;
-    if (this.#writtenAt !== undefined && held.confirmedAt - this.#writtenAt < WORTH_WRITING) return;
+    if (this.#writtenAt !== undefined && Math.abs(held.confirmedAt - this.#writtenAt) < WORTH_WRITING) return;
     try {
       await store.write([{ put: recordKey(policy.issuer), value: encodeRecord(held, policy) }]);
       this.#writtenAt = held.confirmedAt;

@@ -8,7 +8,10 @@ import { KeyRing } from './key-ring.ts';
 /** What is kept on disk of one issuer, so that a cold boot works while the AS is gone. Public keys only. */
 export interface KeyRecord {
   readonly ring: KeyRing;
-  /** NumericDate at which the issuer last confirmed the keys: never later than it truly was. */
+  /**
+   * NumericDate at which the issuer last confirmed the keys: never later than it truly was. Where the time was not known
+   * then, it is what the hub was certain of by its own clock.
+   */
   readonly confirmedAt: number;
   readonly jwksUri: string;
   readonly etag: string | undefined;

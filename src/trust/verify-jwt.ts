@@ -10,7 +10,7 @@ import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
 import { demandRfc9068, type JwtClaims, readClaims } from './jwt-claims.ts';
-import { judgeTimes, type WhenUnsure } from './jwt-times.ts';
+import { judgeTimes, type WhenUnsure, witnessedMoment } from './jwt-times.ts';
 import type { KeyRing } from './key-ring.ts';
 
 /** One audience, or what decides about each that the token names. One that fits is enough. */
@@ -20,7 +20,7 @@ interface JudgingOptions {
   readonly audience: ExpectedAudience;
   readonly time: TimeBounds;
   readonly whenUnsure: WhenUnsure;
-  /** Told of the `iat` of every token whose signature is good, whatever becomes of it: it raises the time floor. */
+  /** Told of the `iat` of tokens that only the time is still to be judged of: it raises the time floor. */
   readonly witness?: (issuedAt: number) => void;
 }
 
@@ -77,9 +77,10 @@ function judge(
   demandSignature(unverified, algorithm, options.keys);
   if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
   const claims = readClaims(unverified.claims);
-  if (claims.issuedAt !== undefined) options.witness?.(claims.issuedAt);
   if (policy.requireRfc9068) demandRfc9068(claims);
   demandAudience(claims.audience, options.audience);
+  const moment = witnessedMoment(claims);
+  if (moment !== undefined) options.witness?.(moment);
   judgeTimes(claims, { time, whenUnsure, leeway: policy.leeway });
   return verified(jwt, claims, unverified.claims, options);
 }

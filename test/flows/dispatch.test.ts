@@ -41,7 +41,7 @@ function accepted(of: Device, cwt: Uint8Array): CoapResponse {
 
 const refused = (code: string): CoapResponse => ({ code: codeNumber(code), payload: EMPTY });
 
-async function setup(link: (of: Device) => ScriptedLink, of = device()) {
+async function setup(link: (of: Device) => ScriptedLink, of = device(), certain?: () => number) {
   const time = new FakeTime({ now: NOW });
   const log = new QuietLog();
   const store = new FaultyStore();
@@ -53,7 +53,7 @@ async function setup(link: (of: Device) => ScriptedLink, of = device()) {
     queue,
     registry,
     link: () => line,
-    clock: time,
+    certain: certain ?? (() => time.certain()),
     timers: time,
     random: time,
     log,
@@ -246,6 +246,20 @@ describe('Dispatcher', () => {
     await settle();
     expect(queue.get(delivery.id).state).toBe('queued');
     await time.advance(1_000);
+  test('a token is not dropped for a time that is not certain', async () => {
+    const { add, dispatcher, line, queue, time } = await setup(
+      () => new ScriptedLink(() => new LatchkeyError('link_down')),
+      device(),
+      () => NOW,
+    );
+    const delivery = await add('token', NOW + 20);
+    dispatcher.start();
+    await time.advance(90_000);
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+    expect(line.requests.length).toBeGreaterThan(1);
+  });
+
     await settle();
     expect(queue.get(delivery.id).state).toBe('delivered');
   });

@@ -130,6 +130,30 @@ describe('a clock that is unsure', () => {
   });
 });
 
+describe('a token that is no witness of the time', () => {
+  const witnessed = (claims: object) => {
+    const moments: number[] = [];
+    const token = signJwt({ key, header: HEADER, claimsText: JSON.stringify({ ...CLAIMS, ...claims }), claims: {} });
+    codeOf(() => verify(token, { time: UNSURE, witness: (moment) => moments.push(moment) }));
+    return moments;
+  };
+
+  test.each([
+    ['for another audience', { aud: 'pump' }],
+    ['with a claim of the wrong type', { scope: 1 }],
+    ['issued after its own end', { iat: NOW + 700, exp: NOW + 600 }],
+    ['issued at its own end', { iat: NOW + 600, exp: NOW + 600 }],
+    ['that lives for more than a day', { iat: NOW, exp: NOW + 86_401 }],
+    ['without iat', { iat: undefined }],
+  ])('one %s', (_name, claims) => {
+    expect(witnessed(claims)).toEqual([]);
+  });
+
+  test('one that lives for a day is', () => {
+    expect(witnessed({ iat: NOW, exp: NOW + 86_400 })).toEqual([NOW]);
+  });
+});
+
 describe('times at the edge', () => {
   const judge = (claims: Partial<Parameters<typeof judgeTimes>[0]>, time: TimeBounds = SURE) =>
     codeOf(() =>
