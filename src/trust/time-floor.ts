@@ -116,11 +116,11 @@ export class TimeFloor implements FloorClock {
   /** Raises the floor to the present and writes it down, if it rose by enough to be worth a write. */
   async flush(): Promise<void> {
     const { store, log } = this.#options;
-    const { floor, certain } = this.#present();
-    if (Math.max(floor, certain) <= LAST_PLAUSIBLE) this.#raise(certain, floor);
-    const height = Math.max(this.#known, this.#witnessed);
-    if (height - this.#written < WORTH_WRITING) return;
     try {
+      const { floor, certain } = this.#present();
+      if (Math.max(floor, certain) <= LAST_PLAUSIBLE) this.#raise(certain, floor);
+      const height = Math.max(this.#known, this.#witnessed);
+      if (height - this.#written < WORTH_WRITING) return;
       await writeFloor(store, { known: this.#known, witnessed: this.#witnessed });
       this.#written = height;
     } catch (error) {

@@ -205,6 +205,23 @@ describe('the floor on disk', () => {
     expect(machine.store.entries.has('time-floor')).toBe(true);
   });
 
+  test('that cannot be told ends nothing, and is tried again', async () => {
+    const machine = new Machine(PC);
+    const { time } = await machine.boot();
+    const { observation } = machine;
+    Object.defineProperty(machine, 'observation', {
+      configurable: true,
+      get: () => {
+        throw new Error('EMFILE');
+      },
+    });
+    await time.advance(A_WHILE);
+    expect(machine.log.events()).toEqual(['time_floor_write_failed']);
+    Object.defineProperty(machine, 'observation', { value: observation });
+    await time.advance(A_WHILE);
+    expect(machine.store.entries.has('time-floor')).toBe(true);
+  });
+
   test.each([
     ['rubbish', 'rubbish'],
     ['a date that is none', '{"format":"latchkey-time-floor-1","known":-1,"witnessed":0}'],
