@@ -69,14 +69,15 @@ async function locate(
   }
 }
 
-async function findKeySet(as: AuthorizationServer, { source, issuer }: IssuerPolicy): Promise<string> {
+async function findKeySet(as: AuthorizationServer, policy: IssuerPolicy): Promise<string> {
+  const { source, issuer } = policy;
   if (source.kind === 'jwks') return source.url;
   const addresses = source.kind === 'discovery' && source.url !== undefined ? [source.url] : metadataAddresses(issuer);
   let failure: LatchkeyError | undefined;
   for (const address of addresses) {
     try {
       const answer = await as.get(address, { deadline: DEADLINE, maxBytes: LIMITS.metadataBytes });
-      return jwksAddress(successful(answer).body, issuer);
+      return jwksAddress(successful(answer).body, policy);
     } catch (error) {
       // A server that is not there is not there at the other address either.
       if (!isAnswer(error)) throw error;

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { metadataAddresses } from '../../src/trust/discovery.ts';
-import { type IssuerPolicy, isAcceptableAddress, issuerPolicy, plainType } from '../../src/trust/issuer-policy.ts';
+import {
+  type IssuerPolicy,
+  isAcceptableAddress,
+  issuerPolicy,
+  mayHoldKeys,
+  plainType,
+} from '../../src/trust/issuer-policy.ts';
 import { codeOf } from '../fixtures/code-of.ts';
 
 const ISSUER = 'https://as.example';
@@ -56,6 +62,65 @@ describe('an address that they may not come from', () => {
     '',
   ])('%s', (address) => {
     expect(isAcceptableAddress(address)).toBe(false);
+  });
+});
+
+describe('an address that metadata may name', () => {
+  const discovery = (issuer: string, url?: string): Pick<IssuerPolicy, 'issuer' | 'source'> => ({
+    issuer,
+    source: { kind: 'discovery', ...(url === undefined ? {} : { url }) },
+  });
+
+  test.each([
+    [ISSUER, 'https://as.example/jwks'],
+    [ISSUER, 'https://keys.other.example/jwks'],
+    [ISSUER, 'https://198.51.100.7/jwks'],
+    [ISSUER, 'https://[2001:db8::1]/jwks'],
+    ['https://10.0.0.5', 'https://10.0.0.6/jwks'],
+    ['https://10.0.0.5', 'https://as.example/jwks'],
+    ['http://127.0.0.1:3000', 'http://127.0.0.1:3001/jwks'],
+    ['http://localhost:3000', 'http://[::1]:3000/jwks'],
+    ['http://127.0.0.1:3000', 'https://as.example/jwks'],
+  ])('for %s: %s', (issuer, address) => {
+    expect(mayHoldKeys(address, discovery(issuer))).toBe(true);
+  });
+
+  test.each([
+    [ISSUER, 'http://127.0.0.1:631/admin?op=delete'],
+    [ISSUER, 'http://localhost:9/'],
+    [ISSUER, 'http://as.example/jwks'],
+    [ISSUER, 'https://localhost/jwks'],
+    [ISSUER, 'https://db.localhost./jwks'],
+    [ISSUER, 'https://127.1.2.3/jwks'],
+    [ISSUER, 'https://2130706433/jwks'],
+    [ISSUER, 'https://0.0.0.0/jwks'],
+    [ISSUER, 'https://10.1.2.3/jwks'],
+    [ISSUER, 'https://100.64.0.1/jwks'],
+    [ISSUER, 'https://169.254.169.254/latest'],
+    [ISSUER, 'https://172.31.0.1/jwks'],
+    [ISSUER, 'https://192.168.1.1/jwks'],
+    [ISSUER, 'https://198.19.0.1/jwks'],
+    [ISSUER, 'https://224.0.0.1/jwks'],
+    [ISSUER, 'https://[::1]/jwks'],
+    [ISSUER, 'https://[::]/jwks'],
+    [ISSUER, 'https://[::ffff:10.0.0.1]/jwks'],
+    [ISSUER, 'https://[fe80::1]/jwks'],
+    [ISSUER, 'https://[fd00::1]/jwks'],
+    ['https://10.0.0.5', 'http://127.0.0.1/jwks'],
+    ['https://localhost', 'http://127.0.0.1/jwks'],
+  ])('but not, for %s: %s', (issuer, address) => {
+    expect(mayHoldKeys(address, discovery(issuer))).toBe(false);
+  });
+
+  test('is judged by where the metadata came from, if the operator chose another place', () => {
+    expect(mayHoldKeys('http://127.0.0.1/jwks', discovery(ISSUER, 'http://127.0.0.1/metadata'))).toBe(true);
+    expect(mayHoldKeys('http://127.0.0.1/jwks', discovery('http://127.0.0.1', `${ISSUER}/metadata`))).toBe(false);
+  });
+
+  test('is not asked for where the operator gave that of the keys', () => {
+    const policy = { issuer: ISSUER, source: { kind: 'jwks', url: 'https://10.0.0.5/jwks' } } as const;
+    expect(mayHoldKeys('https://10.0.0.5/jwks', policy)).toBe(true);
+    expect(mayHoldKeys('https://as.example/jwks', policy)).toBe(false);
   });
 });
 
