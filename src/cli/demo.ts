@@ -26,7 +26,7 @@ export const command: CliCommand = {
 
 async function demonstrate(options: Options, terminal: Terminal): Promise<void> {
   const silent = options.json === true;
-  const story = new Narrator({ terminal, silent, colour: !silent && wantsColour(terminal) });
+  const story = new Narrator({ terminal, silent });
   let sizes: Sizes = { jwtBytes: 0, cwtBytes: 0, wireBytes: 0 };
   let ok = false;
   try {
@@ -71,9 +71,4 @@ async function play(
   } finally {
     await stage.close();
   }
-}
-
-/** https://no-color.org */
-function wantsColour(terminal: Terminal): boolean {
-  return process.stdout.isTTY === true && !terminal.environment.NO_COLOR;
 }

@@ -1,15 +1,9 @@
 /** How the command line says what went wrong. */
 import { coded, type LatchkeyError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { redact } from '../observe/redact.ts';
 
 export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
-
-/** Text from outside without the characters that would steer the terminal or turn its direction. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    return character === '\n' ? '\n' : `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`;
-  });
-}
 
 function sentence(text: string): string {
   return /[.?!]$/.test(text) ? text : `${text}.`;

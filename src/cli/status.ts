@@ -3,6 +3,9 @@ import type { HubStatus } from '../ports/admin.ts';
 import { adminRequest, findAdminSocket } from './admin-client.ts';
 import { addExample, type CliCommand } from './command.ts';
 
+/** Items of one list, such as the keys of an issuer; `--json` has them all. */
+const MOST_SHOWN = 8;
+
 interface Options {
   readonly json?: boolean;
   readonly socket?: string;
@@ -59,7 +62,9 @@ function members(object: JsonObject): string {
 }
 
 function text(value: JsonValue): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value) || value.length <= MOST_SHOWN) return JSON.stringify(value);
+  return `${JSON.stringify(value.slice(0, MOST_SHOWN))} and ${value.length - MOST_SHOWN} more`;
 }
 
 function duration(seconds: number): string {

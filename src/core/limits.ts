@@ -22,6 +22,8 @@ export const LIMITS = {
   jwksBytes: 262_144,
   /** Keys that one issuer may publish before the set is refused. */
   jwksKeys: 64,
+  /** Characters of a published key's `kid`: thumbprints have 43, Entra's 27, Keycloak's 43. They come back in logs. */
+  keyIdLength: 128,
   /** AS metadata document (RFC 8414); Keycloak's is 7 KiB. */
   metadataBytes: 262_144,
   /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */

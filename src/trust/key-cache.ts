@@ -26,6 +26,8 @@ export interface KeyCacheOptions {
 const METADATA_LIFETIME = 86_400_000;
 /** Seconds by which a mere confirmation must differ from the one on disk to be written: flash cards wear. */
 const WORTH_WRITING = 3_600;
+/** Keys that came, went or were passed over and are named in one line of the log. */
+const MOST_LOGGED = 8;
 /** Seconds by which a date on disk may be in the future: NTP steps a clock back by as much at most between two runs. */
 const STEPPED_BACK = 3_600;
 
@@ -202,7 +204,8 @@ export class KeyCache implements IssuerKeys {
     const change = changeOf(before, fetched.ring);
     if (change === undefined) return;
     this.#writtenAt = undefined;
-    log.info({ event: 'keys_changed', ...change, skipped: fetched.ring.skipped }, 'the keys of the issuer changed');
+    const { skipped } = fetched.ring;
+    log.info({ event: 'keys_changed', ...change, skipped: firstOf(skipped) }, 'the keys of the issuer changed');
   }
 
   async #load(): Promise<void> {
@@ -258,5 +261,13 @@ function changeOf(before: KeyRing | undefined, after: KeyRing) {
   if (before !== undefined && JSON.stringify(before.document) === JSON.stringify(after.document)) return undefined;
   const names = (ring: KeyRing | undefined) => (ring?.keys ?? []).map(({ keyId }) => keyId ?? '(no kid)');
   const [old, now] = [names(before), names(after)];
-  return { added: now.filter((kid) => !old.includes(kid)), withdrawn: old.filter((kid) => !now.includes(kid)) };
+  return {
+    added: firstOf(now.filter((kid) => !old.includes(kid))),
+    withdrawn: firstOf(old.filter((kid) => !now.includes(kid))),
+  };
+}
+
+/** An issuer says how much there is to say, and how often: a line of the log has no room for all of it. */
+function firstOf<T>(all: readonly T[]): { readonly count: number; readonly first: readonly T[] } {
+  return { count: all.length, first: all.slice(0, MOST_LOGGED) };
 }

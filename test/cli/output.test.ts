@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { defectText, errorJson, errorText, outcome, printable } from '../../src/cli/output.ts';
+import { defectText, errorJson, errorText, outcome } from '../../src/cli/output.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 
 test('an error for a person has title, place, cause, fix and code', () => {
@@ -37,10 +37,6 @@ describe('the exit status', () => {
       error: { code: 'internal', detail: undefined },
     });
   });
-});
-
-test('text from outside keeps its letters and line ends, and loses what steers', () => {
-  expect(printable('grün\n\u001b[31m\u2028')).toBe('grün\n\\u{1b}[31m\\u{2028}');
 });
 
 test('a defect is reported with where it happened and without what it was given', () => {

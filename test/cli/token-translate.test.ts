@@ -77,6 +77,7 @@ async function run(setting: Setting = {}): Promise<Outcome> {
     {
       environment: {},
       print: (line) => printed.push(line),
+      heading: (line) => printed.push(line),
       note: (line) => noted.push(line),
       read: async (file, maxBytes) => {
         const content = files[file];
@@ -155,6 +156,7 @@ test('uses the clock of the machine without --now', async () => {
     {
       environment: {},
       print: (line) => printed.push(line),
+      heading: (line) => printed.push(line),
       note: () => {},
       read: async (file) => utf8(files[file] ?? ''),
     },
@@ -333,6 +335,7 @@ test('a required option that is missing ends with status 2', async () => {
   const terminal = {
     environment: {},
     print: () => {},
+    heading: () => {},
     note: (line: string) => noted.push(line),
     read: async () => utf8(''),
   };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { JWT_ALGORITHMS } from '../../src/codec/jws-signature.ts';
+import type { LatchkeyError } from '../../src/core/errors.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
 import { KeyRing } from '../../src/trust/key-ring.ts';
 import { importVerificationKey } from '../../src/trust/verification-key.ts';
@@ -84,6 +85,25 @@ describe('a key ring', () => {
     ['65 keys', { keys: Array(65).fill(es) }],
   ])('refuses %s', (_name, jwks) => {
     expect(codeOf(() => new KeyRing(jwks, JWT_ALGORITHMS))).toBe('jwks_invalid');
+  });
+
+  test('does not hold a key whose kid is too long to be repeated', () => {
+    const long = (length: number) => ({ ...es, kid: 'k'.repeat(length) });
+    const ring = new KeyRing({ keys: [long(128), long(129), long(100_000)] }, JWT_ALGORITHMS);
+    expect(ring.keys.map(({ keyId }) => keyId?.length)).toEqual([128]);
+    expect(ring.skipped).toEqual([
+      { keyId: undefined, reason: 'a kid of 129 characters' },
+      { keyId: undefined, reason: 'a kid of 100000 characters' },
+    ]);
+  });
+
+  test('names no more than eight reasons for having no key', () => {
+    const keys = Array.from({ length: 64 }, (_, index) => ({ ...es, kid: 'k'.repeat(200 + index) }));
+    try {
+      expect(new KeyRing({ keys }, JWT_ALGORITHMS)).toBeUndefined();
+    } catch (error) {
+      expect((error as LatchkeyError).detail?.length).toBeLessThan(300);
+    }
   });
 
   const ring = new KeyRing({ keys: [es, rsa, { ...ed, kid: undefined as never }] }, JWT_ALGORITHMS);
