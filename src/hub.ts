@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { connectAuthorizationServer } from '../drivers/as/authorization-server.ts';
 import { openAdminSocket } from '../drivers/http/admin.ts';
 import { northboundRoutes } from '../drivers/http/northbound.ts';
-import { HttpServer } from '../drivers/http/server.ts';
+import { HttpServer, type HttpServerOptions } from '../drivers/http/server.ts';
 import { openSerialLine, type SerialLine } from '../drivers/serial/serial-line.ts';
 import { systemClock } from '../drivers/system-clock.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
@@ -15,6 +15,7 @@ import type { Config } from './config/schema.ts';
 import { certainty } from './core/clock.ts';
 import { LatchkeyError } from './core/errors.ts';
 import { isJsonObject, type JsonObject } from './core/json.ts';
+import { LIMITS } from './core/limits.ts';
 import { RELEASED_AT, VERSION } from './core/version.ts';
 import { DeliveryQueue } from './devices/delivery-queue.ts';
 import type { Device } from './devices/device.ts';
@@ -97,6 +98,7 @@ export async function startHub({ config, log }: { readonly config: Config; reado
     log,
     random: systemRandom,
     ...tlsOf(config),
+    connections: connectionsOf(config),
     onRefusal: () => ({ 'dpop-nonce': northbound.dpopNonce() }),
   });
   const port = await listen(server, config);
@@ -345,6 +347,12 @@ function originsOf(config: Config, port: number): readonly string[] {
     `${scheme}://${literal}:${port}`,
     ...(host.startsWith('127.') || host === '::1' ? [`${scheme}://localhost:${port}`] : []),
   ];
+}
+
+/** Behind a proxy every client has the proxy's address: there only the proxy can tell who takes too much. */
+function connectionsOf({ http }: Config): HttpServerOptions['connections'] {
+  const overall = LIMITS.httpConnections;
+  return { overall, perNetwork: http.behindProxy ? overall : LIMITS.httpConnectionsPerNetwork };
 }
 
 function tlsOf({ http }: Config): { readonly tls?: { readonly cert: string; readonly key: string } } {

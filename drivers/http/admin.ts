@@ -5,6 +5,7 @@ import { fromUtf8 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../src/core/json.ts';
+import { LIMITS } from '../../src/core/limits.ts';
 import type { Admin, NewDevice } from '../../src/ports/admin.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { type HttpRequest, HttpServer, type Route } from './server.ts';
@@ -26,6 +27,7 @@ export async function openAdminSocket(options: {
     log: options.log,
     random: options.random,
     tellDetail: true,
+    connections: { overall: LIMITS.adminConnections, perNetwork: LIMITS.adminConnections },
   });
   // The socket is created under this mask, so it is never open to others, not even for a moment.
   const mask = process.umask(0o177);
@@ -47,6 +49,7 @@ function adminRoutes(admin: Admin): readonly Route[] {
     {
       method: 'POST',
       path: '/devices',
+      bodyBytes: LIMITS.adminBodyBytes,
       handle: async (request) => ({ status: 201, body: await admin.addDevice(newDeviceOf(request)) }),
     },
     {

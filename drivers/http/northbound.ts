@@ -20,7 +20,6 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
     return deliveryAnswer(view, northbound.dpopNonce(), request.id);
   };
   const proxy = async (request: HttpRequest): Promise<HttpAnswer> => {
-    if (request.body.length > LIMITS.proxyBodyBytes) throw new LatchkeyError('request_too_large');
     const answer = await northbound.proxy(
       coapRequestOf(request, parameter(request, 'id'), parameter(request, '*')),
       request,
@@ -35,9 +34,12 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
       handle: async (request) => ({ status: 200, body: northbound.delivery(parameter(request, 'id')) }),
     },
     { method: 'GET', path: '/jwks', handle: async () => ({ status: 200, body: northbound.publicKeys() }) },
-    { method: 'POST', path: '/devices/:id/coap/*', handle: proxy },
-    { method: 'PUT', path: '/devices/:id/coap/*', handle: proxy },
-    { method: 'DELETE', path: '/devices/:id/coap/*', handle: proxy },
+    ...(['POST', 'PUT', 'DELETE'] as const).map((method) => ({
+      method,
+      path: '/devices/:id/coap/*',
+      bodyBytes: LIMITS.proxyBodyBytes,
+      handle: proxy,
+    })),
   ];
 }
 

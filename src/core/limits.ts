@@ -42,10 +42,20 @@ export const LIMITS = {
   coapOptions: 64,
   /** Requests of one device that the hub works on at once; a device that waits for answers sends one. */
   coapHandlers: 4,
-  /** Largest COSE message that a proxy request may carry. */
+  /** Largest COSE message that a proxy request may carry; no other request northbound has a body. */
   proxyBodyBytes: 8_192,
-  /** HTTP request body northbound: one JWT travels in the header, so bodies are small. */
-  httpBodyBytes: 65_536,
+  /** What a refused sender may still send before its connection is closed on it: it is read and dropped. */
+  httpDroppedBytes: 65_536,
+  /** Request body on the admin socket: a device with 64 scopes and their permissions. */
+  adminBodyBytes: 65_536,
+  /** Connections northbound, 40 KiB of headers and body each: 10 MiB. A hub has some dozens of clients. */
+  httpConnections: 256,
+  /** Of them, those of one IPv4 address or IPv6 /64: a building behind one NAT works, one host cannot shut out others. */
+  httpConnectionsPerNetwork: 64,
+  /** Connections on the admin socket, apart from the others: an operator gets through while they are flooded. */
+  adminConnections: 32,
+  /** Requests under way on one connection. HTTP clients send one; who pipelines more waits for answers. */
+  requestsPerConnection: 8,
   /** HTTP headers northbound: a JWT of full size and a proof must fit. */
   httpHeaderBytes: 32_768,
   /** Messages of one peer remembered for CoAP deduplication (EXCHANGE_LIFETIME at a slow serial line). */
