@@ -134,9 +134,17 @@ export async function startHub({ config, log }: { readonly config: Config; reado
   };
 }
 
-/** The state folder without a hub: for `latchkey devices` before the first start. */
-export async function openStateFolder(config: Config, log: Log): Promise<OpenStateFolder> {
-  const store = await openStore(join(config.stateDir, 'db'));
+/**
+ * The state folder without a hub: for `latchkey devices` before the first start.
+ * @throws {LatchkeyError} `store_missing` where there is none and `create` is false
+ */
+export async function openStateFolder(options: {
+  readonly config: Config;
+  readonly log: Log;
+  readonly create: boolean;
+}): Promise<OpenStateFolder> {
+  const { config, log, create } = options;
+  const store = await openStore(join(config.stateDir, 'db'), { create });
   const state = await loadState(config, store, log);
   const admin = adminOf(administerFlow(config, state, log), async () => offlineStatus(state));
   return {

@@ -1,5 +1,5 @@
 import { addExample, type CliCommand, type Terminal } from './command.ts';
-import { collectArtifacts, writeArtifacts } from './demo/artifacts.ts';
+import { collectArtifacts, prepareFolder, writeArtifacts } from './demo/artifacts.ts';
 import { goodWay, type Sizes, setUp } from './demo/good-way.ts';
 import { Narrator } from './demo/narrator.ts';
 import { outage } from './demo/outage.ts';
@@ -47,6 +47,7 @@ async function play(
   }: { readonly story: Narrator; readonly terminal: Terminal; readonly folder: string | undefined },
   onSizes: (sizes: Sizes) => void,
 ): Promise<Sizes> {
+  if (folder !== undefined) await prepareFolder(folder);
   const stage = await Stage.open();
   try {
     story.chapter('A token finds its way to a device that is offline');

@@ -1,8 +1,9 @@
-import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { SCOPE_FORMS, WRAPS } from '../core/device-profile.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { Admin, DeviceView, NewDevice } from '../ports/admin.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
 import { methodBit } from './methods.ts';
@@ -13,10 +14,12 @@ interface Options extends AdminChoice {
   readonly allow: readonly string[];
   readonly wrap?: string;
   readonly algorithm?: string;
+  readonly encryption?: string;
   readonly claims?: string;
   readonly scopeForm?: string;
   readonly issuer: readonly string[];
   readonly maxTokenBytes?: string;
+  readonly ctiBytes?: string;
   readonly cwtTag?: boolean;
   readonly bearer?: boolean;
   readonly receipt: boolean;
@@ -42,6 +45,7 @@ export const command: CliCommand = {
       .requiredOption('--trust <file>', 'where to write what the device is to trust (must not exist yet)')
       .option('--wrap <wrap>', `${WRAPS.join(', ')} (default: mac0)`)
       .option('--algorithm <name>', 'of the signature or MAC: ES256, EdDSA, "HMAC 256/64", "HMAC 256/256"')
+      .option('--encryption <name>', 'of what is encrypted: AES-CCM-16-64-128, A128GCM (default: AES-CCM-16-64-128)')
       .option('--claims <set>', 'slim or full (default: slim)')
       .option('--scope-form <form>', `${SCOPE_FORMS.join(', ')} (default: text)`)
       .option(
@@ -51,6 +55,7 @@ export const command: CliCommand = {
         [],
       )
       .option('--max-token-bytes <n>', 'largest token that the device takes (default: 1024)')
+      .option('--cti-bytes <n>', 'length of the identifier of a token, 4 to 16 (default: 16)')
       .option('--cwt-tag', 'put CBOR tag 61 before tokens')
       .option('--bearer', 'deliver tokens without `cnf` too: whoever steals one can use it')
       .option('--no-receipt', 'the device answers without a receipt: nobody can tell that it was this device')
@@ -71,40 +76,87 @@ function example(command: Command): void {
 }
 
 async function add(id: string, options: Options, terminal: Terminal): Promise<void> {
-  const profile = profileOf(options);
+  const asked: NewDevice = {
+    id,
+    audience: options.audience,
+    line: options.line,
+    profile: profileOf(options),
+    ...(options.issuer.length === 0 ? {} : { issuers: options.issuer }),
+  };
   // Opened first: a trust file that cannot be written must not leave a device that nobody can provision.
   const file = create(options.trust);
+  let device: DeviceView;
   try {
-    const added = await withAdmin(options, terminal, (admin) =>
-      admin.addDevice({
-        id,
-        audience: options.audience,
-        line: options.line,
-        profile,
-        ...(options.issuer.length === 0 ? {} : { issuers: options.issuer }),
-      }),
+    device = await withAdmin({ choice: options, terminal, create: true }, (admin) =>
+      register(admin, asked, { path: options.trust, file }),
     );
-    writeSync(file, added.trust);
-    if (options.json === true) terminal.print(JSON.stringify(added.device));
-    else
-      terminal.print(
-        `Registered ${id}. What it is to trust is in ${options.trust}: it holds secret keys, hand it over and delete it.`,
-      );
   } catch (error) {
     unlinkSync(options.trust);
-    throw error;
+    throw inOptions(error);
   } finally {
     closeSync(file);
   }
+  if (options.json === true) terminal.print(JSON.stringify(device));
+  else
+    terminal.print(
+      `Registered ${id}. What it is to trust is in ${options.trust}: it holds secret keys, hand it over and delete it.`,
+    );
+}
+
+/** The device, with its trust file on the disk; neither where one of them cannot be. */
+async function register(
+  admin: Admin,
+  asked: NewDevice,
+  { path, file }: { readonly path: string; readonly file: number },
+): Promise<DeviceView> {
+  const { device, trust } = await admin.addDevice(asked);
+  try {
+    writeFileSync(file, trust);
+    fsyncSync(file);
+  } catch (error) {
+    await admin.removeDevice(device.id);
+    throw unwritable(path, error);
+  }
+  return device;
 }
 
 function create(path: string): number {
   try {
     return openSync(path, 'wx', 0o600);
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? 'unwritable';
-    throw new LatchkeyError('file_unwritable', `${path} (${reason})`, { cause: error });
+    throw unwritable(path, error);
   }
+}
+
+function unwritable(path: string, cause: unknown): LatchkeyError {
+  const { code = 'failed' } = cause as NodeJS.ErrnoException;
+  const detail =
+    code === 'EEXIST' ? `${path} exists already; --trust takes the name of a new file` : `${path} (${code})`;
+  return new LatchkeyError('file_unwritable', detail, { cause });
+}
+
+/** Names of options for what the registry calls by the names of its members. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  id: '<id>',
+  audience: '--audience',
+  line: '--line',
+  issuer: '--issuer',
+  'profile.wrap': '--wrap',
+  'profile.authentication': '--algorithm',
+  'profile.encryption': '--encryption',
+  'profile.claims': '--claims',
+  'profile.scopes': '--allow',
+  'profile.permissions': '--allow',
+  'profile.scopeForm': '--scope-form',
+  'profile.maxTokenBytes': '--max-token-bytes',
+  'profile.ctiBytes': '--cti-bytes',
+};
+
+function inOptions(error: unknown): unknown {
+  if (!isCoded(error, 'device_invalid') || error.detail === undefined) return error;
+  const [member = '', ...words] = error.detail.split(':');
+  const option = OPTIONS[member];
+  return option === undefined ? error : new LatchkeyError('device_invalid', [option, ...words].join(':'));
 }
 
 function profileOf(options: Options): JsonObject {
@@ -114,9 +166,11 @@ function profileOf(options: Options): JsonObject {
     scopes: Object.keys(permissions),
     ...member('wrap', options.wrap),
     ...member('authentication', options.algorithm),
+    ...member('encryption', options.encryption),
     ...member('claims', options.claims),
     ...member('scopeForm', options.scopeForm),
-    ...member('maxTokenBytes', options.maxTokenBytes === undefined ? undefined : wholeNumber(options.maxTokenBytes)),
+    ...member('maxTokenBytes', wholeNumber('--max-token-bytes', options.maxTokenBytes)),
+    ...member('ctiBytes', wholeNumber('--cti-bytes', options.ctiBytes)),
     ...member('cwtTag', options.cwtTag),
     ...member('bearer', options.bearer),
     receipt: options.receipt ? 'mac0' : 'none',
@@ -138,8 +192,9 @@ function permissionsOf(allowed: readonly string[]): Record<string, (readonly [st
   return permissions;
 }
 
-function wholeNumber(text: string): number {
-  if (!/^[0-9]{1,6}$/.test(text)) throw new LatchkeyError('usage', `"${text}" is not a number`);
+function wholeNumber(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[0-9]{1,6}$/.test(text)) throw new LatchkeyError('usage', `${option} "${text}" is not a whole number`);
   return Number(text);
 }
 

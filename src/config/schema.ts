@@ -188,7 +188,7 @@ const line = z.strictObject({
 export const schema = z.strictObject({
   state_dir: setting(
     z.optional(filePath),
-    'Folder of the state: keys, devices, deliveries. Default: $STATE_DIRECTORY, else ~/.local/state/latchkey.',
+    'Folder of the state: keys, devices, deliveries. Default: $STATE_DIRECTORY, else /var/lib/latchkey if it is there, else ~/.local/state/latchkey.',
     '/var/lib/latchkey',
   ),
   http,

@@ -42,12 +42,15 @@ export const CATALOGUE = {
   file_unreadable: local('A file cannot be read', 'It is missing, or its owner does not let the hub read it.', 'Check path and permissions.'),
   file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
   address_unavailable: local('The hub cannot listen there', 'Another program has the port, or the address is not of this machine.', 'Stop the other program, or change `http.listen`.'),
-  admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or the socket belongs to another user.', 'Start it with `latchkey run`, or use --socket and the right user.'),
+  admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or listens on another socket.', 'Start it with `latchkey run`, or name its socket with --socket.'),
+  admin_forbidden: forbidden('The admin socket of the hub may not be used', 'It belongs to another user.', 'Run the command as root or as the user of the hub, `latchkey` where it is installed.'),
 
   // Configuration
   config_syntax: local('The configuration is not valid TOML', 'A typing error at the place named.', 'Correct that line.'),
   config_unknown_key: local('The configuration has a key that does not exist', 'A typing error, or a key of another version.', 'Use the nearest known key that the message names, or remove it.'),
   config_invalid: local('A setting has a value that is not possible', 'The value is of the wrong type or out of range.', 'See config/latchkey.toml for what it may be.'),
+  store_missing: local('There is no state yet', 'No hub has run on this folder, and no device was registered in it.', 'Start the hub, or register a device: `latchkey devices add --help`. If there is one elsewhere, name its configuration with -c.'),
+  store_not_ours: local('The state folder belongs to another user', 'Files that are written there by somebody else would keep the hub out.', 'Run the command as that user, such as `sudo -u latchkey latchkey …`, or start the hub.'),
   store_corrupt: local('The state on disk cannot be read', 'A failing card, or state of another version.', 'Move the state folder away and provision again, or restore a backup.'),
   store_locked: local('The state folder is in use', 'Another hub is running on it.', 'Stop the other one, or give this one its own state folder.'),
 
@@ -142,6 +145,7 @@ export const CATALOGUE = {
   // Devices and delivery
   device_unknown: entry('No such device', 'Nobody registered it here.', 'See `latchkey devices list`.', 404, '4.04'),
   device_exists: entry('The device exists already', 'Its id is taken.', 'Choose another id, or remove the device first.', 409, '4.09'),
+  audience_taken: entry('The audience is that of another device', 'Both would take a token that is meant for one of them.', 'Give each device an audience of its own, or remove the other one first.', 409, '4.09'),
   device_invalid: badRequest('The device cannot be registered like this', 'A setting is missing or does not fit the others.', 'See `latchkey devices add --help`.'),
   delivery_unknown: entry('No such delivery', 'The id is wrong, or the record was cleaned away after the token expired.', 'Deliver again.', 404, '4.04'),
   delivery_expired: entry('The token expired before the device took it', 'The device was away for too long.', ASK_AS, 410, '5.04'),

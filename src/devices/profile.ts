@@ -3,7 +3,6 @@ import {
   type DeviceProfile,
   SCOPE_FORMS,
   type ScopeForm,
-  WRAP_ALGORITHMS,
   WRAPS,
   type Wrap,
   type WrapAlgorithm,
@@ -53,9 +52,12 @@ export function profileFromJson(value: JsonValue | undefined): DeviceProfile {
   const authentication = oneOf<WrapAlgorithm>(
     'authentication',
     value.authentication ?? (signed ? 'ES256' : 'HMAC 256/64'),
-    WRAP_ALGORITHMS,
+    [...SIGNATURES, ...MACS],
   );
   const encryption = oneOf<WrapAlgorithm>('encryption', value.encryption ?? 'AES-CCM-16-64-128', CIPHERS);
+  if (wrap === 'encrypt0' && value.authentication !== undefined) {
+    throw invalid('authentication', 'encrypt0 has no signature and no MAC; its algorithm is that of the encryption');
+  }
   if (wrap !== 'encrypt0' && !(signed ? SIGNATURES : MACS).includes(authentication)) {
     throw invalid('authentication', `${authentication} does not go with ${wrap}`);
   }
@@ -78,8 +80,13 @@ export function profileFromJson(value: JsonValue | undefined): DeviceProfile {
   });
 }
 
-export function profileToJson(profile: DeviceProfile): JsonObject {
-  return { ...profile, permissions: profile.permissions as unknown as JsonObject };
+/** What `profileFromJson` takes: an algorithm that the wrap has no use for is not in it. */
+export function profileToJson({ authentication, permissions, ...profile }: DeviceProfile): JsonObject {
+  return {
+    ...profile,
+    ...(profile.wrap === 'encrypt0' ? {} : { authentication }),
+    permissions: permissions as unknown as JsonObject,
+  };
 }
 
 function readScopes(value: JsonValue): readonly string[] {

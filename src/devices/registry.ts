@@ -47,13 +47,13 @@ export class Registry {
     return this.#devices.size;
   }
 
-  /** @throws {LatchkeyError} `device_exists` where the id, or the audience, is taken */
+  /** @throws {LatchkeyError} `device_exists`, `audience_taken` */
   async add(device: Device): Promise<void> {
     if (this.#devices.has(device.id)) throw new LatchkeyError('device_exists', device.id);
     for (const other of this.#devices.values()) {
       // Two devices under one audience would both take a token meant for one of them.
       if (other.audience === device.audience)
-        throw new LatchkeyError('device_exists', `audience is that of ${other.id}`);
+        throw new LatchkeyError('audience_taken', `${device.audience} (${other.id})`);
     }
     this.#devices.set(device.id, device);
     try {
