@@ -34,6 +34,8 @@ export const LIMITS = {
   slipFrameBytes: 2_608,
   /** Bytes that wait to leave on one line; a device that makes us answer faster than it reads loses the answers. */
   lineWriteBytes: 65_536,
+  /** Bytes that one line brings in within 100 ms before it is made to wait: 1.3 Mbit/s, more than a UART is used at. */
+  lineReadBytes: 16_384,
   /** Diagnostic texts of one line that go to the log in a minute; a chatty device must not wear the card out. */
   diagnosticsPerMinute: 60,
   /** Diagnostic text of one slipmux frame that goes to the log: a few lines of a terminal. */
