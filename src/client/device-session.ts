@@ -1,6 +1,6 @@
 import type { CoseKey } from '../codec/cose/key.ts';
 import { COAP_METHOD } from '../codec/iana.ts';
-import { CHALLENGE_NONCE_BYTES, makeSignedRequest } from '../codec/signed-request.ts';
+import { CHALLENGE_NONCE_BYTES, CLIENT_NONCE_BYTES, makeSignedRequest } from '../codec/signed-request.ts';
 import { EMPTY } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { ClientEnvironment } from './environment.ts';
@@ -83,6 +83,7 @@ export class DeviceSession {
       payload: request.payload ?? EMPTY,
       key: this.#key,
       nonce,
+      clientNonce: this.#environment.random.bytes(CLIENT_NONCE_BYTES),
       tokenHash: this.#tokenHash,
       audience: this.#audience,
       method: COAP_METHOD[request.method],

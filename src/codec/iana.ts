@@ -13,8 +13,11 @@ export const COSE_ALGORITHM = {
 /** COSE header parameters (RFC 9052 §3.1). */
 export const COSE_HEADER = { alg: 1, crit: 2, contentType: 3, kid: 4, iv: 5, partialIv: 6 } as const;
 
-/** A signed request's own header parameter, private use below −65536 (RFC 9052 §11.1; docs/protocol.md). */
-export const SIGNED_REQUEST_HEADER = { nonce: -65537 } as const;
+/**
+ * Header parameters of signed requests, private use below −65536 (RFC 9052 §11.1; docs/protocol.md): the device's nonce,
+ * unprotected, and the client's own, protected.
+ */
+export const SIGNED_REQUEST_HEADER = { nonce: -65537, clientNonce: -65539 } as const;
 
 /** COSE_Key parameters (RFC 9052 §7.1, RFC 9053 §7). */
 export const COSE_KEY = { kty: 1, kid: 2, alg: 3, keyOps: 4, baseIv: 5, crv: -1, x: -2, y: -3, d: -4, k: -1 } as const;

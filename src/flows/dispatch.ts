@@ -5,7 +5,7 @@
 
 import { codeText, isSuccess } from '../codec/coap/codes.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
-import { openReceipt } from '../codec/signed-request.ts';
+import { openReceipt, RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-request.ts';
 import type { Random, Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
@@ -158,16 +158,19 @@ export class Dispatcher {
     if (delivery.cwt === undefined) throw new LatchkeyError('internal', 'a queued delivery without its token');
     try {
       const device = registry.get(delivery.device);
+      const nonce = this.#dependencies.random.bytes(RECEIPT_NONCE_BYTES);
       const answer = await this.#dependencies.link(device).request(
         {
           method: COAP_METHOD.POST,
           path: ['authz-info'],
+          // A device without receipts may not know the query.
+          ...(device.profile.receipt === 'none' ? {} : { query: [receiptQuery(nonce)] }),
           contentFormat: CONTENT_FORMAT.cwt,
           payload: delivery.cwt.expose(),
         },
         { deadline: this.#dependencies.attemptTimeout, signal: this.#stopping.signal },
       );
-      const outcome = judgeAnswer(device, delivery, answer);
+      const outcome = judgeAnswer(device, { tokenHash: delivery.tokenHash, nonce }, answer);
       await this.#end(delivery, outcome);
       const fields = { event: `delivery_${outcome.state}`, device_code: codeText(answer.code) };
       if (outcome.state === 'delivered')
@@ -236,12 +239,16 @@ export class Dispatcher {
  * block that got lost) throws, and the delivery is tried again.
  * @throws {LatchkeyError} `device_answer_untrusted`, `device_answer_invalid`
  */
-function judgeAnswer(device: Device, delivery: Delivery, answer: CoapResponse): Outcome {
+function judgeAnswer(
+  device: Device,
+  attempt: { readonly tokenHash: Uint8Array; readonly nonce: Uint8Array },
+  answer: CoapResponse,
+): Outcome {
   const deviceCode = codeText(answer.code);
   if (isSuccess(answer.code)) {
     if (device.profile.receipt === 'none') return { state: 'delivered', deviceCode, receipt: false };
     try {
-      openReceipt(answer.payload, { key: answerKey(device), tokenHash: delivery.tokenHash, audience: device.audience });
+      openReceipt(answer.payload, { key: answerKey(device), audience: device.audience, ...attempt });
     } catch (error) {
       throw new LatchkeyError('device_answer_untrusted', 'receipt', { cause: error });
     }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { codeNumber } from '../../src/codec/coap/codes.ts';
-import { makeReceipt, tokenHash } from '../../src/codec/signed-request.ts';
+import { makeReceipt, readReceiptQuery, tokenHash } from '../../src/codec/signed-request.ts';
 import { EMPTY, utf8 } from '../../src/core/bytes.ts';
-import type { CoapResponse } from '../../src/core/coap-exchange.ts';
+import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
@@ -32,11 +32,11 @@ function device(changes: Partial<Device> = {}, profile: Record<string, string> =
   };
 }
 
-function accepted(of: Device, cwt: Uint8Array): CoapResponse {
-  return {
-    code: codeNumber('2.01'),
-    payload: makeReceipt({ key: answerKey(of), tokenHash: tokenHash(cwt), audience: of.audience }),
-  };
+/** The answer of a device that took the token of this request, or of `cwt` where it mistakes one for another. */
+function accepted(of: Device, request: CoapRequest, cwt = request.payload ?? EMPTY): CoapResponse {
+  const nonce = readReceiptQuery(request.query ?? []) ?? EMPTY;
+  const receipt = makeReceipt({ key: answerKey(of), tokenHash: tokenHash(cwt), audience: of.audience, nonce });
+  return { code: codeNumber('2.01'), payload: receipt };
 }
 
 const refused = (code: string): CoapResponse => ({ code: codeNumber(code), payload: EMPTY });
@@ -89,7 +89,7 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
 }
 
-const acceptAll = (of: Device) => new ScriptedLink((request) => accepted(of, request.payload ?? EMPTY));
+const acceptAll = (of: Device) => new ScriptedLink((request) => accepted(of, request));
 
 describe('Dispatcher', () => {
   test('delivers to authz-info and ends with the checked receipt', async () => {
@@ -131,9 +131,7 @@ describe('Dispatcher', () => {
 
   test('a receipt under another key is no receipt: the delivery stays queued', async () => {
     const other = device({ rootKey: new Secret(new Uint8Array(32).fill(9)) });
-    const { add, dispatcher, log, queue } = await setup(
-      () => new ScriptedLink((request) => accepted(other, request.payload ?? EMPTY)),
-    );
+    const { add, dispatcher, log, queue } = await setup(() => new ScriptedLink((request) => accepted(other, request)));
     const delivery = await add('token');
     dispatcher.wake('tube-1');
     await settle();
@@ -142,10 +140,28 @@ describe('Dispatcher', () => {
   });
 
   test('a receipt for another token is no receipt', async () => {
-    const { add, dispatcher, queue } = await setup((of) => new ScriptedLink(() => accepted(of, utf8('another'))));
+    const { add, dispatcher, queue } = await setup(
+      (of) => new ScriptedLink((request) => accepted(of, request, utf8('another'))),
+    );
     const delivery = await add('token');
     dispatcher.wake('tube-1');
     await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+  });
+
+  test('a receipt that was recorded at an attempt before is no receipt', async () => {
+    const { add, dispatcher, line, of, queue, time } = await setup(() => new ScriptedLink(() => 'silence'));
+    const delivery = await add('token');
+    let recorded: CoapResponse | undefined;
+    line.answer = (request) => {
+      recorded ??= accepted(of, request);
+      return line.requests.length === 1 ? refused('5.03') : recorded;
+    };
+    dispatcher.wake('tube-1');
+    await settle();
+    await time.advance(1_000);
+    await settle();
+    expect(line.requests).toHaveLength(2);
     expect(queue.get(delivery.id).state).toBe('queued');
   });
 
@@ -181,7 +197,7 @@ describe('Dispatcher', () => {
     dispatcher.wake('tube-1');
     await settle();
     expect(queue.get(delivery.id).state).toBe('queued');
-    line.answer = (request) => accepted(of, request.payload ?? EMPTY);
+    line.answer = (request) => accepted(of, request);
     await time.advance(1_000);
     await settle();
     expect(queue.get(delivery.id).state).toBe('delivered');
@@ -194,7 +210,7 @@ describe('Dispatcher', () => {
     const delivery = await add('token');
     dispatcher.wake('tube-1');
     await settle();
-    line.answer = (request) => accepted(of, request.payload ?? EMPTY);
+    line.answer = (request) => accepted(of, request);
     line.sight();
     await settle();
     expect(queue.get(delivery.id).state).toBe('delivered');
