@@ -178,8 +178,8 @@ function profileOf(options: Options): JsonObject {
 }
 
 /** `scope=METHOD,METHOD path` as the rows of DeviceProfile.permissions. */
-function permissionsOf(allowed: readonly string[]): Record<string, (readonly [string, number])[]> {
-  const permissions: Record<string, (readonly [string, number])[]> = {};
+function permissionsOf(allowed: readonly string[]): Readonly<Record<string, readonly (readonly [string, number])[]>> {
+  const permissions = new Map<string, readonly (readonly [string, number])[]>();
   for (const text of allowed) {
     const match = /^([^\s=]+)=([A-Za-z,]+) +\/?(\S+)$/.exec(text.trim());
     const [, scope, methods, path] = match ?? [];
@@ -187,9 +187,9 @@ function permissionsOf(allowed: readonly string[]): Record<string, (readonly [st
       throw new LatchkeyError('usage', `--allow "${text}" is not "scope=METHOD[,METHOD] path"`);
     }
     const set = methods.split(',').reduce((bits, name) => bits | methodBit(name), 0);
-    permissions[scope] = [...(permissions[scope] ?? []), [path, set]];
+    permissions.set(scope, [...(permissions.get(scope) ?? []), [path, set]]);
   }
-  return permissions;
+  return Object.fromEntries(permissions);
 }
 
 function wholeNumber(option: string, text: string | undefined): number | undefined {

@@ -102,10 +102,9 @@ function readScopes(value: JsonValue): readonly string[] {
 
 function readPermissions(value: JsonValue): DeviceProfile['permissions'] {
   if (!isJsonObject(value)) throw invalid('permissions', 'not an object of scopes');
-  const result: Record<string, readonly (readonly [string, number])[]> = {};
-  for (const [scope, rows] of Object.entries(value)) {
+  const permitted = Object.entries(value).map(([scope, rows]) => {
     if (!Array.isArray(rows)) throw invalid('permissions', `${scope}: not a list of [path, method set]`);
-    result[scope] = (rows as readonly JsonValue[]).map((row) => {
+    const read = (rows as readonly JsonValue[]).map((row) => {
       const [path, methods] = Array.isArray(row) ? (row as readonly JsonValue[]) : [];
       if (
         typeof path !== 'string' ||
@@ -118,8 +117,10 @@ function readPermissions(value: JsonValue): DeviceProfile['permissions'] {
       }
       return [path, methods] as const;
     });
-  }
-  return Object.freeze(result);
+    return [scope, read] as const;
+  });
+  // Defines members rather than setting them: a scope may be called `__proto__`.
+  return Object.freeze(Object.fromEntries(permitted));
 }
 
 function oneOf<T extends string>(member: string, value: JsonValue, allowed: readonly T[]): T {

@@ -55,6 +55,15 @@ test('--encryption and --cti-bytes are in the profile', async () => {
   expect(profile).not.toHaveProperty('authentication');
 });
 
+test('scopes with names of JavaScript are scopes like any other', async () => {
+  const names = ['__proto__', 'constructor'];
+  const { printed } = await add(...DEVICE, ...names.flatMap((name) => ['--allow', `${name}=PUT led`]));
+  const { profile } = JSON.parse(printed) as { profile: { permissions: object; scopes: string[] } };
+  expect(profile.scopes).toEqual(names);
+  expect(Object.entries(profile.permissions)).toEqual(names.map((name) => [name, [['led', 4]]]));
+  expect(Object.keys(readTrustFile(readFileSync(trust, 'utf8')).permissions)).toEqual(names);
+});
+
 describe('is refused, and leaves no trust file,', () => {
   test.each<[string, readonly string[], string, string]>([
     ['a cipher as --algorithm', [...READ, '--algorithm', 'A128GCM'], 'device_invalid', '--algorithm'],

@@ -40,6 +40,20 @@ describe('a profile is refused', () => {
   });
 });
 
+test.each(['__proto__', 'constructor', 'hasOwnProperty'])('a scope called %s is a scope like any other', (scope) => {
+  const json = JSON.parse(`{"permissions":{"${scope}":[["led",4]]}}`) as JsonValue;
+  const profile = profileFromJson(json);
+  expect(profile.scopes).toEqual([scope]);
+  expect(Object.entries(profile.permissions)).toEqual([[scope, [['led', 4]]]]);
+  expect(Object.getPrototypeOf(profile.permissions)).toBe(Object.prototype);
+  expect(profileFromJson(JSON.parse(JSON.stringify(profileToJson(profile))))).toEqual(profile);
+});
+
+test.each(['__proto__', 'constructor'])('permissions of %s that are none are refused', (scope) => {
+  const json = JSON.parse(`{"scopes":["read"],"permissions":{"${scope}":"all"}}`) as JsonValue;
+  expect(codeOf(() => profileFromJson(json))).toBe('device_invalid');
+});
+
 test('what is left out takes the defaults of docs/protocol.md', () => {
   expect(profileFromJson(READ)).toEqual({
     wrap: 'mac0',
