@@ -3,7 +3,8 @@ import { coded, type LatchkeyError } from '../core/errors.ts';
 import { printable } from '../core/printable.ts';
 import { redact } from '../observe/redact.ts';
 
-export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
+/** Exit statuses; `configuration` is EX_CONFIG of sysexits.h, which the unit takes for a reason not to start again. */
+export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3, configuration: 78 } as const;
 
 function sentence(text: string): string {
   return /[.?!]$/.test(text) ? text : `${text}.`;

@@ -92,7 +92,7 @@ export const CATALOGUE = {
   keys_too_old: unavailable('The keys of the issuer are too old', 'The AS was not reached for longer than `offline_limit`.', 'Bring the uplink back, or raise `offline_limit` and accept that a withdrawn key lives longer.'),
   clock_unsure: unavailable('The time is not known well enough', 'The clock was not set since boot and this token might be expired.', 'Give the machine NTP or a battery clock, or set clock.when_unsure = "allow" and accept expired tokens after a boot.'),
   metadata_invalid: unavailable('The metadata of the issuer is not acceptable', 'Not JSON, another issuer, or a jwks_uri that is not https or in a private network.', 'Open the discovery address and compare with RFC 8414 section 3; jwks_url in the configuration overrules it.'),
-  jwks_invalid: unavailable('The key set of the issuer is not acceptable', 'Not JSON, no keys, or none that can be used.', 'Open the jwks_uri and compare with RFC 7517; keys held already stay.'),
+  jwks_invalid: unavailable('The key set of the issuer is not acceptable', 'Not JSON, no keys, or none that can be used.', 'Compare the file or what is at the jwks_uri with RFC 7517; keys held already stay.'),
   as_unreachable: unavailable('The authorization server cannot be reached', 'Name, route or port is wrong, or it is down.', 'Check the uplink; `latchkey status` names the address.'),
   as_timeout: unavailable('The authorization server did not answer in time', 'It is overloaded or the uplink is slow.', 'Check the uplink and the server.'),
   as_tls_untrusted: unavailable('The certificate of the authorization server is not trusted', 'Another CA signed it, it is expired, or somebody sits in between.', 'Give its CA as `ca_file` of the issuer.'),
