@@ -74,7 +74,13 @@ function newDeviceOf(request: HttpRequest): NewDevice {
   if (typeof id !== 'string' || typeof audience !== 'string' || typeof line !== 'string' || !isJsonObject(profile)) {
     throw new LatchkeyError('request_invalid', 'id, audience, line and profile are needed');
   }
-  return { id, audience, line, profile, ...(issuers === undefined ? {} : { issuers: texts(issuers) }) };
+  return {
+    id,
+    audience,
+    line,
+    profile,
+    ...(issuers === undefined ? {} : { issuers: issuers === 'any' ? issuers : texts(issuers) }),
+  };
 }
 
 function texts(value: JsonValue): readonly string[] {

@@ -18,6 +18,7 @@ interface Options extends AdminChoice {
   readonly claims?: string;
   readonly scopeForm?: string;
   readonly issuer: readonly string[];
+  readonly anyIssuer?: boolean;
   readonly maxTokenBytes?: string;
   readonly ctiBytes?: string;
   readonly cwtTag?: boolean;
@@ -50,10 +51,11 @@ export const command: CliCommand = {
       .option('--scope-form <form>', `${SCOPE_FORMS.join(', ')} (default: text)`)
       .option(
         '--issuer <issuer>',
-        'take only tokens of this issuer; repeat for more (default: every configured one)',
+        'take tokens of this issuer; repeat for more (default: the only one that is configured)',
         collect,
         [],
       )
+      .option('--any-issuer', 'take tokens of every issuer: each of them can then open this device')
       .option('--max-token-bytes <n>', 'largest token that the device takes (default: 1024)')
       .option('--cti-bytes <n>', 'length of the identifier of a token, 4 to 16 (default: 16)')
       .option('--cwt-tag', 'put CBOR tag 61 before tokens')
@@ -81,7 +83,11 @@ async function add(id: string, options: Options, terminal: Terminal): Promise<vo
     audience: options.audience,
     line: options.line,
     profile: profileOf(options),
-    ...(options.issuer.length === 0 ? {} : { issuers: options.issuer }),
+    ...(options.anyIssuer === true
+      ? { issuers: 'any' as const }
+      : options.issuer.length === 0
+        ? {}
+        : { issuers: options.issuer }),
   };
   // Opened first: a trust file that cannot be written must not leave a device that nobody can provision.
   const file = create(options.trust);

@@ -64,9 +64,13 @@ export const LIMITS = {
   coapExchanges: 64,
   /** DPoP proof identifiers remembered for replay: 300 s of proofs at 200 a second. */
   replayEntries: 65_536,
+  /** Of these, what one client key may take: a request every 1.2 s, all the time. */
+  replayEntriesPerKey: 256,
   /** Deliveries waiting for one device and overall: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,
+  /** Ended deliveries kept for one device, to be asked about and to let its clients through: its own oldest go first. */
+  endedPerDevice: 128,
   /** Requests on one device's line at once; the line is slow, so a queue only hides that it is full. */
   requestsPerDevice: 8,
 } as const;

@@ -44,16 +44,13 @@ export class AdministerFlow {
     checkDeviceNames(request);
     if (!lines.includes(request.line))
       throw new LatchkeyError('device_invalid', `line: ${known(request.line, lines, '[[lines]]')}`);
-    for (const issuer of request.issuers ?? []) {
-      if (!issuers.includes(issuer))
-        throw new LatchkeyError('device_invalid', `issuer: ${known(issuer, issuers, '[[issuers]]')}`);
-    }
+    const accepted = issuersOf(request, issuers);
     const device: Device = {
       id: request.id,
       audience: request.audience,
       line: request.line,
       profile: profileFromJson(request.profile),
-      issuers: request.issuers,
+      issuers: accepted,
       rootKey: new Secret(random.bytes(ROOT_KEY_BYTES)),
       trustVersion: 1,
       addedAt: Math.floor(bestGuess(clock.now())),
@@ -87,6 +84,26 @@ export class AdministerFlow {
       waiting: this.#dependencies.queue.waiting(device.id),
     };
   }
+}
+
+/**
+ * The issuers whose tokens open the device: those named, else the only one that is configured. With several it has to be
+ * said which: the least trusted of them could otherwise mint tokens for every device.
+ */
+function issuersOf(request: NewDevice, configured: readonly string[]): readonly string[] | undefined {
+  if (request.issuers === 'any') return undefined;
+  if (request.issuers === undefined) {
+    if (configured.length === 1) return configured;
+    throw new LatchkeyError(
+      'device_invalid',
+      `issuer: name those whose tokens open the device, or any; [[issuers]] has ${configured.join(', ') || 'none yet'}`,
+    );
+  }
+  for (const issuer of request.issuers) {
+    if (!configured.includes(issuer))
+      throw new LatchkeyError('device_invalid', `issuer: ${known(issuer, configured, '[[issuers]]')}`);
+  }
+  return request.issuers;
 }
 
 function known(asked: string, names: readonly string[], table: string): string {

@@ -42,6 +42,8 @@ export class DeliverFlow {
     const token = await this.#dependencies.verify(presented.token.expose(), device);
     const proofKey = this.#checkHolder(presented, token);
     const translated = this.#dependencies.translate(token, device, proofKey);
+    // While keys were fetched the device may have been removed, or registered anew under another key.
+    if (registry.get(deviceId) !== device) throw new LatchkeyError('device_unknown', deviceId);
     const id = hex(this.#dependencies.random.bytes(16));
     const delivery = await queue.add({
       id,

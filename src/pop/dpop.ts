@@ -65,7 +65,7 @@ export function judgeDpopProof(proof: string | readonly string[] | undefined, co
   }
   if (!key.verifier.verify(jws.signingInput, jws.signature)) throw new LatchkeyError('proof_signature_invalid');
   // A jti is unique for its key, so two clients may choose the same one.
-  context.replay.use(base64url(sha256(`${key.thumbprint} ${claims.jti}`)), context.monotonic);
+  context.replay.use(base64url(sha256(`${key.thumbprint} ${claims.jti}`)), key.thumbprint, context.monotonic);
   return key.jwk;
 }
 
