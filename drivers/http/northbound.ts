@@ -67,8 +67,8 @@ function parameter(request: HttpRequest, name: string): string {
 /** Token and proof from the headers (RFC 6750 §2.1, RFC 9449 §4.3 and §7.1). */
 function presentedToken(request: HttpRequest, origins: readonly string[]): PresentedToken {
   const [authorization, ...others] = request.headers.authorization ?? [];
-  if (authorization === undefined || others.length > 0)
-    throw new LatchkeyError('request_invalid', 'one Authorization header is needed');
+  if (authorization === undefined) throw new LatchkeyError('token_missing');
+  if (others.length > 0) throw new LatchkeyError('request_invalid', 'several Authorization headers');
   const match = /^(DPoP|Bearer) +([A-Za-z0-9._~+/=-]+)$/i.exec(authorization);
   const [, scheme, token] = match ?? [];
   if (scheme === undefined || token === undefined)

@@ -31,8 +31,10 @@ export interface HttpRequest {
   readonly log: Log;
 }
 
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
+
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: (typeof METHODS)[number];
   /** find-my-way pattern, such as `/devices/:id`. */
   readonly path: string;
   /** Largest body; none is taken where this is left out. */
@@ -141,7 +143,7 @@ export class HttpServer {
       answer = await route.handle({ method, ...found, headers: incoming.headersDistinct, body, id, log });
     } catch (thrown) {
       error = coded(thrown);
-      answer = this.#refuse(error, id);
+      answer = this.#refuse(error, id, incoming);
     }
     send(response, answer, id, hasMuchLeft(incoming));
     const ms = Math.round(performance.now() - started);
@@ -158,22 +160,24 @@ export class HttpServer {
     const [path = '/', search = ''] = splitOnce(url, '?');
     const found = this.#router.find(method as Route['method'], path);
     if (found === null) {
-      const other = (['GET', 'POST', 'PUT', 'DELETE'] as const).some(
-        (known) => this.#router.find(known, path) !== null,
-      );
-      throw new LatchkeyError(other ? 'method_not_allowed' : 'not_found');
+      throw new LatchkeyError(this.#allowed(path).length > 0 ? 'method_not_allowed' : 'not_found');
     }
     return { route: found.store as Route, url, parameters: found.params, query: new URLSearchParams(search) };
   }
 
-  #refuse(error: LatchkeyError, id: string): HttpAnswer {
+  #allowed(path: string): readonly Route['method'][] {
+    return METHODS.filter((method) => this.#router.find(method, path) !== null);
+  }
+
+  #refuse(error: LatchkeyError, id: string, { headers, url = '' }: IncomingMessage): HttpAnswer {
     const status = error.entry.status;
-    const challenge = challengeFor(error);
+    const challenge = challengeFor(error, headers.authorization);
     return {
       status,
       headers: {
         'content-type': PROBLEM_TYPE,
         ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
+        ...(status === 405 ? { allow: this.#allowed(splitOnce(url, '?')[0]).join(', ') } : {}),
         ...(status === 401 ? this.#options.onRefusal?.() : {}),
         ...(status === 503 ? { 'retry-after': '5' } : {}),
       },

@@ -68,6 +68,7 @@ export const CATALOGUE = {
   cwt_invalid: badRequest('Not an acceptable CWT', 'A claim has the wrong type, or the nesting is not one of RFC 8392.', CLIENT_BUG),
 
   // JOSE
+  token_missing: unauthorized('A token is needed', 'The request has no `Authorization` header.', 'Send `Authorization: DPoP` with the token and a `DPoP` header, or `Authorization: Bearer` (docs/protocol.md, "North: HTTP").'),
   jwt_malformed: unauthorized('Not an acceptable JWT', 'Not three base64url parts, not JSON, or a member twice.', ASK_AS),
   jwt_too_large: unauthorized('The JWT is too large', 'It goes past 16 KiB.', 'Ask for fewer claims.'),
   jwt_type_refused: unauthorized('Not an access token', 'The header `typ` is not `at+jwt` (RFC 9068), so it may be an ID token.', 'Send the access token; for an AS that does not write at+jwt set `token_types` of the issuer.'),

@@ -77,7 +77,9 @@ describe('HttpServer', () => {
 
   test('refuses a known path with another method', async () => {
     const { origin } = await serve([failing(new Error('never'))]);
-    expect(await (await fetch(`${origin}/x`)).json()).toMatchObject({ code: 'method_not_allowed' });
+    const answer = await fetch(`${origin}/x?y=1`);
+    expect(await answer.json()).toMatchObject({ code: 'method_not_allowed', status: 405 });
+    expect(answer.headers.get('allow')).toBe('POST');
   });
 
   test('refuses a body past the limit with 413 that the sender gets to read', async () => {
