@@ -280,7 +280,8 @@ function openNorthbound(parts: {
 }): Northbound {
   const { config, dispatcher, issuers, link, nonces } = parts;
   const { clock, hubKeys, queue, registry } = parts.state;
-  const window = config.dpop.window;
+  const { window } = config.dpop;
+  const { whenUnsure } = config.clock;
   const keys = new ProofKeys();
   const replay = new ReplayWindow({ lifetime: Math.max(DpopNonces.lifetime, 2 * window * 1_000) });
   const deliver = new DeliverFlow({
@@ -293,7 +294,7 @@ function openNorthbound(parts: {
         issuers: issuersFor(device, issuers),
         audience: device.audience,
         time: clock.now(),
-        whenUnsure: config.clock.whenUnsure,
+        whenUnsure,
         witness: (issuedAt) => clock.witness(issuedAt),
       }),
     judgeProof: (presented, token, thumbprint) =>

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { runLine } from './fixtures/fake-terminal.ts';
@@ -52,6 +52,38 @@ describe.each(pages)('%s', (page) => {
       }
     }
   });
+});
+
+/** Files outside docs/ that send their readers there. */
+const sources = ['src', 'drivers', 'test', 'bench', 'systemd', 'config']
+  .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
+  .filter((entry) => entry.isFile() && /\.(ts|toml|json|service|sysusers|tmpfiles)$/.test(entry.name))
+  .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+  .filter((name) => !name.startsWith('test/vectors/') && name !== 'test/docs.test.ts');
+
+/** `docs/x.md, "Heading"` as it is written in comments, messages and pages, a line end aside. */
+function references(file: string): readonly (readonly [page: string, heading: string | undefined])[] {
+  const flat = text(file).replaceAll(/\s*\n\s*(?:\*|\/\/|#)?\s*/g, ' ');
+  return [...flat.matchAll(/docs\/([a-z-]+\.md)(?:, (?:\\?"([^"\\]+)|([A-Z]\w*)))?/g)].map((match) => [
+    `docs/${match[1]}`,
+    match[2] ?? match[3],
+  ]);
+}
+
+function headings(page: string): readonly string[] {
+  return [...text(page).matchAll(/^#+ (?:\d+\. )?(.+)$/gm)].map((match) => match[1] ?? '');
+}
+
+test('what comments, messages and pages name in docs/ exists', () => {
+  const broken = [...pages, ...sources, '.biome.json', 'test/run'].flatMap((file) =>
+    references(file)
+      .filter(([page, heading]) => {
+        if (!existsSync(join(root, page))) return true;
+        return heading !== undefined && !headings(page).includes(heading);
+      })
+      .map((reference) => [file, ...reference]),
+  );
+  expect(broken).toEqual([]);
 });
 
 describe('README.md', () => {

@@ -33,7 +33,7 @@ export interface DeviceAnswer {
 }
 
 /**
- * Requests to one device under one delivered token (docs/protocol.md, "Signed request"). The signature shows the device
+ * Requests to one device under one delivered token (docs/protocol.md, "Signed requests"). The signature shows the device
  * who asks; it hides nothing, from the hub or from whoever listens on the line.
  */
 export class DeviceSession {

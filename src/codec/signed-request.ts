@@ -1,5 +1,5 @@
 /**
- * What client, hub and device say to each other under the key of a token (docs/protocol.md, "Signed request"): requests
+ * What client, hub and device say to each other under the key of a token (docs/protocol.md, "Signed requests"): requests
  * under the client's `cnf` key, answers and receipts under the device's own. Each is a COSE message whose external_aad
  * ties it to one nonce, one token, one device and one resource, none of which travels twice.
  */

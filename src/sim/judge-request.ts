@@ -1,6 +1,6 @@
 /**
  * The device's verdict over a request on one of its resources: RFC 9200 §5.10.2, with the proof of possession as
- * docs/protocol.md, "Signed request", says. The codes that tell what a token permits (4.03, 4.05) go to a client whose
+ * docs/protocol.md, "Signed requests", says. The codes that tell what a token permits (4.03, 4.05) go to a client whose
  * proof verified, and to nobody else.
  */
 import { COAP_CODE, CONTENT_FORMAT } from '../codec/iana.ts';
