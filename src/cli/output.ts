@@ -20,8 +20,9 @@ export function errorText(error: LatchkeyError): string {
 
 /** For a program: one line. */
 export function errorJson(error: LatchkeyError): string {
+  const { title, cause, fix } = error.entry;
   const detail = error.detail === undefined ? {} : { detail: error.detail };
-  return JSON.stringify({ error: { code: error.code, title: error.entry.title, ...detail } });
+  return JSON.stringify({ error: { code: error.code, title, ...detail, cause, fix } });
 }
 
 /** What whoever mends a defect needs: where it happened, redacted as in the log. */

@@ -18,7 +18,7 @@ test('an error of several lines keeps them', () => {
 
 test('an error for a program is one line of JSON', () => {
   expect(errorJson(new LatchkeyError('jwt_expired'))).toBe(
-    '{"error":{"code":"jwt_expired","title":"The token is expired"}}',
+    '{"error":{"code":"jwt_expired","title":"The token is expired","cause":"Its `exp` is past.","fix":"Ask the authorization server for a new token."}}',
   );
 });
 

@@ -84,7 +84,13 @@ describe('an error', () => {
     const { status, printed, noted } = await runLine(['token', 'inspect', '--json', 'missing.jwt']);
     expect({ status, printed }).toEqual({ status: 1, printed: '' });
     expect(JSON.parse(noted)).toEqual({
-      error: { code: 'file_unreadable', title: 'A file cannot be read', detail: 'missing.jwt' },
+      error: {
+        code: 'file_unreadable',
+        title: 'A file cannot be read',
+        detail: 'missing.jwt',
+        cause: 'It is missing, or its owner does not let the hub read it.',
+        fix: 'Check path and permissions.',
+      },
     });
   });
 
