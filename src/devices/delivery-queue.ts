@@ -23,6 +23,8 @@ export class DeliveryQueue {
   /** Deliveries whose first write is under way: nobody is told of them yet, the device neither. */
   readonly #unwritten = new Map<string, Promise<void>>();
   #lastSequence = 0;
+  /** Whether tokens of ended deliveries may still be in the files: the run before may have left some. */
+  #hasRemains = true;
 
   constructor(dependencies: { readonly store: Store; readonly log: Log }) {
     this.#store = dependencies.store;
@@ -152,6 +154,7 @@ export class DeliveryQueue {
       receipt: outcome.state === 'delivered' && outcome.receipt,
     };
     const surplus = this.#surplus(delivery);
+    this.#hasRemains = true;
     await this.#store.write([
       { put: PREFIX + id, value: encodeDelivery(ended) },
       ...surplus.map((other) => ({ remove: PREFIX + other.id })),
@@ -184,8 +187,21 @@ export class DeliveryQueue {
     for (const delivery of old) this.#forget(delivery);
   }
 
+  /** Takes the tokens of ended deliveries off the medium, if there may be any. */
+  async forgetEnded(): Promise<void> {
+    if (!this.#hasRemains) return;
+    this.#hasRemains = false;
+    try {
+      await this.#store.forget(PREFIX);
+    } catch (error) {
+      this.#hasRemains = true;
+      throw error;
+    }
+  }
+
   /** Forgets everything of a device that is removed. */
   async removeDevice(device: string): Promise<readonly Delivery[]> {
+    this.#hasRemains = true;
     const own = [...this.#byId.values()].filter((delivery) => delivery.device === device);
     for (const delivery of own) this.#forget(delivery);
     await this.#store.write(own.map((delivery) => ({ remove: PREFIX + delivery.id })));

@@ -70,4 +70,9 @@ export class Registry {
     await this.#store.write([{ remove: PREFIX + id }]);
     this.#devices.delete(id);
   }
+
+  /** Takes the keys of removed devices off the medium. */
+  async forgetRemoved(): Promise<void> {
+    await this.#store.forget(PREFIX);
+  }
 }

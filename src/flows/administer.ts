@@ -64,12 +64,14 @@ export class AdministerFlow {
     return { device: this.#view(device), trust };
   }
 
-  /** Forgets a device, its keys and whatever waits for it. */
+  /** Forgets a device, its keys and whatever waits for it, on the medium too. */
   async removeDevice(id: string): Promise<void> {
     const { log, queue, registry } = this.#dependencies;
     await registry.remove(id);
     const dropped = await queue.removeDevice(id);
     log.info({ event: 'device_removed', device: id, deliveries: dropped.length }, 'a device was removed');
+    await registry.forgetRemoved();
+    await queue.forgetEnded();
   }
 
   #view(device: Device): DeviceView {

@@ -21,6 +21,8 @@ import type { Log } from '../ports/log.ts';
 const FIRST_PAUSE = 1_000;
 /** How often expired deliveries are ended and old records removed, milliseconds. */
 const SWEEP_EVERY = 30_000;
+/** Sweeps from one time that ended tokens are taken off the medium to the next: an hour. Each rewrites the whole queue. */
+const FORGET_EVERY = 120;
 /** Records of ended deliveries outlive their token by this, so that a client can still ask. Seconds. */
 const KEEP_ENDED_FOR = 3_600;
 
@@ -54,6 +56,7 @@ export class Dispatcher {
   readonly #waiters = new Map<string, Set<() => void>>();
   readonly #stopping = new AbortController();
   #cancelSweep: (() => void) | undefined;
+  #sweeps = 0;
 
   constructor(dependencies: DispatchDependencies) {
     this.#dependencies = dependencies;
@@ -231,6 +234,8 @@ export class Dispatcher {
     const past = certain();
     for (const delivery of queue.expired(past)) await this.#expire(delivery);
     await queue.clean(past, KEEP_ENDED_FOR);
+    if (this.#sweeps % FORGET_EVERY === 0) await queue.forgetEnded();
+    this.#sweeps += 1;
   }
 }
 

@@ -11,6 +11,8 @@ interface Database {
   get(key: string): Promise<Uint8Array | undefined>;
   iterator(range: { readonly gte: string; readonly lt: string }): { all(): Promise<[string, Uint8Array][]> };
   batch(operations: Operation[], options: typeof DURABLE): Promise<void>;
+  /** Only of those that have files. */
+  compactRange?(first: string, last: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -42,6 +44,19 @@ class LevelStore implements Store {
         'put' in change ? { type: 'put', key: change.put, value: change.value } : { type: 'del', key: change.remove },
     );
     await translated(() => this.#database.batch(operations, DURABLE));
+  }
+
+  /**
+   * A compaction drops what a later entry of the same key hides, but passes over files at the lowest level: what was
+   * written and removed in one run lies there together. So the log is made a file first, which each compaction begins
+   * with; then two marks, for keys at both ends that are never used, lie above every file of the range and have it
+   * rewritten down to the lowest level. They are gone with that as well.
+   */
+  async forget(prefix: string): Promise<void> {
+    const [first, last] = [prefix, prefix + LAST];
+    await translated(async () => this.#database.compactRange?.(first, first));
+    await this.write([{ remove: first }, { remove: last }]);
+    await translated(async () => this.#database.compactRange?.(first, last));
   }
 
   async close(): Promise<void> {

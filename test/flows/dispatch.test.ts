@@ -260,6 +260,31 @@ describe('Dispatcher', () => {
     expect(line.requests.length).toBeGreaterThan(1);
   });
 
+  test('tokens that were delivered are taken off the medium at the first sweep, and then hourly', async () => {
+    const { add, dispatcher, store, time } = await setup(acceptAll);
+    dispatcher.start();
+    const forgotten: number[] = [];
+    for (let minute = 0; minute < 150; minute += 1) {
+      await add(`token ${minute}`, NOW + 100_000);
+      dispatcher.wake('tube-1');
+      await settle();
+      await time.advance(60_000);
+      if (store.forgotten.length > forgotten.length) forgotten.push(minute);
+    }
+    expect(store.forgotten).toEqual(['delivery/', 'delivery/', 'delivery/']);
+    expect(forgotten).toEqual([0, 60, 120]);
+    await dispatcher.stop();
+  });
+
+  test('the medium is left alone where nothing ended', async () => {
+    const { dispatcher, store, time } = await setup(acceptAll);
+    dispatcher.start();
+    await time.advance(3 * 3_600_000);
+    // Once, for what the run before may have left.
+    expect(store.forgotten).toEqual(['delivery/']);
+    await dispatcher.stop();
+  });
+
   test('start goes on with what the run before left', async () => {
     const { add, dispatcher, queue } = await setup(acceptAll);
     const delivery = await add('token');
