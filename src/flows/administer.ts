@@ -44,12 +44,13 @@ export class AdministerFlow {
     checkDeviceNames(request);
     if (!lines.includes(request.line))
       throw new LatchkeyError('device_invalid', `line: ${known(request.line, lines, '[[lines]]')}`);
+    const profile = profileFromJson(request.profile);
     const accepted = issuersOf(request, issuers);
     const device: Device = {
       id: request.id,
       audience: request.audience,
       line: request.line,
-      profile: profileFromJson(request.profile),
+      profile,
       issuers: accepted,
       rootKey: new Secret(random.bytes(ROOT_KEY_BYTES)),
       trustVersion: 1,

@@ -17,7 +17,10 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'latchkey-add-'));
   config = join(folder, 'latchkey.toml');
   trust = join(folder, 'trust.json');
-  writeFileSync(config, 'state_dir = "state"\n[[lines]]\nname = "bench"\npath = "tcp://127.0.0.1:1"\n');
+  writeFileSync(
+    config,
+    'state_dir = "state"\n[[issuers]]\nissuer = "https://as.example"\n[[lines]]\nname = "bench"\npath = "tcp://127.0.0.1:1"\n',
+  );
 });
 
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -87,7 +90,7 @@ describe('is refused, and leaves no trust file,', () => {
     ],
     ['an unknown method', ['--allow', 'read=GRAB led'], 'usage', 'GRAB'],
     ['a permission of another form', ['--allow', 'read'], 'usage', '--allow "read"'],
-    ['an issuer that is not configured', [...READ, '--issuer', 'https://as.example'], 'device_invalid', '--issuer'],
+    ['an issuer that is not configured', [...READ, '--issuer', 'https://evil.example'], 'device_invalid', '--issuer'],
   ])('%s', async (_, options, code, words) => {
     const error = await refused(...DEVICE, ...options);
     expect(error.code).toBe(code);

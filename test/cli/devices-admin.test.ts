@@ -14,7 +14,10 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'latchkey-devices-'));
   config = join(folder, 'latchkey.toml');
   state = join(folder, 'state');
-  writeFileSync(config, `state_dir = "${state}"\n[[lines]]\nname = "bench"\npath = "tcp://127.0.0.1:1"\n`);
+  writeFileSync(
+    config,
+    `state_dir = "${state}"\n[[issuers]]\nissuer = "https://as.example"\n[[lines]]\nname = "bench"\npath = "tcp://127.0.0.1:1"\n`,
+  );
 });
 
 afterEach(async () => {
