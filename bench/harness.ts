@@ -1,6 +1,7 @@
 /**
- * How the bench measures: a subject against a floor, in small batches that alternate within one run, so that what the
- * machine does meanwhile happens to both. A figure is a ratio and so means the same on every machine.
+ * How the bench measures: a subject against a floor, call by call in turn within one run, so that what the machine does
+ * meanwhile happens to both, and both find the caches as the other left them: no hub makes a hundred signatures in a row
+ * with nothing in between. A figure is a ratio and so means the same on every machine.
  */
 
 /** One line of the answer. `holds` where the value is on the right side of its goal. */
@@ -14,10 +15,10 @@ export interface Figure {
 }
 
 export interface Effort {
-  /** Rounds of one batch each. */
+  /** Rounds, each of which gives one ratio. */
   readonly rounds: number;
-  /** Calls in a batch. */
-  readonly batch: number;
+  /** Calls of the floor, and as many of the subject, in a round. */
+  readonly calls: number;
 }
 
 /** Milliseconds of one call at the middle and at the 99th percentile. */
@@ -38,7 +39,7 @@ export function holds(figure: Figure): boolean {
 }
 
 export function compare(floor: () => unknown, subject: () => unknown, effort: Effort): Comparison {
-  const warmUp = Math.min(4_000, effort.rounds * effort.batch);
+  const warmUp = Math.min(4_000, effort.rounds * effort.calls);
   for (let call = 0; call < warmUp; call += 1) {
     floor();
     subject();
@@ -47,11 +48,13 @@ export function compare(floor: () => unknown, subject: () => unknown, effort: Ef
   const subjectTimes: number[] = [];
   const ratios: number[] = [];
   for (let round = 0; round < effort.rounds; round += 1) {
-    // Whoever comes second finds warm caches: they take turns.
-    const first = round % 2 === 0;
-    const before = first ? timeBatch(floor, effort.batch, floorTimes) : timeBatch(subject, effort.batch, subjectTimes);
-    const after = first ? timeBatch(subject, effort.batch, subjectTimes) : timeBatch(floor, effort.batch, floorTimes);
-    ratios.push(first ? before / after : after / before);
+    let floorTotal = 0;
+    let subjectTotal = 0;
+    for (let call = 0; call < effort.calls; call += 1) {
+      floorTotal += timeCall(floor, floorTimes);
+      subjectTotal += timeCall(subject, subjectTimes);
+    }
+    ratios.push(floorTotal / subjectTotal);
   }
   return {
     ratio: { median: quantile(ratios, 0.5), lower: quantile(ratios, 0.25), upper: quantile(ratios, 0.75) },
@@ -78,16 +81,12 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
 }
 
-function timeBatch(action: () => unknown, calls: number, into: number[]): number {
-  let total = 0;
-  for (let call = 0; call < calls; call += 1) {
-    const start = performance.now();
-    action();
-    const elapsed = performance.now() - start;
-    into.push(elapsed);
-    total += elapsed;
-  }
-  return total;
+function timeCall(action: () => unknown, into: number[]): number {
+  const start = performance.now();
+  action();
+  const elapsed = performance.now() - start;
+  into.push(elapsed);
+  return elapsed;
 }
 
 function times(samples: readonly number[]): Times {

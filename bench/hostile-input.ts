@@ -52,7 +52,7 @@ interface Damage {
 }
 
 export function hostileInputFigures(effort: Effort): readonly Figure[] {
-  const unit = medianTime(bareVerification(makeJwt()), effort.batch);
+  const unit = medianTime(bareVerification(makeJwt()), effort.calls);
   return Object.entries(attacks()).flatMap(([parser, set]) => figures(parser, set.map(measure), unit));
 }
 

@@ -69,6 +69,7 @@ function requestCheck(cwt: Uint8Array, floor: () => unknown, effort: Effort): Fi
     key: clientKey,
     payload: createHash('sha256').update('a reading').digest(),
     nonce: randomBytes(16),
+    clientNonce: randomBytes(8),
     tokenHash: tokenHash(cwt),
   });
   const key = importJwk(clientPublicJwk);

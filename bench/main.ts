@@ -32,8 +32,8 @@ const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<re
 
 const json = process.argv.includes('--json');
 const options: BenchOptions = process.argv.includes('--short')
-  ? { effort: { rounds: 20, batch: 50 }, starts: 3 }
-  : { effort: { rounds: 200, batch: 100 }, starts: 15 };
+  ? { effort: { rounds: 20, calls: 100 }, starts: 3 }
+  : { effort: { rounds: 200, calls: 100 }, starts: 15 };
 
 for (const goal of process.argv.includes('--fleet') ? [() => fleetFigures()] : GOALS) {
   for (const figure of await goal(options)) print(figure);

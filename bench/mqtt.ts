@@ -39,13 +39,13 @@ export async function mqttFigures(effort: Effort, note: (text: string) => void):
   }
 }
 
-async function roundTrips(device: Device, { batch, rounds }: Effort): Promise<Figure> {
+async function roundTrips(device: Device, { calls, rounds }: Effort): Promise<Figure> {
   const times = { 0: [] as number[], 1: [] as number[] };
-  const warmUp = Math.min(2_000, rounds * batch);
+  const warmUp = Math.min(2_000, rounds * calls);
   for (let call = 0; call < warmUp; call += 1) await device.ask(call % 2 === 0 ? 0 : 1);
   for (let round = 0; round < rounds; round += 1) {
     for (const qos of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-      for (let call = 0; call < batch; call += 1) {
+      for (let call = 0; call < calls; call += 1) {
         const start = performance.now();
         await device.ask(qos);
         times[qos].push(performance.now() - start);

@@ -67,7 +67,7 @@ async function throughput(url: string, effort: Effort): Promise<Figure> {
     if (!active) throw new Error('the AS answered otherwise');
   };
   const floor = (token: string) => bareRelay(url, agent, token);
-  const calls = effort.batch * BATCHES;
+  const calls = effort.calls * BATCHES;
   const rounds = Math.max(5, Math.floor(effort.rounds / BATCHES));
   const times = { floor: [] as number[], subject: [] as number[] };
   await timeRound(floor, calls);

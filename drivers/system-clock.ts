@@ -35,33 +35,52 @@ export function systemClock(options: SystemClockOptions = {}): () => SystemClock
   const root = options.root ?? '';
   const now = options.monotonic ?? monotonic;
   const systemSeconds = options.systemSeconds ?? (() => Date.now() / 1000);
-  let evidence = gather(root, systemSeconds());
+  let evidence = gather(root, systemSeconds(), false);
   let gatheredAt = now();
   return () => {
     if (now() - gatheredAt >= EVIDENCE_LIFETIME) {
-      evidence = gather(root, systemSeconds());
+      evidence = gather(root, systemSeconds(), evidence.hasBatteryClock);
       gatheredAt = now();
     }
     return { systemSeconds: systemSeconds(), ...evidence };
   };
 }
 
-function gather(root: string, seconds: number): Omit<SystemClockObservation, 'systemSeconds'> {
+function gather(
+  root: string,
+  seconds: number,
+  hadBatteryClock: boolean,
+): Omit<SystemClockObservation, 'systemSeconds'> {
   const timesync = `${root}/run/systemd/timesync`;
   return {
     synchronised: existsSync(`${timesync}/synchronized`) || (existsSync(timesync) ? false : 'unknown'),
-    hasBatteryClock: hardwareClocks(`${root}/sys/class/rtc`).some((time) => Math.abs(time - seconds) < SAME_TIME),
+    hasBatteryClock: hasBatteryClock(`${root}/sys/class/rtc`, seconds) ?? hadBatteryClock,
     isDeviceTreeBoard: existsSync(`${root}/proc/device-tree/model`),
   };
 }
 
-/** What each hardware clock says, in NumericDate seconds. One that cannot be read is no evidence. */
+/**
+ * Whether a hardware clock agrees with `seconds`; undefined where that cannot be told now, as in a process that has no
+ * file descriptor left. Every judgement asks for the time, so none may fail for that.
+ */
+function hasBatteryClock(folder: string, seconds: number): boolean | undefined {
+  try {
+    return hardwareClocks(folder).some((time) => Math.abs(time - seconds) < SAME_TIME);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What each hardware clock says, in NumericDate seconds. */
 function hardwareClocks(folder: string): readonly number[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder).map((name) => {
     try {
       return Number.parseInt(readFileSync(`${folder}/${name}/since_epoch`, 'ascii'), 10);
-    } catch {
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EMFILE' || code === 'ENFILE') throw error;
+      // Of the clock itself: a chip that lost its power has no time to give (rtc-sysfs), and that is no evidence.
       return Number.NaN;
     }
   });

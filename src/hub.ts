@@ -2,19 +2,21 @@
  * The composition root: configuration → store → services → flows → drivers. The only file that knows which class
  * stands behind which interface.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectAuthorizationServer } from '../drivers/as/authorization-server.ts';
 import { openAdminSocket } from '../drivers/http/admin.ts';
 import { northboundRoutes } from '../drivers/http/northbound.ts';
-import { HttpServer } from '../drivers/http/server.ts';
+import { HttpServer, type HttpServerOptions } from '../drivers/http/server.ts';
 import { openSerialLine, type SerialLine } from '../drivers/serial/serial-line.ts';
 import { systemClock } from '../drivers/system-clock.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
+import { originsOf } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
+import { readCertificateAuthority, readKeySet, readServerCertificate } from './config/setting-files.ts';
 import { certainty } from './core/clock.ts';
-import { LatchkeyError } from './core/errors.ts';
-import { isJsonObject, type JsonObject } from './core/json.ts';
+import { coded, LatchkeyError } from './core/errors.ts';
+import type { JsonObject } from './core/json.ts';
+import { LIMITS } from './core/limits.ts';
 import { RELEASED_AT, VERSION } from './core/version.ts';
 import { DeliveryQueue } from './devices/delivery-queue.ts';
 import type { Device } from './devices/device.ts';
@@ -41,6 +43,7 @@ import { openStore } from './store/open-store.ts';
 import { translate } from './token/translate.ts';
 import { type IssuerPolicy, issuerPolicy } from './trust/issuer-policy.ts';
 import { Issuers } from './trust/issuers.ts';
+import { KeyRing } from './trust/key-ring.ts';
 import { TimeFloor } from './trust/time-floor.ts';
 import { verifyJwt } from './trust/verify-jwt.ts';
 
@@ -61,16 +64,47 @@ export interface OpenStateFolder {
 /** Requests under way get this long to be answered once the hub is told to stop; milliseconds. */
 const STOP_GRACE = 3_000;
 
-/** The hub, running. Resolves when it answers; authorization servers and lines are reached in the background. */
-export async function startHub({ config, log }: { readonly config: Config; readonly log: Log }): Promise<RunningHub> {
+/**
+ * The hub, running. Resolves when it answers; authorization servers and lines are reached in the background. A start that
+ * fails leaves nothing open.
+ */
+export async function startHub(options: { readonly config: Config; readonly log: Log }): Promise<RunningHub> {
+  const opened = new OpenParts();
+  try {
+    return await start(options.config, options.log, opened);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+/** What is open, closed last one first. */
+class OpenParts {
+  readonly #closers: (() => Promise<unknown>)[] = [];
+
+  add(close: () => Promise<unknown>): void {
+    this.#closers.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) await close();
+  }
+}
+
+async function start(config: Config, log: Log, opened: OpenParts): Promise<RunningHub> {
   const store = await openStore(join(config.stateDir, 'db'));
+  opened.add(() => store.close());
   const state = await loadState(config, store, log);
   const { audit, clock, queue, registry } = state;
   clock.start();
+  opened.add(() => clock.close());
   audit.start();
+  opened.add(() => audit.close());
   const issuers = openIssuers(config, state, log);
   await issuers.start();
-  const lines = new Map(config.lines.map((line) => [line.name, openLine(line, clock, log)]));
+  opened.add(() => issuers.close());
+  const lines = new Map<string, SerialLine>();
+  opened.add(() => Promise.all([...lines.values()].map((line) => line.close())));
   const link = (device: Device) => {
     const line = device.line === undefined ? undefined : lines.get(device.line);
     if (line === undefined) throw new LatchkeyError('link_unconfigured', device.line);
@@ -80,7 +114,7 @@ export async function startHub({ config, log }: { readonly config: Config; reado
     queue,
     registry,
     link,
-    clock,
+    certain: () => clock.certain(),
     timers: systemTimers,
     random: systemRandom,
     log,
@@ -88,27 +122,8 @@ export async function startHub({ config, log }: { readonly config: Config; reado
     attemptTimeout: config.delivery.attemptTimeout,
     longestPause: config.delivery.retryMax,
   });
-  for (const line of lines.values()) {
-    line.onSighting(() => {
-      for (const device of registry.list())
-        if (device.line === line.name && queue.waiting(device.id) > 0) dispatcher.wake(device.id);
-    });
-  }
-  const nonces = new DpopNonces({ random: systemRandom });
-  const northbound = openNorthbound({ config, state, issuers, dispatcher, link, nonces });
-  let origins: readonly string[] = [];
-  const server = new HttpServer({
-    routes: northboundRoutes({ northbound, origins: () => origins }),
-    log,
-    random: systemRandom,
-    ...tlsOf(config),
-    onRefusal: () => ({ 'dpop-nonce': northbound.dpopNonce() }),
-  });
-  const port = await listen(server, config);
-  origins = originsOf(config, port);
-  const administer = administerFlow(config, state, log);
   const started = monotonic();
-  const admin = adminOf(administer, state, async () => ({
+  const admin = adminOf(administerFlow(config, state, log), state, async () => ({
     ...offlineStatus(state),
     uptime: Math.round((monotonic() - started) / 1_000),
     issuers: issuers.status() as unknown as readonly JsonObject[],
@@ -123,28 +138,51 @@ export async function startHub({ config, log }: { readonly config: Config; reado
       audit: audit.status().code,
     }),
   }));
+  const nonces = new DpopNonces({ random: systemRandom });
+  const northbound = openNorthbound({ config, state, issuers, dispatcher, link, nonces });
+  let origins: readonly string[] = [];
+  const server = new HttpServer({
+    routes: northboundRoutes({ northbound, origins: () => origins }),
+    log,
+    random: systemRandom,
+    ...readServerCertificate(config),
+    connections: connectionsOf(config),
+    onRefusal: () => ({ 'dpop-nonce': northbound.dpopNonce() }),
+  });
   const adminServer = await openAdminSocket({ socket: config.admin.socket, admin, log, random: systemRandom });
+  const servers = [adminServer];
+  opened.add(() => Promise.all(servers.map((each) => each.close(STOP_GRACE))));
+  // A hub that cannot listen touches no line: the one that has the port may have the lines too.
+  const port = await listen(server, config);
+  servers.push(server);
+  origins = originsOf(config, port);
+  for (const line of config.lines) lines.set(line.name, openLine(line, clock, log));
+  for (const line of lines.values()) {
+    line.onSighting(() => {
+      for (const device of registry.list())
+        if (device.line === line.name && queue.waiting(device.id) > 0) dispatcher.wake(device.id);
+    });
+  }
   dispatcher.start();
-  return {
-    address: origins[0] ?? '',
-    adminSocket: config.admin.socket,
-    admin,
-    async stop() {
-      await dispatcher.stop();
-      await Promise.all([server.close(STOP_GRACE), adminServer.close(STOP_GRACE)]);
-      await Promise.all([...lines.values()].map((line) => line.close()));
-      await issuers.close();
-      await audit.close();
-      await clock.close();
-      await store.close();
-    },
-  };
+  opened.add(() => dispatcher.stop());
+  return { address: origins[0] ?? '', adminSocket: config.admin.socket, admin, stop: () => opened.close() };
 }
 
-/** The state folder without a hub: for `latchkey devices` before the first start. */
-export async function openStateFolder(config: Config, log: Log): Promise<OpenStateFolder> {
-  const store = await openStore(join(config.stateDir, 'db'));
-  const state = await loadState(config, store, log);
+/**
+ * The state folder without a hub: for `latchkey devices` before the first start.
+ * @throws {LatchkeyError} `store_missing` where there is none and `create` is false
+ */
+export async function openStateFolder(options: {
+  readonly config: Config;
+  readonly log: Log;
+  readonly create: boolean;
+}): Promise<OpenStateFolder> {
+  const { config, log, create } = options;
+  const store = await openStore(join(config.stateDir, 'db'), { create });
+  const state = await loadState(config, store, log).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
   const admin = adminOf(administerFlow(config, state, log), state, async () => offlineStatus(state));
   return {
     admin,
@@ -204,7 +242,9 @@ function openIssuers(config: Config, { store, clock }: State, log: Log): Issuers
     policies: config.issuers.map(policyOf),
     connect: ({ issuer }) => {
       const file = settings.get(issuer)?.caFile;
-      return connectAuthorizationServer(file === undefined ? {} : { ca: readText(file) });
+      return connectAuthorizationServer(
+        file === undefined ? {} : { ca: readCertificateAuthority(`ca_file of ${issuer}`, file) },
+      );
     },
     store,
     clock,
@@ -220,7 +260,7 @@ function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
     issuer,
     source:
       jwksFile !== undefined
-        ? { kind: 'file', jwks: readJson(jwksFile) }
+        ? { kind: 'file', jwks: usableKeys(settings, jwksFile) }
         : jwksUrl !== undefined
           ? { kind: 'jwks', url: jwksUrl }
           : { kind: 'discovery', ...(discoveryUrl === undefined ? {} : { url: discoveryUrl }) },
@@ -232,6 +272,17 @@ function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
     refresh: { least: settings.refreshMin, most: settings.refreshMax },
     unknownKeyCooldown: settings.unknownKidCooldown,
   });
+}
+
+function usableKeys({ issuer, algorithms }: Config['issuers'][number], file: string): JsonObject {
+  const setting = `jwks_file of ${issuer}`;
+  const jwks = readKeySet(setting, file);
+  try {
+    new KeyRing(jwks, algorithms);
+  } catch (error) {
+    throw new LatchkeyError('jwks_invalid', `${setting}: ${file}: ${coded(error).detail}`, { cause: error });
+  }
+  return jwks;
 }
 
 function openLine(line: Config['lines'][number], clock: TimeFloor, log: Log): SerialLine {
@@ -257,7 +308,8 @@ function openNorthbound(parts: {
 }): Northbound {
   const { config, dispatcher, issuers, link, nonces } = parts;
   const { audit, clock, hubKeys, queue, registry } = parts.state;
-  const window = config.dpop.window;
+  const { window } = config.dpop;
+  const { whenUnsure } = config.clock;
   const keys = new ProofKeys();
   const replay = new ReplayWindow({ lifetime: Math.max(DpopNonces.lifetime, 2 * window * 1_000) });
   const deliver = new DeliverFlow({
@@ -267,10 +319,10 @@ function openNorthbound(parts: {
     random: systemRandom,
     verify: (jwt, device) =>
       verifyJwt(jwt, {
-        issuers,
+        issuers: issuersFor(device, issuers),
         audience: device.audience,
         time: clock.now(),
-        whenUnsure: config.clock.whenUnsure,
+        whenUnsure,
         witness: (issuedAt) => clock.witness(issuedAt),
       }),
     judgeProof: (presented, token, thumbprint) =>
@@ -306,6 +358,13 @@ function openNorthbound(parts: {
     dpopNonce: () => nonces.current(monotonic()),
     publicKeys: () => hubKeys.publicJwks(),
   };
+}
+
+/** A token of an issuer that the device does not take is not looked at, so it moves nothing, the time floor included. */
+function issuersFor({ issuers: taken }: Device, issuers: Issuers): Pick<Issuers, 'find'> {
+  return taken === undefined
+    ? issuers
+    : { find: (issuer) => (taken.includes(issuer) ? issuers.find(issuer) : undefined) };
 }
 
 function administerFlow(config: Config, { audit, clock, hubKeys, queue, registry }: State, log: Log): AdministerFlow {
@@ -364,40 +423,8 @@ async function listen(server: HttpServer, config: Config): Promise<number> {
   }
 }
 
-/** Where clients may say that they sent their request to (`htu`): the public address if there is one, else this very one. */
-function originsOf(config: Config, port: number): readonly string[] {
-  if (config.http.publicUrl !== undefined) return [config.http.publicUrl.replace(/\/$/, '')];
-  const scheme = config.http.tlsCertFile === undefined ? 'http' : 'https';
-  const { host } = config.http.listen;
-  const literal = host.includes(':') ? `[${host}]` : host;
-  return [
-    `${scheme}://${literal}:${port}`,
-    ...(host.startsWith('127.') || host === '::1' ? [`${scheme}://localhost:${port}`] : []),
-  ];
-}
-
-function tlsOf({ http }: Config): { readonly tls?: { readonly cert: string; readonly key: string } } {
-  if (http.tlsCertFile === undefined || http.tlsKeyFile === undefined) return {};
-  return { tls: { cert: readText(http.tlsCertFile), key: readText(http.tlsKeyFile) } };
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new LatchkeyError('file_unreadable', `${file} (${(error as NodeJS.ErrnoException).code ?? 'failed'})`, {
-      cause: error,
-    });
-  }
-}
-
-function readJson(file: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(readText(file));
-  } catch (error) {
-    throw error instanceof LatchkeyError ? error : new LatchkeyError('jwks_invalid', `${file} is not JSON`);
-  }
-  if (!isJsonObject(value)) throw new LatchkeyError('jwks_invalid', `${file} is not an object`);
-  return value;
+/** Behind a proxy every client has the proxy's address: there only the proxy can tell who takes too much. */
+function connectionsOf({ http }: Config): HttpServerOptions['connections'] {
+  const overall = LIMITS.httpConnections;
+  return { overall, perNetwork: http.behindProxy ? overall : LIMITS.httpConnectionsPerNetwork };
 }

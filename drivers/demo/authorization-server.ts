@@ -12,7 +12,7 @@ import type { ClientMetadata, Configuration, JWK } from 'oidc-provider';
 import { DemoRecords } from './memory-adapter.ts';
 
 /** One resource server as the AS knows it (RFC 8707). The key in `resources` is its resource indicator, a URI. */
-export interface DemoResource {
+interface DemoResource {
   /** Scopes that clients may ask for, for this resource. */
   readonly scopes: readonly string[];
   /** `aud` of its tokens; the resource indicator by default. */
@@ -23,7 +23,7 @@ export interface DemoResource {
   readonly format?: 'jwt' | 'opaque';
 }
 
-export interface DemoClient {
+interface DemoClient {
   readonly id: string;
   /** With a secret: `client_secret_basic`. Without: a public client, which must use PKCE. */
   readonly secret?: string;
@@ -36,7 +36,7 @@ export interface DemoClient {
 }
 
 /** What a customizer sees of an access token before it is signed. Change both in place. */
-export interface DemoTokenParts {
+interface DemoTokenParts {
   header: Record<string, unknown> | undefined;
   payload: Record<string, unknown>;
 }

@@ -27,6 +27,7 @@ export async function openAdminSocket(options: {
     log: options.log,
     random: options.random,
     tellDetail: true,
+    connections: { overall: LIMITS.adminConnections, perNetwork: LIMITS.adminConnections },
   });
   // The socket is created under this mask, so it is never open to others, not even for a moment.
   const mask = process.umask(0o177);
@@ -48,6 +49,7 @@ function adminRoutes(admin: Admin): readonly Route[] {
     {
       method: 'POST',
       path: '/devices',
+      bodyBytes: LIMITS.adminBodyBytes,
       handle: async (request) => ({ status: 201, body: await admin.addDevice(newDeviceOf(request)) }),
     },
     {
@@ -115,7 +117,7 @@ function newDeviceOf(request: HttpRequest): NewDevice {
     audience,
     profile,
     ...(line === undefined ? {} : { line: text(line, 'line') }),
-    ...(issuers === undefined ? {} : { issuers: texts(issuers) }),
+    ...(issuers === undefined ? {} : { issuers: issuers === 'any' ? issuers : texts(issuers) }),
     ...(certificate === undefined ? {} : { certificate: text(certificate, 'certificate') }),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Random } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
+import { LIMITS } from '../../src/core/limits.ts';
 import type { Secret } from '../../src/core/secret.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { HttpAnswer } from './http-answer.ts';
@@ -74,10 +75,11 @@ export async function serveDeviceFace(
   const server = new HttpServer({
     routes: [
       { method: 'POST', path: '/readings', handle: present },
-      { method: 'POST', path: '/sessions/:key', handle: message },
+      { method: 'POST', path: '/sessions/:key', bodyBytes: LIMITS.proxyBodyBytes, handle: message },
     ],
     log,
     random,
+    connections: { overall: LIMITS.httpConnections, perNetwork: LIMITS.httpConnectionsPerNetwork },
     onRefusal: () => ({ 'dpop-nonce': face.nonce() }),
   });
   origin = `http://${host.includes(':') ? `[${host}]` : host}:${await listen(server, host, port)}`;

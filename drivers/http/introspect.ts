@@ -2,6 +2,7 @@
 import { introspectionCbor, introspectionJson } from '../../src/codec/introspection-answer.ts';
 import { readIntrospectionForm } from '../../src/codec/introspection-message.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
+import { LIMITS } from '../../src/core/limits.ts';
 import type { DeviceAuthentication, DeviceCredential } from '../../src/ports/device-authentication.ts';
 import type { Relay } from '../../src/ports/relay.ts';
 import { basicCredentials } from './basic-credentials.ts';
@@ -33,7 +34,7 @@ export function introspectRoutes({ relay, devices }: IntrospectRoutes): readonly
       body: type === CBOR_TYPE ? introspectionCbor(answer, options) : introspectionJson(answer, options),
     };
   };
-  return [{ method: 'POST', path: '/introspect', handle }];
+  return [{ method: 'POST', path: '/introspect', bodyBytes: LIMITS.introspectionRequestBytes, handle }];
 }
 
 /** A secret that was sent counts before a certificate: who names itself wrongly is not saved by the other. */

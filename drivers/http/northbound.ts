@@ -20,7 +20,6 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
     return deliveryAnswer(view, northbound.dpopNonce(), request.id);
   };
   const proxy = async (request: HttpRequest): Promise<HttpAnswer> => {
-    if (request.body.length > LIMITS.proxyBodyBytes) throw new LatchkeyError('request_too_large');
     const answer = await northbound.proxy(
       coapRequestOf(request, parameter(request, 'id'), parameter(request, '*')),
       request,
@@ -35,9 +34,12 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
       handle: async (request) => ({ status: 200, body: northbound.delivery(parameter(request, 'id')) }),
     },
     { method: 'GET', path: '/jwks', handle: async () => ({ status: 200, body: northbound.publicKeys() }) },
-    { method: 'POST', path: '/devices/:id/coap/*', handle: proxy },
-    { method: 'PUT', path: '/devices/:id/coap/*', handle: proxy },
-    { method: 'DELETE', path: '/devices/:id/coap/*', handle: proxy },
+    ...(['POST', 'PUT', 'DELETE'] as const).map((method) => ({
+      method,
+      path: '/devices/:id/coap/*',
+      bodyBytes: LIMITS.proxyBodyBytes,
+      handle: proxy,
+    })),
   ];
 }
 
@@ -65,8 +67,8 @@ function parameter(request: HttpRequest, name: string): string {
 /** Token and proof from the headers (RFC 6750 §2.1, RFC 9449 §4.3 and §7.1). */
 export function presentedToken(request: HttpRequest, origins: readonly string[]): PresentedToken {
   const [authorization, ...others] = request.headers.authorization ?? [];
-  if (authorization === undefined || others.length > 0)
-    throw new LatchkeyError('request_invalid', 'one Authorization header is needed');
+  if (authorization === undefined) throw new LatchkeyError('token_missing');
+  if (others.length > 0) throw new LatchkeyError('request_invalid', 'several Authorization headers');
   const match = /^(DPoP|Bearer) +([A-Za-z0-9._~+/=-]+)$/i.exec(authorization);
   const [, scheme, token] = match ?? [];
   if (scheme === undefined || token === undefined)

@@ -24,18 +24,29 @@ export function problemOf(error: LatchkeyError, id: string): Problem {
   return error.code === 'device_unauthenticated' ? { ...problem, error: 'invalid_client' } : problem;
 }
 
+/** What a client may present a token with; the proof algorithms are those of the hub (RFC 9449 §7.1). */
+const ALGORITHMS = 'algs="ES256 EdDSA"';
+
 /**
  * The WWW-Authenticate header for a refused token, proof or device, or undefined where the error is about something else.
- * Error names: RFC 6750 §3.1, RFC 9449 §5, §7.1 and §9. Devices: RFC 7617 §2.
+ * Error names: RFC 6750 §3.1, RFC 9449 §5, §7.1 and §9; devices: RFC 7617 §2. A client that said nothing is told no error (RFC 6750 §3); one
+ * that came with a Bearer token is answered in that scheme, and told that there is the other one.
  */
-export function challengeFor(error: LatchkeyError): string | undefined {
-  const algorithms = 'algs="ES256 EdDSA"';
-  if (error.code === 'proof_nonce_required') return `DPoP error="use_dpop_nonce", ${algorithms}`;
-  if (error.code === 'scope_empty' || error.code === 'scope_insufficient') return 'DPoP error="insufficient_scope"';
+export function challengeFor(error: LatchkeyError, authorization = ''): string | undefined {
   if (error.code === 'device_unauthenticated') return 'Basic realm="latchkey", charset="UTF-8"';
-  if (error.entry.status !== 401) return undefined;
-  if (error.code.startsWith('proof_')) return `DPoP error="invalid_dpop_proof", ${algorithms}`;
-  return `DPoP error="invalid_token", ${algorithms}`;
+  if (error.code === 'token_missing') return `Bearer, DPoP ${ALGORITHMS}`;
+  if (error.code === 'proof_nonce_required') return `DPoP error="use_dpop_nonce", ${ALGORITHMS}`;
+  if (error.code.startsWith('proof_') && error.entry.status === 401)
+    return `DPoP error="invalid_dpop_proof", ${ALGORITHMS}`;
+  const name = isScope(error) ? 'insufficient_scope' : 'invalid_token';
+  if (error.entry.status !== 401 && !isScope(error)) return undefined;
+  return /^bearer /i.test(authorization)
+    ? `Bearer error="${name}", DPoP ${ALGORITHMS}`
+    : `DPoP error="${name}", ${ALGORITHMS}`;
+}
+
+function isScope({ code }: LatchkeyError): boolean {
+  return code === 'scope_empty' || code === 'scope_insufficient';
 }
 
 /** A whole answer that is a problem. `status` only where a registry other than ours names another one. */

@@ -12,8 +12,11 @@ import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import type { Log } from '../../src/ports/log.ts';
+import { hasMuchLeft, readBody } from './body.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf } from './problem.ts';
+import { RequestLog } from './request-log.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -34,10 +37,14 @@ export interface HttpRequest {
   readonly log: Log;
 }
 
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
+
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: (typeof METHODS)[number];
   /** find-my-way pattern, such as `/devices/:id`. */
   readonly path: string;
+  /** Largest body; none is taken where this is left out. */
+  readonly bodyBytes?: number;
   readonly handle: (request: HttpRequest) => Promise<HttpAnswer>;
 }
 
@@ -47,6 +54,7 @@ export interface HttpServerOptions {
   readonly random: Random;
   /** With `askForCertificate` peers may show a certificate of their own, of whatever authority or none. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly askForCertificate?: boolean };
+  readonly connections: ConnectionLimits;
   /** Whether problems carry the error's detail: on the admin socket, where who asks may know. */
   readonly tellDetail?: boolean;
   /** Headers for every answer that refuses a token or proof, such as a fresh DPoP-Nonce. */
@@ -55,11 +63,17 @@ export interface HttpServerOptions {
 
 /** A client that sends its headers or body more slowly than this is cut off, milliseconds. */
 const REQUEST_TIMEOUT = 15_000;
+/** How often that is looked at, milliseconds. Node's own half a minute would keep idle connections for as long. */
+const TIMEOUT_CHECK = 5_000;
 
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
   readonly #router = createRouter();
+  readonly #requestLog: RequestLog;
+  readonly #connections: Connections;
+  /** Requests under way by connection. */
+  readonly #onConnection = new WeakMap<Socket, number>();
   #underWay = 0;
   #stopping = false;
   #idle: (() => void) | undefined;
@@ -71,12 +85,15 @@ export class HttpServer {
       maxHeaderSize: LIMITS.httpHeaderBytes,
       requestTimeout: REQUEST_TIMEOUT,
       headersTimeout: REQUEST_TIMEOUT,
+      connectionsCheckingInterval: TIMEOUT_CHECK,
     };
     const listener = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response);
     this.#server =
       options.tls === undefined
         ? createServer(settings, listener)
-        : createTlsServer({ ...settings, ...tlsSettings(options.tls) }, listener);
+        : createTlsServer({ ...settings, ...tlsSettings(options.tls), handshakeTimeout: REQUEST_TIMEOUT }, listener);
+    this.#requestLog = new RequestLog(options.log);
+    this.#connections = new Connections(this.#server, options.connections, () => this.#requestLog.connectionRefused());
   }
 
   /** Listens on host and port (0 for a free one) or on a unix socket; answers with the port. */
@@ -108,80 +125,76 @@ export class HttpServer {
         };
       });
     }
-    this.#server.closeAllConnections();
+    this.#connections.destroyAll();
     await closed;
+    this.#requestLog.close();
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const id = hex(this.#options.random.bytes(8));
     const log = this.#options.log.child({ request: id });
     const started = performance.now();
+    const { method = 'GET', socket } = incoming;
+    const sameConnection = (this.#onConnection.get(socket) ?? 0) + 1;
+    this.#onConnection.set(socket, sameConnection);
     this.#underWay += 1;
     let answer: HttpAnswer;
+    let error: LatchkeyError | undefined;
     let path = '';
     try {
       if (this.#stopping) throw new LatchkeyError('shutting_down');
-      const { route, request } = await this.#read(incoming, id, log);
+      if (sameConnection > LIMITS.requestsPerConnection) throw new LatchkeyError('hub_busy', 'on one connection');
+      const { route, ...found } = this.#find(method, incoming.url ?? '');
       path = route.path;
-      answer = await route.handle(request);
-    } catch (error) {
-      answer = this.#refuse(coded(error), id, log);
+      const body = await readBody(incoming, route.bodyBytes ?? 0);
+      answer = await route.handle({
+        method,
+        ...found,
+        headers: incoming.headersDistinct,
+        body,
+        peerCertificateThumbprint: peerCertificateThumbprint(socket),
+        id,
+        log,
+      });
+    } catch (thrown) {
+      error = coded(thrown);
+      answer = this.#refuse(error, id, incoming);
     }
-    send(response, answer, id);
-    log.info(
-      {
-        event: 'http',
-        method: incoming.method,
-        path,
-        status: answer.status,
-        ms: Math.round(performance.now() - started),
-      },
-      'answered',
-    );
+    send(response, answer, id, hasMuchLeft(incoming));
+    const ms = Math.round(performance.now() - started);
+    this.#requestLog.answered({ method, path, status: answer.status, ms, error }, log);
+    this.#onConnection.set(socket, (this.#onConnection.get(socket) ?? 1) - 1);
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#idle?.();
   }
 
-  async #read(incoming: IncomingMessage, id: string, log: Log): Promise<{ route: Route; request: HttpRequest }> {
-    const url = incoming.url ?? '/';
-    const method = incoming.method ?? 'GET';
+  /** @throws {LatchkeyError} `not_found`, `method_not_allowed`, `request_invalid` */
+  #find(method: string, url: string): { route: Route } & Pick<HttpRequest, 'url' | 'parameters' | 'query'> {
+    // The absolute form is for proxies. Here it would be a second opinion, beside Host, on what the hub is called.
+    if (!url.startsWith('/')) throw new LatchkeyError('request_invalid', 'the request target is not a path');
     const [path = '/', search = ''] = splitOnce(url, '?');
     const found = this.#router.find(method as Route['method'], path);
     if (found === null) {
-      const other = (['GET', 'POST', 'PUT', 'DELETE'] as const).some(
-        (known) => this.#router.find(known, path) !== null,
-      );
-      throw new LatchkeyError(other ? 'method_not_allowed' : 'not_found');
+      throw new LatchkeyError(this.#allowed(path).length > 0 ? 'method_not_allowed' : 'not_found');
     }
-    const request: HttpRequest = {
-      method,
-      url,
-      parameters: found.params,
-      headers: incoming.headersDistinct,
-      query: new URLSearchParams(search),
-      body: await readBody(incoming),
-      peerCertificateThumbprint: peerCertificateThumbprint(incoming.socket),
-      id,
-      log,
-    };
-    return { route: found.store as Route, request };
+    return { route: found.store as Route, url, parameters: found.params, query: new URLSearchParams(search) };
   }
 
-  #refuse(error: LatchkeyError, id: string, log: Log): HttpAnswer {
+  #allowed(path: string): readonly Route['method'][] {
+    return METHODS.filter((method) => this.#router.find(method, path) !== null);
+  }
+
+  #refuse(error: LatchkeyError, id: string, { headers, url = '' }: IncomingMessage): HttpAnswer {
     const status = error.entry.status;
-    const fields = { event: 'refused', code: error.code, detail: error.detail };
-    if (status >= 500) log.warn({ ...fields, error }, error.entry.title);
-    else log.info(fields, error.entry.title);
-    const challenge = challengeFor(error);
+    const challenge = challengeFor(error, headers.authorization);
     return {
       status,
       headers: {
         'content-type': PROBLEM_TYPE,
         ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
+        ...(status === 405 ? { allow: this.#allowed(splitOnce(url, '?')[0]).join(', ') } : {}),
         ...(status === 401 ? this.#options.onRefusal?.() : {}),
         ...(status === 503 ? { 'retry-after': '5' } : {}),
-        // What is left of the body is not worth reading.
-        ...(status === 413 ? { connection: 'close' } : {}),
       },
       body:
         this.#options.tellDetail === true && error.detail !== undefined
@@ -217,34 +230,14 @@ function splitOnce(text: string, mark: string): readonly [string, string] {
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/**
- * The whole body, within the limit. Listens instead of iterating: leaving a `for await` early destroys the socket, and
- * the sender would see a reset in place of its 413.
- */
-function readBody(incoming: IncomingMessage): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    incoming.on('data', (chunk: Buffer) => {
-      length += chunk.length;
-      if (length <= LIMITS.httpBodyBytes) chunks.push(chunk);
-      else reject(new LatchkeyError('request_too_large'));
-    });
-    incoming.once('end', () => resolve(Buffer.concat(chunks)));
-    incoming.once('close', () => reject(new LatchkeyError('request_invalid', 'the sender went away')));
-    incoming.once('error', (error) =>
-      reject(new LatchkeyError('request_invalid', 'the sender went away', { cause: error })),
-    );
-  });
-}
-
-function send(response: ServerResponse, answer: HttpAnswer, id: string): void {
+function send(response: ServerResponse, answer: HttpAnswer, id: string, isLast: boolean): void {
   const isBytes = answer.body instanceof Uint8Array;
   const body =
     answer.body === undefined ? undefined : isBytes ? (answer.body as Uint8Array) : JSON.stringify(answer.body);
   response.writeHead(answer.status, {
     'cache-control': 'no-store',
     'x-request-id': id,
+    ...(isLast ? { connection: 'close' } : {}),
     ...(isBytes || body === undefined ? {} : { 'content-type': 'application/json' }),
     ...answer.headers,
   });

@@ -22,6 +22,8 @@ export interface LineCounters {
   opened: number;
   openFailed: number;
   lost: number;
+  /** Times that the line brought in more than it may and was made to wait. */
+  slowedDown: number;
   /** Times that a write did not leave before its deadline. */
   hung: number;
 }
@@ -43,6 +45,7 @@ export function newLineCounters(): LineCounters {
     opened: 0,
     openFailed: 0,
     lost: 0,
+    slowedDown: 0,
     hung: 0,
   };
 }

@@ -11,6 +11,8 @@ export interface LinePortEvents {
 export interface LinePort {
   /** `done` is called when the bytes have left this process, or cannot any more. */
   write(bytes: Uint8Array, done: () => void): void;
+  /** Stops the bytes that come in, where they are, or lets them come again. Some may be under way still. */
+  setFlowing(flowing: boolean): void;
   /** Resolves when the system has let go of it, which on a broken line may be never. */
   destroy(): Promise<void>;
 }

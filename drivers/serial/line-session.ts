@@ -9,6 +9,7 @@ import type { Clock, Random, Timers } from '../../src/core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import type { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { Intake } from './intake.ts';
 import { type LineCounters, NOISE_COUNTER } from './line-counters.ts';
 import type { LinePort } from './line-port.ts';
 import { ackTimeoutAt, type LineSettings, timeOnLine } from './line-settings.ts';
@@ -40,6 +41,7 @@ export class LineSession implements SlipmuxSink {
   readonly #surroundings: LineSurroundings;
   readonly #events: LineSessionEvents;
   readonly #decoder = new SlipmuxDecoder();
+  readonly #intake: Intake;
   readonly #endpoint: CoapEndpoint;
   #unsent = 0;
   #cancelWriteDeadline: (() => void) | undefined;
@@ -51,6 +53,7 @@ export class LineSession implements SlipmuxSink {
     this.#port = port;
     this.#surroundings = surroundings;
     this.#events = events;
+    this.#intake = new Intake({ timers, clock }, (flowing) => this.#setFlowing(flowing));
     this.#endpoint = new CoapEndpoint({
       send: (message) => this.#sendFrame(encodeSlipmux(message)),
       timers,
@@ -64,6 +67,7 @@ export class LineSession implements SlipmuxSink {
 
   take(chunk: Uint8Array): void {
     this.#surroundings.counters.bytesReceived += chunk.length;
+    if (!this.#ended) this.#intake.count(chunk.length);
     this.#decoder.push(chunk, this);
   }
 
@@ -83,6 +87,7 @@ export class LineSession implements SlipmuxSink {
   end(): Promise<void> {
     this.#ended = true;
     this.#cancelWriteDeadline?.();
+    this.#intake.end();
     this.#endpoint.close();
     return this.#port.destroy();
   }
@@ -103,6 +108,11 @@ export class LineSession implements SlipmuxSink {
 
   onNoise(reason: keyof typeof NOISE_COUNTER): void {
     this.#surroundings.counters[NOISE_COUNTER[reason]] += 1;
+  }
+
+  #setFlowing(flowing: boolean): void {
+    if (!flowing) this.#surroundings.counters.slowedDown += 1;
+    this.#port.setFlowing(flowing);
   }
 
   #sendFrame(frame: Uint8Array): void {

@@ -208,7 +208,6 @@ class ReopeningLine implements SerialLine {
     const now = this.#options.clock.monotonic();
     const wasAway = now - this.#lastHeard > this.#settings.silence;
     this.#lastHeard = now;
-    this.#failures = 0;
     this.#silentRequests = 0;
     if (wasAway) this.#sight();
   }

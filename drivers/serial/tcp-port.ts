@@ -49,6 +49,10 @@ export function socketPort(socket: Socket, events: LinePortEvents): LinePort {
     write: (bytes, done) => {
       socket.write(bytes, () => done());
     },
+    setFlowing: (flowing) => {
+      if (flowing) socket.resume();
+      else socket.pause();
+    },
     destroy: () => {
       destroyed = true;
       socket.destroy();

@@ -61,6 +61,10 @@ function portOf(serialPort: SerialPort, events: LinePortEvents): LinePort {
     write: (bytes, done) => {
       serialPort.write(Buffer.from(bytes), () => done());
     },
+    setFlowing: (flowing) => {
+      if (flowing) serialPort.resume();
+      else serialPort.pause();
+    },
     destroy: () => {
       destroyed = true;
       return close(serialPort);

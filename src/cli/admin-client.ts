@@ -1,12 +1,9 @@
 /** Talks to the running hub over its admin socket: HTTP with JSON bodies, errors as problem details (RFC 9457). */
-import { existsSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { loadConfig } from '../config/load.ts';
-import { isErrorCode, LatchkeyError } from '../core/errors.ts';
+import { isCoded, isErrorCode, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../core/json.ts';
 
-/** Where the socket of an installed hub is, as its unit says. */
-const SYSTEM_SOCKET = '/run/latchkey/admin.sock';
 const DEADLINE_MILLISECONDS = 30_000;
 /** 8,192 devices at 500 bytes each. */
 const MAX_ANSWER_BYTES = 4_194_304;
@@ -17,16 +14,14 @@ export interface SocketChoice {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** The socket asked for, else that of the configuration, else (with neither named) that of an installed hub if it is there. */
-export function findAdminSocket({ socket, config, environment }: SocketChoice): string {
-  if (socket !== undefined) return socket;
-  const configured = loadConfig({ path: config, environment }).config.admin.socket;
-  if (config !== undefined || existsSync(configured)) return configured;
-  return existsSync(SYSTEM_SOCKET) ? SYSTEM_SOCKET : configured;
+/** The socket asked for, else those that a hub with the configuration may have. */
+export function findAdminSockets({ socket, config, environment }: SocketChoice): readonly string[] {
+  return socket === undefined ? loadConfig({ path: config, environment }).adminSockets : [socket];
 }
 
 export interface AdminRequest {
-  readonly socket: string;
+  /** Tried in this order until one is there. */
+  readonly sockets: readonly string[];
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: JsonValue;
@@ -34,14 +29,33 @@ export interface AdminRequest {
 
 /**
  * One request to the hub; null for an answer without a body.
- * @throws {LatchkeyError} `admin_unreachable`, or the error that the hub answered with
+ * @throws {LatchkeyError} `admin_unreachable`, `admin_forbidden`, or the error that the hub answered with
  */
-export async function adminRequest({ socket, method, path, body }: AdminRequest): Promise<JsonValue> {
+export async function adminRequest({ sockets, method, path, body }: AdminRequest): Promise<JsonValue> {
   const sent = body === undefined ? undefined : JSON.stringify(body);
-  const { status, text } = await exchange({ socketPath: socket, method, path }, sent);
-  const answer = parseAnswer(text, socket);
-  if (status >= 200 && status < 300) return answer;
-  throw answeredError(answer, status);
+  const absent: LatchkeyError[] = [];
+  for (const socket of sockets) {
+    try {
+      const { status, text } = await exchange({ socketPath: socket, method, path }, sent);
+      const answer = parseAnswer(text, socket);
+      if (status >= 200 && status < 300) return answer;
+      throw answeredError(answer, status);
+    } catch (error) {
+      if (!isNoHub(error)) throw error;
+      absent.push(error);
+    }
+  }
+  const places = absent.map((error) => error.detail).join(', ');
+  throw new LatchkeyError('admin_unreachable', places, { cause: absent[0]?.cause });
+}
+
+/** Nothing listens there. Any other failure may hide a hub that runs. */
+const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ECONNREFUSED']);
+
+/** Whether the error says that no hub runs, so that its state folder is free. */
+export function isNoHub(error: unknown): error is LatchkeyError {
+  if (!isCoded(error, 'admin_unreachable') || !(error.cause instanceof Error)) return false;
+  return 'code' in error.cause && ABSENT.has(error.cause.code);
 }
 
 function exchange(
@@ -50,8 +64,8 @@ function exchange(
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
-      const detail = `${target.socketPath} (${error.code ?? 'no answer'})`;
-      reject(new LatchkeyError('admin_unreachable', detail, { cause: error }));
+      const code = error.code === 'EACCES' ? 'admin_forbidden' : 'admin_unreachable';
+      reject(new LatchkeyError(code, `${target.socketPath} (${error.code ?? 'no answer'})`, { cause: error }));
     };
     const headers =
       body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };

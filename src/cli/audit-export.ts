@@ -20,11 +20,11 @@ export const command: CliCommand = {
       .option('-c, --config <file>', 'configuration of the hub')
       .action(async (file: string, options: Options) => {
         const writeAll = (write: (line: string) => void) =>
-          withAdmin(options, terminal, (admin) => writeExport(admin, options, write));
+          withAdmin({ choice: options, terminal }, (admin) => writeExport(admin, options, write));
         const head =
           file === '-'
             ? await writeAll((line) => terminal.print(line))
-            : await intoNewFile(file, (write) => writeAll((line) => write(`${line}\n`)));
+            : await intoNewFile(file, (made) => writeAll((line) => made.write(`${line}\n`)));
         terminal.note(`Head: ${head}`);
       });
     addExample(command, '$ latchkey audit export audit.jsonl', '$ latchkey audit verify --file audit.jsonl');

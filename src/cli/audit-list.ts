@@ -1,10 +1,10 @@
 import { LatchkeyError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import type { AuditPage } from '../ports/admin.ts';
 import type { AuditRecord } from '../ports/audit.ts';
 import { columns } from './columns.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
-import { printable } from './output.ts';
 
 interface Options extends AdminChoice {
   readonly device?: string;
@@ -36,7 +36,7 @@ export const command: CliCommand = {
           subject: subjectOf(options),
           limit: limitOf(options.limit),
         };
-        const page = await withAdmin(options, terminal, (admin) => admin.audit(query));
+        const page = await withAdmin({ choice: options, terminal }, (admin) => admin.audit(query));
         if (options.json === true) terminal.print(JSON.stringify(page.records));
         else for (const line of table(page)) terminal.print(line);
         if (page.unreadable > 0) terminal.note('Parts of the audit cannot be read: see `latchkey audit verify`.');

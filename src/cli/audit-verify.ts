@@ -28,7 +28,7 @@ export const command: CliCommand = {
         const { file, head } = options;
         const found =
           file === undefined
-            ? await withAdmin(options, terminal, (admin) => admin.verifyAudit(head))
+            ? await withAdmin({ choice: options, terminal }, (admin) => admin.verifyAudit(head))
             : verifyExport(await terminal.read(file, MAX_FILE_BYTES), head);
         if (options.json === true) terminal.print(JSON.stringify(found));
         if (found.faults.length > 0) throw new LatchkeyError('audit_broken', found.faults.map(sentence).join('\n'));

@@ -6,6 +6,8 @@ export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Writes a line to standard output: the result of the command, and nothing else. */
   print(line: string): void;
+  /** The same for the title of what follows, which may stand out. */
+  heading(line: string): void;
   /** Writes a line to standard error: notes and progress. Errors are thrown, never printed by a command. */
   note(line: string): void;
   /**

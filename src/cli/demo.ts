@@ -1,5 +1,5 @@
 import { addExample, type CliCommand, type Terminal } from './command.ts';
-import { collectArtifacts, writeArtifacts } from './demo/artifacts.ts';
+import { collectArtifacts, prepareFolder, writeArtifacts } from './demo/artifacts.ts';
 import { goodWay, type Sizes, setUp } from './demo/good-way.ts';
 import { Narrator } from './demo/narrator.ts';
 import { outage } from './demo/outage.ts';
@@ -26,7 +26,7 @@ export const command: CliCommand = {
 
 async function demonstrate(options: Options, terminal: Terminal): Promise<void> {
   const silent = options.json === true;
-  const story = new Narrator({ terminal, silent, colour: !silent && wantsColour(terminal) });
+  const story = new Narrator({ terminal, silent });
   let sizes: Sizes = { jwtBytes: 0, cwtBytes: 0, wireBytes: 0 };
   let ok = false;
   try {
@@ -47,6 +47,7 @@ async function play(
   }: { readonly story: Narrator; readonly terminal: Terminal; readonly folder: string | undefined },
   onSizes: (sizes: Sizes) => void,
 ): Promise<Sizes> {
+  if (folder !== undefined) await prepareFolder(folder);
   const stage = await Stage.open();
   try {
     story.chapter('A token finds its way to a device that is offline');
@@ -71,9 +72,4 @@ async function play(
   } finally {
     await stage.close();
   }
-}
-
-/** https://no-color.org */
-function wantsColour(terminal: Terminal): boolean {
-  return process.stdout.isTTY === true && !terminal.environment.NO_COLOR;
 }

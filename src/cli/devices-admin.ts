@@ -1,8 +1,10 @@
 /** The Admin port for commands: the running hub over its socket, or the state folder itself where no hub runs. */
+import { statSync } from 'node:fs';
 import { loadConfig } from '../config/load.ts';
-import { isCoded } from '../core/errors.ts';
+import type { Config } from '../config/schema.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../core/json.ts';
-import { openStateFolder } from '../hub.ts';
+import { type OpenStateFolder, openStateFolder } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
 import type {
   AddedDevice,
@@ -14,7 +16,7 @@ import type {
   HubStatus,
   NewDevice,
 } from '../ports/admin.ts';
-import { adminRequest, findAdminSocket, type SocketChoice } from './admin-client.ts';
+import { adminRequest, findAdminSockets, isNoHub, type SocketChoice } from './admin-client.ts';
 import type { Terminal } from './command.ts';
 
 export interface AdminChoice {
@@ -22,37 +24,87 @@ export interface AdminChoice {
   readonly config?: string;
 }
 
-/** Runs `action` with whichever Admin there is. With `--socket` only a running hub will do. */
+/**
+ * Runs `action` with whichever Admin there is: the hub that runs, or its state folder where nothing listens. With
+ * `--socket` only a running hub will do. `create` is for what writes: looking at devices makes no state folder.
+ */
 export async function withAdmin<T>(
-  choice: AdminChoice,
-  terminal: Terminal,
+  { choice, terminal, create = false }: { choice: AdminChoice; terminal: Terminal; create?: boolean },
   action: (admin: Admin) => Promise<T>,
 ): Promise<T> {
   const where: SocketChoice = { ...choice, environment: terminal.environment };
-  const remote = new RemoteAdmin(findAdminSocket(where));
   try {
-    return await action(remote);
+    return await action(new RemoteAdmin(findAdminSockets(where)));
   } catch (error) {
-    if (choice.socket !== undefined || !isCoded(error, 'admin_unreachable')) throw error;
+    if (choice.socket !== undefined || !isNoHub(error)) throw error;
   }
   const { config } = loadConfig({ path: choice.config, environment: terminal.environment });
-  const folder = await openStateFolder(
-    config,
-    createLog({ level: 'error', destination: { write: (line) => terminal.note(line.trimEnd()) } }),
-  );
+  terminal.note(`No hub is running: working on ${config.stateDir} itself.`);
+  checkOwner(config.stateDir);
+  const folder = await open(config, terminal, create);
   try {
-    terminal.note(`No hub is running: working on ${config.stateDir} itself.`);
     return await action(folder.admin);
   } finally {
     await folder.close();
   }
 }
 
-class RemoteAdmin implements Admin {
-  readonly #socket: string;
+/** Root may write anywhere, but the hub could not read what root leaves behind. */
+function checkOwner(folder: string): void {
+  const owner = statSync(folder, { throwIfNoEntry: false })?.uid;
+  if (owner !== undefined && owner !== process.geteuid?.()) throw new LatchkeyError('store_not_ours', folder);
+}
 
-  constructor(socket: string) {
-    this.#socket = socket;
+async function open(config: Config, terminal: Terminal, create: boolean): Promise<OpenStateFolder> {
+  const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
+  try {
+    return await openStateFolder({ config, log: createLog({ level: 'error', destination }), create });
+  } catch (error) {
+    if (isCoded(error, 'store_missing')) return { admin: new NoDevices(), close: async () => undefined };
+    throw error;
+  }
+}
+
+/** The state before there is any. */
+class NoDevices implements Admin {
+  status(): Promise<HubStatus> {
+    return Promise.reject(new LatchkeyError('store_missing'));
+  }
+
+  async listDevices(): Promise<readonly DeviceView[]> {
+    return [];
+  }
+
+  showDevice(id: string): Promise<DeviceView> {
+    return Promise.reject(new LatchkeyError('device_unknown', id));
+  }
+
+  addDevice(): Promise<AddedDevice> {
+    return Promise.reject(new LatchkeyError('store_missing'));
+  }
+
+  deviceCredentials(id: string): Promise<string> {
+    return Promise.reject(new LatchkeyError('device_unknown', id));
+  }
+
+  removeDevice(id: string): Promise<void> {
+    return Promise.reject(new LatchkeyError('device_unknown', id));
+  }
+
+  audit(): Promise<AuditPage> {
+    return Promise.reject(new LatchkeyError('store_missing'));
+  }
+
+  verifyAudit(): Promise<AuditVerification> {
+    return Promise.reject(new LatchkeyError('store_missing'));
+  }
+}
+
+class RemoteAdmin implements Admin {
+  readonly #sockets: readonly string[];
+
+  constructor(sockets: readonly string[]) {
+    this.#sockets = sockets;
   }
 
   async status(): Promise<HubStatus> {
@@ -90,7 +142,7 @@ class RemoteAdmin implements Admin {
   }
 
   #ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: JsonValue): Promise<JsonValue> {
-    return adminRequest({ socket: this.#socket, method, path, ...(body === undefined ? {} : { body }) });
+    return adminRequest({ sockets: this.#sockets, method, path, ...(body === undefined ? {} : { body }) });
   }
 }
 

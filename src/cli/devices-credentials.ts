@@ -1,6 +1,6 @@
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
-import { writeNewSecretFile } from './secret-file.ts';
+import { intoNewFile } from './secret-file.ts';
 
 interface Options extends AdminChoice {
   readonly out: string;
@@ -17,12 +17,12 @@ export const command: CliCommand = {
       .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
       .option('-c, --config <file>', 'configuration of the hub')
       .action(async (id: string, options: Options) => {
-        const credentials = () => withAdmin(options, terminal, (admin) => admin.deviceCredentials(id));
+        const credentials = () => withAdmin({ choice: options, terminal }, (admin) => admin.deviceCredentials(id));
         if (options.out === '-') {
           terminal.print((await credentials()).trimEnd());
           return;
         }
-        await writeNewSecretFile(options.out, credentials, (text) => text);
+        await intoNewFile(options.out, async (file) => file.write(await credentials()));
         terminal.print(`What ${id} needs is in ${options.out}: it holds secrets, hand it over and delete it.`);
       });
     addExample(command, '$ latchkey devices credentials ekg-1 --out ekg-1.json');

@@ -11,7 +11,7 @@ export const command: CliCommand = {
       .option('-c, --config <file>', 'configuration of the hub')
       .option('--json', 'print them as JSON')
       .action(async (options: AdminChoice & { readonly json?: boolean }) => {
-        const devices = await withAdmin(options, terminal, (admin) => admin.listDevices());
+        const devices = await withAdmin({ choice: options, terminal }, (admin) => admin.listDevices());
         if (options.json === true) terminal.print(JSON.stringify(devices));
         else for (const line of table(devices)) terminal.print(line);
       });

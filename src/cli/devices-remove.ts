@@ -12,7 +12,7 @@ export const command: CliCommand = {
       .option('-c, --config <file>', 'configuration of the hub')
       .option('--json', 'print nothing but errors')
       .action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
-        await withAdmin(options, terminal, (admin) => admin.removeDevice(id));
+        await withAdmin({ choice: options, terminal }, (admin) => admin.removeDevice(id));
         if (options.json !== true) terminal.print(`Removed ${id}.`);
       });
     addExample(command, '$ latchkey devices remove tube-1');

@@ -12,7 +12,7 @@ export const command: CliCommand = {
       .option('-c, --config <file>', 'configuration of the hub')
       .option('--json', 'print it as JSON')
       .action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
-        const device = await withAdmin(options, terminal, (admin) => admin.showDevice(id));
+        const device = await withAdmin({ choice: options, terminal }, (admin) => admin.showDevice(id));
         if (options.json === true) terminal.print(JSON.stringify(device));
         else for (const line of lines(device)) terminal.print(line);
       });

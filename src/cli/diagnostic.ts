@@ -13,7 +13,7 @@ import {
 } from '../codec/cbor.ts';
 import { hex } from '../core/bytes.ts';
 import { isCoded } from '../core/errors.ts';
-import { printable } from './output.ts';
+import { printable } from '../core/printable.ts';
 import { MESSAGE, type Meaning, partMeaning, TAG_NAMES, UNKNOWN } from './token-meaning.ts';
 
 /** The token in diagnostic notation, indented. */

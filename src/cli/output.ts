@@ -1,15 +1,10 @@
 /** How the command line says what went wrong. */
 import { coded, type LatchkeyError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { redact } from '../observe/redact.ts';
 
-export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
-
-/** Text from outside without the characters that would steer the terminal or turn its direction. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    return character === '\n' ? '\n' : `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`;
-  });
-}
+/** Exit statuses; `configuration` is EX_CONFIG of sysexits.h, which the unit takes for a reason not to start again. */
+export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3, configuration: 78 } as const;
 
 function sentence(text: string): string {
   return /[.?!]$/.test(text) ? text : `${text}.`;
@@ -25,8 +20,9 @@ export function errorText(error: LatchkeyError): string {
 
 /** For a program: one line. */
 export function errorJson(error: LatchkeyError): string {
+  const { title, cause, fix } = error.entry;
   const detail = error.detail === undefined ? {} : { detail: error.detail };
-  return JSON.stringify({ error: { code: error.code, title: error.entry.title, ...detail } });
+  return JSON.stringify({ error: { code: error.code, title, ...detail, cause, fix } });
 }
 
 /** What whoever mends a defect needs: where it happened, redacted as in the log. */

@@ -18,7 +18,7 @@ const GROUPS: Readonly<Record<string, string>> = {
 };
 
 /** Every command, in the order of `--help`. A command is imported when it is asked for: `latchkey run` loads no demo. */
-const COMMANDS: readonly Listed[] = [
+export const COMMANDS: readonly Listed[] = [
   { path: ['run'], summary: 'run the hub', load: () => import('./run.ts') },
   { path: ['demo'], summary: 'see the main job end to end, with nothing installed', load: () => import('./demo.ts') },
   { path: ['status'], summary: 'ask the running hub how it is', load: () => import('./status.ts') },

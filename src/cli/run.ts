@@ -1,16 +1,28 @@
 import { spawn } from 'node:child_process';
 import { type LoadedConfig, loadConfig, SYSTEM_CONFIG } from '../config/load.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { startHub } from '../hub.ts';
 import { reportCrashes } from '../observe/crash.ts';
 import { createLog } from '../observe/log.ts';
 import type { Log, LogFields } from '../ports/log.ts';
 import { addExample, type CliCommand } from './command.ts';
+import { EXIT } from './output.ts';
 
-/** Longer than this no stop takes; systemd would wait 90 s before it kills. */
-const STOP_MILLISECONDS = 5_000;
+/** The hub promises to be gone within 5 s of the signal; what is left is for the log and the end of the process. */
+const STOP_MILLISECONDS = 4_500;
+
+/** Nothing changes by starting again: somebody has to mend the configuration, or a file that it names. */
+const NEEDS_MENDING: ReadonlySet<ErrorCode> = new Set([
+  'config_syntax',
+  'config_unknown_key',
+  'config_invalid',
+  'file_unreadable',
+  'jwks_invalid',
+] as const);
 
 export const command: CliCommand = {
+  exitStatus: ({ code }) => (NEEDS_MENDING.has(code) ? EXIT.configuration : EXIT.failure),
   configure(command, terminal) {
     command
       .description('Run the hub until it is told to stop (SIGTERM or SIGINT). Logs JSON lines to standard output.')
@@ -35,18 +47,25 @@ async function run(path: string | undefined, environment: Environment): Promise<
   const stopAsked = stopSignal();
   tellConfig(loaded, log);
   try {
-    const hub = await startHub({ config: loaded.config, log });
-    log.info({ event: 'ready', address: hub.address, admin_socket: hub.adminSocket }, 'The hub is ready.');
-    log.flush();
-    const told = notifySystemd('READY=1', environment, log);
+    const starting = startHub({ config: loaded.config, log });
+    const hub = await Promise.race([starting, stopAsked.then(() => undefined)]);
+    let told = Promise.resolve();
+    if (hub !== undefined) {
+      log.info({ event: 'ready', address: hub.address, admin_socket: hub.adminSocket }, 'The hub is ready.');
+      log.flush();
+      told = notifySystemd('READY=1', environment, log);
+    }
     const signal = await stopAsked;
     log.info({ event: 'stopping', signal }, 'The hub stops.');
     const toldStop = told.then(() => notifySystemd('STOPPING=1', environment, log));
-    await withinStopTime(Promise.all([hub.stop(), toldStop]));
+    // One that is still starting is stopped once it has, or given up with the process.
+    await withinStopTime(Promise.all([starting.then((started) => started.stop()), toldStop]));
     log.info({ event: 'stopped' }, 'The hub has stopped.');
   } catch (thrown) {
     const error = coded(thrown);
-    log.error({ event: 'failed', code: error.code, error }, error.entry.title);
+    // A stack helps whoever mends a defect, and nobody else.
+    const facts = error.code === 'internal' ? { error } : { detail: error.detail };
+    log.error({ event: 'failed', code: error.code, ...facts }, error.entry.title);
     throw error;
   } finally {
     log.flush();

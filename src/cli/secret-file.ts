@@ -1,28 +1,33 @@
 /** Files that hold secrets: made anew, for their owner alone. */
-import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { LatchkeyError } from '../core/errors.ts';
 
-/**
- * Opens a file that must not exist yet, writes the text of what `make` answers with, and leaves none behind if that fails.
- * @throws {LatchkeyError} `file_unwritable`, or what `make` throws
- */
-export async function writeNewSecretFile<T>(
-  path: string,
-  make: () => Promise<T>,
-  textOf: (made: T) => string,
-): Promise<T> {
-  return intoNewFile(path, async (write) => {
-    const made = await make();
-    write(textOf(made));
-    return made;
-  });
+/** A file that was not there before, open. */
+export interface NewFile {
+  /** Appends. @throws {LatchkeyError} `file_unwritable` */
+  write(text: string): void;
+  /** Puts what was written on the medium. @throws {LatchkeyError} `file_unwritable` */
+  flush(): void;
 }
 
-/** As `writeNewSecretFile`, for what is too large to be in memory at once: `make` writes it piece by piece. */
-export async function intoNewFile<T>(path: string, make: (write: (text: string) => void) => Promise<T>): Promise<T> {
-  const file = create(path);
+/**
+ * Opens a file that must not exist yet, lets `make` write it, and leaves none behind if that fails.
+ * @throws {LatchkeyError} `file_unwritable`, or what `make` throws
+ */
+export async function intoNewFile<T>(path: string, make: (file: NewFile) => Promise<T>): Promise<T> {
+  const attempt = <R>(action: () => R): R => {
+    try {
+      return action();
+    } catch (error) {
+      throw unwritable(path, error);
+    }
+  };
+  const file = attempt(() => openSync(path, 'wx', 0o600));
+  const flush = () => attempt(() => fsyncSync(file));
   try {
-    return await make((text) => void writeSync(file, text));
+    const made = await make({ write: (text) => attempt(() => writeFileSync(file, text)), flush });
+    flush();
+    return made;
   } catch (error) {
     unlinkSync(path);
     throw error;
@@ -31,11 +36,8 @@ export async function intoNewFile<T>(path: string, make: (write: (text: string) 
   }
 }
 
-function create(path: string): number {
-  try {
-    return openSync(path, 'wx', 0o600);
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? 'unwritable';
-    throw new LatchkeyError('file_unwritable', `${path} (${reason})`, { cause: error });
-  }
+function unwritable(path: string, cause: unknown): LatchkeyError {
+  const { code = 'failed' } = cause as NodeJS.ErrnoException;
+  const detail = code === 'EEXIST' ? `${path} exists already; give the name of a new file` : `${path} (${code})`;
+  return new LatchkeyError('file_unwritable', detail, { cause });
 }

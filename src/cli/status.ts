@@ -1,7 +1,10 @@
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import type { HubStatus } from '../ports/admin.ts';
-import { adminRequest, findAdminSocket } from './admin-client.ts';
+import { adminRequest, findAdminSockets } from './admin-client.ts';
 import { addExample, type CliCommand } from './command.ts';
+
+/** Items of one list, such as the keys of an issuer; `--json` has them all. */
+const MOST_SHOWN = 8;
 
 interface Options {
   readonly json?: boolean;
@@ -17,8 +20,8 @@ export const command: CliCommand = {
       .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
       .option('-c, --config <file>', 'configuration that names the socket')
       .action(async ({ json, socket, config }: Options) => {
-        const path = findAdminSocket({ socket, config, environment: terminal.environment });
-        const answer = await adminRequest({ socket: path, method: 'GET', path: '/status' });
+        const sockets = findAdminSockets({ socket, config, environment: terminal.environment });
+        const answer = await adminRequest({ sockets, method: 'GET', path: '/status' });
         if (json === true) terminal.print(JSON.stringify(answer));
         else for (const line of statusLines(answer as unknown as HubStatus)) terminal.print(line);
       });
@@ -60,7 +63,9 @@ function members(object: JsonObject): string {
 }
 
 function text(value: JsonValue): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value) || value.length <= MOST_SHOWN) return JSON.stringify(value);
+  return `${JSON.stringify(value.slice(0, MOST_SHOWN))} and ${value.length - MOST_SHOWN} more`;
 }
 
 function duration(seconds: number): string {

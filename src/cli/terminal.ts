@@ -1,13 +1,20 @@
 import { open } from 'node:fs/promises';
 import { LatchkeyError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import type { Terminal } from './command.ts';
 
-/** The process itself. */
+/**
+ * The process itself. Nothing that a command repeats steers the terminal, wherever it came from; headings are bold where
+ * a person looks on (https://no-color.org).
+ */
 export function processTerminal(): Terminal {
+  const bold = process.stdout.isTTY === true && !process.env.NO_COLOR;
+  const print = (text: string) => void process.stdout.write(`${text}\n`);
   return {
     environment: process.env,
-    print: (line) => void process.stdout.write(`${line}\n`),
-    note: (line) => void process.stderr.write(`${line}\n`),
+    print: (line) => print(printable(line)),
+    heading: (line) => print(bold ? `\u001b[1m${printable(line)}\u001b[0m` : printable(line)),
+    note: (line) => void process.stderr.write(`${printable(line)}\n`),
     read: (file, maxBytes) => (file === '-' ? collect(process.stdin, '-', maxBytes) : readFile(file, maxBytes)),
   };
 }

@@ -1,9 +1,9 @@
 import { decodeCbor } from '../codec/cbor.ts';
 import { LIMITS } from '../core/limits.ts';
+import { printable } from '../core/printable.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { diagnostic } from './diagnostic.ts';
 import { type InspectedJwt, inspectJwt } from './inspect-jwt.ts';
-import { printable } from './output.ts';
 import { recognizeToken } from './token-input.ts';
 
 /** The largest token there is, in hexadecimal with line ends. */

@@ -4,15 +4,17 @@ import { fromUtf8, hex } from '../core/bytes.ts';
 import type { TimeBounds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
 import { claimsToJson } from '../token/claims-json.ts';
-import { translate } from '../token/translate.ts';
+import { type TranslatedToken, translate } from '../token/translate.ts';
 import { issuerPolicy } from '../trust/issuer-policy.ts';
 import { KeyRing } from '../trust/key-ring.ts';
 import { verifyJwtWithKeys } from '../trust/verify-jwt.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
+import { inspectJwt } from './inspect-jwt.ts';
 import { EXIT } from './output.ts';
-import { readTranslationProfile } from './translation-profile.ts';
+import { readTranslationProfile, type TranslationProfile } from './translation-profile.ts';
 
 /** A profile is a few lines and some keys. */
 const MAX_PROFILE_BYTES = 65_536;
@@ -71,27 +73,8 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   const time = present(options.now);
   const profile = readTranslationProfile(await terminal.read(options.profile, MAX_PROFILE_BYTES));
   const jwks = parseStrictJsonObject(await terminal.read(options.jwks, LIMITS.jwksBytes), { code: 'jwks_invalid' });
-  const policy = issuerPolicy({
-    issuer: options.issuer,
-    source: { kind: 'file', jwks },
-    ...tokenTypes(options.tokenType ?? profile.tokenTypes),
-  });
-  const token = verifyJwtWithKeys(await readJwt(file, terminal), {
-    policy,
-    keys: new KeyRing(jwks, policy.algorithms),
-    keysAge: 0,
-    audience: options.audience,
-    time,
-    whenUnsure: 'deny',
-  });
-  const translated = translate(token, {
-    profile: profile.device,
-    audience: options.audience,
-    keys: profile.keys,
-    proofKey: profile.proofKey,
-    hubKeys: profile.hubKeys,
-    random: { bytes: (length) => randomBytes(length) },
-  });
+  const jwt = await readJwt(file, terminal);
+  const translated = explained(jwt, options, () => translateOffline(jwt, { options, profile, jwks, time }));
   const cwt = translated.cwt.expose();
   if (options.json !== true) {
     terminal.print(hex(cwt));
@@ -99,6 +82,82 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   }
   const claims = claimsToJson(translated.claims.expose());
   terminal.print(JSON.stringify({ cwt: hex(cwt), bytes: cwt.length, wrap: profile.device.wrap, claims }));
+}
+
+function translateOffline(
+  jwt: string,
+  {
+    options,
+    profile,
+    jwks,
+    time,
+  }: {
+    readonly options: Options;
+    readonly profile: TranslationProfile;
+    readonly jwks: JsonObject;
+    readonly time: TimeBounds;
+  },
+): TranslatedToken {
+  const policy = issuerPolicy({
+    issuer: options.issuer,
+    source: { kind: 'file', jwks },
+    ...tokenTypes(options.tokenType ?? profile.tokenTypes),
+  });
+  const token = verifyJwtWithKeys(jwt, {
+    policy,
+    keys: new KeyRing(jwks, policy.algorithms),
+    keysAge: 0,
+    audience: options.audience,
+    time,
+    whenUnsure: 'deny',
+  });
+  return translate(token, {
+    profile: profile.device,
+    audience: options.audience,
+    keys: profile.keys,
+    proofKey: profile.proofKey,
+    hubKeys: profile.hubKeys,
+    random: { bytes: (length) => randomBytes(length) },
+  });
+}
+
+/**
+ * Says beside a refusal what the token has and what was asked for. The hub does not: its log would repeat whatever a
+ * sender likes. Here it is the caller's own token.
+ */
+function explained<T>(jwt: string, options: Options, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!isCoded(error)) throw error;
+    const explanation = EXPLANATIONS[error.code]?.(jwt, options);
+    throw explanation === undefined ? error : new LatchkeyError(error.code, explanation, { cause: error });
+  }
+}
+
+const EXPLANATIONS: Partial<Record<ErrorCode, (jwt: string, options: Options) => string>> = {
+  jwt_issuer_unknown: (jwt, { issuer }) => `iss is ${found(claim(jwt, 'iss'))}, --issuer is "${issuer}"`,
+  jwt_audience_mismatch: (jwt, { audience }) => `aud is ${found(claim(jwt, 'aud'))}, --audience is "${audience}"`,
+  audience_ambiguous: (jwt) => `aud is ${found(claim(jwt, 'aud'))}`,
+  jwt_type_refused: (jwt) =>
+    `typ is ${found(member(inspectJwt(jwt).header, 'typ'))}; --token-type names others to take`,
+  proof_missing: () => 'the token has cnf.jkt: put the public key of its holder into the profile as proofKey',
+  proof_key_mismatch: () => 'proofKey of the profile is not the key that cnf.jkt names',
+};
+
+const MOST_REPEATED = 200;
+
+function found(value: JsonValue | undefined): string {
+  const text = value === undefined ? 'missing' : JSON.stringify(value);
+  return text.length > MOST_REPEATED ? `${text.slice(0, MOST_REPEATED)}…` : text;
+}
+
+function claim(jwt: string, name: string): JsonValue | undefined {
+  return member(inspectJwt(jwt).claims, name);
+}
+
+function member(object: JsonValue | undefined, name: string): JsonValue | undefined {
+  return isJsonObject(object) ? object[name] : undefined;
 }
 
 /** A token that a shell wrote ends with a line end; nothing else is taken off. */

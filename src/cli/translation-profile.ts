@@ -20,12 +20,22 @@ const DEVICE_MEMBERS = [
   'cwtTag',
   'ctiBytes',
   'bearer',
+  'receipt',
 ] as const;
 
-/** Members that hold keys, or say how they are used. */
-const KEY_MEMBERS = ['key', 'algorithm', 'encryptionKey', 'encryptionAlgorithm', 'hubKey', 'proofKey'] as const;
+/** Members that hold keys, or say how they are used; `algorithm` and `encryptionAlgorithm` name them by their key. */
+const KEY_MEMBERS = [
+  'key',
+  'authentication',
+  'algorithm',
+  'encryptionKey',
+  'encryption',
+  'encryptionAlgorithm',
+  'hubKey',
+  'proofKey',
+] as const;
 
-const MEMBERS: readonly string[] = [...DEVICE_MEMBERS, ...KEY_MEMBERS, 'tokenTypes'];
+export const MEMBERS: readonly string[] = [...DEVICE_MEMBERS, ...KEY_MEMBERS, 'tokenTypes'];
 
 /** What an oct key is for, where neither its `alg` nor the profile says it. */
 const DEFAULT_MAC: WrapAlgorithm = 'HMAC 256/64';
@@ -64,30 +74,43 @@ function readDevice(json: JsonObject, keys: CwtKeys): DeviceProfile {
     return profileFromJson({
       ...(Object.fromEntries(members) as JsonObject),
       ...(keys.authentication === undefined ? {} : { authentication: keys.authentication.algorithm }),
-      ...(keys.encryption === undefined ? {} : { encryption: keys.encryption.algorithm }),
+      ...(keys.encryption === undefined ? given(json, 'encryption') : { encryption: keys.encryption.algorithm }),
     });
   } catch (error) {
     throw new LatchkeyError('profile_invalid', coded(error).detail, { cause: error });
   }
 }
 
+function given(json: JsonObject, member: string): JsonObject {
+  const value = json[member];
+  return value === undefined ? {} : { [member]: value };
+}
+
 /** `key` is the key of the wrap; of two layers the inner one, and `encryptionKey` is the outer one's. */
 function readKeys(json: JsonObject, wrap: string): CwtKeys {
+  if (wrap === 'encrypt0') {
+    if (json.authentication !== undefined) throw invalid('authentication', 'encrypt0 has no signature and no MAC');
+    return { encryption: readKey(json, 'key', either(json, 'encryption', 'algorithm'), DEFAULT_CIPHER) };
+  }
+  const cipher = either(json, 'encryption', 'encryptionAlgorithm');
   const encryption =
-    json.encryptionKey === undefined
-      ? {}
-      : { encryption: readKey(json, 'encryptionKey', 'encryptionAlgorithm', DEFAULT_CIPHER) };
-  if (wrap === 'encrypt0') return { encryption: readKey(json, 'key', 'algorithm', DEFAULT_CIPHER) };
+    json.encryptionKey === undefined ? {} : { encryption: readKey(json, 'encryptionKey', cipher, DEFAULT_CIPHER) };
   if (wrap.endsWith('+encrypt0') && json.encryptionKey === undefined) throw invalid('encryptionKey', 'missing');
-  const authentication = readKey(json, 'key', 'algorithm', DEFAULT_MAC);
+  const authentication = readKey(json, 'key', either(json, 'authentication', 'algorithm'), DEFAULT_MAC);
   if (authentication.key.type === 'public') throw invalid('key', 'a public key signs nothing');
   return { authentication, ...encryption };
 }
 
-function readKey(json: JsonObject, member: string, algorithmMember: string, fallback: WrapAlgorithm): CoseKey {
+/** One algorithm by either of its names. */
+function either(json: JsonObject, name: string, alias: string): JsonValue | undefined {
+  if (json[name] !== undefined && json[alias] !== undefined && json[name] !== json[alias])
+    throw invalid(alias, `differs from ${name}`);
+  return json[name] ?? json[alias];
+}
+
+function readKey(json: JsonObject, member: string, asked: JsonValue | undefined, fallback: WrapAlgorithm): CoseKey {
   const jwk = object(json, member);
-  const asked = json[algorithmMember] ?? jwk.alg;
-  const algorithm = asked ?? (jwk.kty === 'oct' ? fallback : undefined);
+  const algorithm = asked ?? jwk.alg ?? (jwk.kty === 'oct' ? fallback : undefined);
   return named(member, () => importJwk(algorithm === undefined ? jwk : { ...jwk, alg: algorithm }));
 }
 

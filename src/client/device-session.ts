@@ -1,6 +1,6 @@
 import type { CoseKey } from '../codec/cose/key.ts';
 import { COAP_METHOD } from '../codec/iana.ts';
-import { CHALLENGE_NONCE_BYTES, makeSignedRequest } from '../codec/signed-request.ts';
+import { CHALLENGE_NONCE_BYTES, CLIENT_NONCE_BYTES, makeSignedRequest } from '../codec/signed-request.ts';
 import { EMPTY } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { ClientEnvironment } from './environment.ts';
@@ -33,7 +33,7 @@ export interface DeviceAnswer {
 }
 
 /**
- * Requests to one device under one delivered token (docs/protocol.md, "Signed request"). The signature shows the device
+ * Requests to one device under one delivered token (docs/protocol.md, "Signed requests"). The signature shows the device
  * who asks; it hides nothing, from the hub or from whoever listens on the line.
  */
 export class DeviceSession {
@@ -83,6 +83,7 @@ export class DeviceSession {
       payload: request.payload ?? EMPTY,
       key: this.#key,
       nonce,
+      clientNonce: this.#environment.random.bytes(CLIENT_NONCE_BYTES),
       tokenHash: this.#tokenHash,
       audience: this.#audience,
       method: COAP_METHOD[request.method],

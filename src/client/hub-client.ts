@@ -1,3 +1,4 @@
+import { LatchkeyError } from '../core/errors.ts';
 import { type AccessToken, requestKey } from './access-token.ts';
 import { DeviceSession } from './device-session.ts';
 import { type ClientEnvironment, systemEnvironment } from './environment.ts';
@@ -18,6 +19,11 @@ export interface HubClientOptions {
 export interface DeliverOptions {
   /** The device's id at the hub. */
   readonly device: string;
+  /**
+   * The audience of that device, as the client knows it. Requests are signed for it and for nothing that a hub says: a
+   * hub in bad hands could otherwise have them signed for a device elsewhere.
+   */
+  readonly audience: string;
   readonly token: AccessToken;
   /** Milliseconds to wait for a device that is away; 60 s by default, 0 to come back at once. */
   readonly wait?: number;
@@ -39,14 +45,14 @@ export class HubClient {
    * Has the hub deliver a token to a device. Resolves once the device has it, or with `state: 'queued'` when `wait` is
    * over: the hub goes on by itself, and `delivery` asks about it later.
    * @throws {HubRefusal} `client_delivery_failed` where hub or device refuse, or the token expired while it waited
-   * @throws {LatchkeyError} `client_unreachable`, `client_answer_invalid`
+   * @throws {LatchkeyError} `client_unreachable`; `client_answer_invalid`, also where the hub speaks of another device
    */
   async deliver(options: DeliverOptions): Promise<Delivery> {
     const deadline = this.#environment.clock.monotonic() + (options.wait ?? 60_000);
     const url = this.#address(`/devices/${encodeURIComponent(options.device)}/authz-info`);
     const answer = await this.#presenter.present(url, options.token);
     if (answer.status !== 201 && answer.status !== 202) throw readRefusal('client_delivery_failed', answer);
-    return this.#settle(readDelivery(answer), deadline);
+    return expected(await this.#settle(readDelivery(answer), deadline), options);
   }
 
   /** @throws {HubRefusal} `client_delivery_failed` where the hub does not know the delivery */
@@ -100,4 +106,10 @@ export class HubClient {
   #address(path: string): URL {
     return new URL(this.#base + path);
   }
+}
+
+/** @throws {LatchkeyError} `client_answer_invalid` for a delivery to another device than was asked for */
+function expected(delivery: Delivery, { device, audience }: DeliverOptions): Delivery {
+  if (delivery.device === device && delivery.audience === audience) return delivery;
+  throw new LatchkeyError('client_answer_invalid', 'the hub speaks of another device');
 }

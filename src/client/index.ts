@@ -4,7 +4,7 @@
  *     const server = await AuthorizationServer.discover({ issuer, clientId, authentication });
  *     const token = await server.clientCredentials({ scope: 'read', resource: audience, key: await DpopKey.generate() });
  *     const hub = new HubClient({ url: 'https://hub.example' });
- *     const delivery = await hub.deliver({ device: 'tube-1', token });
+ *     const delivery = await hub.deliver({ device: 'tube-1', audience, token });
  *     const answer = await hub.session(delivery, token).request({ method: 'FETCH', path: ['temperature'] });
  *
  * A connected device is shown the token without a hub between:

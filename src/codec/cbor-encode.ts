@@ -38,14 +38,15 @@ export function encodeCbor(value: CborValue): Uint8Array {
 
 /** Encoding runs to its end without a pause, so one buffer serves all of them. */
 class Writer {
-  #buffer = Buffer.allocUnsafeSlow(1024);
+  // No Buffer: its `fill` and `subarray` are calls into the runtime, which cost more than the encoding of a short map.
+  #buffer = new Uint8Array(1024);
   #position = 0;
 
   encode(value: CborValue): Uint8Array {
     this.#position = 0;
     try {
       this.#write(value, 0);
-      return new Uint8Array(this.#buffer.subarray(0, this.#position));
+      return this.#buffer.slice(0, this.#position);
     } finally {
       // A key may have been in it, and this buffer lives as long as the process.
       this.#buffer.fill(0, 0, this.#position);
@@ -76,7 +77,7 @@ class Writer {
 
   #object(value: Exclude<CborValue, number | string | bigint | boolean>, depth: number): void {
     if (value === null) this.#byte(NULL);
-    else if (value instanceof Uint8Array) this.#bytes(value);
+    else if (value instanceof Uint8Array) this.#string(BYTES, value);
     else if (depth >= LIMITS.cborDepth) throw notEncodable('nested too deeply');
     else if (isCborMap(value)) this.#map(value, depth);
     else if (isCborArray(value)) {
@@ -104,11 +105,11 @@ class Writer {
     }
     this.#reserve(HEAD_BYTES);
     this.#byte((major << 5) | 27);
-    this.#position = this.#buffer.writeBigUInt64BE(argument, this.#position);
+    for (let shift = 56n; shift >= 0n; shift -= 8n) this.#byte(Number((argument >> shift) & 0xffn));
   }
 
-  #bytes(value: Uint8Array): void {
-    this.#head(BYTES, value.length);
+  #string(major: number, value: Uint8Array): void {
+    this.#head(major, value.length);
     this.#reserve(value.length);
     this.#buffer.set(value, this.#position);
     this.#position += value.length;
@@ -118,10 +119,7 @@ class Writer {
     if (value.length < SHORT_TEXT && this.#ascii(value)) return;
     // A text with a lone surrogate has no UTF-8; Buffer would write a replacement character, and two texts one encoding.
     if (/\p{Surrogate}/u.test(value)) throw notEncodable('text with a lone surrogate');
-    const length = Buffer.byteLength(value);
-    this.#head(TEXT, length);
-    this.#reserve(length);
-    this.#position += this.#buffer.write(value, this.#position);
+    this.#string(TEXT, utf8(value));
   }
 
   /** Writes a short text if it is all ASCII, as names and addresses are: no call into the runtime for those. */
@@ -178,7 +176,7 @@ class Writer {
 
   #reserve(length: number): void {
     if (this.#position + length <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#position + length));
+    const larger = new Uint8Array(Math.max(this.#buffer.length * 2, this.#position + length));
     larger.set(this.#buffer.subarray(0, this.#position));
     this.#buffer.fill(0, 0, this.#position);
     this.#buffer = larger;

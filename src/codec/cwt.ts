@@ -51,13 +51,22 @@ const OPEN: Readonly<Record<CoseKind, (message: CoseMessage, options: OpenOption
   encrypt0: decryptEncrypt0,
 };
 
+/** The layers of each wrap from the inside out. */
+const LAYERS: Readonly<Record<Wrap, readonly CoseKind[]>> = {
+  sign1: ['sign1'],
+  mac0: ['mac0'],
+  encrypt0: ['encrypt0'],
+  'sign1+encrypt0': ['sign1', 'encrypt0'],
+  'mac0+encrypt0': ['mac0', 'encrypt0'],
+};
+
 /**
  * A CWT over claims; the COSE tags are always there.
  * @throws {LatchkeyError} `profile_invalid` where the keys do not fit the wrap; `cwt_invalid` for claims out of range
  */
 export function makeCwt(claims: CwtClaims, options: MakeCwtOptions): Uint8Array {
   let message = encodeClaims(claims);
-  for (const kind of layers(options.wrap)) message = protect(message, kind, options);
+  for (const kind of LAYERS[options.wrap]) message = protect(message, kind, options);
   return options.cwtTag ? concat(CWT_TAG, message) : message;
 }
 
@@ -79,11 +88,6 @@ export function openCwt(bytes: Uint8Array, options: OpenCwtOptions): OpenedCwt {
   }
   const [innermost = outer] = opened;
   return { claims: decodeClaims(innermost.payload), wrap, kids: opened.map(({ keyId }) => keyId).reverse() };
-}
-
-/** The layers of a wrap from the inside out. */
-function layers(wrap: Wrap): readonly CoseKind[] {
-  return wrap.split('+') as CoseKind[];
 }
 
 function isWrap(text: string): text is Wrap {

@@ -13,8 +13,11 @@ export const COSE_ALGORITHM = {
 /** COSE header parameters (RFC 9052 §3.1). */
 export const COSE_HEADER = { alg: 1, crit: 2, contentType: 3, kid: 4, iv: 5, partialIv: 6 } as const;
 
-/** Header parameter of signed requests and of devices' own, private use below −65536 (RFC 9052 §11.1; docs/protocol.md). */
-export const SIGNED_REQUEST_HEADER = { nonce: -65537 } as const;
+/**
+ * Header parameters of signed requests, private use below −65536 (RFC 9052 §11.1; docs/protocol.md): the device's nonce,
+ * unprotected, and the client's own, protected.
+ */
+export const SIGNED_REQUEST_HEADER = { nonce: -65537, clientNonce: -65539 } as const;
 
 /** The client's public key as a COSE_Key, in a relayed proof; private use likewise. */
 export const RELAY_PROOF_HEADER = { key: -65538 } as const;

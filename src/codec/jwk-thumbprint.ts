@@ -12,12 +12,12 @@ const COORDINATE = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
  * @throws {LatchkeyError} `jwk_invalid` for any other key
  */
 export function jwkThumbprint(jwk: JsonObject): string {
-  const x = coordinate(jwk['x']);
+  const x = coordinate(jwk.x);
   // RFC 7638 §3.3: required members only, in lexicographic order, no white space. Nothing here needs JSON escapes.
-  if (jwk['kty'] === 'EC' && jwk['crv'] === 'P-256') {
-    return digest(`{"crv":"P-256","kty":"EC","x":"${x}","y":"${coordinate(jwk['y'])}"}`);
+  if (jwk.kty === 'EC' && jwk.crv === 'P-256') {
+    return digest(`{"crv":"P-256","kty":"EC","x":"${x}","y":"${coordinate(jwk.y)}"}`);
   }
-  if (jwk['kty'] === 'OKP' && jwk['crv'] === 'Ed25519') return digest(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`);
+  if (jwk.kty === 'OKP' && jwk.crv === 'Ed25519') return digest(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`);
   throw new LatchkeyError('jwk_invalid', 'neither EC P-256 nor OKP Ed25519');
 }
 

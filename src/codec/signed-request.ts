@@ -1,11 +1,11 @@
 /**
- * What client, hub and device say to each other under the key of a token (docs/protocol.md, "Signed request"): requests
+ * What client, hub and device say to each other under the key of a token (docs/protocol.md, "Signed requests"): requests
  * under the client's `cnf` key, answers and receipts under the device's own. Each is a COSE message whose external_aad
  * ties it to one nonce, one token, one device and one resource, none of which travels twice.
  */
-import { equal, sha256 } from '../core/bytes.ts';
-import { LatchkeyError } from '../core/errors.ts';
-import { type CborMap, encodeCbor } from './cbor.ts';
+import { base64url, equal, fromBase64url, sha256 } from '../core/bytes.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
+import { type CborMap, type CborValue, encodeCbor } from './cbor.ts';
 import { kindOf } from './cose/algorithm.ts';
 import type { CoseKey } from './cose/key.ts';
 import { makeMac0, openMac0, verifyMac0 } from './cose/mac0.ts';
@@ -15,6 +15,10 @@ import { COSE_HEADER, SIGNED_REQUEST_HEADER } from './iana.ts';
 
 export const TOKEN_HASH_BYTES = 8;
 export const CHALLENGE_NONCE_BYTES = 16;
+/** What a client puts into each request, so that no answer of the past fits it. */
+export const CLIENT_NONCE_BYTES = 8;
+/** What the hub puts into each attempt at a delivery, so that no receipt of the past fits it. */
+export const RECEIPT_NONCE_BYTES = 8;
 
 interface RequestTarget {
   /** The client's key: public or private as the side needs, or the shared secret of a symmetric `cnf`. */
@@ -29,8 +33,8 @@ interface RequestTarget {
 interface AnswerContext {
   /** The device's answer key. */
   readonly key: CoseKey;
-  readonly nonce: Uint8Array;
-  readonly tokenHash: Uint8Array;
+  /** The signed request that is answered, as it was sent: it names token, challenge and client, and no two are alike. */
+  readonly request: Uint8Array;
   readonly audience: string;
   /** CoAP response code as one byte: 2.05 is 0x45. */
   readonly code: number;
@@ -41,6 +45,8 @@ interface ReceiptContext {
   readonly key: CoseKey;
   readonly tokenHash: Uint8Array;
   readonly audience: string;
+  /** The hub's nonce of this attempt, 8 bytes. */
+  readonly nonce: Uint8Array;
 }
 
 export interface Content {
@@ -56,19 +62,24 @@ export function tokenHash(cwt: Uint8Array): Uint8Array {
 
 /**
  * A request under the client's key: Sign1 for an ES256 or EdDSA key, Mac0 for a shared one. `nonce` is the device's
- * challenge, 16 bytes.
+ * challenge, 16 bytes; `clientNonce` is 8 random bytes of the client's own.
  * @throws {LatchkeyError} `request_invalid` for a path segment with a slash, or a nonce or hash of another size
  */
 export function makeSignedRequest(
   options: RequestTarget & {
     readonly payload: Uint8Array;
     readonly nonce: Uint8Array;
+    readonly clientNonce: Uint8Array;
     readonly tokenHash: Uint8Array;
     readonly contentFormat?: number | undefined;
   },
 ): Uint8Array {
-  const { key, payload, nonce } = options;
-  if (nonce.length !== CHALLENGE_NONCE_BYTES || options.tokenHash.length !== TOKEN_HASH_BYTES) {
+  const { key, payload, nonce, clientNonce, contentFormat } = options;
+  if (
+    nonce.length !== CHALLENGE_NONCE_BYTES ||
+    clientNonce.length !== CLIENT_NONCE_BYTES ||
+    options.tokenHash.length !== TOKEN_HASH_BYTES
+  ) {
     throw new LatchkeyError('request_invalid', 'nonce or token hash of another size');
   }
   const make = kindOf(key.algorithm) === 'mac0' ? makeMac0 : makeSign1;
@@ -76,7 +87,10 @@ export function makeSignedRequest(
     payload,
     key,
     externalAad: requestAad(options, nonce, options.tokenHash),
-    ...protectedContentFormat(options.contentFormat),
+    protectedHeader: new Map<number, CborValue>([
+      ...(contentFormat === undefined ? [] : [[COSE_HEADER.contentType, contentFormat] as const]),
+      [SIGNED_REQUEST_HEADER.clientNonce, clientNonce],
+    ]),
     unprotectedHeader: new Map([
       [COSE_HEADER.kid, options.tokenHash],
       [SIGNED_REQUEST_HEADER.nonce, nonce],
@@ -110,7 +124,12 @@ export function openSignedRequest(bytes: Uint8Array, options: RequestTarget): Co
   const message = parseMessage(bytes, kind);
   const named = names(message);
   const verify = kind === 'mac0' ? verifyMac0 : verifySign1;
-  return content(verify(message, { key, externalAad: requestAad(options, named.nonce, named.tokenHash) }));
+  const opened = verify(message, { key, externalAad: requestAad(options, named.nonce, named.tokenHash) });
+  const clientNonce = opened.protectedHeader.get(SIGNED_REQUEST_HEADER.clientNonce);
+  if (!(clientNonce instanceof Uint8Array) || clientNonce.length !== CLIENT_NONCE_BYTES) {
+    throw new LatchkeyError('cose_invalid', 'no nonce of the client');
+  }
+  return content(opened);
 }
 
 /** The device's answer to a signed request. @throws {LatchkeyError} `cose_algorithm_refused` for a key that does not MAC */
@@ -137,6 +156,24 @@ export function openReceipt(bytes: Uint8Array, options: ReceiptContext): void {
   if (!equal(payload, options.tokenHash)) throw new LatchkeyError('cose_invalid', 'the receipt names another token');
 }
 
+/** The hub's nonce as a Uri-Query of a delivery: `n=` and base64url. */
+export function receiptQuery(nonce: Uint8Array): string {
+  return `n=${base64url(nonce)}`;
+}
+
+/** The nonce in the queries of a delivery; undefined where there is none, or anything besides. */
+export function readReceiptQuery(query: readonly string[]): Uint8Array | undefined {
+  const [only, ...others] = query;
+  if (only === undefined || others.length > 0 || !only.startsWith('n=')) return undefined;
+  try {
+    const nonce = fromBase64url(only.slice(2));
+    return nonce.length === RECEIPT_NONCE_BYTES ? nonce : undefined;
+  } catch (error) {
+    if (isCoded(error, 'base64url_invalid')) return undefined;
+    throw error;
+  }
+}
+
 function names({ unprotectedHeader }: CoseHeaders): { readonly tokenHash: Uint8Array; readonly nonce: Uint8Array } {
   const hash = unprotectedHeader.get(COSE_HEADER.kid);
   const nonce = unprotectedHeader.get(SIGNED_REQUEST_HEADER.nonce);
@@ -155,12 +192,12 @@ function requestAad({ audience, method, path }: RequestTarget, nonce: Uint8Array
   return encodeCbor(['latchkey-pop-1', nonce, hash, audience, method, `/${path.join('/')}`]);
 }
 
-function answerAad(context: AnswerContext): Uint8Array {
-  return encodeCbor(['latchkey-answer-1', context.nonce, context.tokenHash, context.audience, context.code]);
+function answerAad({ request, audience, code }: AnswerContext): Uint8Array {
+  return encodeCbor(['latchkey-answer-1', sha256(request), audience, code]);
 }
 
-function receiptAad(context: ReceiptContext): Uint8Array {
-  return encodeCbor(['latchkey-receipt-1', context.tokenHash, context.audience]);
+function receiptAad({ nonce, tokenHash: hash, audience }: ReceiptContext): Uint8Array {
+  return encodeCbor(['latchkey-receipt-1', nonce, hash, audience]);
 }
 
 function protectedContentFormat(format: number | undefined): { readonly protectedHeader?: CborMap } {

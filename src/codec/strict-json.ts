@@ -40,7 +40,7 @@ export function parseStrictJson(input: string | Uint8Array, options: StrictJsonO
   const members = scan(text, code, options.maxDepth ?? LIMITS.jsonDepth, options.maxItems ?? LIMITS.jsonItems);
   const value = parse(text, code);
   // A doubled member is one colon in the text that left no member behind.
-  if (judgeValue(value, code, mayHoldSurrogates(text)) !== members) refuse(code, 'a member twice');
+  if (judgeValue(value, code, mayHoldSurrogates(input, text)) !== members) refuse(code, 'a member twice');
   return value;
 }
 
@@ -107,8 +107,8 @@ function parse(text: string, code: ErrorCode): JsonValue {
 }
 
 /** A surrogate comes from an escape, or stood in a text that never was UTF-8. */
-function mayHoldSurrogates(text: string): boolean {
-  return text.includes('\\u') || SURROGATE.test(text);
+function mayHoldSurrogates(input: string | Uint8Array, text: string): boolean {
+  return text.includes('\\u') || (typeof input === 'string' && SURROGATE.test(text));
 }
 
 /** Refuses values that JSON.parse takes and we do not; answers how many members there are, all levels together. */

@@ -11,6 +11,9 @@ import { TomlPositions } from './toml-positions.ts';
 
 /** Where an installed hub looks. */
 export const SYSTEM_CONFIG = '/etc/latchkey/latchkey.toml';
+/** Where the unit of an installed hub keeps state and socket. A shell has not the unit's $STATE_DIRECTORY. */
+const SYSTEM_STATE = '/var/lib/latchkey';
+const SYSTEM_SOCKET = '/run/latchkey/admin.sock';
 
 /** A hub with 8,192 issuers would still fit; a folder full of logs given by mistake does not. */
 const MAX_BYTES = 1_048_576;
@@ -21,6 +24,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The file it was read from; undefined where there is none and the defaults hold. */
   readonly file: string | undefined;
+  /** Where a hub with this configuration may have its admin socket, the likeliest place first. */
+  readonly adminSockets: readonly string[];
 }
 
 /** Path of the configuration: the one asked for, $LATCHKEY_CONFIG, the system's if it exists, or none. */
@@ -41,7 +46,20 @@ export function loadConfig(options: {
   const file = findConfig(options.path, options.environment);
   const text = file === undefined ? '' : readText(file);
   const folder = file === undefined ? process.cwd() : dirname(file);
-  return { config: parseConfig(text, { file: file ?? 'defaults', folder, environment: options.environment }), file };
+  const origin = { file: file ?? 'defaults', folder, environment: options.environment };
+  const settings = checked(text, origin);
+  const config = camel(withPaths(settings, origin));
+  return { config, file, adminSockets: socketsOf(settings, config.admin.socket, file) };
+}
+
+/**
+ * An installed hub has its socket where its unit says, which the environment of a shell does not. A configuration with a
+ * state folder of its own is that of another hub, unless it is the system's.
+ */
+function socketsOf(settings: Settings, own: string, file: string | undefined): readonly string[] {
+  if (settings.admin.socket !== undefined) return [own];
+  const mayBeSystem = settings.state_dir === undefined || file === SYSTEM_CONFIG;
+  return mayBeSystem && own !== SYSTEM_SOCKET ? [own, SYSTEM_SOCKET] : [own];
 }
 
 function readText(file: string): string {
@@ -65,12 +83,16 @@ interface Origin {
 
 /** As `loadConfig`, from text. */
 export function parseConfig(text: string, origin: Origin): Config {
+  return camel(withPaths(checked(text, origin), origin));
+}
+
+function checked(text: string, origin: Origin): Settings {
   const document = parseToml(text, origin.file);
   // Compiling a parser pays for itself after some hundred documents; there is one.
   const parsed = schema.safeParse(document, { reportInput: true, jitless: true });
   const problems = parsed.success ? brokenRules(parsed.data) : problemsOf(schema, parsed.error.issues);
   if (!parsed.success || problems.length > 0) throw refusal(text, origin.file, problems);
-  return camel(withPaths(parsed.data, origin));
+  return parsed.data;
 }
 
 function parseToml(text: string, file: string): object {
@@ -139,6 +161,9 @@ function systemdFolder(environment: Environment, name: 'STATE_DIRECTORY' | 'RUNT
   return environment[name]?.split(':')[0] || undefined;
 }
 
-function defaultStateDir(environment: Environment): string {
-  return systemdFolder(environment, 'STATE_DIRECTORY') ?? join(environment.HOME || homedir(), '.local/state/latchkey');
+/** The state folder where none is set: the unit's, that of an installed hub, or one in the home of whoever asks. */
+export function defaultStateDir(environment: Environment, installed = SYSTEM_STATE): string {
+  const unit = systemdFolder(environment, 'STATE_DIRECTORY');
+  if (unit !== undefined) return unit;
+  return existsSync(installed) ? installed : join(environment.HOME || homedir(), '.local/state/latchkey');
 }

@@ -89,11 +89,7 @@ const delivery = section('Tokens on their way to devices.', {
   ),
 });
 
-const dpop = section('Proofs of possession by clients (RFC 9449).', {
-  nonce: setting(
-    z._default(oneOf(['required', 'optional']), 'required'),
-    'Whether a proof must carry a nonce of the hub. What `optional` costs: a proof made in advance, or seen before a restart of the hub, is accepted inside the window.',
-  ),
+const dpop = section('Proofs of possession by clients (RFC 9449). Every proof carries a nonce of the hub.', {
   window: setting(
     z.prefault(seconds({ min: '5s', max: '5m' }), '60s'),
     'How far `iat` of a proof may be from the time of the hub, either way.',
@@ -190,7 +186,7 @@ const issuer = z.strictObject({
   ),
   leeway: setting(
     z.prefault(seconds({ min: '0s', max: '5m' }), '60s'),
-    'How far its clock may be from that of the hub, for exp, nbf and iat.',
+    'How far its clock may run ahead of that of the hub, for nbf and iat. Never lengthens a token: exp has no leeway.',
   ),
   refresh_min: setting(z.prefault(seconds({ min: '1s', max: '24h' }), '60s'), 'Shortest time between two refreshes.'),
   refresh_max: setting(
@@ -338,7 +334,7 @@ const mqtt = section('MQTT 5.0, for connected devices. Off unless `url` or `embe
 export const schema = z.strictObject({
   state_dir: setting(
     z.optional(filePath),
-    'Folder of the state: keys, devices, deliveries. Default: $STATE_DIRECTORY, else ~/.local/state/latchkey.',
+    'Folder of the state: keys, devices, deliveries. Default: $STATE_DIRECTORY, else /var/lib/latchkey if it is there, else ~/.local/state/latchkey.',
     '/var/lib/latchkey',
   ),
   http,

@@ -13,6 +13,15 @@ export interface Clock {
   monotonic(): number;
 }
 
+/** A clock that also tells what an issuer could not have had a hand in: for what cannot be taken back. */
+export interface FloorClock extends Clock {
+  /**
+   * NumericDate, whole seconds, not later than the present and at most `now().earliest`: from the hub's own clock alone.
+   * `earliest` may stand higher while the time is not known, by the word of an issuer that can be wrong.
+   */
+  certain(): number;
+}
+
 export interface Timers {
   /** Calls `action` once after `milliseconds`; the answer cancels it. Never keeps the process alive by itself. */
   after(milliseconds: number, action: () => void): () => void;

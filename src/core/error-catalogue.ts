@@ -44,12 +44,15 @@ export const CATALOGUE = {
   file_unreadable: local('A file cannot be read', 'It is missing, or its owner does not let the hub read it.', 'Check path and permissions.'),
   file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
   address_unavailable: local('The hub cannot listen there', 'Another program has the port, or the address is not of this machine.', 'Stop the other program, or change `http.listen`.'),
-  admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or the socket belongs to another user.', 'Start it with `latchkey run`, or use --socket and the right user.'),
+  admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or listens on another socket.', 'Start it with `latchkey run`, or name its socket with --socket.'),
+  admin_forbidden: forbidden('The admin socket of the hub may not be used', 'It belongs to another user.', 'Run the command as root or as the user of the hub, `latchkey` where it is installed.'),
 
   // Configuration
   config_syntax: local('The configuration is not valid TOML', 'A typing error at the place named.', 'Correct that line.'),
   config_unknown_key: local('The configuration has a key that does not exist', 'A typing error, or a key of another version.', 'Use the nearest known key that the message names, or remove it.'),
   config_invalid: local('A setting has a value that is not possible', 'The value is of the wrong type or out of range.', 'See config/latchkey.toml for what it may be.'),
+  store_missing: local('There is no state yet', 'No hub has run on this folder, and no device was registered in it.', 'Start the hub, or register a device: `latchkey devices add --help`. If there is one elsewhere, name its configuration with -c.'),
+  store_not_ours: local('The state folder belongs to another user', 'Files that are written there by somebody else would keep the hub out.', 'Run the command as that user, such as `sudo -u latchkey latchkey …`, or start the hub.'),
   store_corrupt: local('The state on disk cannot be read', 'A failing card, or state of another version.', 'Move the state folder away and provision again, or restore a backup.'),
   store_locked: local('The state folder is in use', 'Another hub is running on it.', 'Stop the other one, or give this one its own state folder.'),
 
@@ -74,6 +77,7 @@ export const CATALOGUE = {
   cwt_invalid: badRequest('Not an acceptable CWT', 'A claim has the wrong type, or the nesting is not one of RFC 8392.', CLIENT_BUG),
 
   // JOSE
+  token_missing: unauthorized('A token is needed', 'The request has no `Authorization` header.', 'Send `Authorization: DPoP` with the token and a `DPoP` header, or `Authorization: Bearer` (docs/protocol.md, "North: HTTP").'),
   jwt_malformed: unauthorized('Not an acceptable JWT', 'Not three base64url parts, not JSON, or a member twice.', ASK_AS),
   jwt_too_large: unauthorized('The JWT is too large', 'It goes past 16 KiB.', 'Ask for fewer claims.'),
   jwt_type_refused: unauthorized('Not an access token', 'The header `typ` is not `at+jwt` (RFC 9068), so it may be an ID token.', 'Send the access token; for an AS that does not write at+jwt set `token_types` of the issuer.'),
@@ -83,7 +87,7 @@ export const CATALOGUE = {
   jwt_signature_invalid: unauthorized('The JWT signature does not verify', 'It was altered, or signed by another key than its kid says.', ASK_AS),
   jwt_claim_missing: unauthorized('The JWT lacks a claim', 'RFC 9068 asks for iss, exp, aud, sub, client_id, iat and jti; the hub needs the first three.', 'Have the AS write it.'),
   jwt_claim_invalid: unauthorized('A JWT claim has the wrong type', 'For example a date that is not a number.', 'Have the AS correct it.'),
-  jwt_issuer_unknown: unauthorized('The issuer is not trusted here', '`iss` names no configured issuer.', 'Add it under [[issuers]], or use a token of a configured one.'),
+  jwt_issuer_unknown: unauthorized('The issuer is not trusted here', '`iss` names no configured issuer, or none that this device takes.', 'Add it under [[issuers]], or use a token of a configured one.'),
   jwt_audience_mismatch: forbidden('The token is for another audience', '`aud` does not name this device.', 'Ask the AS for a token with the audience of this device.'),
   jwt_expired: unauthorized('The token is expired', 'Its `exp` is past.', ASK_AS),
   jwt_not_yet_valid: unauthorized('The token is not valid yet', 'Its `nbf` is ahead, or clocks differ.', 'Wait, or correct the clocks.'),
@@ -97,8 +101,8 @@ export const CATALOGUE = {
   keys_unavailable: unavailable('No keys of the issuer are held', 'The AS was never reached since the issuer was configured.', 'Check the uplink and the issuer address: `latchkey status`.'),
   keys_too_old: unavailable('The keys of the issuer are too old', 'The AS was not reached for longer than `offline_limit`.', 'Bring the uplink back, or raise `offline_limit` and accept that a withdrawn key lives longer.'),
   clock_unsure: unavailable('The time is not known well enough', 'The clock was not set since boot and this token might be expired.', 'Give the machine NTP or a battery clock, or set clock.when_unsure = "allow" and accept expired tokens after a boot.'),
-  metadata_invalid: unavailable('The metadata of the issuer is not acceptable', 'Not JSON, another issuer, or no https jwks_uri.', 'Open the discovery address and compare with RFC 8414 section 3.'),
-  jwks_invalid: unavailable('The key set of the issuer is not acceptable', 'Not JSON, no keys, or none that can be used.', 'Open the jwks_uri and compare with RFC 7517; keys held already stay.'),
+  metadata_invalid: unavailable('The metadata of the issuer is not acceptable', 'Not JSON, another issuer, or a jwks_uri that is not https or in a private network.', 'Open the discovery address and compare with RFC 8414 section 3; jwks_url in the configuration overrules it.'),
+  jwks_invalid: unavailable('The key set of the issuer is not acceptable', 'Not JSON, no keys, or none that can be used.', 'Compare the file or what is at the jwks_uri with RFC 7517; keys held already stay.'),
   as_unreachable: unavailable('The authorization server cannot be reached', 'Name, route or port is wrong, or it is down.', 'Check the uplink; `latchkey status` names the address.'),
   as_timeout: unavailable('The authorization server did not answer in time', 'It is overloaded or the uplink is slow.', 'Check the uplink and the server.'),
   as_tls_untrusted: unavailable('The certificate of the authorization server is not trusted', 'Another CA signed it, it is expired, or somebody sits in between.', 'Give its CA as `ca_file` of the issuer.'),
@@ -156,6 +160,7 @@ export const CATALOGUE = {
   coap_option_refused: entry('A CoAP option is critical and unknown', 'The peer uses an extension that the hub does not know.', 'Send the message without it.', 400, '4.02'),
   coap_block_invalid: entry('Blocks do not fit together', 'A block is missing, out of order or of another body.', 'Start the transfer anew.', 400, '4.08'),
   link_down: unavailable('The line to the device is not open', 'The cable is out, or the network serial server is away.', 'Check the cable; the hub opens the line again by itself.'),
+  hub_busy: unavailable('The hub has too much to do', 'One connection carries too many requests at once.', 'Wait for an answer before asking again.'),
   link_busy: unavailable('The line to the device is busy', 'Too many requests wait for it.', 'Try again in a few seconds.'),
   request_cancelled: unavailable('The request was given up', 'Whoever asked went away before the device answered.', 'Ask again if the answer is still wanted.'),
   link_unconfigured: unavailable('The line of the device is not configured', 'The device names a line that the configuration does not have.', 'Add it under [[lines]], or register the device on another one.'),
@@ -177,6 +182,7 @@ export const CATALOGUE = {
   // Devices and delivery
   device_unknown: entry('No such device', 'Nobody registered it here.', 'See `latchkey devices list`.', 404, '4.04'),
   device_exists: entry('The device exists already', 'Its id is taken.', 'Choose another id, or remove the device first.', 409, '4.09'),
+  audience_taken: entry('The audience is that of another device', 'Both would take a token that is meant for one of them.', 'Give each device an audience of its own, or remove the other one first.', 409, '4.09'),
   device_invalid: badRequest('The device cannot be registered like this', 'A setting is missing or does not fit the others.', 'See `latchkey devices add --help`.'),
   device_unauthenticated: unauthorized('The device did not show who it is', 'Its secret, certificate or MAC is missing, wrong, or of a device that is not registered there.', 'Give the device what `latchkey devices credentials` writes.'),
   device_takes_no_tokens: forbidden('The device takes no tokens from the hub', 'It is a connected device, on no line: it asks the hub about the tokens that clients show to it.', 'Show the token to the device itself.'),

@@ -24,6 +24,8 @@ export const LIMITS = {
   jwksBytes: 262_144,
   /** Keys that one issuer may publish before the set is refused. */
   jwksKeys: 64,
+  /** Characters of a published key's `kid`: thumbprints have 43, Entra's 27, Keycloak's 43. They come back in logs. */
+  keyIdLength: 128,
   /** AS metadata document (RFC 8414); Keycloak's is 7 KiB. */
   metadataBytes: 262_144,
   /** An introspection answer, signed or not: as large as a JWT that says the same. */
@@ -40,6 +42,8 @@ export const LIMITS = {
   slipFrameBytes: 2_608,
   /** Bytes that wait to leave on one line; a device that makes us answer faster than it reads loses the answers. */
   lineWriteBytes: 65_536,
+  /** Bytes that one line brings in within 100 ms before it is made to wait: 1.3 Mbit/s, more than a UART is used at. */
+  lineReadBytes: 16_384,
   /** Diagnostic texts of one line that go to the log in a minute; a chatty device must not wear the card out. */
   diagnosticsPerMinute: 60,
   /** Diagnostic text of one slipmux frame that goes to the log: a few lines of a terminal. */
@@ -48,10 +52,20 @@ export const LIMITS = {
   coapOptions: 64,
   /** Requests of one device that the hub works on at once; a device that waits for answers sends one. */
   coapHandlers: 4,
-  /** Largest COSE message that a proxy request may carry. */
+  /** Largest COSE message that a proxy request may carry; no other request northbound has a body. */
   proxyBodyBytes: 8_192,
-  /** HTTP request body northbound: one JWT travels in the header, so bodies are small. */
-  httpBodyBytes: 65_536,
+  /** What a refused sender may still send before its connection is closed on it: it is read and dropped. */
+  httpDroppedBytes: 65_536,
+  /** Request body on the admin socket: a device with 64 scopes and their permissions. */
+  adminBodyBytes: 65_536,
+  /** Connections northbound, 40 KiB of headers and body each: 10 MiB. A hub has some dozens of clients. */
+  httpConnections: 256,
+  /** Of them, those of one IPv4 address or IPv6 /64: a building behind one NAT works, one host cannot shut out others. */
+  httpConnectionsPerNetwork: 64,
+  /** Connections on the admin socket, apart from the others: an operator gets through while they are flooded. */
+  adminConnections: 32,
+  /** Requests under way on one connection. HTTP clients send one; who pipelines more waits for answers. */
+  requestsPerConnection: 8,
   /** HTTP headers northbound: a JWT of full size and a proof must fit. */
   httpHeaderBytes: 32_768,
   /** Body of an introspection request: a token of full size with a proof, percent-encoded where it needs to be. */
@@ -85,9 +99,13 @@ export const LIMITS = {
   coapExchanges: 64,
   /** DPoP proof identifiers remembered for replay: 300 s of proofs at 200 a second. */
   replayEntries: 65_536,
+  /** Of these, what one client key may take: a request every 1.2 s, all the time. */
+  replayEntriesPerKey: 256,
   /** Deliveries waiting for one device and overall: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,
+  /** Ended deliveries kept for one device, to be asked about and to let its clients through: its own oldest go first. */
+  endedPerDevice: 128,
   /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
   auditWaiting: 8_192,
   /** Audit records in one answer on the admin socket, 500 bytes each. */

@@ -11,6 +11,9 @@ export interface TokenTimes {
   readonly issuedAt: number | undefined;
 }
 
+/** Longest life, in seconds, of a token whose date of issue is taken for a witness of the time. */
+const WITNESS_LIFE = 86_400;
+
 export interface TimeRules {
   readonly time: TimeBounds;
   readonly whenUnsure: WhenUnsure;
@@ -38,4 +41,18 @@ export function judgeTimes(
   const horizon = time.earliest + leeway;
   if (notBefore !== undefined && notBefore > horizon) throw new LatchkeyError('jwt_not_yet_valid');
   if (issuedAt !== undefined && issuedAt > horizon) throw new LatchkeyError('jwt_issued_in_future');
+}
+
+/**
+ * The moment of which a token is a witness: that it was issued then, so then is past. Undefined where its dates do not
+ * fit together, or where it lives for more than a day: such tokens are also made for later, with dates to match, while
+ * what lives for a day was made for the moment in which it was asked for.
+ */
+export function witnessedMoment({
+  expiresAt,
+  issuedAt,
+}: Pick<TokenTimes, 'expiresAt' | 'issuedAt'>): number | undefined {
+  if (issuedAt === undefined || expiresAt === undefined || issuedAt >= expiresAt || expiresAt - issuedAt > WITNESS_LIFE)
+    return undefined;
+  return issuedAt;
 }

@@ -20,7 +20,11 @@ export class DeliveryQueue {
   readonly #store: Store;
   readonly #log: Log;
   readonly #byId = new Map<string, Delivery>();
+  /** Deliveries whose first write is under way: nobody is told of them yet, the device neither. */
+  readonly #unwritten = new Map<string, Promise<void>>();
   #lastSequence = 0;
+  /** Whether tokens of ended deliveries may still be in the files: the run before may have left some. */
+  #hasRemains = true;
 
   constructor(dependencies: { readonly store: Store; readonly log: Log }) {
     this.#store = dependencies.store;
@@ -49,7 +53,11 @@ export class DeliveryQueue {
    */
   async add(delivery: Omit<Delivery, 'sequence' | 'state' | 'deviceCode' | 'code' | 'receipt'>): Promise<Delivery> {
     const known = this.#waitingFor(delivery.device, delivery.cti);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // Nobody is told of a delivery before it is on the medium, whoever brought it first.
+      await this.#unwritten.get(known.id);
+      return known;
+    }
     const waitingForDevice = this.waiting(delivery.device);
     const overall = this.#byId.size;
     const replaced = overall >= LIMITS.deliveriesOverall ? this.#oldestFailed() : undefined;
@@ -73,14 +81,18 @@ export class DeliveryQueue {
     // In memory first: the same token arriving while the disk is busy must find this one.
     this.#remember(queued);
     if (replaced !== undefined) this.#forget(replaced);
+    const written = this.#store.write([
+      { put: PREFIX + queued.id, value: encodeDelivery(queued) },
+      ...(replaced === undefined ? [] : [{ remove: PREFIX + replaced.id }]),
+    ]);
+    this.#unwritten.set(queued.id, written);
     try {
-      await this.#store.write([
-        { put: PREFIX + queued.id, value: encodeDelivery(queued) },
-        ...(replaced === undefined ? [] : [{ remove: PREFIX + replaced.id }]),
-      ]);
+      await written;
     } catch (error) {
       this.#forget(queued);
       throw error;
+    } finally {
+      this.#unwritten.delete(queued.id);
     }
     return queued;
   }
@@ -96,7 +108,7 @@ export class DeliveryQueue {
   next(device: string): Delivery | undefined {
     let oldest: Delivery | undefined;
     for (const delivery of this.#byId.values()) {
-      if (delivery.device !== device || hasEnded(delivery)) continue;
+      if (delivery.device !== device || hasEnded(delivery) || this.#unwritten.has(delivery.id)) continue;
       if (oldest === undefined || delivery.sequence < oldest.sequence) oldest = delivery;
     }
     return oldest;
@@ -142,15 +154,28 @@ export class DeliveryQueue {
       code: outcome.state === 'delivered' ? undefined : outcome.code,
       receipt: outcome.state === 'delivered' && outcome.receipt,
     };
-    const earlier = [...this.#byId.values()].filter((other) => hasEnded(other) && isSameToken(other, delivery));
+    const surplus = this.#surplus(delivery);
+    this.#hasRemains = true;
     await this.#store.write([
       { put: PREFIX + id, value: encodeDelivery(ended) },
-      ...earlier.map((other) => ({ remove: PREFIX + other.id })),
+      ...surplus.map((other) => ({ remove: PREFIX + other.id })),
     ]);
-    // However often a client sends one token, it takes the room of one.
-    for (const other of earlier) this.#forget(other);
-    this.#byId.set(id, ended);
+    for (const other of surplus) this.#forget(other);
+    if (this.#byId.has(id)) this.#byId.set(id, ended);
+    // Its device was removed while this was written: nothing of it may come back.
+    else await this.#store.write([{ remove: PREFIX + id }]);
     return ended;
+  }
+
+  /**
+   * What has to go once this delivery has ended: earlier ends of the same token, since however often a client sends one it
+   * takes the room of one, and the oldest ends of a device that has more than its share.
+   */
+  #surplus(delivery: Delivery): readonly Delivery[] {
+    const ended = [...this.#byId.values()].filter((other) => other.device === delivery.device && hasEnded(other));
+    const same = ended.filter((other) => isSameToken(other, delivery));
+    const others = ended.filter((other) => !isSameToken(other, delivery)).sort((a, b) => a.sequence - b.sequence);
+    return [...same, ...others.slice(0, Math.max(0, others.length + 1 - LIMITS.endedPerDevice))];
   }
 
   /** Removes the records of ended deliveries whose token is expired for `keepFor` seconds at `earliest`. */
@@ -163,11 +188,24 @@ export class DeliveryQueue {
     for (const delivery of old) this.#forget(delivery);
   }
 
+  /** Takes the tokens of ended deliveries off the medium, if there may be any. */
+  async forgetEnded(): Promise<void> {
+    if (!this.#hasRemains) return;
+    this.#hasRemains = false;
+    try {
+      await this.#store.forget(PREFIX);
+    } catch (error) {
+      this.#hasRemains = true;
+      throw error;
+    }
+  }
+
   /** Forgets everything of a device that is removed. */
   async removeDevice(device: string): Promise<readonly Delivery[]> {
+    this.#hasRemains = true;
     const own = [...this.#byId.values()].filter((delivery) => delivery.device === device);
-    await this.#store.write(own.map((delivery) => ({ remove: PREFIX + delivery.id })));
     for (const delivery of own) this.#forget(delivery);
+    await this.#store.write(own.map((delivery) => ({ remove: PREFIX + delivery.id })));
     return own;
   }
 

@@ -3,7 +3,6 @@ import {
   type DeviceProfile,
   SCOPE_FORMS,
   type ScopeForm,
-  WRAP_ALGORITHMS,
   WRAPS,
   type Wrap,
   type WrapAlgorithm,
@@ -57,9 +56,12 @@ export function profileFromJson(
   const authentication = oneOf<WrapAlgorithm>(
     'authentication',
     value.authentication ?? (signed ? 'ES256' : 'HMAC 256/64'),
-    WRAP_ALGORITHMS,
+    [...SIGNATURES, ...MACS],
   );
   const encryption = oneOf<WrapAlgorithm>('encryption', value.encryption ?? 'AES-CCM-16-64-128', CIPHERS);
+  if (wrap === 'encrypt0' && value.authentication !== undefined) {
+    throw invalid('authentication', 'encrypt0 has no signature and no MAC; its algorithm is that of the encryption');
+  }
   if (wrap !== 'encrypt0' && !(signed ? SIGNATURES : MACS).includes(authentication)) {
     throw invalid('authentication', `${authentication} does not go with ${wrap}`);
   }
@@ -82,8 +84,13 @@ export function profileFromJson(
   });
 }
 
-export function profileToJson(profile: DeviceProfile): JsonObject {
-  return { ...profile, permissions: profile.permissions as unknown as JsonObject };
+/** What `profileFromJson` takes: an algorithm that the wrap has no use for is not in it. */
+export function profileToJson({ authentication, permissions, ...profile }: DeviceProfile): JsonObject {
+  return {
+    ...profile,
+    ...(profile.wrap === 'encrypt0' ? {} : { authentication }),
+    permissions: permissions as unknown as JsonObject,
+  };
 }
 
 function readScopes(value: JsonValue): readonly string[] {
@@ -99,10 +106,9 @@ function readScopes(value: JsonValue): readonly string[] {
 
 function readPermissions(value: JsonValue): DeviceProfile['permissions'] {
   if (!isJsonObject(value)) throw invalid('permissions', 'not an object of scopes');
-  const result: Record<string, readonly (readonly [string, number])[]> = {};
-  for (const [scope, rows] of Object.entries(value)) {
+  const permitted = Object.entries(value).map(([scope, rows]) => {
     if (!Array.isArray(rows)) throw invalid('permissions', `${scope}: not a list of [path, method set]`);
-    result[scope] = (rows as readonly JsonValue[]).map((row) => {
+    const read = (rows as readonly JsonValue[]).map((row) => {
       const [path, methods] = Array.isArray(row) ? (row as readonly JsonValue[]) : [];
       if (
         typeof path !== 'string' ||
@@ -115,8 +121,10 @@ function readPermissions(value: JsonValue): DeviceProfile['permissions'] {
       }
       return [path, methods] as const;
     });
-  }
-  return Object.freeze(result);
+    return [scope, read] as const;
+  });
+  // Defines members rather than setting them: a scope may be called `__proto__`.
+  return Object.freeze(Object.fromEntries(permitted));
 }
 
 function oneOf<T extends string>(member: string, value: JsonValue, allowed: readonly T[]): T {

@@ -63,13 +63,13 @@ export class Registry {
     return this.#devices.size;
   }
 
-  /** @throws {LatchkeyError} `device_exists` where the id, the audience or the certificate is taken */
+  /** @throws {LatchkeyError} `device_exists` where the id or the certificate is taken, `audience_taken` */
   async add(device: Device): Promise<void> {
     if (this.#devices.has(device.id)) throw new LatchkeyError('device_exists', device.id);
     for (const other of this.#devices.values()) {
       // Two devices under one audience would both take a token meant for one of them.
       if (other.audience === device.audience)
-        throw new LatchkeyError('device_exists', `audience is that of ${other.id}`);
+        throw new LatchkeyError('audience_taken', `${device.audience} (${other.id})`);
     }
     if (device.certificate !== undefined) {
       const other = this.byCertificate(device.certificate);
@@ -99,5 +99,10 @@ export class Registry {
   #forget(device: Device): void {
     this.#devices.delete(device.id);
     if (device.certificate !== undefined) this.#byCertificate.delete(hex(device.certificate));
+  }
+
+  /** Takes the keys of removed devices off the medium. */
+  async forgetRemoved(): Promise<void> {
+    await this.#store.forget(PREFIX);
   }
 }

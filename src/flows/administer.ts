@@ -51,16 +51,14 @@ export class AdministerFlow {
     checkDeviceNames(request);
     if (request.line !== undefined && !lines.includes(request.line))
       throw new LatchkeyError('device_invalid', `line: ${known(request.line, lines, '[[lines]]')}`);
-    for (const issuer of request.issuers ?? []) {
-      if (!issuers.includes(issuer))
-        throw new LatchkeyError('device_invalid', `issuer: ${known(issuer, issuers, '[[issuers]]')}`);
-    }
+    const profile = profileFromJson(request.profile, { onLine: request.line !== undefined });
+    const accepted = issuersOf(request, issuers);
     const device: Device = {
       id: request.id,
       audience: request.audience,
       line: request.line,
-      profile: profileFromJson(request.profile, { onLine: request.line !== undefined }),
-      issuers: request.issuers,
+      profile,
+      issuers: accepted,
       certificate: request.certificate === undefined ? undefined : thumbprintOf(request.certificate),
       rootKey: new Secret(random.bytes(ROOT_KEY_BYTES)),
       trustVersion: 1,
@@ -86,7 +84,7 @@ export class AdministerFlow {
     return credentials;
   }
 
-  /** Forgets a device, its keys and whatever waits for it. */
+  /** Forgets a device, its keys and whatever waits for it, on the medium too. */
   async removeDevice(id: string): Promise<void> {
     const { audit, log, queue, registry } = this.#dependencies;
     await registry.remove(id);
@@ -94,6 +92,8 @@ export class AdministerFlow {
     for (const delivery of dropped)
       if (!hasEnded(delivery)) audit.record(deliveryEnd(delivery, { state: 'refused', code: 'device_unknown' }));
     log.info({ event: 'device_removed', device: id, deliveries: dropped.length }, 'a device was removed');
+    await registry.forgetRemoved();
+    await queue.forgetEnded();
   }
 
   #view(device: Device): DeviceView {
@@ -113,6 +113,26 @@ export class AdministerFlow {
 
 function thumbprintOf(certificate: string): Uint8Array {
   return sha256(certificateFromText(certificate));
+}
+
+/**
+ * The issuers whose tokens open the device: those named, else the only one that is configured. With several it has to be
+ * said which: the least trusted of them could otherwise mint tokens for every device.
+ */
+function issuersOf(request: NewDevice, configured: readonly string[]): readonly string[] | undefined {
+  if (request.issuers === 'any') return undefined;
+  if (request.issuers === undefined) {
+    if (configured.length === 1) return configured;
+    throw new LatchkeyError(
+      'device_invalid',
+      `issuer: name those whose tokens open the device, or any; [[issuers]] has ${configured.join(', ') || 'none yet'}`,
+    );
+  }
+  for (const issuer of request.issuers) {
+    if (!configured.includes(issuer))
+      throw new LatchkeyError('device_invalid', `issuer: ${known(issuer, configured, '[[issuers]]')}`);
+  }
+  return request.issuers;
 }
 
 function known(asked: string, names: readonly string[], table: string): string {

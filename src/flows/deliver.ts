@@ -21,7 +21,7 @@ export interface DeliverDependencies {
   readonly queue: DeliveryQueue;
   readonly dispatcher: Dispatcher;
   readonly random: Random;
-  /** Signature, issuer, audience and times of the JWT (trust/verify-jwt.ts). */
+  /** Signature, issuer (one of those that the device takes), audience and times of the JWT (trust/verify-jwt.ts). */
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
   /** The DPoP proof against the token's `cnf.jkt` (pop/dpop.ts); the answer is the presenter's public key. */
   readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string) => JsonObject;
@@ -71,11 +71,10 @@ export class DeliverFlow {
     if (device.line === undefined) throw new LatchkeyError('device_takes_no_tokens', device.id);
     const token = await this.#dependencies.verify(presented.token.expose(), device);
     judgement.token = token;
-    if (device.issuers !== undefined && !device.issuers.includes(token.issuer)) {
-      throw new LatchkeyError('jwt_issuer_unknown', `not for ${device.id}`);
-    }
     const proofKey = this.#checkHolder(presented, token);
     const translated = this.#dependencies.translate(token, device, proofKey);
+    // While keys were fetched the device may have been removed, or registered anew under another key.
+    if (registry.get(deviceId) !== device) throw new LatchkeyError('device_unknown', deviceId);
     const id = hex(this.#dependencies.random.bytes(16));
     const delivery = await queue.add({
       id,

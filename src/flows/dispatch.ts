@@ -5,8 +5,8 @@
 
 import { codeText, isSuccess } from '../codec/coap/codes.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
-import { openReceipt } from '../codec/signed-request.ts';
-import type { Clock, Random, Timers } from '../core/clock.ts';
+import { openReceipt, RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-request.ts';
+import type { Random, Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { type Delivery, hasEnded } from '../devices/delivery.ts';
@@ -23,6 +23,8 @@ import { deliveryEnd } from './delivery-end.ts';
 const FIRST_PAUSE = 1_000;
 /** How often expired deliveries are ended and old records removed, milliseconds. */
 const SWEEP_EVERY = 30_000;
+/** Sweeps from one time that ended tokens are taken off the medium to the next: an hour. Each rewrites the whole queue. */
+const FORGET_EVERY = 120;
 /** Records of ended deliveries outlive their token by this, so that a client can still ask. Seconds. */
 const KEEP_ENDED_FOR = 3_600;
 
@@ -31,7 +33,8 @@ export interface DispatchDependencies {
   readonly registry: Registry;
   /** @throws {LatchkeyError} `link_unconfigured` */
   readonly link: (device: Device) => DeviceLink;
-  readonly clock: Clock;
+  /** NumericDate that is surely past (`FloorClock`): a delivery that was ended cannot be brought back. */
+  readonly certain: () => number;
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
@@ -56,6 +59,7 @@ export class Dispatcher {
   readonly #waiters = new Map<string, Set<() => void>>();
   readonly #stopping = new AbortController();
   #cancelSweep: (() => void) | undefined;
+  #sweeps = 0;
 
   constructor(dependencies: DispatchDependencies) {
     this.#dependencies = dependencies;
@@ -151,25 +155,28 @@ export class Dispatcher {
 
   /** True where the delivery has ended, false where it is to be tried again. */
   async #attempt(delivery: Delivery): Promise<boolean> {
-    const { clock, registry } = this.#dependencies;
+    const { certain, registry } = this.#dependencies;
     const log = this.#log(delivery);
-    if (delivery.expiresAt <= clock.now().earliest) {
+    if (delivery.expiresAt <= certain()) {
       await this.#expire(delivery);
       return true;
     }
     if (delivery.cwt === undefined) throw new LatchkeyError('internal', 'a queued delivery without its token');
     try {
       const device = registry.get(delivery.device);
+      const nonce = this.#dependencies.random.bytes(RECEIPT_NONCE_BYTES);
       const answer = await this.#dependencies.link(device).request(
         {
           method: COAP_METHOD.POST,
           path: ['authz-info'],
+          // A device without receipts may not know the query.
+          ...(device.profile.receipt === 'none' ? {} : { query: [receiptQuery(nonce)] }),
           contentFormat: CONTENT_FORMAT.cwt,
           payload: delivery.cwt.expose(),
         },
         { deadline: this.#dependencies.attemptTimeout, signal: this.#stopping.signal },
       );
-      const outcome = judgeAnswer(device, delivery, answer);
+      const outcome = judgeAnswer(device, { tokenHash: delivery.tokenHash, nonce }, answer);
       await this.#end(delivery, outcome);
       const fields = { event: `delivery_${outcome.state}`, device_code: codeText(answer.code) };
       if (outcome.state === 'delivered')
@@ -230,10 +237,12 @@ export class Dispatcher {
   }
 
   async #sweep(): Promise<void> {
-    const { clock, queue } = this.#dependencies;
-    const { earliest } = clock.now();
-    for (const delivery of queue.expired(earliest)) await this.#expire(delivery);
-    await queue.clean(earliest, KEEP_ENDED_FOR);
+    const { certain, queue } = this.#dependencies;
+    const past = certain();
+    for (const delivery of queue.expired(past)) await this.#expire(delivery);
+    await queue.clean(past, KEEP_ENDED_FOR);
+    if (this.#sweeps % FORGET_EVERY === 0) await queue.forgetEnded();
+    this.#sweeps += 1;
   }
 }
 
@@ -242,12 +251,16 @@ export class Dispatcher {
  * block that got lost) throws, and the delivery is tried again.
  * @throws {LatchkeyError} `device_answer_untrusted`, `device_answer_invalid`
  */
-export function judgeAnswer(device: Device, delivery: Delivery, answer: CoapResponse): Outcome {
+function judgeAnswer(
+  device: Device,
+  attempt: { readonly tokenHash: Uint8Array; readonly nonce: Uint8Array },
+  answer: CoapResponse,
+): Outcome {
   const deviceCode = codeText(answer.code);
   if (isSuccess(answer.code)) {
     if (device.profile.receipt === 'none') return { state: 'delivered', deviceCode, receipt: false };
     try {
-      openReceipt(answer.payload, { key: answerKey(device), tokenHash: delivery.tokenHash, audience: device.audience });
+      openReceipt(answer.payload, { key: answerKey(device), audience: device.audience, ...attempt });
     } catch (error) {
       throw new LatchkeyError('device_answer_untrusted', 'receipt', { cause: error });
     }

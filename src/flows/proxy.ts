@@ -78,7 +78,7 @@ export class ProxyFlow {
     }
     // The signature covers method and path; a query would reach the device unsigned.
     if (request.query.length > 0) throw new LatchkeyError('request_invalid', 'a signed request has no query');
-    const { tokenHash, nonce } = readSignedRequest(request.payload);
+    const { tokenHash } = readSignedRequest(request.payload);
     this.#requireToken(device, tokenHash);
     const answer = await this.#exchange(device, {
       method: request.method,
@@ -86,7 +86,12 @@ export class ProxyFlow {
       contentFormat: request.contentFormat,
       payload: request.payload,
     });
-    const context = { key: answerKey(device), nonce, tokenHash, audience: device.audience, code: answer.code };
+    const context = {
+      key: answerKey(device),
+      request: request.payload,
+      audience: device.audience,
+      code: answer.code,
+    };
     return isSuccess(answer.code) ? openedAnswer(answer, context) : refusal(answer, context);
   }
 

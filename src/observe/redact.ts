@@ -4,6 +4,7 @@
  */
 import { KeyObject } from 'node:crypto';
 import { LatchkeyError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import { Secret } from '../core/secret.ts';
 
 const SECRET = '[secret]';
@@ -23,8 +24,9 @@ const RANDOM_RUN =
 const MAX_DEPTH = 8;
 const MAX_ITEMS = 256;
 
+/** Also takes out what would steer the terminal in which somebody reads the log. */
 export function redactText(text: string): string {
-  return text.replace(JOSE, SECRET).replace(LONG_RUN, SECRET);
+  return printable(text.replace(JOSE, SECRET).replace(LONG_RUN, SECRET));
 }
 
 function isSecretName(name: string): boolean {

@@ -43,8 +43,9 @@ export function judgeDpopProof(proof: string | readonly string[] | undefined, co
     throw new LatchkeyError('proof_nonce_required');
   }
   judgeDpopSignature(read);
-  context.replay.use(base64url(sha256(dpopIdentifier(read))), context.monotonic);
-  return read.key.jwk;
+  const { thumbprint, jwk } = read.key;
+  context.replay.use(base64url(sha256(dpopIdentifier(read))), thumbprint, context.monotonic);
+  return jwk;
 }
 
 /** RFC 9449 §4.3 step 1: there is not more than one DPoP header. Node joins several with ", ", which no proof contains. */

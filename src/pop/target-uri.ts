@@ -9,7 +9,7 @@ const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
  * in lower case, no default port, dot segments removed, unreserved characters bare, other escapes in upper case.
  * Undefined for anything that is not an http or https URI, or that names a user.
  */
-export function normalizeTargetUri(text: string): string | undefined {
+function normalizeTargetUri(text: string): string | undefined {
   if (!URI_TEXT.test(text) || BROKEN_ESCAPE.test(text)) return undefined;
   // Escapes first: "%2e%2e" is a dot segment once it is "..".
   const bare = withoutQuery(text).replace(/%[0-9A-Fa-f]{2}/g, normalizeEscape);

@@ -9,8 +9,8 @@ export interface NewDevice {
   readonly line?: string;
   /** Members of DeviceProfile to set; what is left out takes its default. */
   readonly profile: JsonObject;
-  /** Issuers whose tokens are taken for this device; undefined for every configured one. */
-  readonly issuers?: readonly string[];
+  /** Issuers whose tokens are taken for this device; left out, the only configured one. `any` opens it to all, now and later. */
+  readonly issuers?: readonly string[] | 'any';
   /** Certificate that the device shows in TLS: PEM, or DER in base64. */
   readonly certificate?: string;
 }

@@ -22,7 +22,7 @@ export interface PresentedToken {
   readonly uris: readonly string[];
 }
 
-export type DeliveryState = 'queued' | 'delivered' | 'refused' | 'expired';
+type DeliveryState = 'queued' | 'delivered' | 'refused' | 'expired';
 
 /** A delivery as clients and operators see it. Holds no token. */
 export interface DeliveryView {

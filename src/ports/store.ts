@@ -18,5 +18,10 @@ export interface Store {
   /** All entries whose key starts with `prefix`, in key order. */
   list(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]>;
   write(changes: readonly StoreChange[], options?: WriteOptions): Promise<void>;
+  /**
+   * Takes what was removed or replaced under `prefix` out of the files, where it may else stay for long. What the medium
+   * itself keeps of overwritten blocks is beyond this. Costs a rewrite of everything under the prefix.
+   */
+  forget(prefix: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
  * The device's verdict over a request on one of its resources: RFC 9200 §5.10.2, with the proof of possession as
- * docs/protocol.md, "Signed request", says. The codes that tell what a token permits (4.03, 4.05) go to a client whose
+ * docs/protocol.md, "Signed requests", says. The codes that tell what a token permits (4.03, 4.05) go to a client whose
  * proof verified, and to nobody else.
  */
 import { COAP_CODE, CONTENT_FORMAT } from '../codec/iana.ts';
@@ -25,12 +25,13 @@ export const REQUEST_REFUSALS = {
 } as const;
 export type RequestRefusal = keyof typeof REQUEST_REFUSALS;
 
-/** Who asked, once a proof verified: the answer is made for this token and this nonce. */
+/** Who asked, once a proof verified: the answer is made for this very request. */
 export interface ProvenClient {
   readonly token: JudgedToken;
   /** The name by which the client knows its token. */
   readonly tokenHash: Uint8Array;
-  readonly nonce: Uint8Array;
+  /** The signed request as it came. */
+  readonly request: Uint8Array;
 }
 
 export type RequestVerdict =
@@ -89,7 +90,7 @@ export function judgeRequest(request: CoapRequest, trust: RequestTrust): Request
   }
   trust.challenges.spend(token.identity, nonce);
 
-  const client = { token, tokenHash: named.tokenHash, nonce };
+  const client = { token, tokenHash: named.tokenHash, request: request.payload };
   const methods = token.grants.get(request.path.join('/'));
   if (methods === undefined) return { ...refused('path_not_granted'), client };
   if (!methods.has(request.method)) return { ...refused('method_not_granted'), client };

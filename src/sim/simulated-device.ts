@@ -1,7 +1,7 @@
 import { encodeCbor } from '../codec/cbor.ts';
 import { codeText } from '../codec/coap/codes.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
-import { makeAnswer, makeReceipt, TOKEN_HASH_BYTES } from '../codec/signed-request.ts';
+import { makeAnswer, makeReceipt, readReceiptQuery, TOKEN_HASH_BYTES } from '../codec/signed-request.ts';
 import type { TrustFile } from '../codec/trust-file.ts';
 import { EMPTY, hex, utf8 } from '../core/bytes.ts';
 import type { Clock, Random } from '../core/clock.ts';
@@ -90,7 +90,9 @@ export class SimulatedDevice {
 
   #takeToken(request: CoapRequest): CoapResponse {
     const token = request.payload ?? EMPTY;
-    if (request.query !== undefined && request.query.length > 0) return bare(COAP_CODE.badOption);
+    const query = request.query ?? [];
+    const nonce = readReceiptQuery(query);
+    if (query.length > 0 && nonce === undefined) return bare(COAP_CODE.badOption);
     if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token.length);
     const now = this.#clock.now();
     const verdict = judgeToken(token, this.#trust, now);
@@ -106,13 +108,14 @@ export class SimulatedDevice {
       expiresAt: verdict.token.expiresAt,
       bytes: token.length,
     });
-    return this.#receipt(verdict.token.hash);
+    return this.#receipt(verdict.token.hash, nonce);
   }
 
   /** 2.01 with a MAC over the token's hash, by which the hub knows that this device took it and no other on the line. */
-  #receipt(tokenHash: Uint8Array): CoapResponse {
-    if (this.#trust.receipt === 'none') return bare(COAP_CODE.created);
-    const payload = makeReceipt({ key: this.#trust.answerKey, tokenHash, audience: this.#trust.audience });
+  /** A receipt is for whoever asked for one, and only for this once: its nonce is the hub's. */
+  #receipt(tokenHash: Uint8Array, nonce: Uint8Array | undefined): CoapResponse {
+    if (this.#trust.receipt === 'none' || nonce === undefined) return bare(COAP_CODE.created);
+    const payload = makeReceipt({ key: this.#trust.answerKey, tokenHash, audience: this.#trust.audience, nonce });
     return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.coseMac0, payload };
   }
 
@@ -189,8 +192,7 @@ export class SimulatedDevice {
     const payload = makeAnswer({
       payload: answer.payload,
       key: this.#trust.answerKey,
-      nonce: client.nonce,
-      tokenHash: client.tokenHash,
+      request: client.request,
       audience: this.#trust.audience,
       code: answer.code,
       ...(answer.contentFormat === undefined ? {} : { contentFormat: answer.contentFormat }),

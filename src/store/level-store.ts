@@ -1,18 +1,31 @@
-import type { AbstractBatchOptions, AbstractLevel, AbstractOpenOptions } from 'abstract-level';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Store, StoreChange, WriteOptions } from '../ports/store.ts';
 
-/** A LevelDB of any kind: on disk (classic-level) for the hub, in memory (memory-level) for tests. */
-export type Database = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>;
+type Operation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: string };
+
+/** What is used of a LevelDB of any kind: on disk (classic-level) for the hub, in memory (memory-level) for tests. */
+interface Database {
+  open(): Promise<void>;
+  get(key: string): Promise<Uint8Array | undefined>;
+  iterator(range: { readonly gte: string; readonly lt: string }): { all(): Promise<[string, Uint8Array][]> };
+  batch(operations: Operation[], options: BatchOptions): Promise<void>;
+  /** Only of those that have files. */
+  compactRange?(first: string, last: string): Promise<void>;
+  close(): Promise<void>;
+}
 
 /** LevelDB's own word for fsync. Without it a batch is still handed to the operating system before the promise resolves. */
-type BatchOptions = AbstractBatchOptions<string, Uint8Array> & { readonly sync: boolean };
+interface BatchOptions {
+  readonly sync: boolean;
+}
 
 /** Sorts after every character that a key is made of. */
 const LAST = '\u{10ffff}';
 
 /** The Store port over an open database whose keys are text and whose values are bytes. */
-export class LevelStore implements Store {
+class LevelStore implements Store {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -28,13 +41,24 @@ export class LevelStore implements Store {
   }
 
   async write(changes: readonly StoreChange[], { flush = true }: WriteOptions = {}): Promise<void> {
-    const operations = changes.map((change) =>
-      'put' in change
-        ? ({ type: 'put', key: change.put, value: change.value } as const)
-        : ({ type: 'del', key: change.remove } as const),
+    const operations = changes.map(
+      (change): Operation =>
+        'put' in change ? { type: 'put', key: change.put, value: change.value } : { type: 'del', key: change.remove },
     );
-    const options: BatchOptions = { sync: flush };
-    await translated(() => this.#database.batch(operations, options));
+    await translated(() => this.#database.batch(operations, { sync: flush }));
+  }
+
+  /**
+   * A compaction drops what a later entry of the same key hides, but passes over files at the lowest level: what was
+   * written and removed in one run lies there together. So the log is made a file first, which each compaction begins
+   * with; then two marks, for keys at both ends that are never used, lie above every file of the range and have it
+   * rewritten down to the lowest level. They are gone with that as well.
+   */
+  async forget(prefix: string): Promise<void> {
+    const [first, last] = [prefix, prefix + LAST];
+    await translated(async () => this.#database.compactRange?.(first, first));
+    await this.write([{ remove: first }, { remove: last }]);
+    await translated(async () => this.#database.compactRange?.(first, last));
   }
 
   async close(): Promise<void> {
@@ -46,8 +70,8 @@ export class LevelStore implements Store {
  * Opens a database and gives it as a Store.
  * @throws {LatchkeyError} `store_locked`, `store_corrupt`, `file_unwritable`
  */
-export async function openDatabase(database: Database, options: AbstractOpenOptions = {}): Promise<Store> {
-  await translated(() => database.open(options));
+export async function openDatabase(database: Database): Promise<Store> {
+  await translated(() => database.open());
   return new LevelStore(database);
 }
 

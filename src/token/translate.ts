@@ -75,7 +75,7 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
   checkAudience(token.audience, context.audience);
   const dates = wholeDates(token);
   const scope = narrowScope(token.scope, profile.scopes);
-  // The same JWT always makes the same cti, so the device knows a second copy of it (docs/protocol.md, "cti").
+  // The same JWT always makes the same cti, so the device knows a second copy of it (docs/protocol.md, "Translation").
   const cti = token.digest.subarray(0, profile.ctiBytes);
   const full = profile.claims === 'full';
   const claims: CwtClaims = {

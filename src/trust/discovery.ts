@@ -1,7 +1,7 @@
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../core/json.ts';
-import { isAcceptableAddress } from './issuer-policy.ts';
+import { type IssuerPolicy, mayBeNamed } from './issuer-policy.ts';
 
 /**
  * Where the metadata of an issuer may be, in the order of asking. RFC 8414 §3.1 puts the well-known path between host
@@ -33,19 +33,19 @@ export interface IntrospectionAddresses {
  * Reads a metadata document (RFC 8414 §3.2).
  * @throws {LatchkeyError} `metadata_invalid`: not JSON, of another issuer (§3.3), or no jwks_uri that is acceptable
  */
-export function readMetadata(document: Uint8Array, issuer: string): IssuerMetadata {
+export function readMetadata(document: Uint8Array, policy: Pick<IssuerPolicy, 'issuer' | 'source'>): IssuerMetadata {
   const metadata = parseStrictJsonObject(document, { code: 'metadata_invalid' });
   const { issuer: named, jwks_uri: address, mtls_endpoint_aliases: aliases } = metadata;
   // A server that speaks for another issuer would have its keys believed in that one's name.
-  if (named !== issuer) throw new LatchkeyError('metadata_invalid', 'it names another issuer');
+  if (named !== policy.issuer) throw new LatchkeyError('metadata_invalid', 'it names another issuer');
   if (typeof address !== 'string') throw new LatchkeyError('metadata_invalid', 'no jwks_uri');
-  if (!isAcceptableAddress(address)) throw new LatchkeyError('metadata_invalid', 'jwks_uri is not https');
+  if (!mayBeNamed(address, policy)) {
+    throw new LatchkeyError('metadata_invalid', 'jwks_uri is not https, or in a network on this side');
+  }
+  // An address that tokens must not be sent to counts as none: the keys are good all the same.
+  const acceptable = (value: JsonValue | undefined) =>
+    typeof value === 'string' && mayBeNamed(value, policy) ? value : undefined;
   const endpoint = acceptable(metadata.introspection_endpoint);
   const alias = isJsonObject(aliases) ? acceptable(aliases.introspection_endpoint) : undefined;
   return { jwksUri: address, introspection: { endpoint, certificateEndpoint: alias ?? endpoint } };
-}
-
-/** An address that tokens must not be sent to counts as none: the keys are good all the same. */
-function acceptable(address: JsonValue | undefined): string | undefined {
-  return typeof address === 'string' && isAcceptableAddress(address) ? address : undefined;
 }

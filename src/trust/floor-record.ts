@@ -30,7 +30,7 @@ export async function readFloor(store: Store, log: Log): Promise<FloorRecord> {
     const { code, detail } = coded(error);
     const fields = { event: 'time_floor_set_aside', code, detail };
     log.error(fields, 'the time floor on disk cannot be read: it is set aside, and begins anew');
-    await setAside(store, KEY, bytes);
+    await setAside(store, log, KEY, bytes);
     return { known: 0, witnessed: 0 };
   }
 }

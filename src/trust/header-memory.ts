@@ -16,7 +16,6 @@ export class HeaderMemory {
   }
 
   keep(text: string, header: JoseHeader): void {
-    if (this.#headers.has(text)) return;
     if (this.#headers.size >= MOST_HEADERS) this.#headers.clear();
     // A copy: the text is a slice that would keep the whole token in memory.
     this.#headers.set(Buffer.from(text, 'latin1').toString('latin1'), header);

@@ -1,9 +1,10 @@
 import { JWT_ALGORITHMS, type JwtAlgorithm } from '../codec/jws-signature.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { isLocal, isLoopback } from './local-address.ts';
 
 /** Where the keys of an issuer come from. */
-export type IssuerSource =
+type IssuerSource =
   /** Metadata by RFC 8414 §3.1, then by OpenID Connect Discovery §4; or at `url` alone. */
   | { readonly kind: 'discovery'; readonly url?: string }
   /** A JWK Set at a fixed address, no metadata. */
@@ -36,7 +37,7 @@ export interface IssuerPolicy {
 
 const DAY = 86_400;
 
-export const POLICY_DEFAULTS = {
+const POLICY_DEFAULTS = {
   algorithms: JWT_ALGORITHMS,
   tokenTypes: ['at+jwt'],
   untyped: false,
@@ -82,8 +83,20 @@ export function isAcceptableAddress(address: string): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+/**
+ * Whether metadata may name this address as that of the keys (`jwks_uri`), or as one that tokens are sent to for
+ * introspection. It may be of any host, as it is at Google and
+ * Entra, with two exceptions: plain http is for metadata that came over plain http itself, from this very machine; and
+ * what was asked out there cannot point into the networks on this side. A hub would else ask whatever a hostile
+ * issuer likes. Keys of an issuer without metadata come from the address that the operator gave.
+ */
+export function mayBeNamed(address: string, { issuer, source }: Pick<IssuerPolicy, 'issuer' | 'source'>): boolean {
+  if (source.kind === 'jwks') return address === source.url;
+  if (!isAcceptableAddress(address)) return false;
+  const asked = new URL(source.kind === 'discovery' && source.url !== undefined ? source.url : issuer);
+  const named = new URL(address);
+  if (named.protocol === 'http:') return asked.protocol === 'http:';
+  return isLocal(asked.hostname) || !isLocal(named.hostname);
 }
 
 /** A media type as `typ` spells it: case does not count, `application/` may be left out (RFC 7515 §4.1.9). */

@@ -1,4 +1,4 @@
-import type { Clock, Random, Timers } from '../core/clock.ts';
+import type { FloorClock, Random, Timers } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { AuthorizationServer } from '../ports/authorization-server.ts';
 import type { Log } from '../ports/log.ts';
@@ -12,7 +12,7 @@ export interface IssuersOptions {
   /** The network side of an issuer, with the TLS trust configured for it. Not called for issuers from a file. */
   readonly connect: (policy: IssuerPolicy) => AuthorizationServer;
   readonly store: Store;
-  readonly clock: Clock;
+  readonly clock: FloorClock;
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;

@@ -1,4 +1,4 @@
-import type { Clock, Random, Timers } from '../core/clock.ts';
+import type { FloorClock, Random, Timers } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { AuthorizationServer } from '../ports/authorization-server.ts';
@@ -17,7 +17,7 @@ export interface KeyCacheOptions {
   readonly policy: IssuerPolicy;
   readonly as: AuthorizationServer;
   readonly store: Store;
-  readonly clock: Clock;
+  readonly clock: FloorClock;
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
@@ -25,8 +25,12 @@ export interface KeyCacheOptions {
 
 /** Milliseconds after which the metadata is read anew: an AS that moves its keys announces it there. */
 const METADATA_LIFETIME = 86_400_000;
-/** Seconds that a mere confirmation must be newer than the one on disk to be written: flash cards wear. */
+/** Seconds by which a mere confirmation must differ from the one on disk to be written: flash cards wear. */
 const WORTH_WRITING = 3_600;
+/** Keys that came, went or were passed over and are named in one line of the log. */
+const MOST_LOGGED = 8;
+/** Seconds by which a date on disk may be in the future: NTP steps a clock back by as much at most between two runs. */
+const STEPPED_BACK = 3_600;
 
 /** Keys in use. What is known of their age is kept twice: by the calendar, and by the clock that only grows. */
 interface Held {
@@ -35,7 +39,9 @@ interface Held {
   readonly etag: string | undefined;
   /** NumericDate, never later than the true one. */
   confirmedAt: number;
-  /** Whether `confirmedAt` is only the time floor, since the time was not known then. */
+  /** Whether the issuer confirmed them since the hub started; else they are from the disk. */
+  readonly inThisRun: boolean;
+  /** Whether the time was not known then, and `confirmedAt` is only what was certain. */
   confirmedUnsure: boolean;
   /** `monotonic()` when these fields were set, and the age in seconds at that moment. */
   readonly mark: number;
@@ -53,6 +59,7 @@ export class KeyCache implements IssuerKeys {
   /** `confirmedAt` of the record on disk, if that record holds these very keys. */
   #writtenAt: number | undefined;
   #flight: Promise<void> | undefined;
+  #correction: Promise<void> | undefined;
   #lastAttempt: number | undefined;
   #metadataReadAt: number | undefined;
   /** Not on disk: an issuer that cannot be reached cannot be asked about a token either. */
@@ -107,6 +114,7 @@ export class KeyCache implements IssuerKeys {
     this.#next = undefined;
     await this.#options.as.close();
     await this.#flight;
+    await this.#correction;
   }
 
   #usable(): HeldKeys | undefined {
@@ -124,10 +132,16 @@ export class KeyCache implements IssuerKeys {
     const { clock } = this.#options;
     const { earliest, latest } = clock.now();
     const elapsed = held.ageAtMark + (clock.monotonic() - held.mark) / 1000;
-    if (held.confirmedUnsure && latest !== undefined) {
+    // A date that is still to come tells nothing: the clock that it was read from was wrong.
+    const isImpossible = latest !== undefined && held.confirmedAt > latest + STEPPED_BACK;
+    if (latest !== undefined && held.inThisRun && (held.confirmedUnsure || isImpossible)) {
       // The time became known: now it can be told when the issuer confirmed the keys in this run.
       held.confirmedAt = earliest - elapsed;
       held.confirmedUnsure = false;
+      if (!this.#closed) this.#correction = this.#write();
+    } else if (isImpossible) {
+      // Nothing else tells how old they are: any age is possible, so the greatest one is taken.
+      return earliest;
     }
     return Math.max(0, elapsed, earliest - held.confirmedAt);
   }
@@ -183,12 +197,15 @@ export class KeyCache implements IssuerKeys {
     const { clock, log } = this.#options;
     const before = this.#held?.ring;
     const { earliest, latest } = clock.now();
+    const confirmedUnsure = latest === undefined;
     this.#held = {
       ring: fetched.ring,
       jwksUri: fetched.jwksUri,
       etag: fetched.etag,
-      confirmedAt: earliest,
-      confirmedUnsure: latest === undefined,
+      // Another issuer may have pushed `earliest` ahead: on disk such a date would keep these keys young for years.
+      confirmedAt: confirmedUnsure ? clock.certain() : earliest,
+      inThisRun: true,
+      confirmedUnsure,
       mark: clock.monotonic(),
       ageAtMark: 0,
     };
@@ -201,7 +218,8 @@ export class KeyCache implements IssuerKeys {
     const change = changeOf(before, fetched.ring);
     if (change === undefined) return;
     this.#writtenAt = undefined;
-    log.info({ event: 'keys_changed', ...change, skipped: fetched.ring.skipped }, 'the keys of the issuer changed');
+    const { skipped } = fetched.ring;
+    log.info({ event: 'keys_changed', ...change, skipped: firstOf(skipped) }, 'the keys of the issuer changed');
   }
 
   async #load(): Promise<void> {
@@ -216,12 +234,12 @@ export class KeyCache implements IssuerKeys {
         return;
       }
       const ageAtMark = Math.max(0, clock.now().earliest - record.confirmedAt);
-      this.#held = { ...record, confirmedUnsure: false, mark: clock.monotonic(), ageAtMark };
+      this.#held = { ...record, inThisRun: false, confirmedUnsure: false, mark: clock.monotonic(), ageAtMark };
       this.#writtenAt = record.confirmedAt;
     } catch (error) {
       const { code, detail } = coded(error);
       log.error({ event: 'keys_set_aside', code, detail }, 'the keys of the issuer on disk cannot be used: set aside');
-      await setAside(store, key, bytes);
+      await setAside(store, log, key, bytes);
     }
   }
 
@@ -230,7 +248,7 @@ export class KeyCache implements IssuerKeys {
     const { policy, store, log } = this.#options;
     const held = this.#held;
     if (held === undefined) return;
-    if (this.#writtenAt !== undefined && held.confirmedAt - this.#writtenAt < WORTH_WRITING) return;
+    if (this.#writtenAt !== undefined && Math.abs(held.confirmedAt - this.#writtenAt) < WORTH_WRITING) return;
     try {
       await store.write([{ put: recordKey(policy.issuer), value: encodeRecord(held, policy) }]);
       this.#writtenAt = held.confirmedAt;
@@ -257,5 +275,13 @@ function changeOf(before: KeyRing | undefined, after: KeyRing) {
   if (before !== undefined && JSON.stringify(before.document) === JSON.stringify(after.document)) return undefined;
   const names = (ring: KeyRing | undefined) => (ring?.keys ?? []).map(({ keyId }) => keyId ?? '(no kid)');
   const [old, now] = [names(before), names(after)];
-  return { added: now.filter((kid) => !old.includes(kid)), withdrawn: old.filter((kid) => !now.includes(kid)) };
+  return {
+    added: firstOf(now.filter((kid) => !old.includes(kid))),
+    withdrawn: firstOf(old.filter((kid) => !now.includes(kid))),
+  };
+}
+
+/** An issuer says how much there is to say, and how often: a line of the log has no room for all of it. */
+function firstOf<T>(all: readonly T[]): { readonly count: number; readonly first: readonly T[] } {
+  return { count: all.length, first: all.slice(0, MOST_LOGGED) };
 }

@@ -85,13 +85,14 @@ async function locate(
   }
 }
 
-async function findMetadata(as: AuthorizationServer, { source, issuer }: IssuerPolicy): Promise<IssuerMetadata> {
+async function findMetadata(as: AuthorizationServer, policy: IssuerPolicy): Promise<IssuerMetadata> {
+  const { source, issuer } = policy;
   const addresses = source.kind === 'discovery' && source.url !== undefined ? [source.url] : metadataAddresses(issuer);
   let failure: LatchkeyError | undefined;
   for (const address of addresses) {
     try {
       const answer = await as.get(address, { deadline: DEADLINE, maxBytes: LIMITS.metadataBytes });
-      return readMetadata(successful(answer).body, issuer);
+      return readMetadata(successful(answer).body, policy);
     } catch (error) {
       // A server that is not there is not there at the other address either.
       if (!isAnswer(error)) throw error;

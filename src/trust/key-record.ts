@@ -2,13 +2,16 @@ import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { base64url, sha256, utf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import { type IssuerPolicy, isAcceptableAddress } from './issuer-policy.ts';
+import { type IssuerPolicy, mayBeNamed } from './issuer-policy.ts';
 import { KeyRing } from './key-ring.ts';
 
 /** What is kept on disk of one issuer, so that a cold boot works while the AS is gone. Public keys only. */
 export interface KeyRecord {
   readonly ring: KeyRing;
-  /** NumericDate at which the issuer last confirmed the keys: never later than it truly was. */
+  /**
+   * NumericDate at which the issuer last confirmed the keys: never later than it truly was. Where the time was not known
+   * then, it is what the hub was certain of by its own clock.
+   */
   readonly confirmedAt: number;
   readonly jwksUri: string;
   readonly etag: string | undefined;
@@ -46,7 +49,7 @@ export function decodeRecord(bytes: Uint8Array, policy: IssuerPolicy): KeyRecord
   if (record.source !== sourceName(policy)) return undefined;
   const { confirmed_at: confirmedAt, jwks_uri: jwksUri, jwks } = record;
   if (typeof confirmedAt !== 'number' || confirmedAt < 0) corrupt('confirmed_at');
-  if (typeof jwksUri !== 'string' || !isAcceptableAddress(jwksUri)) corrupt('jwks_uri');
+  if (typeof jwksUri !== 'string' || !mayBeNamed(jwksUri, policy)) corrupt('jwks_uri');
   if (jwks === undefined) corrupt('jwks');
   return { ring: new KeyRing(jwks, policy.algorithms), confirmedAt, jwksUri, etag: etagOf(record) };
 }

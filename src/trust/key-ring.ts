@@ -7,12 +7,16 @@ import { importVerificationKey, type VerificationKey } from './verification-key.
 /** Keys of one `kid` that are tried for one token: an issuer may have two of a name while it rotates, hardly more. */
 const MOST_CANDIDATES = 4;
 
+/** Different reasons that one error names, of a set without a usable key. */
+const MOST_REASONS = 8;
+
 /** What of a published key is worth keeping on disk: what `importVerificationKey` reads. */
 const KEPT_MEMBERS = ['kty', 'kid', 'alg', 'use', 'key_ops', 'crv', 'x', 'y', 'n', 'e'] as const;
 
 type Candidates = Readonly<Record<JwtAlgorithm, readonly SignatureVerifier[]>>;
 
 export interface SkippedKey {
+  /** Undefined also where it is too long to be repeated. */
   readonly keyId: string | undefined;
   readonly reason: string;
 }
@@ -49,7 +53,7 @@ export class KeyRing {
       }
     }
     if (keys.length === 0) {
-      const reasons = skipped.map(({ reason }) => reason).join('; ');
+      const reasons = [...new Set(skipped.map(({ reason }) => reason))].slice(0, MOST_REASONS).join('; ');
       throw new LatchkeyError('jwks_invalid', reasons === '' ? 'the set is empty' : `no usable key: ${reasons}`);
     }
     this.keys = keys;
@@ -94,5 +98,6 @@ function publicMembers(jwk: JsonObject): JsonObject {
 }
 
 function keyIdOf(jwk: JsonValue): string | undefined {
-  return isJsonObject(jwk) && typeof jwk.kid === 'string' ? jwk.kid : undefined;
+  if (!isJsonObject(jwk) || typeof jwk.kid !== 'string' || jwk.kid.length > LIMITS.keyIdLength) return undefined;
+  return jwk.kid;
 }

@@ -1,4 +1,4 @@
-import type { Clock, TimeBounds, Timers } from '../core/clock.ts';
+import type { FloorClock, TimeBounds, Timers } from '../core/clock.ts';
 import { coded } from '../core/errors.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
@@ -30,6 +30,11 @@ const WRITE_EVERY = 900_000;
 const WORTH_WRITING = 60;
 /** Seconds that a clock may be stepped back by NTP without being doubted. */
 const STEP_BACK = 60;
+/**
+ * Seconds that a witness may be ahead of what is known for certain. A hub can lie in a drawer for a season; whoever is
+ * further ahead is more likely wrong, or hostile, and is not needed: floors rise again with the next good clock.
+ */
+const FURTHEST_WITNESS = 366 * 86_400;
 /** The part of a second that surely passed when the monotonic clock says one second: crystals are off by 100 ppm. */
 const SLOWEST_CRYSTAL = 0.9999;
 
@@ -38,15 +43,16 @@ const SLOWEST_CRYSTAL = 0.9999;
  *
  * The floor has two parts. `known` follows the system clock while that is trustworthy, and nothing lowers it.
  * `witnessed` is the latest `iat` under a good signature, taken only while the time is not known otherwise. An AS with a
- * wrong clock, or a hostile one, could push `witnessed` years ahead and have every other issuer's tokens denied from
- * then on; so a clock that is *confirmed* (set over the network, or vouched for by the operator) overrules `witnessed`,
- * never `known`. Until then both count: neither a reboot nor a clock set back revives an expired token.
+ * wrong clock, or a hostile one, could push `witnessed` ahead and have every other issuer's tokens denied from then on;
+ * so it goes no further than a year past `known`, and a clock that is *confirmed* (set over the network, or vouched for
+ * by the operator) overrules `witnessed`, never `known`. Until then both count: neither a reboot nor a clock set back
+ * revives an expired token. What is written or ended for good asks for `certain`, on which no issuer has a hand.
  */
-export class TimeFloor implements Clock {
+export class TimeFloor implements FloorClock {
   readonly #options: TimeFloorOptions;
   #known: number;
   #witnessed: number;
-  /** `monotonic()` when the floor was raised last; since then at least that much time has passed. */
+  /** `monotonic()` to which both parts belong; since then at least that much time has passed. */
   #raisedAt: number;
   /** Height of the floor on disk. */
   #written: number;
@@ -90,12 +96,16 @@ export class TimeFloor implements Clock {
     return this.#options.monotonic();
   }
 
+  certain(): number {
+    return Math.floor(this.#present().certain);
+  }
+
   /** Tells of an `iat` (NumericDate) under a good signature of a configured issuer. */
   witness(issuedAt: number): void {
-    const { seconds, floor } = this.#present();
-    if (seconds !== undefined || issuedAt <= floor || issuedAt > LAST_PLAUSIBLE) return;
-    this.#witnessed = issuedAt;
-    this.#raisedAt = this.#options.monotonic();
+    const { seconds, floor, certain } = this.#present();
+    if (seconds !== undefined || issuedAt <= floor) return;
+    if (issuedAt > LAST_PLAUSIBLE || issuedAt > certain + FURTHEST_WITNESS) return;
+    this.#raise(certain, issuedAt);
   }
 
   status(): TimeFloorStatus {
@@ -106,13 +116,11 @@ export class TimeFloor implements Clock {
   /** Raises the floor to the present and writes it down, if it rose by enough to be worth a write. */
   async flush(): Promise<void> {
     const { store, log } = this.#options;
-    const { seconds, floor } = this.#present();
-    if (seconds !== undefined && seconds <= LAST_PLAUSIBLE) this.#known = seconds;
-    else if (floor <= LAST_PLAUSIBLE) this.#witnessed = floor;
-    this.#raisedAt = this.#options.monotonic();
-    const height = Math.max(this.#known, this.#witnessed);
-    if (height - this.#written < WORTH_WRITING) return;
     try {
+      const { floor, certain } = this.#present();
+      if (Math.max(floor, certain) <= LAST_PLAUSIBLE) this.#raise(certain, floor);
+      const height = Math.max(this.#known, this.#witnessed);
+      if (height - this.#written < WORTH_WRITING) return;
       await writeFloor(store, { known: this.#known, witnessed: this.#witnessed });
       this.#written = height;
     } catch (error) {
@@ -121,19 +129,28 @@ export class TimeFloor implements Clock {
     }
   }
 
+  #raise(known: number, witnessed: number): void {
+    this.#known = known;
+    // What is known as well needs no witness.
+    this.#witnessed = witnessed > known ? witnessed : 0;
+    this.#raisedAt = this.#options.monotonic();
+  }
+
   /** The floor, and what the system clock adds to it: `seconds` only where the time is known. */
   #present() {
     const observation = this.#options.observe();
     const trust = judgeClock(observation, this.#options.mode);
     const system = observation.systemSeconds;
     if (trust === 'confirmed') this.#overruleWitnesses(system);
-    const elapsed = (this.#options.monotonic() - this.#raisedAt) / 1000;
-    const floor = Math.max(this.#known, this.#witnessed) + elapsed * SLOWEST_CRYSTAL;
+    const elapsed = ((this.#options.monotonic() - this.#raisedAt) / 1000) * SLOWEST_CRYSTAL;
+    const floor = Math.max(this.#known, this.#witnessed) + elapsed;
+    const known = this.#known + elapsed;
+    const certain = trust === 'doubted' || system < known - STEP_BACK ? known : Math.max(system, known);
     const behindFloor = system < floor - STEP_BACK;
     this.#sayBehind(trust !== 'doubted' && behindFloor, system, floor);
     // A clock stepped back by a little stands still until it has caught up.
     const seconds = trust === 'doubted' || behindFloor ? undefined : Math.max(system, floor);
-    return { seconds, floor, trust, behindFloor };
+    return { seconds, floor, certain, trust, behindFloor };
   }
 
   #overruleWitnesses(system: number): void {
@@ -143,9 +160,8 @@ export class TimeFloor implements Clock {
       fields,
       'a token was issued later than the confirmed time: the clock of its issuer is wrong',
     );
-    this.#witnessed = 0;
     this.#written = this.#known;
-    this.#raisedAt = this.#options.monotonic();
+    this.#witnessed = 0;
   }
 
   #sayBehind(isBehind: boolean, system: number, floor: number): void {

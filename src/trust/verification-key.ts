@@ -2,6 +2,7 @@ import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { type JwtAlgorithm, jwtAlgorithm, type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { LIMITS } from '../core/limits.ts';
 
 /** A public key of an issuer, imported once, with a verifier for each algorithm that the key may serve. */
 export interface VerificationKey {
@@ -31,6 +32,7 @@ export function importVerificationKey(jwk: JsonValue, allowed: readonly JwtAlgor
   if (!isJsonObject(jwk)) refuse('not an object');
   const { kid } = jwk;
   if (kid !== undefined && typeof kid !== 'string') refuse('kid is no text');
+  if (kid !== undefined && kid.length > LIMITS.keyIdLength) refuse(`a kid of ${kid.length} characters`);
   for (const name of PRIVATE_MEMBERS) {
     // Whoever can read the set could sign with such a key, so a signature under it proves nothing.
     if (jwk[name] !== undefined) refuse('a private or secret key, published');
@@ -70,11 +72,15 @@ function importPublic(jwk: JsonObject): KeyObject {
   } catch (cause) {
     throw new LatchkeyError('jwk_invalid', 'its members are missing or of the wrong form', { cause });
   }
-  const bits = key.asymmetricKeyDetails?.modulusLength;
-  if (key.asymmetricKeyType === 'rsa' && (bits === undefined || bits < RSA_BITS.least || bits > RSA_BITS.most)) {
-    refuse(`an RSA key of ${bits} bits`);
-  }
+  if (key.asymmetricKeyType === 'rsa') judgeRsa(key);
   return key;
+}
+
+function judgeRsa(key: KeyObject): void {
+  const { modulusLength: bits = 0, publicExponent: exponent = 0n } = key.asymmetricKeyDetails ?? {};
+  if (bits < RSA_BITS.least || bits > RSA_BITS.most) refuse(`an RSA key of ${bits} bits`);
+  // With an exponent of 1 the signature is the padded hash itself, which everybody can write down.
+  if (exponent < 3n || exponent % 2n === 0n) refuse('an RSA key with a public exponent that protects nothing');
 }
 
 function refuse(reason: string): never {

@@ -5,23 +5,22 @@ import { sha256 } from '../core/bytes.ts';
 import { certainty, type TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import { judgeTimes, type WhenUnsure } from '../core/token-times.ts';
+import { judgeTimes, type WhenUnsure, witnessedMoment } from '../core/token-times.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
 import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
 import { demandRfc9068, type JwtClaims, readClaims } from './jwt-claims.ts';
-
 import type { KeyRing } from './key-ring.ts';
 
 /** One audience, or what decides about each that the token names. One that fits is enough. */
-export type ExpectedAudience = string | ((audience: string) => boolean);
+type ExpectedAudience = string | ((audience: string) => boolean);
 
 interface JudgingOptions {
   readonly audience: ExpectedAudience;
   readonly time: TimeBounds;
   readonly whenUnsure: WhenUnsure;
-  /** Told of the `iat` of every token whose signature is good, whatever becomes of it: it raises the time floor. */
+  /** Told of the `iat` of tokens that only the time is still to be judged of: it raises the time floor. */
   readonly witness?: (issuedAt: number) => void;
 }
 
@@ -39,7 +38,8 @@ export interface VerifyJwtWithKeysOptions extends JudgingOptions {
 /** What a JWT says of itself, before anything of it is believed. */
 interface UnverifiedJwt {
   readonly header: JoseHeader;
-  readonly headerText: string;
+  /** The header as it is spelled, where this spelling was not seen before. */
+  readonly newHeader: string | undefined;
   readonly claims: JsonObject;
   readonly signingInput: string;
   readonly signature: Uint8Array;
@@ -75,11 +75,12 @@ function judge(
 ): VerifiedToken {
   const { policy, time, whenUnsure } = options;
   demandSignature(unverified, algorithm, options.keys);
-  headers.keep(unverified.headerText, unverified.header);
+  if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
   const claims = readClaims(unverified.claims);
-  if (claims.issuedAt !== undefined) options.witness?.(claims.issuedAt);
   if (policy.requireRfc9068) demandRfc9068(claims);
   demandAudience(claims.audience, options.audience);
+  const moment = witnessedMoment(claims);
+  if (moment !== undefined) options.witness?.(moment);
   judgeTimes(claims, { time, whenUnsure, leeway: policy.leeway });
   return verified(jwt, claims, unverified.claims, options);
 }
@@ -88,11 +89,13 @@ const headers = new HeaderMemory();
 
 function takeApart(jwt: string): UnverifiedJwt {
   const parts = splitCompact(jwt);
-  const header = headers.find(parts.header) ?? parseHeader(parts.header);
+  const known = headers.find(parts.header);
+  const header = known ?? parseHeader(parts.header);
+  const newHeader = known === undefined ? parts.header : undefined;
   const signature = decodePart(parts.signature);
   const claims = parseStrictJsonObject(decodePart(parts.payload), { code: 'jwt_malformed' });
   const signingInput = jwt.slice(0, parts.header.length + 1 + parts.payload.length);
-  return { header, headerText: parts.header, claims, signingInput, signature };
+  return { header, newHeader, claims, signingInput, signature };
 }
 
 /** Read only to know whose keys to use; the signature by those keys is what makes it true. */

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { adminRequest, findAdminSocket } from '../../src/cli/admin-client.ts';
+import { adminRequest, findAdminSockets } from '../../src/cli/admin-client.ts';
 import { runLine } from '../fixtures/fake-terminal.ts';
 
 let folder: string;
@@ -50,18 +50,18 @@ describe('a request', () => {
       const body = Buffer.concat(chunks).toString();
       response.end(JSON.stringify({ method: request.method, path: request.url, body }));
     });
-    const answer = await adminRequest({ socket, method: 'POST', path: '/devices', body: { id: 'tube-1' } });
+    const answer = await adminRequest({ sockets: [socket], method: 'POST', path: '/devices', body: { id: 'tube-1' } });
     expect(answer).toEqual({ method: 'POST', path: '/devices', body: '{"id":"tube-1"}' });
   });
 
   test('with an empty answer resolves to null', async () => {
     await listen((_, response) => void response.writeHead(204).end());
-    expect(await adminRequest({ socket, method: 'DELETE', path: '/devices/x' })).toBeNull();
+    expect(await adminRequest({ sockets: [socket], method: 'DELETE', path: '/devices/x' })).toBeNull();
   });
 
   test('that the hub refuses rejects with the code of the hub', async () => {
     await listen((_, response) => void response.writeHead(404).end('{"code":"device_unknown","detail":"tube-9"}'));
-    await expect(adminRequest({ socket, method: 'GET', path: '/devices/tube-9' })).rejects.toMatchObject({
+    await expect(adminRequest({ sockets: [socket], method: 'GET', path: '/devices/tube-9' })).rejects.toMatchObject({
       code: 'device_unknown',
       detail: 'tube-9',
     });
@@ -69,19 +69,45 @@ describe('a request', () => {
 
   test('that is refused with a code of no catalogue is an internal error', async () => {
     await listen((_, response) => void response.writeHead(500).end('{"code":"toString"}'));
-    await expect(adminRequest({ socket, method: 'GET', path: '/' })).rejects.toMatchObject({ code: 'internal' });
+    await expect(adminRequest({ sockets: [socket], method: 'GET', path: '/' })).rejects.toMatchObject({
+      code: 'internal',
+    });
   });
 
   test('to nobody is admin_unreachable', async () => {
-    await expect(adminRequest({ socket, method: 'GET', path: '/' })).rejects.toMatchObject({
+    await expect(adminRequest({ sockets: [socket], method: 'GET', path: '/' })).rejects.toMatchObject({
       code: 'admin_unreachable',
       detail: `${socket} (ENOENT)`,
     });
   });
 
+  test('tries the next socket where nothing listens at the first', async () => {
+    await listen((_, response) => void response.end('{}'));
+    const sockets = [join(folder, 'nobody.sock'), socket];
+    expect(await adminRequest({ sockets, method: 'GET', path: '/' })).toEqual({});
+  });
+
+  test('to a socket of somebody else is admin_forbidden, whatever comes next', async () => {
+    const closed = join(folder, 'closed');
+    mkdirSync(closed, { mode: 0 });
+    await listen((_, response) => void response.end('{}'));
+    const isRoot = process.geteuid?.() === 0;
+    // Nothing is closed to root.
+    if (isRoot) process.seteuid?.('nobody');
+    try {
+      const sockets = [join(closed, 'admin.sock'), socket];
+      await expect(adminRequest({ sockets, method: 'GET', path: '/' })).rejects.toMatchObject({
+        code: 'admin_forbidden',
+        detail: `${sockets[0]} (EACCES)`,
+      });
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
+  });
+
   test('to something that is no hub is admin_unreachable', async () => {
     await listen((_, response) => void response.end('<html>'));
-    await expect(adminRequest({ socket, method: 'GET', path: '/' })).rejects.toMatchObject({
+    await expect(adminRequest({ sockets: [socket], method: 'GET', path: '/' })).rejects.toMatchObject({
       code: 'admin_unreachable',
     });
   });
@@ -95,7 +121,7 @@ describe('a request', () => {
       };
       more();
     });
-    await expect(adminRequest({ socket, method: 'GET', path: '/' })).rejects.toMatchObject({
+    await expect(adminRequest({ sockets: [socket], method: 'GET', path: '/' })).rejects.toMatchObject({
       code: 'admin_unreachable',
     });
   });
@@ -103,13 +129,27 @@ describe('a request', () => {
 
 describe('the socket', () => {
   test('is the one asked for', () => {
-    expect(findAdminSocket({ socket: '/x', environment: {} })).toBe('/x');
+    expect(findAdminSockets({ socket: '/x', environment: {} })).toEqual(['/x']);
   });
 
   test('is that of the configuration', () => {
     const config = join(folder, 'latchkey.toml');
     writeFileSync(config, '[admin]\nsocket = "here.sock"');
-    expect(findAdminSocket({ config, environment: {} })).toBe(join(folder, 'here.sock'));
+    expect(findAdminSockets({ config, environment: {} })).toEqual([join(folder, 'here.sock')]);
+  });
+
+  test('is that of an installed hub too, where the configuration names neither socket nor state folder', () => {
+    const config = join(folder, 'latchkey.toml');
+    writeFileSync(config, '');
+    const [own, ...others] = findAdminSockets({ config, environment: { HOME: folder } });
+    expect(own).toMatch(/admin\.sock$/);
+    expect(others).toEqual(['/run/latchkey/admin.sock']);
+  });
+
+  test('is not that of an installed hub, where the configuration has a state folder of its own', () => {
+    const config = join(folder, 'latchkey.toml');
+    writeFileSync(config, 'state_dir = "state"');
+    expect(findAdminSockets({ config, environment: {} })).toEqual([join(folder, 'state/admin.sock')]);
   });
 });
 

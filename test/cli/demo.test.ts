@@ -15,6 +15,7 @@ function recordingTerminal() {
   const terminal: Terminal = {
     environment: {},
     print: (line) => void printed.push(line),
+    heading: (line) => void printed.push(line),
     note: (line) => void noted.push(line),
     read: () => Promise.reject(new Error('the demo reads no file')),
   };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { defectText, errorJson, errorText, outcome, printable } from '../../src/cli/output.ts';
+import { defectText, errorJson, errorText, outcome } from '../../src/cli/output.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 
 test('an error for a person has title, place, cause, fix and code', () => {
@@ -18,7 +18,7 @@ test('an error of several lines keeps them', () => {
 
 test('an error for a program is one line of JSON', () => {
   expect(errorJson(new LatchkeyError('jwt_expired'))).toBe(
-    '{"error":{"code":"jwt_expired","title":"The token is expired"}}',
+    '{"error":{"code":"jwt_expired","title":"The token is expired","cause":"Its `exp` is past.","fix":"Ask the authorization server for a new token."}}',
   );
 });
 
@@ -37,10 +37,6 @@ describe('the exit status', () => {
       error: { code: 'internal', detail: undefined },
     });
   });
-});
-
-test('text from outside keeps its letters and line ends, and loses what steers', () => {
-  expect(printable('grün\n\u001b[31m\u2028')).toBe('grün\n\\u{1b}[31m\\u{2028}');
 });
 
 test('a defect is reported with where it happened and without what it was given', () => {

@@ -1,8 +1,11 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { HubFolder } from '../fixtures/hub-process.ts';
+import { HubFolder, PROGRAM } from '../fixtures/hub-process.ts';
 
 let folder: HubFolder;
 beforeEach(() => {
@@ -12,6 +15,18 @@ afterEach(() => folder.remove());
 
 function lines(output: readonly string[]): Record<string, unknown>[] {
   return output.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+const ISSUER = '[[issuers]]\nissuer = "https://as.example"\n';
+const JWKS = `${ISSUER}jwks_file = "jwks.json"\n`;
+const CA = `${ISSUER}ca_file = "ca.pem"\n`;
+const TLS = '[http]\ntls_cert_file = "cert.pem"\ntls_key_file = "cert.pem"\n';
+
+function written(name: string, content: string, settings: string): (folder: string) => string {
+  return (path) => {
+    writeFileSync(join(path, name), content);
+    return settings;
+  };
 }
 
 describe('latchkey run', () => {
@@ -64,20 +79,90 @@ describe('latchkey run', () => {
   });
 });
 
-describe('latchkey run ends with status 1 and says why', () => {
-  test('where the configuration has an unknown key', async () => {
+describe('a start that fails', () => {
+  const LINE = '[[lines]]\nname = "bench"\npath = "tcp://127.0.0.1:1"\n';
+
+  const start = async () => {
+    const { status, out, err } = await folder.command('run', '--config', folder.config);
+    return { status, err, logged: lines(out.trimEnd().split('\n')), out };
+  };
+
+  test('for an unknown key ends with status 78', async () => {
     writeFileSync(folder.config, '[http]\nlistn = 1\n');
     const { status, err } = await folder.command('run', '--config', folder.config);
-    expect(status).toBe(1);
+    expect(status).toBe(78);
     expect(err).toContain(`${folder.config}:2:1: there is no "listn" in http; did you mean "listen"?`);
     expect(err).toContain('[config_unknown_key]');
   });
 
-  test('where the state folder is in use', async () => {
+  test('for a state folder in use ends with status 1', async () => {
     folder.configure('');
     await folder.start();
-    const { status, err } = await folder.command('run', '--config', folder.config);
+    const { status, err } = await start();
     expect(status).toBe(1);
     expect(err).toContain('[store_locked]');
+  });
+
+  test('for a taken port touches no line and closes its admin socket', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as AddressInfo;
+    const state = join(folder.path, 'state');
+    writeFileSync(folder.config, `state_dir = "${state}"\n${LINE}[http]\nlisten = "127.0.0.1:${port}"\n`);
+    const { status, logged, out } = await start();
+    await new Promise((resolve) => other.close(resolve));
+    expect(status).toBe(1);
+    expect(logged.at(-1)).toMatchObject({ event: 'failed', code: 'address_unavailable' });
+    expect(out).not.toContain('bench');
+    expect(existsSync(join(state, 'admin.sock'))).toBe(false);
+  });
+
+  test.each<[string, (file: string) => string, string, string]>([
+    ['a jwks_file that is not there', () => JWKS, 'file_unreadable', 'jwks_file of https://as.example'],
+    [
+      'a jwks_file that is no JSON',
+      written('jwks.json', 'keys', JWKS),
+      'jwks_invalid',
+      'jwks_file of https://as.example',
+    ],
+    [
+      'a jwks_file without keys',
+      written('jwks.json', '{"keys":[]}', JWKS),
+      'jwks_invalid',
+      'jwks_file of https://as.example',
+    ],
+    [
+      'a jwks_file that is a folder',
+      () => JWKS.replace('jwks.json', '.'),
+      'config_invalid',
+      'jwks_file of https://as.example',
+    ],
+    [
+      'a ca_file that is no certificate',
+      written('ca.pem', 'certificate', CA),
+      'config_invalid',
+      'ca_file of https://as.example',
+    ],
+    ['a tls_cert_file that is none', written('cert.pem', 'x', TLS), 'config_invalid', 'http.tls_cert_file'],
+  ])('for %s names setting and file, and logs no stack', async (_, prepare, code, setting) => {
+    folder.configure('');
+    const settings = prepare(folder.path);
+    writeFileSync(folder.config, `state_dir = "state"\n${settings}`);
+    const { status, err, logged, out } = await start();
+    expect(status).toBe(78);
+    expect(err).toContain(`[${code}]`);
+    expect(err).toContain(setting);
+    expect(err).toContain(folder.path);
+    expect(logged.at(-1)).toMatchObject({ event: 'failed', code, detail: expect.stringContaining(setting) });
+    expect(out).not.toContain('stack');
+  });
+
+  test('does not last: a SIGTERM ends a hub that is still starting', async () => {
+    folder.configure('');
+    const child = spawn(process.execPath, [PROGRAM, 'run', '--config', folder.config], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    child.stdout.once('data', () => child.kill('SIGTERM'));
+    expect(await once(child, 'exit')).toEqual([0, null]);
   });
 });

@@ -81,6 +81,7 @@ async function refused(...args: readonly string[]) {
   const terminal: Terminal = {
     environment: {},
     print: () => undefined,
+    heading: () => undefined,
     note: (line) => void noted.push(line),
     read: async (file) => readFileSync(file),
   };

@@ -1,7 +1,9 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { CompactEncrypt, calculateJwkThumbprint, importJWK, type JWK } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { runCommandLine } from '../../src/cli/program.ts';
+import { MEMBERS } from '../../src/cli/translation-profile.ts';
 import { importJwk } from '../../src/codec/cose/key.ts';
 import { openCwt } from '../../src/codec/cwt.ts';
 import { base64url, fromHex, utf8 } from '../../src/core/bytes.ts';
@@ -77,6 +79,7 @@ async function run(setting: Setting = {}): Promise<Outcome> {
     {
       environment: {},
       print: (line) => printed.push(line),
+      heading: (line) => printed.push(line),
       note: (line) => noted.push(line),
       read: async (file, maxBytes) => {
         const content = files[file];
@@ -155,6 +158,7 @@ test('uses the clock of the machine without --now', async () => {
     {
       environment: {},
       print: (line) => printed.push(line),
+      heading: (line) => printed.push(line),
       note: () => {},
       read: async (file) => utf8(files[file] ?? ''),
     },
@@ -333,6 +337,7 @@ test('a required option that is missing ends with status 2', async () => {
   const terminal = {
     environment: {},
     print: () => {},
+    heading: () => {},
     note: (line: string) => noted.push(line),
     read: async () => utf8(''),
   };
@@ -344,4 +349,81 @@ test('--help shows an example', async () => {
   const { status, printed } = await run({ options: ['--help'] });
   expect(status).toBe(0);
   expect(printed.join('\n')).toContain('$ latchkey token translate --jwks');
+});
+
+describe('a refusal says what was found and what was asked for', () => {
+  test.each<[string, Setting, string, string]>([
+    [
+      'of another issuer',
+      { claims: { iss: 'https://evil.example' } },
+      'jwt_issuer_unknown',
+      `iss is "https://evil.example", --issuer is "${ISSUER}"`,
+    ],
+    [
+      'for another audience',
+      { claims: { aud: 'coap://other' } },
+      'jwt_audience_mismatch',
+      `aud is "coap://other", --audience is "${AUDIENCE}"`,
+    ],
+    ['for several audiences', { claims: { aud: [AUDIENCE, 'b'] } }, 'audience_ambiguous', `aud is ["${AUDIENCE}","b"]`],
+    ['of another type', { header: { alg: 'ES256', typ: 'JWT', kid: 'as-1' } }, 'jwt_type_refused', 'typ is "JWT"'],
+    ['without a type', { header: { alg: 'ES256', kid: 'as-1' } }, 'jwt_type_refused', 'typ is missing'],
+    ['bound by jkt', { claims: { cnf: { jkt: 'x'.repeat(43) } } }, 'proof_missing', 'proofKey'],
+  ])('of a token %s', async (_, setting, code, words) => {
+    const { noted } = await run(setting);
+    const { error } = JSON.parse(noted[0] ?? '') as { error: Record<string, string> };
+    expect(error.code).toBe(code);
+    expect(error.detail).toContain(words);
+    expect(error.cause).not.toBe('');
+    expect(error.fix).not.toBe('');
+  });
+
+  test('and repeats no more than a little of it', async () => {
+    const { noted } = await run({ claims: { aud: 'x'.repeat(5_000) } });
+    expect(noted[0]?.length).toBeLessThan(1_000);
+  });
+});
+
+describe('the profile takes the members of a device profile', () => {
+  test('authentication and receipt', async () => {
+    const profile = { ...PROFILE, authentication: 'HMAC 256/256', receipt: 'none' };
+    const { cwt } = await translated({ profile });
+    expect(() => openCwt(fromHex(cwt), { keys: [importJwk(macKey, 'HMAC 256/256')] })).not.toThrow();
+  });
+
+  test('encryption, of encrypt0 and of the outer layer', async () => {
+    const alone = await translated({
+      profile: { wrap: 'encrypt0', key: cipherKey, encryption: 'A128GCM', scopes: ['read'] },
+    });
+    expect(() => openCwt(fromHex(alone.cwt), { keys: [importJwk(cipherKey, 'A128GCM')] })).not.toThrow();
+    const profile = { ...PROFILE, wrap: 'mac0+encrypt0', encryptionKey: cipherKey, encryption: 'A128GCM' };
+    const { cwt } = await translated({ profile });
+    const keys = [importJwk(macKey, 'HMAC 256/64'), importJwk(cipherKey, 'A128GCM')];
+    expect(() => openCwt(fromHex(cwt), { keys })).not.toThrow();
+  });
+
+  test.each<[string, JsonObject]>([
+    [
+      'authentication with encrypt0',
+      { wrap: 'encrypt0', key: cipherKey, authentication: 'HMAC 256/64', scopes: ['read'] },
+    ],
+    ['two algorithms for one key', { ...PROFILE, authentication: 'HMAC 256/64', algorithm: 'HMAC 256/256' }],
+    ['another receipt', { ...PROFILE, receipt: 'sign1' }],
+  ])('but not %s', async (_, profile) => {
+    expect(await refusal({ profile })).toEqual({ status: 1, code: 'profile_invalid' });
+  });
+});
+
+describe('the section of docs/protocol.md', () => {
+  const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
+  const section = page.split('### Profile of token translate')[1]?.split('\n## ')[0] ?? '';
+
+  test('has every member of the profile', () => {
+    expect(MEMBERS.filter((member) => !section.includes(`\`${member}\``))).toEqual([]);
+  });
+
+  test('has an example that works', async () => {
+    const [, example = ''] = /```json\n([^`]+)```/.exec(section) ?? [];
+    expect(await run({ profile: example })).toMatchObject({ status: 0, noted: [] });
+  });
 });

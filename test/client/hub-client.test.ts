@@ -34,7 +34,11 @@ async function proofOf(headers: Headers) {
 test('a DPoP token goes with a proof over method, address and token', async () => {
   const { client, asked } = hub(() => json(201, DELIVERED));
   const key = await DpopKey.generate();
-  await client.deliver({ device: 'tube-1', token: dpopToken('token-value', key) });
+  await client.deliver({
+    device: 'tube-1',
+    audience: 'https://tube-1.devices.example',
+    token: dpopToken('token-value', key),
+  });
   expect(asked).toHaveLength(1);
   expect(asked[0]).toMatchObject({ method: 'POST', url: `${HUB}/devices/tube-1/authz-info` });
   const headers = asked[0]?.headers ?? new Headers();
@@ -55,47 +59,66 @@ test('a DPoP token goes with a proof over method, address and token', async () =
 test('an Ed25519 key makes proofs as well', async () => {
   const { client, asked } = hub(() => json(201, DELIVERED));
   const key = await DpopKey.generate('EdDSA');
-  await client.deliver({ device: 'tube-1', token: dpopToken('token-value', key) });
+  await client.deliver({
+    device: 'tube-1',
+    audience: 'https://tube-1.devices.example',
+    token: dpopToken('token-value', key),
+  });
   const { header } = await proofOf(asked[0]?.headers ?? new Headers());
   expect(header).toMatchObject({ alg: 'EdDSA', jwk: { kty: 'OKP', crv: 'Ed25519' } });
 });
 
 test('the answer is read into a typed delivery', async () => {
   const { client } = hub(() => json(201, DELIVERED));
-  expect(await client.deliver({ device: 'tube-1', token: BEARER })).toEqual({
-    id: 'd-1',
-    state: 'delivered',
-    device: 'tube-1',
-    audience: 'https://tube-1.devices.example',
-    tokenHash: Buffer.from([0, 1, 2, 3, 4, 5, 6, 7]),
-    cti: new Uint8Array([0, 255]),
-    expiresAt: 1_700_000_600,
-    scope: 'read',
-    hubCode: undefined,
-    deviceCode: '2.01',
-    receipt: true,
-    bytes: { jwt: 700, cwt: 120 },
-    freshness: { keysAge: 3, clock: 'sure' },
-  });
+  expect(await client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER })).toEqual(
+    {
+      id: 'd-1',
+      state: 'delivered',
+      device: 'tube-1',
+      audience: 'https://tube-1.devices.example',
+      tokenHash: Buffer.from([0, 1, 2, 3, 4, 5, 6, 7]),
+      cti: new Uint8Array([0, 255]),
+      expiresAt: 1_700_000_600,
+      scope: 'read',
+      hubCode: undefined,
+      deviceCode: '2.01',
+      receipt: true,
+      bytes: { jwt: 700, cwt: 120 },
+      freshness: { keysAge: 3, clock: 'sure' },
+    },
+  );
+});
+
+test.each([
+  ['device', { device: 'pump-1' }],
+  ['audience', { audience: 'https://pump-1.devices.example' }],
+])('a hub that speaks of another %s is refused: requests would be signed for it', async (_, changes) => {
+  const { client } = hub(() => json(201, { ...DELIVERED, ...changes }));
+  const asked = client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER });
+  await expect(asked).rejects.toMatchObject({ code: 'client_answer_invalid' });
 });
 
 test('a bearer token goes without a proof', async () => {
   const { client, asked } = hub(() => json(201, DELIVERED));
-  await client.deliver({ device: 'tube-1', token: BEARER });
+  await client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER });
   expect(asked[0]?.headers.get('authorization')).toBe('Bearer token-value');
   expect(asked[0]?.headers.has('dpop')).toBe(false);
 });
 
 test('a path in the address of the hub is kept, and a device id is escaped', async () => {
-  const { environment, asked } = scriptedHub(() => json(201, DELIVERED));
+  const { environment, asked } = scriptedHub(() => json(201, { ...DELIVERED, device: 'a/b' }));
   const client = new HubClient({ url: `${HUB}/latchkey/`, environment });
-  await client.deliver({ device: 'a/b', token: BEARER });
+  await client.deliver({ device: 'a/b', audience: 'https://tube-1.devices.example', token: BEARER });
   expect(asked[0]?.url).toBe(`${HUB}/latchkey/devices/a%2Fb/authz-info`);
 });
 
 test('a nonce that the hub asks for goes into a second, fresh proof', async () => {
   const { client, asked } = hub(nonceAsked('n-1'), () => json(201, DELIVERED));
-  await client.deliver({ device: 'tube-1', token: dpopToken('token-value', await DpopKey.generate()) });
+  await client.deliver({
+    device: 'tube-1',
+    audience: 'https://tube-1.devices.example',
+    token: dpopToken('token-value', await DpopKey.generate()),
+  });
   const [first, second] = await Promise.all(asked.map(({ headers }) => proofOf(headers)));
   expect(second?.payload.nonce).toBe('n-1');
   expect(second?.payload.jti).not.toBe(first?.payload.jti);
@@ -107,14 +130,18 @@ test('the newest nonce serves the next delivery', async () => {
     () => json(201, DELIVERED),
   );
   const token = dpopToken('token-value', await DpopKey.generate());
-  await client.deliver({ device: 'tube-1', token });
-  await client.deliver({ device: 'tube-1', token });
+  await client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token });
+  await client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token });
   expect((await proofOf(asked[1]?.headers ?? new Headers())).payload.nonce).toBe('n-2');
 });
 
 test('a hub that asks for a nonce again is not asked a third time', async () => {
   const { client, asked } = hub(nonceAsked('n-1'), nonceAsked('n-2'));
-  const delivering = client.deliver({ device: 'tube-1', token: dpopToken('token-value', await DpopKey.generate()) });
+  const delivering = client.deliver({
+    device: 'tube-1',
+    audience: 'https://tube-1.devices.example',
+    token: dpopToken('token-value', await DpopKey.generate()),
+  });
   await expect(delivering).rejects.toMatchObject({ hubCode: 'proof_nonce_required' });
   expect(asked).toHaveLength(2);
 });
@@ -123,7 +150,11 @@ test('a hub that asks for a nonce and gives none is not asked again', async () =
   const { client, asked } = hub(() =>
     problem(401, 'proof_nonce_required', { 'www-authenticate': 'DPoP error="use_dpop_nonce"' }),
   );
-  const delivering = client.deliver({ device: 'tube-1', token: dpopToken('token-value', await DpopKey.generate()) });
+  const delivering = client.deliver({
+    device: 'tube-1',
+    audience: 'https://tube-1.devices.example',
+    token: dpopToken('token-value', await DpopKey.generate()),
+  });
   await expect(delivering).rejects.toMatchObject({ hubCode: 'proof_nonce_required' });
   expect(asked).toHaveLength(1);
 });
@@ -137,7 +168,10 @@ test('a queued delivery is asked for, ever more slowly, until the device has it'
       return json(200, body);
     }),
   );
-  const delivery = await drive(time, client.deliver({ device: 'tube-1', token: BEARER }));
+  const delivery = await drive(
+    time,
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER }),
+  );
   expect(delivery.state).toBe('delivered');
   expect(asked.slice(1).map(({ method, url }) => `${method} ${url}`)).toEqual(
     Array(3).fill(`GET ${HUB}/deliveries/d-1`),
@@ -149,14 +183,19 @@ test('a queued delivery is asked for, ever more slowly, until the device has it'
 
 test('a device that stays away leaves the delivery queued', async () => {
   const { client, time } = hub(() => json(202, QUEUED), ...Array.from({ length: 20 }, () => () => json(200, QUEUED)));
-  const delivery = await drive(time, client.deliver({ device: 'tube-1', token: BEARER, wait: 5_000 }));
+  const delivery = await drive(
+    time,
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER, wait: 5_000 }),
+  );
   expect(delivery).toMatchObject({ id: 'd-1', state: 'queued' });
   expect(time.monotonic()).toBeLessThan(6_000);
 });
 
 test('with wait 0 a queued delivery comes back at once', async () => {
   const { client, asked } = hub(() => json(202, QUEUED));
-  expect(await client.deliver({ device: 'tube-1', token: BEARER, wait: 0 })).toMatchObject({ state: 'queued' });
+  expect(
+    await client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER, wait: 0 }),
+  ).toMatchObject({ state: 'queued' });
   expect(asked).toHaveLength(1);
 });
 
@@ -168,16 +207,19 @@ test.each([
     () => json(202, QUEUED),
     () => json(200, { ...QUEUED, ...end }),
   );
-  const error = await drive(time, client.deliver({ device: 'tube-1', token: BEARER })).catch(
-    (thrown: unknown) => thrown,
-  );
+  const error = await drive(
+    time,
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER }),
+  ).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(HubRefusal);
   expect(error).toMatchObject({ code: 'client_delivery_failed', hubCode, deviceCode });
 });
 
 test('a refusal of the hub carries its code and the id of the request', async () => {
   const { client } = hub(() => problem(403, 'jwt_audience_mismatch'));
-  await expect(client.deliver({ device: 'tube-1', token: BEARER })).rejects.toMatchObject({
+  await expect(
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER }),
+  ).rejects.toMatchObject({
     code: 'client_delivery_failed',
     hubCode: 'jwt_audience_mismatch',
     status: 403,
@@ -187,7 +229,9 @@ test('a refusal of the hub carries its code and the id of the request', async ()
 
 test('an error page of something else than the hub is refused as such', async () => {
   const { client } = hub(() => new Response('<h1>Bad Gateway</h1>', { status: 502 }));
-  await expect(client.deliver({ device: 'tube-1', token: BEARER })).rejects.toMatchObject({
+  await expect(
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER }),
+  ).rejects.toMatchObject({
     code: 'client_answer_invalid',
   });
 });
@@ -196,7 +240,9 @@ test('a redirect is not followed', async () => {
   const { client, asked } = hub(
     () => new Response(null, { status: 302, headers: { location: 'https://evil.example' } }),
   );
-  await expect(client.deliver({ device: 'tube-1', token: BEARER })).rejects.toMatchObject({
+  await expect(
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER }),
+  ).rejects.toMatchObject({
     code: 'client_answer_invalid',
   });
   expect(asked[0]?.redirect).toBe('manual');
@@ -212,21 +258,27 @@ test.each([
   ['freshness', { freshness: undefined }],
 ])('a delivery with a wrong %s is refused', async (_, wrong) => {
   const { client } = hub(() => json(201, { ...DELIVERED, ...wrong }));
-  await expect(client.deliver({ device: 'tube-1', token: BEARER })).rejects.toMatchObject({
+  await expect(
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER }),
+  ).rejects.toMatchObject({
     code: 'client_answer_invalid',
   });
 });
 
 test('a success that is no JSON is refused', async () => {
   const { client } = hub(() => new Response('ok', { status: 201 }));
-  await expect(client.deliver({ device: 'tube-1', token: BEARER })).rejects.toMatchObject({
+  await expect(
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER }),
+  ).rejects.toMatchObject({
     code: 'client_answer_invalid',
   });
 });
 
 test('an answer past 64 KiB is given up', async () => {
   const { client } = hub(() => new Response('x'.repeat(65_537), { status: 201 }));
-  await expect(client.deliver({ device: 'tube-1', token: BEARER })).rejects.toMatchObject({
+  await expect(
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER }),
+  ).rejects.toMatchObject({
     code: 'client_answer_invalid',
   });
 });
@@ -238,7 +290,9 @@ test('a hub that never answers is given up after its deadline', async () => {
       init?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
     });
   const client = new HubClient({ url: HUB, environment: { ...environment, fetch: silent } });
-  await expect(drive(time, client.deliver({ device: 'tube-1', token: BEARER }))).rejects.toMatchObject({
+  await expect(
+    drive(time, client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER })),
+  ).rejects.toMatchObject({
     code: 'client_unreachable',
     detail: 'https://hub.example: no answer in 30000 ms',
   });
@@ -248,7 +302,9 @@ test('a hub that cannot be reached is named with the reason', async () => {
   const { client } = hub(() => {
     throw new TypeError('fetch failed', { cause: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }) });
   });
-  await expect(client.deliver({ device: 'tube-1', token: BEARER })).rejects.toMatchObject({
+  await expect(
+    client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER }),
+  ).rejects.toMatchObject({
     code: 'client_unreachable',
     detail: 'https://hub.example: ECONNREFUSED',
   });
@@ -256,7 +312,7 @@ test('a hub that cannot be reached is named with the reason', async () => {
 
 test('no timer is left behind', async () => {
   const { client, time } = hub(() => json(201, DELIVERED));
-  await client.deliver({ device: 'tube-1', token: BEARER });
+  await client.deliver({ device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER });
   expect(time.pendingTimers).toBe(0);
 });
 

@@ -13,6 +13,7 @@ import {
   openAnswer,
   openReceipt,
   openSignedRequest,
+  receiptQuery,
   tokenHash,
 } from '../../src/codec/signed-request.ts';
 import { encodeSlipmux } from '../../src/codec/slipmux.ts';
@@ -22,6 +23,8 @@ import { Secret } from '../../src/core/secret.ts';
 const root = new Secret(new Uint8Array(32).map((_, index) => index));
 const audience = 'coap://tube-1';
 const nonce = fromHex('000102030405060708090a0b0c0d0e0f');
+const clientNonce = fromHex('c0c1c2c3c4c5c6c7');
+const receiptNonce = fromHex('b0b1b2b3b4b5b6b7');
 const clientKey = importJwk({
   kty: 'oct',
   kid: 'client',
@@ -50,17 +53,17 @@ const request = makeSignedRequest({
   payload: new Uint8Array(0),
   key: clientKey,
   nonce,
+  clientNonce,
   tokenHash: hash,
   audience,
   method: COAP_METHOD.FETCH,
   path,
 });
-const receipt = makeReceipt({ key: answer.key, tokenHash: hash, audience });
+const receipt = makeReceipt({ key: answer.key, tokenHash: hash, audience, nonce: receiptNonce });
 const sealed = makeAnswer({
   payload: utf8('36.6'),
   key: answer.key,
-  nonce,
-  tokenHash: hash,
+  request,
   audience,
   code,
   contentFormat: CONTENT_FORMAT.text,
@@ -92,11 +95,13 @@ describe('docs/protocol.md', () => {
         mac0: hex(mac0),
         mac0_inside_encrypt0_with_tag_61: hex(nested),
         token_hash: hex(hash),
+        receipt_query: receiptQuery(receiptNonce),
         receipt: hex(receipt),
       },
       signed_request: {
         client_key: Buffer.alloc(32, 0xc1).toString('hex'),
         nonce: hex(nonce),
+        client_nonce: hex(clientNonce),
         method: 'FETCH',
         path: '/temperature',
         request: hex(request),
@@ -123,13 +128,11 @@ describe('docs/protocol.md', () => {
   });
 
   test('receipt, request and answer open in their context', () => {
-    openReceipt(receipt, { key: answer.key, tokenHash: hash, audience });
+    openReceipt(receipt, { key: answer.key, tokenHash: hash, audience, nonce: receiptNonce });
     expect(
       openSignedRequest(request, { key: clientKey, audience, method: COAP_METHOD.FETCH, path }).payload,
     ).toHaveLength(0);
-    expect(hex(openAnswer(sealed, { key: answer.key, nonce, tokenHash: hash, audience, code }).payload)).toBe(
-      hex(utf8('36.6')),
-    );
+    expect(hex(openAnswer(sealed, { key: answer.key, request, audience, code }).payload)).toBe(hex(utf8('36.6')));
   });
 
   test.each([
@@ -144,7 +147,7 @@ describe('docs/protocol.md', () => {
 
   test('a receipt does not open as the receipt of another token', () => {
     const other = hash.map((byte) => byte ^ 1);
-    expect(() => openReceipt(receipt, { key: answer.key, tokenHash: other, audience })).toThrow(
+    expect(() => openReceipt(receipt, { key: answer.key, tokenHash: other, audience, nonce: receiptNonce })).toThrow(
       expect.objectContaining({ code: 'cose_verification_failed' }),
     );
   });

@@ -11,15 +11,18 @@ import {
   openAnswer,
   openReceipt,
   openSignedRequest,
+  readReceiptQuery,
   readSignedRequest,
+  receiptQuery,
   tokenHash,
 } from '../../src/codec/signed-request.ts';
-import { hex, utf8 } from '../../src/core/bytes.ts';
+import { hex, sha256, utf8 } from '../../src/core/bytes.ts';
 import { isCoded } from '../../src/core/errors.ts';
 import { codeOf } from '../fixtures/code-of.ts';
 import { KEY, testNonce, VERIFYING_KEY } from '../fixtures/cose-keys.ts';
 
 const NONCE = new Uint8Array(16).fill(7);
+const CLIENT_NONCE = new Uint8Array(8).fill(9);
 const HASH = tokenHash(utf8('a token'));
 const PAYLOAD = encodeCbor(new Map([[0, 'C']]));
 const TARGET = { audience: 'tube-1', method: 5, path: ['temperature', 'now'] } as const;
@@ -32,7 +35,14 @@ describe('a token hash', () => {
 });
 
 for (const algorithm of ['ES256', 'EdDSA', 'HMAC 256/64', 'HMAC 256/256'] as const) {
-  const request = { ...TARGET, key: KEY[algorithm], payload: PAYLOAD, nonce: NONCE, tokenHash: HASH };
+  const request = {
+    ...TARGET,
+    key: KEY[algorithm],
+    payload: PAYLOAD,
+    nonce: NONCE,
+    clientNonce: CLIENT_NONCE,
+    tokenHash: HASH,
+  };
   const judge = { ...TARGET, key: VERIFYING_KEY[algorithm] };
 
   describe(`a request signed with ${algorithm}`, () => {
@@ -92,7 +102,14 @@ for (const algorithm of ['ES256', 'EdDSA', 'HMAC 256/64', 'HMAC 256/256'] as con
 }
 
 describe('a signed request is refused', () => {
-  const request = { ...TARGET, key: KEY.ES256, payload: PAYLOAD, nonce: NONCE, tokenHash: HASH };
+  const request = {
+    ...TARGET,
+    key: KEY.ES256,
+    payload: PAYLOAD,
+    nonce: NONCE,
+    clientNonce: CLIENT_NONCE,
+    tokenHash: HASH,
+  };
   const refusal = (unprotectedHeader: ReadonlyMap<number, Uint8Array>) =>
     codeOf(() => readSignedRequest(makeSign1({ payload: PAYLOAD, key: KEY.ES256, unprotectedHeader })));
 
@@ -148,6 +165,16 @@ describe('a signed request is refused', () => {
     expect(codeOf(() => readSignedRequest(bytes))).toBe('cose_invalid');
   });
 
+  it('without a nonce of the client', () => {
+    const externalAad = encodeCbor(['latchkey-pop-1', NONCE, HASH, 'tube-1', 5, '/temperature/now']);
+    const unprotectedHeader = new Map([
+      [4, HASH],
+      [-65537, NONCE],
+    ]);
+    const bytes = makeSign1({ payload: PAYLOAD, key: KEY.ES256, externalAad, unprotectedHeader });
+    expect(codeOf(() => openSignedRequest(bytes, { ...TARGET, key: VERIFYING_KEY.ES256 }))).toBe('cose_invalid');
+  });
+
   it('with a content type as text', () => {
     const externalAad = encodeCbor(['latchkey-pop-1', NONCE, HASH, 'tube-1', 5, '/temperature/now']);
     const bytes = makeSign1({
@@ -184,7 +211,15 @@ describe('a signed request is refused', () => {
 });
 
 describe('an answer', () => {
-  const context = { key: ANSWER_KEY, nonce: NONCE, tokenHash: HASH, audience: 'tube-1', code: 0x45 } as const;
+  const request = makeSignedRequest({
+    ...TARGET,
+    key: KEY.ES256,
+    payload: PAYLOAD,
+    nonce: NONCE,
+    clientNonce: CLIENT_NONCE,
+    tokenHash: HASH,
+  });
+  const context = { key: ANSWER_KEY, request, audience: 'tube-1', code: 0x45 } as const;
   const bytes = makeAnswer({ ...context, payload: PAYLOAD, contentFormat: 60 });
 
   it('opens for its request', () => {
@@ -192,13 +227,29 @@ describe('an answer', () => {
   });
 
   it('is a Mac0 over the external_aad of docs/protocol.md', () => {
-    const externalAad = encodeCbor(['latchkey-answer-1', NONCE, HASH, 'tube-1', 0x45]);
+    const externalAad = encodeCbor(['latchkey-answer-1', sha256(request), 'tube-1', 0x45]);
     expect(openMac0(bytes, { key: ANSWER_KEY, externalAad }).payload).toEqual(PAYLOAD);
   });
 
+  it('does not fit the same request made once more: no answer of the past fits a request of now', () => {
+    for (const algorithm of ['ES256', 'EdDSA', 'HMAC 256/64'] as const) {
+      const make = (clientNonce: Uint8Array) =>
+        makeSignedRequest({
+          ...TARGET,
+          key: KEY[algorithm],
+          payload: PAYLOAD,
+          nonce: NONCE,
+          clientNonce,
+          tokenHash: HASH,
+        });
+      const answer = makeAnswer({ ...context, request: make(CLIENT_NONCE), payload: PAYLOAD });
+      const again = { ...context, request: make(new Uint8Array(8).fill(10)) };
+      expect(codeOf(() => openAnswer(answer, again))).toBe('cose_verification_failed');
+    }
+  });
+
   for (const [name, change] of [
-    ['to another challenge', { nonce: new Uint8Array(16) }],
-    ['to another token', { tokenHash: new Uint8Array(8) }],
+    ['to another request', { request: utf8('another') }],
     ['of another device', { audience: 'tube-2' }],
     ['with another code', { code: 0x84 }],
     ['under another key', { key: { ...ANSWER_KEY, key: KEY.A128GCM.key } }],
@@ -209,26 +260,27 @@ describe('an answer', () => {
   }
 
   it('is not taken for a receipt, nor a receipt for an answer', () => {
-    const { nonce: _, code: __, ...receipt } = context;
+    const receipt = { key: ANSWER_KEY, tokenHash: HASH, audience: 'tube-1', nonce: new Uint8Array(8) };
     expect(codeOf(() => openReceipt(bytes, receipt))).toBe('cose_verification_failed');
     expect(codeOf(() => openAnswer(makeReceipt(receipt), context))).toBe('cose_verification_failed');
   });
 });
 
 describe('a receipt', () => {
-  const context = { key: ANSWER_KEY, tokenHash: HASH, audience: 'tube-1' } as const;
+  const context = { key: ANSWER_KEY, tokenHash: HASH, audience: 'tube-1', nonce: new Uint8Array(8).fill(3) } as const;
+  const externalAad = encodeCbor(['latchkey-receipt-1', context.nonce, HASH, 'tube-1']);
 
-  it('opens for its token', () => {
+  it('opens for its token and attempt', () => {
     expect(codeOf(() => openReceipt(makeReceipt(context), context))).toBe('none');
   });
 
   it('has the token hash as its payload', () => {
-    const externalAad = encodeCbor(['latchkey-receipt-1', HASH, 'tube-1']);
     expect(openMac0(makeReceipt(context), { key: ANSWER_KEY, externalAad }).payload).toEqual(HASH);
   });
 
   for (const [name, change] of [
     ['for another token', { tokenHash: new Uint8Array(8) }],
+    ['for another attempt', { nonce: new Uint8Array(8).fill(4) }],
     ['of another device', { audience: 'tube-2' }],
     ['under another key', { key: { ...ANSWER_KEY, key: KEY.A128GCM.key } }],
   ] as const) {
@@ -240,8 +292,26 @@ describe('a receipt', () => {
   }
 
   it('is refused with another payload under the right key', () => {
-    const externalAad = encodeCbor(['latchkey-receipt-1', HASH, 'tube-1']);
     const bytes = makeMac0({ payload: new Uint8Array(8), key: ANSWER_KEY, externalAad });
     expect(codeOf(() => openReceipt(bytes, context))).toBe('cose_invalid');
   });
+});
+
+describe('the query that asks for a receipt', () => {
+  it('comes back as the nonce that it was made of', () => {
+    const nonce = new Uint8Array(8).fill(0xfe);
+    expect(hex(readReceiptQuery([receiptQuery(nonce)]) ?? new Uint8Array(0))).toBe(hex(nonce));
+  });
+
+  for (const [name, query] of [
+    ['nothing', []],
+    ['a nonce of another size', ['n=AAAA']],
+    ['no base64url', ['n=AAAAAAAAAA=']],
+    ['another name', ['m=AAAAAAAAAAA']],
+    ['a second query', ['n=AAAAAAAAAAA', 'x']],
+  ] as const) {
+    it(`is not read from ${name}`, () => {
+      expect(readReceiptQuery(query)).toBeUndefined();
+    });
+  }
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadConfig, parseConfig } from '../../src/config/load.ts';
+import { defaultStateDir, loadConfig, parseConfig } from '../../src/config/load.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 
 const origin = { file: '/etc/latchkey/latchkey.toml', folder: '/etc/latchkey', environment: { HOME: '/home/hub' } };
@@ -23,7 +23,6 @@ describe('defaults', () => {
     const config = parseConfig('', origin);
     expect(config.http.listen).toEqual({ host: '127.0.0.1', port: 8430 });
     expect(config.clock.whenUnsure).toBe('deny');
-    expect(config.dpop.nonce).toBe('required');
     expect(config.issuers).toEqual([]);
   });
 
@@ -45,6 +44,11 @@ describe('defaults', () => {
     const config = parseConfig('', origin);
     expect(config.stateDir).toBe('/home/hub/.local/state/latchkey');
     expect(config.admin.socket).toBe('/home/hub/.local/state/latchkey/admin.sock');
+  });
+
+  test('put the state where an installed hub has it, if there is one', () => {
+    expect(defaultStateDir(origin.environment, tmpdir())).toBe(tmpdir());
+    expect(defaultStateDir({ ...origin.environment, STATE_DIRECTORY: '/srv/hub' }, tmpdir())).toBe('/srv/hub');
   });
 
   test('take the folders that systemd made', () => {

@@ -109,6 +109,47 @@ describe('DeliveryQueue', () => {
     expect((await queue.add(wanted)).id).toBe(wanted.id);
   });
 
+  test('nobody is told of a delivery before it is on the medium, a second sender neither', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const cti = utf8('same');
+    store.failAt(1);
+    const both = await Promise.allSettled([queue.add(delivery({ cti })), queue.add(delivery({ cti }))]);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(store.entries.size).toBe(0);
+  });
+
+  test('what is not on the medium yet is not handed out', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const adding = queue.add(delivery());
+    expect(queue.next('tube-1')).toBeUndefined();
+    await adding;
+    expect(queue.next('tube-1')).toBeDefined();
+  });
+
+  test('a delivery that ends while its device is removed does not come back', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const added = await queue.add(delivery());
+    await Promise.all([queue.end(added.id, accepted), queue.removeDevice('tube-1')]);
+    expect(store.entries.size).toBe(0);
+    expect(queue.live('tube-1', added.tokenHash, 0)).toBeUndefined();
+  });
+
+  test('the ends of one device take no more than its share, the oldest go first', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const ids: string[] = [];
+    for (let count = 0; count < LIMITS.endedPerDevice + 2; count += 1) {
+      const added = await queue.add(delivery());
+      ids.push(added.id);
+      await queue.end(added.id, accepted);
+    }
+    expect(store.entries.size).toBe(LIMITS.endedPerDevice);
+    expect(store.entries.has(`delivery/${ids[0]}`)).toBe(false);
+    expect(store.entries.has(`delivery/${ids.at(-1)}`)).toBe(true);
+  });
+
   test('an end that could not be written leaves the delivery queued', async () => {
     const store = new FaultyStore();
     const queue = await queueOn(store);

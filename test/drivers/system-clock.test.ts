@@ -73,6 +73,18 @@ test('evidence is gathered anew after a while, the time at every call', async ()
   expect(clock()).toMatchObject({ synchronised: true });
 });
 
+test('evidence that cannot be gathered any more stays what it was', async () => {
+  await put('sys/class/rtc/rtc0/since_epoch', `${NOW}\n`);
+  let elapsed = 0;
+  const clock = systemClock({ root, systemSeconds: () => NOW, monotonic: () => elapsed });
+  // No folder: reading it fails, as it does in a process without a file descriptor left.
+  await rm(join(root, 'sys/class/rtc'), { recursive: true });
+  await put('sys/class/rtc');
+  await put('run/systemd/timesync/synchronized');
+  elapsed = 10_000;
+  expect(clock()).toMatchObject({ hasBatteryClock: true, synchronised: true });
+});
+
 test('the machine that the tests run on can be asked', () => {
   expect(systemClock()().systemSeconds).toBeGreaterThan(1_600_000_000);
 });

@@ -11,6 +11,7 @@ export class FakePort implements LinePort {
   /** While false, `destroy` never resolves. */
   closes = true;
   destroyed = false;
+  flowing = true;
 
   constructor(events: LinePortEvents) {
     this.events = events;
@@ -25,6 +26,10 @@ export class FakePort implements LinePort {
   /** Lets one write leave that was held back. */
   drainOne(): void {
     this.#undone.shift()?.();
+  }
+
+  setFlowing(flowing: boolean): void {
+    this.flowing = flowing;
   }
 
   destroy(): Promise<void> {

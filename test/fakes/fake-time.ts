@@ -1,4 +1,4 @@
-import type { Clock, Random, TimeBounds, Timers } from '../../src/core/clock.ts';
+import type { FloorClock, Random, TimeBounds, Timers } from '../../src/core/clock.ts';
 
 interface Pending {
   readonly due: number;
@@ -17,7 +17,7 @@ export interface FakeTimeOptions {
  * Clock, timers and randomness that a test moves by hand. Calendar and monotonic time advance together. Timers due at
  * the same instant run in the order in which they were set.
  */
-export class FakeTime implements Clock, Timers, Random {
+export class FakeTime implements FloorClock, Timers, Random {
   #elapsed = 0;
   readonly #start: number;
   #sure = true;
@@ -34,6 +34,10 @@ export class FakeTime implements Clock, Timers, Random {
   now(): TimeBounds {
     const seconds = Math.floor(this.#start + this.#elapsed / 1000);
     return { earliest: seconds, latest: this.#sure ? seconds : undefined };
+  }
+
+  certain(): number {
+    return this.now().earliest;
   }
 
   monotonic(): number {

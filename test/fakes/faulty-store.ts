@@ -4,6 +4,8 @@ import type { Store, StoreChange } from '../../src/ports/store.ts';
 export class FaultyStore implements Store {
   readonly entries: Map<string, Uint8Array>;
   writes = 0;
+  /** Prefixes whose remains were taken out, in order. */
+  readonly forgotten: string[] = [];
   #failAt: number | undefined;
   #failAfterwards = false;
 
@@ -35,6 +37,10 @@ export class FaultyStore implements Store {
       else this.entries.delete(change.remove);
     }
     if (fails) throw new Error('the medium failed');
+  }
+
+  async forget(prefix: string): Promise<void> {
+    this.forgotten.push(prefix);
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { codeNumber } from '../../src/codec/coap/codes.ts';
-import { makeReceipt, tokenHash } from '../../src/codec/signed-request.ts';
+import { makeReceipt, readReceiptQuery, tokenHash } from '../../src/codec/signed-request.ts';
 import { EMPTY, utf8 } from '../../src/core/bytes.ts';
-import type { CoapResponse } from '../../src/core/coap-exchange.ts';
+import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
@@ -33,16 +33,16 @@ function device(changes: Partial<Device> = {}, profile: Record<string, string> =
   };
 }
 
-function accepted(of: Device, cwt: Uint8Array): CoapResponse {
-  return {
-    code: codeNumber('2.01'),
-    payload: makeReceipt({ key: answerKey(of), tokenHash: tokenHash(cwt), audience: of.audience }),
-  };
+/** The answer of a device that took the token of this request, or of `cwt` where it mistakes one for another. */
+function accepted(of: Device, request: CoapRequest, cwt = request.payload ?? EMPTY): CoapResponse {
+  const nonce = readReceiptQuery(request.query ?? []) ?? EMPTY;
+  const receipt = makeReceipt({ key: answerKey(of), tokenHash: tokenHash(cwt), audience: of.audience, nonce });
+  return { code: codeNumber('2.01'), payload: receipt };
 }
 
 const refused = (code: string): CoapResponse => ({ code: codeNumber(code), payload: EMPTY });
 
-async function setup(link: (of: Device) => ScriptedLink, of = device()) {
+async function setup(link: (of: Device) => ScriptedLink, of = device(), certain?: () => number) {
   const time = new FakeTime({ now: NOW });
   const log = new QuietLog();
   const store = new FaultyStore();
@@ -55,7 +55,7 @@ async function setup(link: (of: Device) => ScriptedLink, of = device()) {
     queue,
     registry,
     link: () => line,
-    clock: time,
+    certain: certain ?? (() => time.certain()),
     timers: time,
     random: time,
     log,
@@ -93,7 +93,7 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
 }
 
-const acceptAll = (of: Device) => new ScriptedLink((request) => accepted(of, request.payload ?? EMPTY));
+const acceptAll = (of: Device) => new ScriptedLink((request) => accepted(of, request));
 
 describe('Dispatcher', () => {
   test('delivers to authz-info and ends with the checked receipt', async () => {
@@ -110,8 +110,7 @@ describe('Dispatcher', () => {
 
   test('leaves an audit record of each end, with what is known of the token', async () => {
     const { add, audit, dispatcher } = await setup(
-      (of) =>
-        new ScriptedLink(({ payload = EMPTY }) => (payload.length === 4 ? accepted(of, payload) : refused('4.00'))),
+      (of) => new ScriptedLink((request) => (request.payload?.length === 4 ? accepted(of, request) : refused('4.00'))),
     );
     const [good, bad] = [await add('good'), await add('refused')];
     dispatcher.wake('tube-1');
@@ -151,9 +150,7 @@ describe('Dispatcher', () => {
 
   test('a receipt under another key is no receipt: the delivery stays queued', async () => {
     const other = device({ rootKey: new Secret(new Uint8Array(32).fill(9)) });
-    const { add, dispatcher, log, queue } = await setup(
-      () => new ScriptedLink((request) => accepted(other, request.payload ?? EMPTY)),
-    );
+    const { add, dispatcher, log, queue } = await setup(() => new ScriptedLink((request) => accepted(other, request)));
     const delivery = await add('token');
     dispatcher.wake('tube-1');
     await settle();
@@ -162,10 +159,28 @@ describe('Dispatcher', () => {
   });
 
   test('a receipt for another token is no receipt', async () => {
-    const { add, dispatcher, queue } = await setup((of) => new ScriptedLink(() => accepted(of, utf8('another'))));
+    const { add, dispatcher, queue } = await setup(
+      (of) => new ScriptedLink((request) => accepted(of, request, utf8('another'))),
+    );
     const delivery = await add('token');
     dispatcher.wake('tube-1');
     await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+  });
+
+  test('a receipt that was recorded at an attempt before is no receipt', async () => {
+    const { add, dispatcher, line, of, queue, time } = await setup(() => new ScriptedLink(() => 'silence'));
+    const delivery = await add('token');
+    let recorded: CoapResponse | undefined;
+    line.answer = (request) => {
+      recorded ??= accepted(of, request);
+      return line.requests.length === 1 ? refused('5.03') : recorded;
+    };
+    dispatcher.wake('tube-1');
+    await settle();
+    await time.advance(1_000);
+    await settle();
+    expect(line.requests).toHaveLength(2);
     expect(queue.get(delivery.id).state).toBe('queued');
   });
 
@@ -201,7 +216,7 @@ describe('Dispatcher', () => {
     dispatcher.wake('tube-1');
     await settle();
     expect(queue.get(delivery.id).state).toBe('queued');
-    line.answer = (request) => accepted(of, request.payload ?? EMPTY);
+    line.answer = (request) => accepted(of, request);
     await time.advance(1_000);
     await settle();
     expect(queue.get(delivery.id).state).toBe('delivered');
@@ -214,7 +229,7 @@ describe('Dispatcher', () => {
     const delivery = await add('token');
     dispatcher.wake('tube-1');
     await settle();
-    line.answer = (request) => accepted(of, request.payload ?? EMPTY);
+    line.answer = (request) => accepted(of, request);
     line.sight();
     await settle();
     expect(queue.get(delivery.id).state).toBe('delivered');
@@ -248,6 +263,45 @@ describe('Dispatcher', () => {
     await settle();
     expect(queue.get(delivery.id)).toMatchObject({ state: 'expired', code: 'delivery_expired' });
     expect(line.requests.length).toBeGreaterThanOrEqual(before);
+  });
+
+  test('a token is not dropped for a time that is not certain', async () => {
+    const { add, dispatcher, line, queue, time } = await setup(
+      () => new ScriptedLink(() => new LatchkeyError('link_down')),
+      device(),
+      () => NOW,
+    );
+    const delivery = await add('token', NOW + 20);
+    dispatcher.start();
+    await time.advance(90_000);
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+    expect(line.requests.length).toBeGreaterThan(1);
+  });
+
+  test('tokens that were delivered are taken off the medium at the first sweep, and then hourly', async () => {
+    const { add, dispatcher, store, time } = await setup(acceptAll);
+    dispatcher.start();
+    const forgotten: number[] = [];
+    for (let minute = 0; minute < 150; minute += 1) {
+      await add(`token ${minute}`, NOW + 100_000);
+      dispatcher.wake('tube-1');
+      await settle();
+      await time.advance(60_000);
+      if (store.forgotten.length > forgotten.length) forgotten.push(minute);
+    }
+    expect(store.forgotten).toEqual(['delivery/', 'delivery/', 'delivery/']);
+    expect(forgotten).toEqual([0, 60, 120]);
+    await dispatcher.stop();
+  });
+
+  test('the medium is left alone where nothing ended', async () => {
+    const { dispatcher, store, time } = await setup(acceptAll);
+    dispatcher.start();
+    await time.advance(3 * 3_600_000);
+    // Once, for what the run before may have left.
+    expect(store.forgotten).toEqual(['delivery/']);
+    await dispatcher.stop();
   });
 
   test('start goes on with what the run before left', async () => {

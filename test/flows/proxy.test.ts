@@ -5,6 +5,7 @@ import { importJwk } from '../../src/codec/cose/key.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
 import { makeAnswer, makeSignedRequest } from '../../src/codec/signed-request.ts';
 import { EMPTY, hex, utf8 } from '../../src/core/bytes.ts';
+import type { CoapRequest } from '../../src/core/coap-exchange.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -90,6 +91,7 @@ function signed(changes: Partial<ProxyRequest> = {}): ProxyRequest {
     payload: EMPTY,
     key: clientKey,
     nonce: NONCE,
+    clientNonce: utf8('client 1'),
     tokenHash: TOKEN_HASH,
     audience: tube.audience,
     method: COAP_METHOD.FETCH,
@@ -106,19 +108,16 @@ function signed(changes: Partial<ProxyRequest> = {}): ProxyRequest {
   };
 }
 
-function answerBy(of: Device, changes: { readonly code?: number; readonly nonce?: Uint8Array } = {}) {
-  const code = codeNumber('2.05');
+function answerBy(of: Device, to: CoapRequest, code = '2.05') {
   const payload = makeAnswer({
     payload: utf8('21.5'),
     key: answerKey(of),
-    nonce: NONCE,
-    tokenHash: TOKEN_HASH,
+    request: to.payload ?? EMPTY,
     audience: of.audience,
-    code,
+    code: codeNumber(code),
     contentFormat: CONTENT_FORMAT.text,
-    ...changes,
   });
-  return { code, payload };
+  return { code: codeNumber(code), payload };
 }
 
 describe('ProxyFlow', () => {
@@ -129,7 +128,7 @@ describe('ProxyFlow', () => {
   });
 
   test('forwards a signed request and hands out what the verified answer holds', async () => {
-    const { flow } = await setup(() => answerBy(tube));
+    const { flow } = await setup((request) => answerBy(tube, request));
     const answer = await flow.proxy(signed(), context);
     expect(Buffer.from(answer.payload).toString()).toBe('21.5');
     expect(answer).toMatchObject({ code: codeNumber('2.05'), contentFormat: CONTENT_FORMAT.text, verified: true });
@@ -157,24 +156,24 @@ describe('ProxyFlow', () => {
     ['a body that is not COSE', signed({ payload: utf8('nonsense') }), 'cbor_invalid'],
     ['a device that nobody registered', signed({ device: 'tube-9' }), 'device_unknown'],
   ])('refuses %s, and the device hears nothing of it', async (_, request, code) => {
-    const { flow, line } = await setup(() => answerBy(tube));
+    const { flow, line } = await setup((request) => answerBy(tube, request));
     await expect(flow.proxy(request, context)).rejects.toMatchObject({ code });
     expect(line.requests).toHaveLength(0);
   });
 
   test('refuses requests once the token is expired', async () => {
-    const { flow, line, time } = await setup(() => answerBy(tube));
+    const { flow, line, time } = await setup((request) => answerBy(tube, request));
     await time.advance(60_000);
     await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'proxy_token_unknown' });
     expect(line.requests).toHaveLength(0);
   });
 
-  test.each([
-    ['another device', () => answerBy(other)],
-    ['an answer to another challenge', () => answerBy(tube, { nonce: utf8('fedcba9876543210') })],
-    ['an answer with another code', () => answerBy(tube, { code: codeNumber('2.04') })],
+  test.each<[string, ScriptedLink['answer']]>([
+    ['another device', (request) => answerBy(other, request)],
+    ['an answer to another request', () => answerBy(tube, { method: 5, path: [], payload: utf8('another') })],
+    ['an answer with another code', (request) => ({ ...answerBy(tube, request, '2.04'), code: codeNumber('2.05') })],
     ['a bare answer', () => ({ code: codeNumber('2.05'), payload: utf8('21.5') })],
-  ])('distrusts the answer of %s', async (_, answer) => {
+  ])('distrusts %s', async (_, answer) => {
     const { flow } = await setup(answer);
     await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_untrusted' });
   });
@@ -185,17 +184,14 @@ describe('ProxyFlow', () => {
   });
 
   test('passes a sealed refusal of the device on, as verified', async () => {
-    const { flow } = await setup(() => ({ ...answerBy(tube, { code: codeNumber('4.03') }), code: codeNumber('4.03') }));
+    const { flow } = await setup((request) => answerBy(tube, request, '4.03'));
     const answer = await flow.proxy(signed(), context);
     expect(answer).toMatchObject({ code: codeNumber('4.03'), verified: true });
     expect(answer.payload).toHaveLength(0);
   });
 
   test('distrusts a refusal that is sealed by another device', async () => {
-    const { flow } = await setup(() => ({
-      ...answerBy(other, { code: codeNumber('4.03') }),
-      code: codeNumber('4.03'),
-    }));
+    const { flow } = await setup((request) => answerBy(other, request, '4.03'));
     await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_untrusted' });
   });
 

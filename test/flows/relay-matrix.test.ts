@@ -80,6 +80,7 @@ beforeAll(async () => {
     routes: introspectRoutes({ relay, devices: new DeviceCredentials({ registry }) }),
     log,
     random: systemRandom,
+    connections: { overall: 64, perNetwork: 64 },
   });
   const origin = `http://127.0.0.1:${await server.listen({ host: '127.0.0.1', port: 0 })}`;
   const introspection = new ProtectedIntrospection({ registry, relay, clock: time, random: systemRandom });

@@ -38,6 +38,10 @@ describe('in text', () => {
   });
 });
 
+test('what would steer the terminal of who reads the log is escaped', () => {
+  expect(redact({ 'a\u202e': ['\u009b2J \u001b[31m'] })).toEqual({ 'a\\u202e': ['\\u009b2J \\u001b[31m'] });
+});
+
 describe('by its name', () => {
   test.each([
     'authorization',

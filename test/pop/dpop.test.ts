@@ -277,7 +277,7 @@ describe('refuses', () => {
 
   test('a proof that nobody could remember', async () => {
     const full = new ReplayWindow({ lifetime: 1000, limit: 1 });
-    full.use('other', 0);
+    full.use('other', 'another key', 0);
     expect(await refusal({}, { replay: full })).toBe('proof_window_full');
   });
 });

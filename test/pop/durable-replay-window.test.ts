@@ -266,6 +266,10 @@ class HeldStore implements Store {
     await this.#inner.write(changes);
   }
 
+  forget(prefix: string): Promise<void> {
+    return this.#inner.forget(prefix);
+  }
+
   release(): void {
     this.hold = false;
     for (const resolve of this.#waiting.splice(0)) resolve();

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LatchkeyError } from '../../src/core/errors.ts';
+import { LIMITS } from '../../src/core/limits.ts';
 import { ReplayWindow } from '../../src/pop/replay-window.ts';
 
 function code(action: () => void): string {
@@ -15,30 +16,38 @@ function code(action: () => void): string {
 
 test('refuses an identifier that was used', () => {
   const window = new ReplayWindow({ lifetime: 1000 });
-  window.use('a', 0);
-  expect(code(() => window.use('a', 999))).toBe('proof_replayed');
+  window.use('a', 'key', 0);
+  expect(code(() => window.use('a', 'key', 999))).toBe('proof_replayed');
 });
 
 test('forgets an identifier once its time is over', () => {
   const window = new ReplayWindow({ lifetime: 1000 });
-  window.use('a', 0);
-  expect(code(() => window.use('a', 1000))).toBe('none');
+  window.use('a', 'key', 0);
+  expect(code(() => window.use('a', 'key', 1000))).toBe('none');
 });
 
 test('refuses rather than forgets when it is full', () => {
   const window = new ReplayWindow({ lifetime: 1000, limit: 2 });
-  window.use('a', 0);
-  window.use('b', 1);
-  expect(code(() => window.use('c', 2))).toBe('proof_window_full');
-  expect(code(() => window.use('a', 3))).toBe('proof_replayed');
+  window.use('a', 'key', 0);
+  window.use('b', 'key', 1);
+  expect(code(() => window.use('c', 'key', 2))).toBe('proof_window_full');
+  expect(code(() => window.use('a', 'key', 3))).toBe('proof_replayed');
 });
 
 test('has room again as soon as the oldest expires', () => {
   const window = new ReplayWindow({ lifetime: 1000, limit: 2 });
-  window.use('a', 0);
-  window.use('b', 500);
-  expect(code(() => window.use('c', 1000))).toBe('none');
+  window.use('a', 'key', 0);
+  window.use('b', 'key', 500);
+  expect(code(() => window.use('c', 'key', 1000))).toBe('none');
   expect(window.size).toBe(2);
+});
+
+test('one key cannot take more than its share, and leaves the rest to others', () => {
+  const window = new ReplayWindow({ lifetime: 1000 });
+  for (let count = 0; count < LIMITS.replayEntriesPerKey; count += 1) window.use(`greedy ${count}`, 'greedy', 0);
+  expect(code(() => window.use('one more', 'greedy', 1))).toBe('proof_window_full');
+  expect(code(() => window.use('a', 'innocent', 1))).toBe('none');
+  expect(code(() => window.use('later', 'greedy', 1000))).toBe('none');
 });
 
 test('never takes one identifier twice within its lifetime and never outgrows its limit', () => {
@@ -54,7 +63,7 @@ test('never takes one identifier twice within its lifetime and never outgrows it
         now += pause;
         const name = String(identifier);
         const last = accepted.get(name);
-        if (code(() => window.use(name, now)) === 'none') {
+        if (code(() => window.use(name, 'key', now)) === 'none') {
           expect(last === undefined || now - last >= 1000).toBe(true);
           accepted.set(name, now);
         }

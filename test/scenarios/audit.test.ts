@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { bearerToken } from '../../src/client/index.ts';
 import { base64url, sha256 } from '../../src/core/bytes.ts';
 import type { AuditRecord } from '../../src/ports/audit.ts';
+import { TUBE_AUDIENCE } from '../fixtures/authorization-server.ts';
 import { World } from '../fixtures/world.ts';
 
 let world: World;
@@ -33,7 +34,7 @@ describe('every verdict on a delivery leaves a record:', () => {
     world = await World.open({ settings: '[delivery]\nwait = "10s"\n' });
     await world.plugIn();
     const token = await world.token();
-    const { id } = await world.client().deliver({ device: 'tube-1', token });
+    const { id } = await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token });
     const [challenged, queued, delivered, ...others] = await records();
     expect(others).toEqual([]);
     // The first attempt only learns the nonce of the hub.
@@ -64,11 +65,11 @@ describe('every verdict on a delivery leaves a record:', () => {
     const { value } = await world.token();
     await world
       .client()
-      .deliver({ device: 'tube-1', token: bearerToken(value.expose()) })
+      .deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: bearerToken(value.expose()) })
       .catch(() => undefined);
     await world
       .client()
-      .deliver({ device: 'tube-9', token: await world.token() })
+      .deliver({ device: 'tube-9', audience: TUBE_AUDIENCE, token: await world.token() })
       .catch(() => undefined);
     expect(await records()).toMatchObject([
       { kind: 'deliver', verdict: 'refused', code: 'proof_missing', device: 'tube-1', proof: 'none' },
@@ -80,7 +81,7 @@ describe('every verdict on a delivery leaves a record:', () => {
 
   test('that it ended with its device', async () => {
     world = await World.open();
-    await world.client().deliver({ device: 'tube-1', token: await world.token(), wait: 0 });
+    await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: await world.token(), wait: 0 });
     await world.folder.command('devices', 'remove', 'tube-1', '--config', world.folder.config);
     expect((await records()).at(-1)).toMatchObject({ kind: 'deliver-end', verdict: 'refused', code: 'device_unknown' });
   });
@@ -88,7 +89,9 @@ describe('every verdict on a delivery leaves a record:', () => {
 
 test('what was recorded is in the audit after SIGKILL, and the chain holds, with a hub or without', async () => {
   world = await World.open();
-  const { id } = await world.client().deliver({ device: 'tube-1', token: await world.token(), wait: 0 });
+  const { id } = await world
+    .client()
+    .deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: await world.token(), wait: 0 });
   const before = await records();
   await world.hub.stop('SIGKILL');
   const offline = await command('verify', '--json');
@@ -105,7 +108,7 @@ describe('an export', () => {
     world = await World.open();
     const client = world.client();
     for (const device of ['tube-7', 'tube-8', 'tube-9'])
-      await client.deliver({ device, token: await world.token() }).catch(() => undefined);
+      await client.deliver({ device, audience: TUBE_AUDIENCE, token: await world.token() }).catch(() => undefined);
     const file = join(world.folder.path, 'audit.jsonl');
     return { file, result: await command('export', file) };
   }

@@ -61,12 +61,12 @@ test('no token, key, proof or setup data is in any log line, error body, answer 
   // While the device is away, and after it came: queued, delivered, used.
   const away = await world.token();
   secret('token of the queue', away.value.expose());
-  await world.client().deliver({ device: 'tube-1', token: away, wait: 0 });
+  await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: away, wait: 0 });
   await world.plugIn();
   const token = await world.token();
   secret('token', token.value.expose());
   const client = world.client();
-  const delivery = await client.deliver({ device: 'tube-1', token });
+  const delivery = await client.deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token });
   await client.session(delivery, token).request({ method: 'FETCH', path: ['temperature'] });
   await client
     .session(delivery, token)
@@ -88,7 +88,7 @@ test('no token, key, proof or setup data is in any log line, error body, answer 
     issuer.sign({ aud: TUBE_AUDIENCE, scope: 'read', cnf: { jwe: secret('jwe', jwe) } }),
   );
   const held = bearerToken(withKey, importJwk({ ...shared } as JsonObject));
-  const second = await client.deliver({ device: 'tube-1', token: held });
+  const second = await client.deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: held });
   await client.session(second, held).request({ method: 'FETCH', path: ['temperature'] });
 
   // Refusals, each with something secret in the place where it hurts.

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DeviceEvent } from '../../src/sim/device-event.ts';
+import { TUBE_AUDIENCE } from '../fixtures/authorization-server.ts';
 import { World } from '../fixtures/world.ts';
 
 let world: World;
@@ -16,7 +17,7 @@ describe('a token that was answered with 202', () => {
   test('is delivered once, although the hub was killed before it could', async () => {
     world = await World.open();
     const token = await world.token();
-    const queued = await world.client().deliver({ device: 'tube-1', token, wait: 0 });
+    const queued = await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token, wait: 0 });
     expect(queued.state).toBe('queued');
     await world.hub.stop('SIGKILL');
     await restart(world);
@@ -32,7 +33,9 @@ describe('a token that was answered with 202', () => {
     await world.plugIn();
     // The device's answer never reaches the hub: for the hub that is the same as dying before it is read.
     world.relay.muteDevice = true;
-    const queued = await world.client().deliver({ device: 'tube-1', token: await world.token(), wait: 0 });
+    const queued = await world
+      .client()
+      .deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: await world.token(), wait: 0 });
     await world.until(() => world.device.acceptedTokens === 1);
     await world.hub.stop('SIGKILL');
     world.relay.muteDevice = false;
@@ -45,7 +48,9 @@ describe('a token that was answered with 202', () => {
 
   test('is delivered when the device comes back, with the hub running all the while', async () => {
     world = await World.open();
-    const queued = await world.client().deliver({ device: 'tube-1', token: await world.token(), wait: 0 });
+    const queued = await world
+      .client()
+      .deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: await world.token(), wait: 0 });
     await world.plugIn();
     const done = world.client().delivery(queued.id);
     expect((await done).state).toMatch(/queued|delivered/);
@@ -57,8 +62,8 @@ describe('a token that was answered with 202', () => {
     world = await World.open();
     const token = await world.token();
     const client = world.client();
-    const first = await client.deliver({ device: 'tube-1', token, wait: 0 });
-    const second = await client.deliver({ device: 'tube-1', token, wait: 0 });
+    const first = await client.deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token, wait: 0 });
+    const second = await client.deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token, wait: 0 });
     expect(second.id).toBe(first.id);
   });
 
@@ -67,7 +72,9 @@ describe('a token that was answered with 202', () => {
     const client = world.client();
     const ids: string[] = [];
     for (let count = 0; count < 4; count += 1)
-      ids.push((await client.deliver({ device: 'tube-1', token: await world.token(), wait: 0 })).id);
+      ids.push(
+        (await client.deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: await world.token(), wait: 0 })).id,
+      );
     await world.hub.stop('SIGKILL');
     await restart(world);
     await world.plugIn();
@@ -86,11 +93,11 @@ describe('an authorization server that is gone', () => {
     await world.plugIn();
     const first = await world.token();
     const second = await world.token();
-    await world.client().deliver({ device: 'tube-1', token: first });
+    await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: first });
     await world.switchOffAs();
     await world.hub.stop('SIGTERM');
     await restart(world);
-    const delivery = await world.client().deliver({ device: 'tube-1', token: second });
+    const delivery = await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: second });
     expect(delivery.state).toBe('delivered');
   });
 });
@@ -98,7 +105,9 @@ describe('an authorization server that is gone', () => {
 describe('stopping', () => {
   test('SIGTERM answers the request under way, exits with 0 inside 5 s, and loses nothing', async () => {
     world = await World.open({ settings: '[delivery]\nwait = "30s"\n' });
-    const waiting = world.client().deliver({ device: 'tube-1', token: await world.token(), wait: 0 });
+    const waiting = world
+      .client()
+      .deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: await world.token(), wait: 0 });
     await world.hub.event('delivery_queued');
     const began = performance.now();
     expect(await world.hub.stop('SIGTERM')).toBe(0);

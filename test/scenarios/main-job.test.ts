@@ -35,7 +35,7 @@ describe('the main job', () => {
   ])('a JWT becomes a CWT that the device accepts, and its holder gets an answer: %s', async (_, device) => {
     const { as, client, device: tube, token } = bound(await ready({ device }));
     const held = await token();
-    const delivery = await client.deliver({ device: 'tube-1', token: held });
+    const delivery = await client.deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: held });
     expect(delivery).toMatchObject({ state: 'delivered', device: 'tube-1' });
     const answer = await client.session(delivery, held).request({ method: 'FETCH', path: ['temperature'] });
     expect(decodeCbor(answer.payload)).toBeInstanceOf(Map);
@@ -47,11 +47,11 @@ describe('the main job', () => {
     const opened = await ready({ device: ['--wrap', 'sign1'] });
     const client = opened.client();
     const token = await opened.token();
-    const first = await client.deliver({ device: 'tube-1', token });
+    const first = await client.deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token });
     await opened.powerCycle();
     const request = { method: 'FETCH', path: ['temperature'] } as const;
     await expect(client.session(first, token).request(request)).rejects.toMatchObject({ deviceCode: '4.01' });
-    const second = await client.deliver({ device: 'tube-1', token });
+    const second = await client.deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token });
     expect((await client.session(second, token).request(request)).payload.length).toBeGreaterThan(0);
   });
 
@@ -113,7 +113,7 @@ async function withStaticIssuer(settings: string): Promise<{ issuer: StaticIssue
 async function travels(opened: World, jwt: string, key: JWK): Promise<void> {
   const client = opened.client();
   const token = bearerToken(jwt, importJwk({ ...key } as JsonObject));
-  const delivery = await client.deliver({ device: 'tube-1', token });
+  const delivery = await client.deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token });
   expect(delivery.state).toBe('delivered');
   const answer = await client.session(delivery, token).request({ method: 'FETCH', path: ['temperature'] });
   expect(decodeCbor(answer.payload)).toBeInstanceOf(Map);

@@ -150,8 +150,20 @@ describe('POST /devices/{id}/authz-info', () => {
     expect(answer).toMatchObject({ status, code, detail: undefined });
   });
 
+  test('refuses a request without a token, and says which schemes there are and no error', async () => {
+    expect(await present({})).toMatchObject({
+      status: 401,
+      code: 'token_missing',
+      challenge: 'Bearer, DPoP algs="ES256 EdDSA"',
+    });
+  });
+
+  test('answers a refused Bearer token in its own scheme', async () => {
+    const answer = await present({ authorization: `Bearer ${token({ iss: 'https://evil.example' })}` });
+    expect(answer).toMatchObject({ status: 401, challenge: 'Bearer error="invalid_token", DPoP algs="ES256 EdDSA"' });
+  });
+
   test.each<[string, Record<string, string>]>([
-    ['no Authorization', {}],
     ['Basic credentials', { authorization: 'Basic eDp5' }],
     ['a scheme without token', { authorization: 'DPoP ' }],
   ])('refuses a request with %s', async (_, headers) => {
@@ -170,11 +182,11 @@ describe('POST /devices/{id}/authz-info', () => {
       ...[
         'devices',
         'add',
-        'tube-2',
+        'tube-3',
         '--config',
         world.folder.config,
         '--audience',
-        'https://tube-2.devices.example',
+        'https://tube-3.devices.example',
         '--line',
         'bench',
         '--trust',
@@ -183,9 +195,9 @@ describe('POST /devices/{id}/authz-info', () => {
       ...['--allow', 'read=FETCH temperature', '--issuer', world.as.issuer],
     );
     expect(added.status).toBe(0);
-    const jwt = token({ aud: 'https://tube-2.devices.example' });
+    const jwt = token({ aud: 'https://tube-3.devices.example' });
     expect(
-      await present({ authorization: `Bearer ${jwt}` }, `${world.hub.address}/devices/tube-2/authz-info`),
+      await present({ authorization: `Bearer ${jwt}` }, `${world.hub.address}/devices/tube-3/authz-info`),
     ).toMatchObject({ status: 401, code: 'jwt_issuer_unknown' });
   });
 });

@@ -21,6 +21,7 @@ import {
   NOW,
   newClient,
   publicJwk,
+  RECEIPT_NONCE,
   SHARED_JWK,
   STRANGE_MAC_KEY,
   trustFile,
@@ -33,7 +34,12 @@ test('a good token is taken, with a receipt under the key of the device', async 
   const answer = await given.give(token);
   expect(codeText(answer.code)).toBe('2.01');
   expect(answer.contentFormat).toBe(CONTENT_FORMAT.coseMac0);
-  openReceipt(answer.payload, { key: ANSWER_KEY, tokenHash: tokenHash(token), audience: AUDIENCE });
+  openReceipt(answer.payload, {
+    key: ANSWER_KEY,
+    tokenHash: tokenHash(token),
+    audience: AUDIENCE,
+    nonce: RECEIPT_NONCE,
+  });
   expect(given.events).toEqual([
     { event: 'token_accepted', token: hex(tokenHash(token)), scope: 'read', expiresAt: NOW + 600, bytes: token.length },
   ]);
@@ -42,6 +48,18 @@ test('a good token is taken, with a receipt under the key of the device', async 
 test('a device without receipts answers a bare 2.01', async () => {
   const given = tube({ trust: trustFile({ receipt: 'none' }) });
   const answer = await given.give(macToken());
+  expect(codeText(answer.code)).toBe('2.01');
+  expect(answer.payload).toHaveLength(0);
+});
+
+test('who asks for no receipt gets a bare 2.01', async () => {
+  const given = tube();
+  const answer = await given.ask({
+    method: COAP_METHOD.POST,
+    path: ['authz-info'],
+    contentFormat: CONTENT_FORMAT.cwt,
+    payload: macToken(),
+  });
   expect(codeText(answer.code)).toBe('2.01');
   expect(answer.payload).toHaveLength(0);
 });

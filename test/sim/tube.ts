@@ -7,7 +7,7 @@ import { type CoseKey, importJwk } from '../../src/codec/cose/key.ts';
 import { coseKeyFromJwk } from '../../src/codec/cose/key-map.ts';
 import { type CwtClaims, makeCwt } from '../../src/codec/cwt.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
-import { makeSignedRequest, openAnswer, tokenHash } from '../../src/codec/signed-request.ts';
+import { makeSignedRequest, openAnswer, receiptQuery, tokenHash } from '../../src/codec/signed-request.ts';
 import { readTrustFile, type TrustFile, writeTrustFile } from '../../src/codec/trust-file.ts';
 import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import type { JsonObject } from '../../src/core/json.ts';
@@ -16,6 +16,8 @@ import type { TokenRefusal } from '../../src/sim/judge-token.ts';
 import { SimulatedDevice, type SimulatedDeviceOptions } from '../../src/sim/simulated-device.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 
+/** What the hub would draw for each attempt. */
+export const RECEIPT_NONCE = new Uint8Array(8).fill(5);
 export const NOW = 1_700_000_000;
 export const AUDIENCE = 'https://tube-1.devices.example';
 
@@ -122,7 +124,13 @@ export function tube(options: Partial<SimulatedDeviceOptions> = {}): Tube {
     events,
     ask: device.handler,
     give: (payload, contentFormat = CONTENT_FORMAT.cwt) =>
-      device.handler({ method: COAP_METHOD.POST, path: ['authz-info'], contentFormat, payload }),
+      device.handler({
+        method: COAP_METHOD.POST,
+        path: ['authz-info'],
+        query: [receiptQuery(RECEIPT_NONCE)],
+        contentFormat,
+        payload,
+      }),
   };
 }
 
@@ -148,6 +156,7 @@ export function signed(options: Signed): CoapRequest & { readonly payload: Uint8
     payload: options.payload ?? new Uint8Array(0),
     key,
     nonce,
+    clientNonce: new Uint8Array(8).fill(1),
     tokenHash: tokenHash(token),
     audience: options.audience ?? AUDIENCE,
     method,
@@ -159,11 +168,10 @@ export function signed(options: Signed): CoapRequest & { readonly payload: Uint8
 }
 
 /** What the device put under its MAC. */
-export function opened(answer: CoapResponse, token: Uint8Array, nonce: Uint8Array) {
+export function opened(answer: CoapResponse, request: { readonly payload: Uint8Array }) {
   return openAnswer(answer.payload, {
     key: ANSWER_KEY,
-    nonce,
-    tokenHash: tokenHash(token),
+    request: request.payload,
     audience: AUDIENCE,
     code: answer.code,
   });

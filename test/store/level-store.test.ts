@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryLevel } from 'memory-level';
@@ -96,6 +96,31 @@ describe('a store on disk', () => {
     const store = await openStore(join(path(), 'deeper'));
     await store.close();
     expect((await stat(join(path(), 'deeper'))).mode & 0o777).toBe(0o700);
+  });
+
+  test('closes to others what was left open to them', async () => {
+    await (await openStore(path())).close();
+    await chmod(path(), 0o755);
+    for (const name of await readdir(path())) await chmod(join(path(), name), 0o644);
+    await (await openStore(path())).close();
+    for (const name of ['.', ...(await readdir(path()))]) {
+      expect([name, (await stat(join(path(), name))).mode & 0o077]).toEqual([name, 0]);
+    }
+  });
+
+  test('makes its files for its owner alone, whatever the mask was', async () => {
+    const mask = process.umask(0o022);
+    try {
+      const store = await openStore(path());
+      await store.write([{ put: 'a', value: utf8('x') }]);
+      await store.forget('a');
+      await store.close();
+    } finally {
+      process.umask(mask);
+    }
+    for (const name of await readdir(path())) {
+      expect([name, (await stat(join(path(), name))).mode & 0o777]).toEqual([name, 0o600]);
+    }
   });
 
   test('refuses a folder that another hub has open', async () => {

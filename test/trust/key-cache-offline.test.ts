@@ -1,6 +1,7 @@
 /** What the hub knows when the issuer is away: over a reboot, past the limit, with a clock that cannot be trusted. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
+import type { TimeBounds } from '../../src/core/clock.ts';
 import { recordKey } from '../../src/trust/key-record.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { signingKey } from '../fixtures/jwt-signing.ts';
@@ -26,6 +27,30 @@ async function lastSeen(): Promise<void> {
   await pass(0);
   await cache.close();
   rig.answer({ status: 500 });
+}
+/** A clock that shows nothing but the floor until it learns the time. The monotonic clock goes on. */
+class DoubtedTime extends FakeTime {
+  witnessed = 0;
+  #set: { readonly time: number; readonly at: number } | undefined;
+
+  learn(time: number): void {
+    this.#set = { time, at: this.monotonic() };
+  }
+
+  override now(): TimeBounds {
+    const floor = super.now().earliest;
+    if (this.#set === undefined) return { earliest: Math.max(floor, this.witnessed), latest: undefined };
+    const seconds = this.#set.time + (this.monotonic() - this.#set.at) / 1000;
+    return { earliest: seconds, latest: seconds };
+  }
+
+  override certain(): number {
+    return this.#set === undefined ? super.now().earliest : this.now().earliest;
+  }
+}
+async function bootUnsure(now: number) {
+  const clock = new DoubtedTime({ now });
+  return { ...(await rig.boot({ time: clock })), clock };
 }
 /** The record on disk, to be looked at or broken. */
 function record(): Record<string, unknown> {
@@ -100,8 +125,8 @@ describe('the offline limit', () => {
     await lastSeen();
     const time = new FakeTime({ now: START - 365 * DAY });
     time.forgetLatest();
-    const { cache, pass } = await rig.boot({ time });
-    await pass(31 * DAY_MS);
+    const { cache, pass } = await rig.boot({ time, policy: rig.policy({ offlineLimit: DAY }) });
+    await pass(DAY_MS + 1_000);
     expect(await rejection(cache.forKeyId('k1'))).toBe('keys_too_old');
   });
 
@@ -111,6 +136,63 @@ describe('the offline limit', () => {
     time.forgetLatest();
     const { cache } = await rig.boot({ time });
     expect(await rejection(cache.forKeyId('k1'))).toBe('keys_too_old');
+  });
+});
+
+describe('a date that is still to come', () => {
+  test.each([
+    ['by years', 73 * 365 * DAY],
+    ['by two hours', 7_200],
+  ])('%s makes keys on disk as old as can be', async (_name, ahead) => {
+    await lastSeen();
+    overwrite({ ...record(), confirmed_at: START + ahead });
+    const { cache } = await rig.boot({ time: new FakeTime({ now: START }) });
+    expect(await rejection(cache.forKeyId('k1'))).toBe('keys_too_old');
+    expect(cache.status().age).toBe(START);
+  });
+
+  test('counts as old as can be once the time becomes known', async () => {
+    await lastSeen();
+    overwrite({ ...record(), confirmed_at: START + 400 * DAY });
+    const { cache, clock } = await bootUnsure(START);
+    expect(await rejection(cache.forKeyId('k1'))).toBe('none');
+    clock.learn(START + 60);
+    expect(await rejection(cache.forKeyId('k1'))).toBe('keys_too_old');
+  });
+
+  test('by the little that NTP steps a clock back costs no key', async () => {
+    await lastSeen();
+    const { cache } = await rig.boot({ time: new FakeTime({ now: START - 60 }) });
+    expect((await cache.forKeyId('k1')).age).toBe(0);
+  });
+});
+
+describe('keys confirmed while the time is not known', () => {
+  test('are as old as they are once it is', async () => {
+    const { cache, clock, pass } = await bootUnsure(START - 400 * DAY);
+    await pass(0);
+    rig.answer({ status: 500 });
+    await pass(60_000);
+    clock.learn(START);
+    expect((await cache.forKeyId('k1')).age).toBe(60);
+  });
+
+  test('are not written with a date that only an issuer vouches for', async () => {
+    const { clock, pass } = await bootUnsure(START);
+    clock.witnessed = START + 300 * DAY;
+    await pass(0);
+    expect(record()).toMatchObject({ confirmed_at: START });
+  });
+
+  test('are written anew when the time becomes known', async () => {
+    const { cache, clock, pass } = await bootUnsure(START - 400 * DAY);
+    await pass(0);
+    rig.answer({ status: 500 });
+    await pass(60_000);
+    clock.learn(START);
+    cache.status();
+    await cache.close();
+    expect(record()).toMatchObject({ confirmed_at: START - 60 });
   });
 });
 
@@ -167,6 +249,14 @@ describe('the record on disk', () => {
     expect(cache.status().keys).toEqual([]);
   });
 
+  test('that can neither be read nor set aside does not keep the hub from starting', async () => {
+    await lastSeen();
+    overwrite('rubbish');
+    rig.store.failAt(1);
+    const { log } = await rig.boot();
+    expect(log.events()).toEqual(['keys_set_aside', 'set_aside_failed']);
+  });
+
   test('is not used when the issuer was configured anew', async () => {
     await lastSeen();
     const source = { kind: 'jwks', url: `${rig.server.origin}/other` } as const;
@@ -179,19 +269,4 @@ describe('the record on disk', () => {
     const { cache } = await rig.boot({ policy: rig.policy({ algorithms: ['EdDSA'] }) });
     expect(cache.status().keys.map(({ keyId }) => keyId)).toEqual(['k2']);
   });
-});
-
-test('keys confirmed before the time was known are as old as they are once it is', async () => {
-  const time = new FakeTime({ now: START });
-  const unsure = new FakeTime({ now: START - 400 * DAY });
-  unsure.forgetLatest();
-  let known = false;
-  // The calendar jumps when NTP sets it; the monotonic clock goes on.
-  const clock = Object.assign(time, { now: () => (known ? FakeTime.prototype.now.call(time) : unsure.now()) });
-  const { cache, pass } = await rig.boot({ time: clock });
-  await pass(0);
-  rig.answer({ status: 500 });
-  await pass(60_000);
-  known = true;
-  expect((await cache.forKeyId('k1')).age).toBe(60);
 });

@@ -139,6 +139,25 @@ describe('keeping them fresh', () => {
     expect((await cache.forKeyId('k2')).ring.has('k1')).toBe(false);
   });
 
+  test('does not fill the log, however many keys come and go', async () => {
+    const many = (name: string) =>
+      Array.from({ length: 32 }, (_, index) => ({ ...first, kid: `${name}${index}`.padEnd(128, '.') }));
+    const unusable = Array.from({ length: 32 }, (_, index) => ({ kty: 'AKP', kid: `u${index}`.padEnd(128, '.') }));
+    rig.jwks([...many('a'), ...unusable]);
+    const { log, pass } = await rig.boot();
+    await pass(0);
+    rig.jwks([...many('b'), ...unusable]);
+    await pass(HOUR);
+    const changes = log.lines.filter(({ fields }) => fields.event === 'keys_changed');
+    expect(changes).toHaveLength(2);
+    expect(changes.at(-1)?.fields).toMatchObject({
+      added: { count: 32 },
+      withdrawn: { count: 32 },
+      skipped: { count: 32 },
+    });
+    for (const { fields } of changes) expect(JSON.stringify(fields).length).toBeLessThan(5_000);
+  });
+
   test('tries again after 15 s, and then doubles, up to an hour', async () => {
     rig.answer({ status: 500 });
     const { cache, pass } = await rig.boot();

@@ -111,6 +111,35 @@ describe('the bounds of the present', () => {
   });
 });
 
+describe('what is certain', () => {
+  test('is the system clock where that is believed', async () => {
+    const { floor } = await new Machine({ ...PC, systemSeconds: NOW + 0.9 }).boot();
+    expect(floor.certain()).toBe(NOW);
+  });
+
+  test('is the floor where the clock is behind it', async () => {
+    const { floor } = await new Machine({ ...PC, systemSeconds: NOW - DAY }).boot({ initial: NOW });
+    expect(floor.certain()).toBe(NOW);
+  });
+
+  test('stands still when NTP steps the clock back a little', async () => {
+    const { floor } = await new Machine({ ...PC, systemSeconds: NOW - 30 }).boot({ initial: NOW });
+    expect(floor.certain()).toBe(NOW);
+  });
+
+  test('is not later than the earliest that the present may be, whatever is witnessed', async () => {
+    const machine = new Machine(PI);
+    const { floor } = await machine.boot({ initial: NOW });
+    floor.witness(NOW + 40);
+    for (const system of [NOW - 100, NOW - 30, NOW + 10, NOW + 39.5, NOW + 70]) {
+      for (const synchronised of [true, false]) {
+        machine.set(system, { hasBatteryClock: true, synchronised: synchronised ? 'unknown' : false });
+        expect(floor.certain()).toBeLessThanOrEqual(floor.now().earliest);
+      }
+    }
+  });
+});
+
 describe('the floor on disk', () => {
   test('is there after a reboot without a clock', async () => {
     const machine = new Machine(PC);
@@ -176,6 +205,23 @@ describe('the floor on disk', () => {
     expect(machine.store.entries.has('time-floor')).toBe(true);
   });
 
+  test('that cannot be told ends nothing, and is tried again', async () => {
+    const machine = new Machine(PC);
+    const { time } = await machine.boot();
+    const { observation } = machine;
+    Object.defineProperty(machine, 'observation', {
+      configurable: true,
+      get: () => {
+        throw new Error('EMFILE');
+      },
+    });
+    await time.advance(A_WHILE);
+    expect(machine.log.events()).toEqual(['time_floor_write_failed']);
+    Object.defineProperty(machine, 'observation', { value: observation });
+    await time.advance(A_WHILE);
+    expect(machine.store.entries.has('time-floor')).toBe(true);
+  });
+
   test.each([
     ['rubbish', 'rubbish'],
     ['a date that is none', '{"format":"latchkey-time-floor-1","known":-1,"witnessed":0}'],
@@ -194,7 +240,7 @@ describe('the floor on disk', () => {
 describe('the iat of verified tokens', () => {
   test('raises the floor while the time is not known', async () => {
     const machine = new Machine(PI);
-    const { floor, time } = await machine.boot();
+    const { floor, time } = await machine.boot({ initial: NOW });
     floor.witness(NOW + 5);
     expect(floor.now()).toEqual({ earliest: NOW + 5, latest: undefined });
     await time.advance(A_WHILE);
@@ -219,10 +265,46 @@ describe('the iat of verified tokens', () => {
     expect(floor.now().earliest).toBe(NOW);
   });
 
-  test('years ahead does not lock the hub out, once the time is confirmed', async () => {
+  test('more than a year ahead of what is certain is not believed', async () => {
+    const { floor, time } = await new Machine(PI).boot({ initial: NOW });
+    floor.witness(NOW + 367 * DAY);
+    expect(floor.now().earliest).toBe(NOW);
+    floor.witness(NOW + 366 * DAY);
+    expect(floor.now().earliest).toBe(NOW + 366 * DAY);
+    await time.advance(A_WHILE);
+    floor.witness(NOW + 700 * DAY);
+    expect(floor.now().earliest).toBeLessThan(NOW + 367 * DAY);
+  });
+
+  test('cannot climb from witness to witness, not over reboots either', async () => {
+    const machine = new Machine(PI);
+    for (let boot = 1; boot <= 5; boot++) {
+      const { floor, time } = await machine.boot({ initial: NOW });
+      floor.witness(NOW + boot * 365 * DAY);
+      await time.advance(A_WHILE);
+    }
+    expect((await machine.boot()).floor.now().earliest).toBeLessThan(NOW + 366 * DAY);
+  });
+
+  test('has no part in what is certain', async () => {
     const machine = new Machine(PI);
     const { floor, time } = await machine.boot({ initial: NOW });
-    floor.witness(NOW + 3_000 * DAY);
+    floor.witness(NOW + 300 * DAY);
+    await time.advance(A_WHILE);
+    expect(floor.certain()).toBeGreaterThanOrEqual(NOW + 999);
+    expect(floor.certain()).toBeLessThanOrEqual(NOW + 1_000);
+    expect(floor.now().earliest).toBeGreaterThanOrEqual(NOW + 300 * DAY);
+    // The floor is written every 900 s.
+    const again = (await machine.boot()).floor;
+    expect(again.certain()).toBeGreaterThanOrEqual(NOW + 899);
+    expect(again.certain()).toBeLessThanOrEqual(NOW + 900);
+    expect(again.now().earliest).toBeGreaterThanOrEqual(NOW + 300 * DAY);
+  });
+
+  test('ahead does not lock the hub out, once the time is confirmed', async () => {
+    const machine = new Machine(PI);
+    const { floor, time } = await machine.boot({ initial: NOW });
+    floor.witness(NOW + 300 * DAY);
     await time.advance(A_WHILE);
     machine.set(NOW + 2_000, { synchronised: true });
     expect(floor.now()).toEqual({ earliest: NOW + 2_000, latest: NOW + 2_000 });

@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LatchkeyError } from '../../core/errors.ts';
+import { makeFolder } from '../../store/make-folder.ts';
 import { claimsToJson } from '../../token/claims-json.ts';
 import type { GoodWay } from './good-way.ts';
 import type { Stage } from './stage.ts';
@@ -29,15 +30,30 @@ export async function collectArtifacts(stage: Stage, { token }: GoodWay): Promis
   };
 }
 
+/**
+ * Makes the folder for the artifacts, before a demo that could not keep them.
+ * @throws {LatchkeyError} `file_unwritable`
+ */
+export async function prepareFolder(folder: string): Promise<void> {
+  await makeFolder(folder);
+  await access(folder, constants.W_OK).catch((error: unknown) => {
+    throw unwritable(folder, error);
+  });
+}
+
 /** @throws {LatchkeyError} `file_unwritable` */
 export async function writeArtifacts(folder: string, artifacts: Artifacts): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
     for (const [name, content] of Object.entries(artifacts))
       await writeFile(join(folder, name), content, { mode: 0o600 });
   } catch (error) {
-    throw new LatchkeyError('file_unwritable', `${folder} (${(error as NodeJS.ErrnoException).code ?? 'failed'})`);
+    throw unwritable(folder, error);
   }
+}
+
+function unwritable(folder: string, cause: unknown): LatchkeyError {
+  const reason = (cause as NodeJS.ErrnoException).code ?? 'failed';
+  return new LatchkeyError('file_unwritable', `${folder} (${reason})`, { cause });
 }
 
 function json(value: unknown): string {

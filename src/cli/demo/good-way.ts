@@ -88,7 +88,7 @@ function deliver(
 ): Promise<{ readonly delivery: Delivery; readonly sizes: Sizes }> {
   return story.step('delivery', 'The hub verifies the JWT, makes a CWT of it and brings it to the tube', async () => {
     const before = await stage.lineBytes();
-    const delivery = await stage.client.deliver({ device: TUBE, token });
+    const delivery = await stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token });
     const wireBytes = (await stage.lineBytes()) - before;
     const { jwt: jwtBytes, cwt: cwtBytes } = delivery.bytes;
     hold(delivery.state === 'delivered' && delivery.deviceCode === '2.01', 'the tube answered 2.01 Created');
@@ -121,7 +121,7 @@ async function useToken(story: Narrator, stage: Stage, token: AccessToken, deliv
 
 async function deliverAgain(story: Narrator, stage: Stage, token: AccessToken, delivery: Delivery): Promise<void> {
   await story.step('delivered-once', 'The same token sent again has no second effect', async () => {
-    const again = await stage.client.deliver({ device: TUBE, token });
+    const again = await stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token });
     hold(again.state === 'delivered' && equal(again.cti, delivery.cti), 'the tube answers as it did before');
     hold(stage.tube.device.acceptedTokens === 1, 'the tube holds the token once');
     story.say('the tube knows its cti, answers with the same receipt, and holds it once');

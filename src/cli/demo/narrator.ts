@@ -11,12 +11,12 @@ export interface StepResult {
 /** Tells the story step by step, and keeps how each step went. Silent where only the summary is wanted. */
 export class Narrator {
   readonly #print: (line: string) => void;
-  readonly #bold: (text: string) => string;
+  readonly #heading: (line: string) => void;
   readonly #results: StepResult[] = [];
 
-  constructor(options: { readonly terminal: Terminal; readonly silent: boolean; readonly colour: boolean }) {
+  constructor(options: { readonly terminal: Terminal; readonly silent: boolean }) {
     this.#print = options.silent ? () => undefined : (line) => options.terminal.print(line);
-    this.#bold = options.colour ? (text) => `\u001b[1m${text}\u001b[0m` : (text) => text;
+    this.#heading = options.silent ? () => undefined : (line) => options.terminal.heading(line);
   }
 
   get results(): readonly StepResult[] {
@@ -25,7 +25,7 @@ export class Narrator {
 
   chapter(title: string): void {
     this.#print('');
-    this.#print(this.#bold(title));
+    this.#heading(title);
   }
 
   /**
@@ -34,7 +34,7 @@ export class Narrator {
    */
   async step<T>(name: string, title: string, action: () => Promise<T>): Promise<T> {
     this.#print('');
-    this.#print(this.#bold(`${this.#results.length + 1}. ${title}`));
+    this.#heading(`${this.#results.length + 1}. ${title}`);
     const start = performance.now();
     let result: T;
     try {

@@ -2,7 +2,7 @@
 import { isCoded, LatchkeyError } from '../../core/errors.ts';
 import { FETCH_TEMPERATURE, readTemperature, requestToken } from './good-way.ts';
 import { hold, type Narrator } from './narrator.ts';
-import { type Stage, TUBE } from './stage.ts';
+import { type Stage, TUBE, TUBE_AUDIENCE } from './stage.ts';
 import { until } from './waiting.ts';
 
 export async function outage(story: Narrator, stage: Stage): Promise<void> {
@@ -10,7 +10,7 @@ export async function outage(story: Narrator, stage: Stage): Promise<void> {
     const token = await requestToken(stage);
     await stage.tube.close();
     await until(async () => !(await stage.lineIsUp()), 'the hub noticed that the line is gone');
-    const queued = await stage.client.deliver({ device: TUBE, token, wait: 0 });
+    const queued = await stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token, wait: 0 });
     hold(queued.state === 'queued', 'the hub keeps the token');
     story.wire('hub', 'EKG', '202 Accepted: the token is on disk and goes out when the tube is back');
     await stage.startTube();
@@ -23,7 +23,7 @@ export async function outage(story: Narrator, stage: Stage): Promise<void> {
     await stage.stopAuthorizationServer();
     hold(await isUnreachable(stage), 'the OAuth server is off');
     await stage.restartHub();
-    const delivery = await stage.client.deliver({ device: TUBE, token });
+    const delivery = await stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token });
     hold(delivery.state === 'delivered' && delivery.receipt, 'a token that the hub never saw is delivered');
     const celsius = readTemperature(await stage.client.session(delivery, token).request(FETCH_TEMPERATURE));
     story.say(

@@ -4,7 +4,7 @@ import { DpopKey } from '../../client/dpop-key.ts';
 import { HubRefusal } from '../../client/hub-answer.ts';
 import { codeText } from '../../codec/coap/codes.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../codec/iana.ts';
-import { makeSignedRequest, tokenHash } from '../../codec/signed-request.ts';
+import { CLIENT_NONCE_BYTES, makeSignedRequest, tokenHash } from '../../codec/signed-request.ts';
 import { EMPTY } from '../../core/bytes.ts';
 import type { CoapRequest } from '../../core/coap-exchange.ts';
 import { LatchkeyError } from '../../core/errors.ts';
@@ -32,7 +32,7 @@ export async function refusals(story: Narrator, stage: Stage, { token, delivery 
   await story.step('another-tube', 'A token for another tube is sent to this one', async () => {
     const foreign = await requestToken(stage, OTHER_AUDIENCE);
     const before = stage.tokensOnLine.length;
-    const refusal = await refusalOf(stage.client.deliver({ device: TUBE, token: foreign }));
+    const refusal = await refusalOf(stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token: foreign }));
     hold(refusal.hubCode === 'jwt_audience_mismatch', 'the hub refuses its audience');
     hold(stage.tokensOnLine.length === before, 'nothing crossed the line');
     story.say(`refused by the hub: ${refusal.status} ${refusal.hubCode}; nothing crossed the line`);
@@ -43,7 +43,7 @@ export async function refusals(story: Narrator, stage: Stage, { token, delivery 
     async () => {
       const { recorded } = stage;
       if (recorded === undefined) throw new LatchkeyError('demo_failed', 'no request was recorded');
-      await stage.client.deliver({ device: TUBE, token });
+      await stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token });
       const fresh = stage.recorded ?? recorded;
       const answer = await fetch(fresh.url, { method: 'POST', headers: fresh.headers });
       const { code } = (await answer.json()) as { readonly code?: unknown };
@@ -134,6 +134,7 @@ async function askAsThief(cwt: Uint8Array, nonce: Uint8Array): Promise<CoapReque
     payload: EMPTY,
     key: coseKey,
     nonce,
+    clientNonce: new Uint8Array(CLIENT_NONCE_BYTES),
     tokenHash: tokenHash(cwt),
     audience: TUBE_AUDIENCE,
   });

@@ -113,7 +113,7 @@ export class Stage {
   /** Registers the tube, as `latchkey devices add` does before the hub has run for the first time. */
   async registerTube(): Promise<void> {
     // The line's address is known once the tube is there; registering needs its name alone.
-    const state = await openStateFolder(this.#config('tcp://127.0.0.1:1'), this.#log());
+    const state = await openStateFolder({ config: this.#config('tcp://127.0.0.1:1'), log: this.#log(), create: true });
     try {
       const { trust } = await state.admin.addDevice({
         id: TUBE,

@@ -60,6 +60,7 @@ async function open(tls = false): Promise<void> {
     routes: introspectRoutes({ relay, devices: new DeviceCredentials({ registry }) }),
     log,
     random: systemRandom,
+    connections: { overall: 64, perNetwork: 64 },
     ...(tls ? { tls: { ...HUB, askForCertificate: registry.hasCertificates } } : {}),
   });
   const port = await server.listen({ host: '127.0.0.1', port: 0 });

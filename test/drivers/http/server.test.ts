@@ -18,13 +18,34 @@ async function serve(
   routes: readonly Route[],
   log = new QuietLog(),
 ): Promise<{ origin: string; port: number; server: HttpServer }> {
-  const server = new HttpServer({ routes, log, random: systemRandom, onRefusal: () => ({ 'dpop-nonce': 'fresh' }) });
+  const server = new HttpServer({
+    routes,
+    log,
+    random: systemRandom,
+    connections: { overall: 16, perNetwork: 16 },
+    onRefusal: () => ({ 'dpop-nonce': 'fresh' }),
+  });
   open.push(server);
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
   return { origin: `http://127.0.0.1:${port}`, port, server };
 }
 
-const route = (method: Route['method'], path: string, handle: Route['handle']): Route => ({ method, path, handle });
+const route = (method: Route['method'], path: string, handle: Route['handle'], bodyBytes = 0): Route => ({
+  method,
+  path,
+  handle,
+  bodyBytes,
+});
+
+/** What the server answers to bytes as they stand, until it closes the connection. */
+async function raw(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.write(text);
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString();
+}
 const failing = (error: Error) => route('POST', '/x', () => Promise.reject(error));
 
 describe('HttpServer', () => {
@@ -37,6 +58,7 @@ describe('HttpServer', () => {
           status: 200,
           body: { id, parameters, length: body.length },
         }),
+        4,
       ),
     ]);
     const answer = await fetch(`${origin}/devices/tube%201/coap/a/b`, { method: 'POST', body: 'four' });
@@ -55,13 +77,79 @@ describe('HttpServer', () => {
 
   test('refuses a known path with another method', async () => {
     const { origin } = await serve([failing(new Error('never'))]);
-    expect(await (await fetch(`${origin}/x`)).json()).toMatchObject({ code: 'method_not_allowed' });
+    const answer = await fetch(`${origin}/x?y=1`);
+    expect(await answer.json()).toMatchObject({ code: 'method_not_allowed', status: 405 });
+    expect(answer.headers.get('allow')).toBe('POST');
   });
 
   test('refuses a body past the limit with 413 that the sender gets to read', async () => {
-    const { origin } = await serve([route('POST', '/x', async () => ({ status: 200 }))]);
-    const answer = await fetch(`${origin}/x`, { method: 'POST', body: 'x'.repeat(LIMITS.httpBodyBytes + 1) });
+    const { origin } = await serve([route('POST', '/x', async () => ({ status: 200 }), 8_192)]);
+    const answer = await fetch(`${origin}/x`, { method: 'POST', body: 'x'.repeat(8_193) });
     expect(await answer.json()).toMatchObject({ code: 'request_too_large', status: 413 });
+  });
+
+  test('refuses a body that is declared too large before any of it comes, and closes', async () => {
+    const { port } = await serve([route('POST', '/x', async () => ({ status: 200 }), 8_192)]);
+    const answer = await raw(port, 'POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+    expect(answer).toMatch(/connection: close/i);
+  });
+
+  test('refuses a body in chunks that goes past the limit', async () => {
+    const { port } = await serve([route('POST', '/x', async () => ({ status: 200 }), 8)]);
+    const chunks = `9\r\n${'x'.repeat(9)}\r\n`;
+    expect(await raw(port, `POST /x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${chunks}`)).toMatch(
+      /^HTTP\/1\.1 413 /,
+    );
+  });
+
+  test('takes a body in chunks within the limit', async () => {
+    const { port } = await serve([route('POST', '/x', async ({ body }) => ({ status: 200, body }), 8)]);
+    const head = 'POST /x HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n';
+    expect(await raw(port, `${head}3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n`)).toContain('abcdef');
+  });
+
+  test.each([
+    ['with a length', 'content-length: 4\r\n\r\nfour'],
+    ['in chunks', 'transfer-encoding: chunked\r\n\r\n4\r\nfour\r\n0\r\n\r\n'],
+  ])('refuses a body %s where none is taken', async (_name, rest) => {
+    const { port } = await serve([route('POST', '/x', async () => ({ status: 200 }))]);
+    const answer = await raw(port, `POST /x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${rest}`);
+    expect(answer).toContain('"code":"request_invalid"');
+  });
+
+  test.each(['http://127.0.0.1/x', 'http://evil.example/x', 'x', '*', '?/x'])(
+    'refuses the request target %s, which is no path',
+    async (target) => {
+      const { port } = await serve([route('GET', '/x', async () => ({ status: 200 }))]);
+      const method = target === '*' ? 'OPTIONS' : 'GET';
+      const answer = await raw(port, `${method} ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    },
+  );
+
+  test('refuses more requests at once than one connection may carry, and answers the others', async () => {
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let waiting = 0;
+    const { port } = await serve([
+      route('GET', '/x', async () => {
+        waiting += 1;
+        if (waiting === LIMITS.requestsPerConnection) setImmediate(release);
+        await held;
+        return { status: 200 };
+      }),
+    ]);
+    const one = 'GET /x HTTP/1.1\r\nhost: x\r\n';
+    const many = Array.from({ length: LIMITS.requestsPerConnection }, () => `${one}\r\n`).join('');
+    const answer = await raw(port, `${many}${one}connection: close\r\n\r\n`);
+    expect([...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1])).toEqual([
+      ...Array.from({ length: LIMITS.requestsPerConnection }, () => '200'),
+      '503',
+    ]);
+    expect(answer).toContain('"code":"hub_busy"');
   });
 
   test('answers a path with broken percent-encoding without failing inside', async () => {

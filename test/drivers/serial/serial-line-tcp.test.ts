@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DevicePort } from '../../../drivers/serial/device-end.ts';
 import { serveDevice } from '../../../drivers/serial/device-port.ts';
@@ -63,6 +64,27 @@ describe('openSerialLine over TCP', () => {
       hubs.map((hub, index) => hub.request({ ...post, payload: utf8(`${index}`) }, { deadline: 10_000 })),
     );
     expect(answers.map(({ payload }) => payload)).toEqual([utf8('0'), utf8('1'), utf8('2')]);
+  });
+
+  it('takes no more of a flood than a line can bring', async () => {
+    const sent = Buffer.alloc(65_536);
+    const server = createServer((socket) => {
+      const flood = () => {
+        while (socket.write(sent));
+      };
+      socket.on('drain', flood).on('error', () => undefined);
+      flood();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closers.push(() => new Promise((resolve) => server.close(resolve)));
+    const { port } = server.address() as AddressInfo;
+    const hub = line(`tcp://127.0.0.1:${port}`);
+    const received = () => hub.counters().bytesReceived ?? 0;
+    const waited = () => hub.counters().slowedDown ?? 0;
+    while (waited() < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    // What one read of a socket brings is taken whole; nothing comes while it is paid for.
+    expect(received()).toBeLessThanOrEqual(4 * sent.length);
+    await hub.close();
   });
 
   it('puts diagnostics into the log, escaped', async () => {

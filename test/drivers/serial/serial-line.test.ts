@@ -158,14 +158,25 @@ describe('losing the line', () => {
     expect(ports.attemptsAt).toEqual([0, 250, 750, 1_750, 3_750]);
   });
 
-  it('starts with short waits again after a frame was heard', async () => {
+  it('keeps backing off from a line that brings a frame each time and closes', async () => {
+    const { time, ports } = await bench();
+    for (let round = 0; round < 4; round += 1) {
+      ports.last().events.onData(ping);
+      ports.last().events.onClosed('end of file');
+      await time.advance(250 * 2 ** round);
+    }
+    expect(ports.attemptsAt).toEqual([0, 250, 750, 1_750, 3_750]);
+  });
+
+  it('starts with short waits again after a line that lasted', async () => {
     const { time, ports } = await bench();
     ports.last().events.onClosed('end of file');
     await time.advance(250);
     ports.last().events.onData(ping);
+    await time.advance(10_000);
     ports.last().events.onClosed('end of file');
     await time.advance(250);
-    expect(ports.attemptsAt).toEqual([0, 250, 500]);
+    expect(ports.attemptsAt).toEqual([0, 250, 10_500]);
   });
 
   it('forgets a frame that was half way in', async () => {
@@ -324,6 +335,48 @@ describe('a network line that is silent', () => {
     const { time, ports, line } = await bench();
     await askInVain(line, time, 5);
     expect(ports.opened).toHaveLength(1);
+  });
+});
+
+describe('a line that brings in more than a line can', () => {
+  const some = new Uint8Array(LIMITS.lineReadBytes);
+
+  it('is made to wait, and goes on', async () => {
+    const { time, ports, line } = await bench();
+    ports.last().events.onData(some);
+    expect(ports.last().flowing).toBe(true);
+    ports.last().events.onData(ping);
+    expect(ports.last().flowing).toBe(false);
+    await time.advance(100);
+    expect(ports.last().flowing).toBe(false);
+    await time.advance(10);
+    expect(ports.last().flowing).toBe(true);
+    expect(line.counters()).toMatchObject({ slowedDown: 1, framesReceived: 1 });
+  });
+
+  it('waits longer for more', async () => {
+    const { time, ports } = await bench();
+    ports.last().events.onData(new Uint8Array(4 * LIMITS.lineReadBytes));
+    await time.advance(399);
+    expect(ports.last().flowing).toBe(false);
+    await time.advance(1);
+    expect(ports.last().flowing).toBe(true);
+  });
+
+  it('is not held up at what a fast UART brings', async () => {
+    const { time, ports, line } = await bench();
+    for (let count = 0; count < 100; count += 1) {
+      ports.last().events.onData(some.subarray(0, 921_600 / 10 / 100));
+      await time.advance(10);
+    }
+    expect(line.counters()).toMatchObject({ slowedDown: 0 });
+  });
+
+  it('leaves no timer behind', async () => {
+    const { time, ports, line } = await bench();
+    ports.last().events.onData(new Uint8Array(4 * LIMITS.lineReadBytes));
+    await line.close();
+    expect(time.pendingTimers).toBe(0);
   });
 });
 

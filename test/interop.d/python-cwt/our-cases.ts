@@ -183,6 +183,7 @@ export function signedRequestCases(): readonly InteropCase[] {
       key: importJwk(jwk(making, algorithm)),
       payload,
       nonce,
+      clientNonce: nonce.subarray(0, 8),
       tokenHash,
       contentFormat: 50,
     });

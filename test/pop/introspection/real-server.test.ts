@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { connectAuthorizationServer } from '../../../drivers/as/authorization-server.ts';
 import { monotonic, systemRandom, systemTimers } from '../../../drivers/system-time.ts';
 import { sha256 } from '../../../src/core/bytes.ts';
-import type { Clock } from '../../../src/core/clock.ts';
+import type { FloorClock } from '../../../src/core/clock.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import {
   type ClientAuthenticationSettings,
@@ -34,9 +34,10 @@ afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close();
 });
 
-const clock: Clock = {
+const clock: FloorClock = {
   now: () => ({ earliest: Math.floor(Date.now() / 1_000), latest: Math.ceil(Date.now() / 1_000) }),
   monotonic,
+  certain: () => Math.floor(Date.now() / 1_000),
 };
 
 async function start(options?: Parameters<typeof startAuthorizationServer>[0]) {

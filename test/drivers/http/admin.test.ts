@@ -1,0 +1,118 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openAdminSocket } from '../../../drivers/http/admin.ts';
+import type { HttpServer } from '../../../drivers/http/server.ts';
+import { systemRandom } from '../../../drivers/system-time.ts';
+import { LatchkeyError } from '../../../src/core/errors.ts';
+import type { Admin, NewDevice } from '../../../src/ports/admin.ts';
+import { QuietLog } from '../../fakes/quiet-log.ts';
+
+let folder: string;
+let socket: string;
+let added: NewDevice[];
+const open: HttpServer[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-admin-'));
+  socket = join(folder, 'admin.sock');
+  added = [];
+});
+
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close(100);
+  rmSync(folder, { recursive: true });
+});
+
+const admin: Admin = {
+  status: () => Promise.reject(new LatchkeyError('internal')),
+  listDevices: async () => [],
+  showDevice: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
+  addDevice: async (device) => {
+    added.push(device);
+    return { device: {} as never, trust: 'keys' };
+  },
+  removeDevice: async () => undefined,
+  deviceCredentials: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
+  audit: () => Promise.reject(new LatchkeyError('internal')),
+  verifyAudit: () => Promise.reject(new LatchkeyError('internal')),
+};
+
+async function listen(): Promise<HttpServer> {
+  const server = await openAdminSocket({ socket, admin, log: new QuietLog(), random: systemRandom });
+  open.push(server);
+  return server;
+}
+
+function ask(method: string, path: string, body = ''): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath: socket, method, path, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+const DEVICE = { id: 'tube-1', audience: 'coap://tube-1', line: 'bench', profile: { scopes: ['read'] } };
+
+describe('a device is refused', () => {
+  test.each<[string, string]>([
+    ['that is no JSON', '{'],
+    ['that is a list', '[]'],
+    ['without a body', ''],
+    ['without an id', JSON.stringify({ ...DEVICE, id: undefined })],
+    ['whose audience is a list', JSON.stringify({ ...DEVICE, audience: ['a'] })],
+    ['whose profile is a text', JSON.stringify({ ...DEVICE, profile: 'mac0' })],
+    ['whose issuers are numbers', JSON.stringify({ ...DEVICE, issuers: [1] })],
+  ])('%s', async (_, body) => {
+    await listen();
+    const { status, text } = await ask('POST', '/devices', body);
+    expect(status).toBe(400);
+    expect(JSON.parse(text)).toMatchObject({ code: 'request_invalid' });
+    expect(added).toEqual([]);
+  });
+});
+
+test('a device reaches the hub as it was asked for, and its trust file comes back', async () => {
+  await listen();
+  const { status, text } = await ask('POST', '/devices', JSON.stringify(DEVICE));
+  expect(status).toBe(201);
+  expect(JSON.parse(text)).toMatchObject({ trust: 'keys' });
+  expect(added).toEqual([DEVICE]);
+});
+
+test('who may use the socket may read the detail of an error', async () => {
+  await listen();
+  const { status, text } = await ask('GET', '/devices/tube%2F9');
+  expect(status).toBe(404);
+  expect(JSON.parse(text)).toMatchObject({ code: 'device_unknown', detail: 'tube/9' });
+});
+
+describe('the socket', () => {
+  test('is for its owner only', async () => {
+    await listen();
+    expect(statSync(socket).mode & 0o777).toBe(0o600);
+  });
+
+  test('of a hub that runs is not taken from it', async () => {
+    await listen();
+    await expect(listen()).rejects.toMatchObject({ code: 'store_locked' });
+    expect((await ask('GET', '/devices')).status).toBe(200);
+  });
+
+  test('that a killed hub left behind is replaced', async () => {
+    writeFileSync(socket, '');
+    await listen();
+    expect((await ask('GET', '/devices')).status).toBe(200);
+  });
+
+  test('where there is no folder is refused', async () => {
+    socket = join(folder, 'nowhere', 'admin.sock');
+    await expect(listen()).rejects.toMatchObject({ code: 'file_unwritable' });
+  });
+});

@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import type { HttpAnswer } from '../../../drivers/http/http-answer.ts';
+import { northboundRoutes } from '../../../drivers/http/northbound.ts';
+import type { HttpRequest } from '../../../drivers/http/server.ts';
+import { isCoded } from '../../../src/core/errors.ts';
+import type { DeliveryView, Northbound, PresentedToken } from '../../../src/ports/northbound.ts';
+import { QuietLog } from '../../fakes/quiet-log.ts';
+
+const DELIVERY: DeliveryView = {
+  delivery: 'd1',
+  state: 'delivered',
+  device: 'tube-1',
+  audience: 'coap://tube-1',
+  token_hash: 'q83vEjRWeJo',
+  cti: '00',
+  expires_at: 1,
+  scope: 'read',
+  bytes: { jwt: 1, cwt: 1 },
+  freshness: { keys_age: 0, clock: 'sure' },
+};
+
+/** The route for a delivery, in front of a hub that has the given view of it; `seen` is what the hub was shown. */
+function deliver(view: Partial<DeliveryView> = {}) {
+  const seen: PresentedToken[] = [];
+  const northbound: Northbound = {
+    deliver: async (_, presented) => {
+      seen.push(presented);
+      return { ...DELIVERY, ...view };
+    },
+    delivery: () => DELIVERY,
+    proxy: () => Promise.reject(new Error('not asked')),
+    dpopNonce: () => 'fresh',
+    publicKeys: () => ({ keys: [] }),
+  };
+  const routes = northboundRoutes({ northbound, origins: () => ['https://hub.example', 'http://127.0.0.1:1'] });
+  const route = routes.find(({ path }) => path === '/devices/:id/authz-info');
+  const ask = (headers: HttpRequest['headers']): Promise<HttpAnswer> => {
+    const request: HttpRequest = {
+      method: 'POST',
+      url: '/devices/tube-1/authz-info',
+      parameters: { id: 'tube-1' },
+      headers,
+      query: new URLSearchParams(),
+      body: new Uint8Array(0),
+      peerCertificateThumbprint: undefined,
+      id: 'r1',
+      log: new QuietLog(),
+    };
+    return route?.handle(request) ?? Promise.reject(new Error('no route'));
+  };
+  return { ask, seen };
+}
+
+describe('a request is refused', () => {
+  test.each<[string, HttpRequest['headers'], string]>([
+    ['without Authorization', {}, 'token_missing'],
+    ['with two of them', { authorization: ['Bearer a', 'Bearer b'] }, 'request_invalid'],
+    ['with another scheme', { authorization: ['Basic eDp5'] }, 'request_invalid'],
+    ['with a scheme alone', { authorization: ['Bearer '] }, 'request_invalid'],
+    ['with two tokens', { authorization: ['Bearer a b'] }, 'request_invalid'],
+    ['with a list of schemes', { authorization: ['Bearer a, DPoP b'] }, 'request_invalid'],
+    ['with two proofs', { authorization: ['DPoP a'], dpop: ['p', 'q'] }, 'proof_malformed'],
+  ])('%s', async (_, headers, code) => {
+    const { ask, seen } = deliver();
+    const error: unknown = await ask(headers).catch((thrown: unknown) => thrown);
+    expect(isCoded(error) && error.code).toBe(code);
+    expect(seen).toEqual([]);
+  });
+});
+
+test('token, proof, method and every address of the request reach the hub', async () => {
+  const { ask, seen } = deliver();
+  await ask({ authorization: ['dpop abc'], dpop: ['p'] });
+  const [presented] = seen;
+  expect(presented).toMatchObject({
+    scheme: 'DPoP',
+    method: 'POST',
+    uris: ['https://hub.example/devices/tube-1/authz-info', 'http://127.0.0.1:1/devices/tube-1/authz-info'],
+  });
+  expect([presented?.token.expose(), presented?.proof?.expose()]).toEqual(['abc', 'p']);
+});
+
+test.each<[DeliveryView['state'], number, string | undefined]>([
+  ['delivered', 201, undefined],
+  ['queued', 202, undefined],
+  ['refused', 502, 'device_refused_token'],
+  ['expired', 410, 'delivery_expired'],
+])('a delivery that is %s is answered with %i', async (state, status, code) => {
+  const answer = await deliver({ state }).ask({ authorization: ['Bearer abc'] });
+  expect(answer).toMatchObject({ status, headers: { location: '/deliveries/d1', 'dpop-nonce': 'fresh' } });
+  expect((answer.body as { code?: string }).code).toBe(code);
+});

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { challengeFor, problemAnswer, problemOf } from '../../../drivers/http/problem.ts';
+import type { ErrorCode } from '../../../src/core/error-catalogue.ts';
+import { LatchkeyError } from '../../../src/core/errors.ts';
+
+const BEARER = 'Bearer eyJ';
+const DPOP = 'DPoP eyJ';
+const ALGORITHMS = 'algs="ES256 EdDSA"';
+
+test.each<[ErrorCode, string | undefined, string]>([
+  ['token_missing', undefined, `Bearer, DPoP ${ALGORITHMS}`],
+  ['jwt_expired', DPOP, `DPoP error="invalid_token", ${ALGORITHMS}`],
+  ['jwt_expired', BEARER, `Bearer error="invalid_token", DPoP ${ALGORITHMS}`],
+  ['jwt_expired', 'bearer eyJ', `Bearer error="invalid_token", DPoP ${ALGORITHMS}`],
+  ['scope_empty', DPOP, `DPoP error="insufficient_scope", ${ALGORITHMS}`],
+  ['scope_empty', BEARER, `Bearer error="insufficient_scope", DPoP ${ALGORITHMS}`],
+  ['proof_replayed', DPOP, `DPoP error="invalid_dpop_proof", ${ALGORITHMS}`],
+  ['proof_missing', BEARER, `DPoP error="invalid_dpop_proof", ${ALGORITHMS}`],
+  ['proof_nonce_required', DPOP, `DPoP error="use_dpop_nonce", ${ALGORITHMS}`],
+])('%s after "%s" is challenged with %s', (code, authorization, challenge) => {
+  expect(challengeFor(new LatchkeyError(code), authorization)).toBe(challenge);
+});
+
+test.each<ErrorCode>(['request_invalid', 'device_unknown', 'proof_window_full', 'internal', 'confirmation_missing'])(
+  '%s is no challenge',
+  (code) => {
+    expect(challengeFor(new LatchkeyError(code), BEARER)).toBeUndefined();
+  },
+);
+
+test('the detail of an error never reaches who asked', () => {
+  const error = new LatchkeyError('jwt_expired', 'canary');
+  expect(JSON.stringify(problemOf(error, 'id1'))).not.toContain('canary');
+  expect(JSON.stringify(problemAnswer(error, 'id1'))).not.toContain('canary');
+});
+
+test('a problem is RFC 9457, with the code and the id of the request', () => {
+  const error = new LatchkeyError('device_refused_token');
+  expect(problemAnswer(error, 'id1', { headers: { location: '/d' }, deviceCode: '4.01', status: 403 })).toEqual({
+    status: 403,
+    headers: { location: '/d', 'content-type': 'application/problem+json' },
+    body: {
+      type: 'urn:latchkey:error:device_refused_token',
+      title: error.entry.title,
+      status: 403,
+      code: 'device_refused_token',
+      id: 'id1',
+      device_code: '4.01',
+    },
+  });
+});

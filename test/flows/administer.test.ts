@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { readTrustFile } from '../../src/codec/trust-file.ts';
+import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
+import { HubKeys } from '../../src/devices/hub-keys.ts';
+import { Registry } from '../../src/devices/registry.ts';
+import { AdministerFlow } from '../../src/flows/administer.ts';
+import type { NewDevice } from '../../src/ports/admin.ts';
+import { AuditList } from '../fakes/audit-list.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
+import { FaultyStore } from '../fakes/faulty-store.ts';
+import { QuietLog } from '../fakes/quiet-log.ts';
+
+async function setup(issuers: readonly string[] = ['https://as.example']) {
+  const time = new FakeTime();
+  const log = new QuietLog();
+  const store = new FaultyStore();
+  const registry = new Registry({ store, log });
+  const queue = new DeliveryQueue({ store, log });
+  const flow = new AdministerFlow({
+    registry,
+    queue,
+    hubKeys: await HubKeys.load(store),
+    clock: time,
+    random: time,
+    log,
+    audit: new AuditList(),
+    lines: ['line-1'],
+    issuers,
+  });
+  return { flow, log, store };
+}
+
+function device(changes: Partial<NewDevice> = {}): NewDevice {
+  return { id: 'tube-1', audience: 'coap://tube-1', line: 'line-1', profile: { scopes: ['read'] }, ...changes };
+}
+
+describe('addDevice', () => {
+  test('answers with a trust file that the device can read, and a view without keys', async () => {
+    const { flow, log, store } = await setup();
+    const { device: view, trust } = await flow.addDevice(device());
+    expect(readTrustFile(trust)).toMatchObject({ device: 'tube-1', audience: 'coap://tube-1', wrap: 'mac0' });
+    expect(JSON.stringify(view)).not.toMatch(/"(k|d|root_key)"/);
+    expect(JSON.stringify(log.lines)).not.toContain(JSON.parse(trust).keys[0].k);
+    expect([...store.entries.keys()]).toContain('device/tube-1');
+  });
+
+  test('takes the only configured issuer where none is named', async () => {
+    const { flow } = await setup();
+    expect((await flow.addDevice(device())).device.issuers).toEqual(['https://as.example']);
+  });
+
+  test('opens the device to every issuer only where that was asked for', async () => {
+    const { flow } = await setup(['https://as.example', 'https://guests.example']);
+    expect((await flow.addDevice(device({ issuers: 'any' }))).device.issuers).toBe('any');
+  });
+
+  test.each<[string, readonly string[], Partial<NewDevice>]>([
+    ['no issuer where several are configured', ['https://a.example', 'https://b.example'], {}],
+    ['no issuer where none is configured', [], {}],
+    ['an issuer that is not configured', ['https://a.example'], { issuers: ['https://evil.example'] }],
+    ['a line that is not configured', ['https://a.example'], { line: 'line-2' }],
+    ['an id with a slash', ['https://a.example'], { id: 'a/b' }],
+    ['an empty audience', ['https://a.example'], { audience: '' }],
+    ['a profile without scopes', ['https://a.example'], { profile: {} }],
+  ])('refuses %s, and registers nothing', async (_, issuers, changes) => {
+    const { flow, store } = await setup(issuers);
+    await expect(flow.addDevice(device(changes))).rejects.toMatchObject({ code: 'device_invalid' });
+    expect([...store.entries.keys()]).not.toContain('device/tube-1');
+  });
+
+  test('refuses an id, and an audience, that is taken', async () => {
+    const { flow } = await setup();
+    await flow.addDevice(device());
+    await expect(flow.addDevice(device({ audience: 'coap://tube-2' }))).rejects.toMatchObject({
+      code: 'device_exists',
+    });
+    await expect(flow.addDevice(device({ id: 'tube-2' }))).rejects.toThrow();
+  });
+});
+
+describe('removeDevice', () => {
+  test('forgets the device and its record', async () => {
+    const { flow, store } = await setup();
+    await flow.addDevice(device());
+    await flow.removeDevice('tube-1');
+    expect(flow.listDevices()).toEqual([]);
+    expect([...store.entries.keys()]).not.toContain('device/tube-1');
+  });
+
+  test('refuses a device that nobody registered', async () => {
+    const { flow } = await setup();
+    await expect(flow.removeDevice('tube-1')).rejects.toMatchObject({ code: 'device_unknown' });
+  });
+});
