@@ -7,6 +7,7 @@ import type { JsonValue } from '../core/json.ts';
 import { type OpenStateFolder, openStateFolder } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
 import type { AddedDevice, Admin, DeviceView, HubStatus, NewDevice } from '../ports/admin.ts';
+import { readAddedDevice, readDevice, readDevices, readStatus } from './admin-answers.ts';
 import { adminRequest, findAdminSockets, isNoHub, type SocketChoice } from './admin-client.ts';
 import type { Terminal } from './command.ts';
 
@@ -87,19 +88,19 @@ class RemoteAdmin implements Admin {
   }
 
   async status(): Promise<HubStatus> {
-    return (await this.#ask('GET', '/status')) as unknown as HubStatus;
+    return readStatus(await this.#ask('GET', '/status'));
   }
 
   async listDevices(): Promise<readonly DeviceView[]> {
-    return (await this.#ask('GET', '/devices')) as unknown as readonly DeviceView[];
+    return readDevices(await this.#ask('GET', '/devices'));
   }
 
   async showDevice(id: string): Promise<DeviceView> {
-    return (await this.#ask('GET', devicePath(id))) as unknown as DeviceView;
+    return readDevice(await this.#ask('GET', devicePath(id)));
   }
 
   async addDevice(device: NewDevice): Promise<AddedDevice> {
-    return (await this.#ask('POST', '/devices', device as unknown as JsonValue)) as unknown as AddedDevice;
+    return readAddedDevice(await this.#ask('POST', '/devices', { ...device }));
   }
 
   async removeDevice(id: string): Promise<void> {
