@@ -6,17 +6,15 @@ import { join } from 'node:path';
 import { connectAuthorizationServer } from '../drivers/as/authorization-server.ts';
 import { openAdminSocket } from '../drivers/http/admin.ts';
 import { northboundRoutes } from '../drivers/http/northbound.ts';
-import { HttpServer, type HttpServerOptions } from '../drivers/http/server.ts';
+import { HttpServer } from '../drivers/http/server.ts';
 import { openSerialLine, type SerialLine } from '../drivers/serial/serial-line.ts';
 import { systemClock } from '../drivers/system-clock.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
 import { originsOf } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
-import { readCertificateAuthority, readKeySet, readServerCertificate } from './config/setting-files.ts';
+import { readCertificateAuthority, readServerCertificate } from './config/setting-files.ts';
 import { certainty } from './core/clock.ts';
-import { coded, LatchkeyError } from './core/errors.ts';
-import type { JsonObject } from './core/json.ts';
-import { LIMITS } from './core/limits.ts';
+import { LatchkeyError } from './core/errors.ts';
 import { RELEASED_AT, VERSION } from './core/version.ts';
 import { DeliveryQueue } from './devices/delivery-queue.ts';
 import type { Device } from './devices/device.ts';
@@ -28,6 +26,7 @@ import { DeliverFlow, viewDelivery } from './flows/deliver.ts';
 import { Dispatcher } from './flows/dispatch.ts';
 import { healthOf } from './flows/health.ts';
 import { ProxyFlow } from './flows/proxy.ts';
+import { connectionsOf, keyAddressOf, policyOf } from './hub-settings.ts';
 import { AuditTrail } from './observe/audit.ts';
 import { AuditReader } from './observe/audit-reader.ts';
 import { headText } from './observe/audit-record.ts';
@@ -35,15 +34,13 @@ import { judgeDpopProof } from './pop/dpop.ts';
 import { DpopNonces } from './pop/dpop-nonces.ts';
 import { ProofKeys } from './pop/proof-keys.ts';
 import { ReplayWindow } from './pop/replay-window.ts';
-import type { Admin, HubStatus } from './ports/admin.ts';
+import type { Admin, HubStatus, LineView } from './ports/admin.ts';
 import type { Log } from './ports/log.ts';
 import type { Northbound } from './ports/northbound.ts';
 import type { Store } from './ports/store.ts';
 import { openStore } from './store/open-store.ts';
 import { translate } from './token/translate.ts';
-import { type IssuerPolicy, issuerPolicy } from './trust/issuer-policy.ts';
 import { Issuers } from './trust/issuers.ts';
-import { KeyRing } from './trust/key-ring.ts';
 import { TimeFloor } from './trust/time-floor.ts';
 import { verifyJwt } from './trust/verify-jwt.ts';
 
@@ -123,11 +120,14 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     longestPause: config.delivery.retryMax,
   });
   const started = monotonic();
+  const addresses = new Map(config.issuers.map((issuer) => [issuer.issuer, keyAddressOf(issuer)]));
   const admin = adminOf(administerFlow(config, state, log), state, async () => ({
     ...offlineStatus(state),
     uptime: Math.round((monotonic() - started) / 1_000),
-    issuers: issuers.status() as unknown as readonly JsonObject[],
-    lines: [...lines.values()].map((line) => ({ name: line.name, up: line.isUp(), counters: line.counters() })),
+    issuers: issuers
+      .status()
+      .map(({ source: _, ...status }) => ({ ...status, address: addresses.get(status.issuer) ?? '' })),
+    lines: viewLines(config, lines),
     conditions: healthOf({
       clock: certainty(clock.now()),
       issuers: issuers.status(),
@@ -166,6 +166,15 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   dispatcher.start();
   opened.add(() => dispatcher.stop());
   return { address: origins[0] ?? '', adminSocket: config.admin.socket, admin, stop: () => opened.close() };
+}
+
+function viewLines(config: Config, lines: ReadonlyMap<string, SerialLine>): readonly LineView[] {
+  return config.lines.flatMap(({ name, path }) => {
+    const line = lines.get(name);
+    if (line === undefined) return [];
+    const { up, code, detail } = line.health();
+    return [{ name, path, up, lastError: code, lastErrorDetail: detail, counters: line.counters() }];
+  });
 }
 
 /**
@@ -252,37 +261,6 @@ function openIssuers(config: Config, { store, clock }: State, log: Log): Issuers
     random: systemRandom,
     log,
   });
-}
-
-function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
-  const { issuer, discoveryUrl, jwksUrl, jwksFile } = settings;
-  return issuerPolicy({
-    issuer,
-    source:
-      jwksFile !== undefined
-        ? { kind: 'file', jwks: usableKeys(settings, jwksFile) }
-        : jwksUrl !== undefined
-          ? { kind: 'jwks', url: jwksUrl }
-          : { kind: 'discovery', ...(discoveryUrl === undefined ? {} : { url: discoveryUrl }) },
-    algorithms: settings.algorithms,
-    tokenTypes: settings.tokenTypes,
-    requireRfc9068: settings.requireRfc9068,
-    offlineLimit: settings.offlineLimit,
-    leeway: settings.leeway,
-    refresh: { least: settings.refreshMin, most: settings.refreshMax },
-    unknownKeyCooldown: settings.unknownKidCooldown,
-  });
-}
-
-function usableKeys({ issuer, algorithms }: Config['issuers'][number], file: string): JsonObject {
-  const setting = `jwks_file of ${issuer}`;
-  const jwks = readKeySet(setting, file);
-  try {
-    new KeyRing(jwks, algorithms);
-  } catch (error) {
-    throw new LatchkeyError('jwks_invalid', `${setting}: ${file}: ${coded(error).detail}`, { cause: error });
-  }
-  return jwks;
 }
 
 function openLine(line: Config['lines'][number], clock: TimeFloor, log: Log): SerialLine {
@@ -421,10 +399,4 @@ async function listen(server: HttpServer, config: Config): Promise<number> {
       { cause: error },
     );
   }
-}
-
-/** Behind a proxy every client has the proxy's address: there only the proxy can tell who takes too much. */
-function connectionsOf({ http }: Config): HttpServerOptions['connections'] {
-  const overall = LIMITS.httpConnections;
-  return { overall, perNetwork: http.behindProxy ? overall : LIMITS.httpConnectionsPerNetwork };
 }

@@ -42,7 +42,7 @@ export interface RunningSimulator {
   close(): Promise<void>;
 }
 
-/** @throws {LatchkeyError} `line_permission`, `link_down` for a line that cannot be opened */
+/** @throws {LatchkeyError} `address_unavailable`; `line_permission`, `link_down` for a tty that cannot be opened */
 export async function startSimulator(options: SimulatorOptions): Promise<RunningSimulator> {
   const clock = options.knowsTime === false ? unsetClock : machineClock;
   const device = new SimulatedDevice({

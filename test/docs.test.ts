@@ -2,10 +2,16 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import * as client from '../src/client/index.ts';
 import { runLine } from './fixtures/fake-terminal.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+const pages = [
+  'README.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
 const text = (page: string) => readFileSync(join(root, page), 'utf8');
 
 /** Links to files of this repository, and the headings that they point at. */
@@ -99,4 +105,11 @@ describe('README.md', () => {
     );
     expect(asked.filter((name) => scripts[name] === undefined)).toEqual([]);
   });
+});
+
+test('docs/client.md imports what latchkey/client exports', () => {
+  const [, names = ''] = /import \{([^}]+)\} from 'latchkey\/client'/.exec(text('docs/client.md')) ?? [];
+  const asked = names.split(',').map((name) => name.trim());
+  expect(asked.length).toBeGreaterThan(1);
+  expect(asked.filter((name) => !(name in client))).toEqual([]);
 });

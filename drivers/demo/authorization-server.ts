@@ -119,15 +119,38 @@ export async function startAuthorizationServer(
   };
 }
 
+/** Imported on demand: an optional dependency that only demo and tests use. */
+function loadProvider(): Promise<typeof import('oidc-provider')> {
+  provider ??= quietly(() => import('oidc-provider'));
+  return provider;
+}
+
+let provider: ReturnType<typeof loadProvider> | undefined;
+
+/**
+ * It warns of Node 20, which has all that is used of it here: the tests run it there. A newcomer would take the warning
+ * for one of the demo. What else it says is heard.
+ */
+async function quietly<T>(load: () => Promise<T>): Promise<T> {
+  const { warn } = console;
+  console.warn = (...words: readonly unknown[]) => {
+    if (!String(words[0]).includes('Unsupported runtime')) warn(...words);
+  };
+  try {
+    return await load();
+  } finally {
+    console.warn = warn;
+  }
+}
+
 /** A provider over the same records; a key rotation makes a new one, since a provider's keys are fixed. */
 async function answerWith(issuer: string, settings: Configuration, account: string): Promise<RequestListener> {
-  // Imported on demand: an optional dependency that only demo and tests use.
-  const { default: OidcProvider } = await import('oidc-provider');
-  const provider = new OidcProvider(issuer, settings);
-  const callback = provider.callback();
+  const { default: OidcProvider } = await loadProvider();
+  const server = new OidcProvider(issuer, settings);
+  const callback = server.callback();
   return (request, response) => {
     if (request.url?.startsWith('/interaction/') !== true) return void callback(request, response);
-    logIn(provider, account, request, response).catch((error: unknown) => {
+    logIn(server, account, request, response).catch((error: unknown) => {
       response.writeHead(400, { 'content-type': 'text/plain' }).end(error instanceof Error ? error.name : 'error');
     });
   };
@@ -218,7 +241,7 @@ function configuration(
 }
 
 async function invalidTarget(): Promise<Error> {
-  const { errors } = await import('oidc-provider');
+  const { errors } = await loadProvider();
   return new errors.InvalidTarget();
 }
 

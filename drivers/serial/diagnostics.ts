@@ -37,6 +37,6 @@ export class DiagnosticLog {
       return;
     }
     this.#logged += 1;
-    this.#log.info({ text: printable(text) }, 'the device says');
+    this.#log.info({ event: 'line_diagnostic', text: printable(text) }, 'the device says');
   }
 }

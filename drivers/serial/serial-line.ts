@@ -199,7 +199,7 @@ class ReopeningLine implements SerialLine {
     this.#silentRequests = 0;
     this.#openedAt = clock.monotonic();
     this.#counters.opened += 1;
-    this.#log.info({ path: this.#options.path }, 'the line is open');
+    this.#log.info({ event: 'line_open', path: this.#options.path }, 'the line is open');
     if (!quiet) this.#sight();
     return session;
   }
@@ -217,15 +217,15 @@ class ReopeningLine implements SerialLine {
       try {
         listener();
       } catch (error) {
-        this.#log.error({ err: coded(error) }, 'a listener of the line failed');
+        this.#log.error({ event: 'line_listener_failed', error: coded(error) }, 'a listener of the line failed');
       }
     }
   }
 
   /** What a device asks for and may not have is its matter; what failed in the hub is ours. */
   #logFailure(error: LatchkeyError): void {
-    const fields = { code: error.code, detail: error.detail };
-    if (error.code === 'internal') this.#log.error({ ...fields, err: error }, 'a request of the device failed');
+    const fields = { event: 'line_request', code: error.code, detail: error.detail };
+    if (error.code === 'internal') this.#log.error({ ...fields, error }, 'a request of the device failed');
     else this.#log.info(fields, 'a request of the device was refused');
   }
 
@@ -242,7 +242,10 @@ class ReopeningLine implements SerialLine {
     this.#counters.openFailed += 1;
     // One warning for each new reason: a device may be away for a month.
     const isNews = this.#fault?.code !== error.code || this.#failures === 0;
-    this.#log[isNews ? 'warn' : 'debug']({ code: error.code, detail: error.detail }, 'the line cannot be opened');
+    this.#log[isNews ? 'warn' : 'debug'](
+      { event: 'line_closed', code: error.code, detail: error.detail },
+      'the line cannot be opened',
+    );
     this.#fault = error;
     this.#suspected = false;
     this.#reopen();
@@ -252,7 +255,7 @@ class ReopeningLine implements SerialLine {
     if (session !== this.#session) return;
     this.#counters.lost += 1;
     this.#fault = new LatchkeyError('link_down', reason);
-    this.#log.warn({ code: 'link_down', detail: reason }, 'the line was lost');
+    this.#log.warn({ event: 'line_lost', code: 'link_down', detail: reason }, 'the line was lost');
     if (this.#options.clock.monotonic() - this.#openedAt >= this.#settings.settledAfter) this.#failures = 0;
     void this.#end(session).then(() => this.#reopen());
   }
@@ -272,6 +275,7 @@ class ReopeningLine implements SerialLine {
     addCounters(this.#pastCoap, session.coapCounters());
     const { timers } = this.#options;
     const closed = await within(this.#settings.closeDeadline, timers, session.end());
-    if (!closed) this.#log.warn({ code: 'link_down' }, 'the line did not close in time and is left behind');
+    if (!closed)
+      this.#log.warn({ event: 'line_stuck', code: 'link_down' }, 'the line did not close in time and is left behind');
   }
 }

@@ -11,7 +11,7 @@ import { LineSession, type LineSurroundings } from './line-session.ts';
 import { DEFAULT_BAUD_RATE, DEFAULT_LINE_SETTINGS } from './line-settings.ts';
 import { socketPort } from './tcp-port.ts';
 
-/** @throws {LatchkeyError} `link_down` or `line_permission` if the port cannot be listened on */
+/** @throws {LatchkeyError} `address_unavailable` if the port cannot be listened on */
 export function serveTcp(
   options: DevicePortOptions,
   { host, port }: { readonly host: string; readonly port: number },
@@ -19,8 +19,7 @@ export function serveTcp(
   const server = createServer();
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const code = error.code === 'EACCES' ? 'line_permission' : 'link_down';
-      reject(new LatchkeyError(code, `${options.listen}: ${error.code}`, { cause: error }));
+      reject(new LatchkeyError('address_unavailable', `${options.listen} (${error.code})`, { cause: error }));
     });
     server.listen({ host, port }, () => {
       const bound = server.address();

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
-import { isJsonObject, type JsonValue } from '../core/json.ts';
+import type { JsonValue } from '../core/json.ts';
 import { type OpenStateFolder, openStateFolder } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
 import type {
@@ -16,6 +16,15 @@ import type {
   HubStatus,
   NewDevice,
 } from '../ports/admin.ts';
+import {
+  readAddedDevice,
+  readAuditPage,
+  readCredentials,
+  readDevice,
+  readDevices,
+  readStatus,
+  readVerification,
+} from './admin-answers.ts';
 import { adminRequest, findAdminSockets, isNoHub, type SocketChoice } from './admin-client.ts';
 import type { Terminal } from './command.ts';
 
@@ -108,24 +117,23 @@ class RemoteAdmin implements Admin {
   }
 
   async status(): Promise<HubStatus> {
-    return (await this.#ask('GET', '/status')) as unknown as HubStatus;
+    return readStatus(await this.#ask('GET', '/status'));
   }
 
   async listDevices(): Promise<readonly DeviceView[]> {
-    return (await this.#ask('GET', '/devices')) as unknown as readonly DeviceView[];
+    return readDevices(await this.#ask('GET', '/devices'));
   }
 
   async showDevice(id: string): Promise<DeviceView> {
-    return (await this.#ask('GET', devicePath(id))) as unknown as DeviceView;
+    return readDevice(await this.#ask('GET', devicePath(id)));
   }
 
   async addDevice(device: NewDevice): Promise<AddedDevice> {
-    return (await this.#ask('POST', '/devices', device as unknown as JsonValue)) as unknown as AddedDevice;
+    return readAddedDevice(await this.#ask('POST', '/devices', { ...device }));
   }
 
   async deviceCredentials(id: string): Promise<string> {
-    const answer = await this.#ask('GET', `${devicePath(id)}/credentials`);
-    return isJsonObject(answer) && typeof answer.credentials === 'string' ? answer.credentials : '';
+    return readCredentials(await this.#ask('GET', `${devicePath(id)}/credentials`));
   }
 
   async removeDevice(id: string): Promise<void> {
@@ -133,12 +141,11 @@ class RemoteAdmin implements Admin {
   }
 
   async audit({ subject, ...query }: AuditQuery): Promise<AuditPage> {
-    return (await this.#ask('GET', withQuery('/audit', { ...query, ...subject }))) as unknown as AuditPage;
+    return readAuditPage(await this.#ask('GET', withQuery('/audit', { ...query, ...subject })));
   }
 
   async verifyAudit(head?: string): Promise<AuditVerification> {
-    const answer = await this.#ask('GET', withQuery('/audit/verification', { head }));
-    return answer as unknown as AuditVerification;
+    return readVerification(await this.#ask('GET', withQuery('/audit/verification', { head })));
   }
 
   #ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: JsonValue): Promise<JsonValue> {

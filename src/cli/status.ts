@@ -1,10 +1,10 @@
-import type { JsonObject, JsonValue } from '../core/json.ts';
-import type { HubStatus } from '../ports/admin.ts';
+import type { HubStatus, IssuerView, LineView } from '../ports/admin.ts';
+import { readStatus } from './admin-answers.ts';
 import { adminRequest, findAdminSockets } from './admin-client.ts';
 import { addExample, type CliCommand } from './command.ts';
 
-/** Items of one list, such as the keys of an issuer; `--json` has them all. */
-const MOST_SHOWN = 8;
+/** Keys of one issuer, and reasons why others are passed over, that are named; `--json` has them all. */
+const MOST_NAMED = 8;
 
 interface Options {
   readonly json?: boolean;
@@ -23,49 +23,69 @@ export const command: CliCommand = {
         const sockets = findAdminSockets({ socket, config, environment: terminal.environment });
         const answer = await adminRequest({ sockets, method: 'GET', path: '/status' });
         if (json === true) terminal.print(JSON.stringify(answer));
-        else for (const line of statusLines(answer as unknown as HubStatus)) terminal.print(line);
+        else for (const line of statusLines(readStatus(answer))) terminal.print(line);
       });
     addExample(command, '$ latchkey status', '$ latchkey status --json');
   },
 };
 
 /** The status for a person, one subject a line; what is wrong comes last, with what to do. */
-export function statusLines(status: HubStatus): string[] {
-  const { audit, clock, deliveries } = status;
+function statusLines(status: HubStatus): string[] {
+  const { version, uptime, clock, issuers, lines, devices, deliveries, audit, conditions } = status;
   return [
-    `Latchkey ${status.version}, up for ${duration(status.uptime)}`,
+    `Latchkey ${version}, up for ${duration(uptime)}`,
     `Clock: ${clock.certainty}, not before ${new Date(clock.floor * 1_000).toISOString()}`,
-    ...subjects(
-      'Issuer',
-      status.issuers.map(({ issuer, ...facts }) => [text(issuer ?? '?'), members(facts)]),
-    ),
-    ...subjects(
-      'Line',
-      status.lines.map(({ name, up, counters }) => [name, `${up ? 'open' : 'down'} ${members(counters)}`]),
-    ),
-    `Devices: ${status.devices}`,
-    `Deliveries: ${members(deliveries) || 'none'}`,
-    `Audit: ${members({ records: audit.records, head: audit.head, ...(audit.lost > 0 ? { lost: audit.lost } : {}) })}`,
-    ...(status.conditions.length === 0 ? ['Nothing is wrong.'] : []),
-    ...status.conditions.map(({ code, subject, title, fix }) => `! ${subject}: ${title}. ${fix} [${code}]`),
+    ...(issuers.length === 0 ? ['Issuers: none configured'] : issuers.flatMap(issuerLines)),
+    ...(lines.length === 0 ? ['Lines: none configured'] : lines.flatMap(lineLines)),
+    `Devices: ${devices}`,
+    `Deliveries: ${counted(deliveries) || 'none'}`,
+    `Audit: ${audit.records} records, head ${audit.head}${audit.lost === 0 ? '' : `, ${audit.lost} lost`}`,
+    ...(conditions.length === 0 ? ['Nothing is wrong.'] : []),
+    ...conditions.map(({ code, subject, title, fix }) => `! ${subject}: ${title}. ${fix} [${code}]`),
   ];
 }
 
-function subjects(kind: string, rows: readonly (readonly [name: string, facts: string])[]): string[] {
-  if (rows.length === 0) return [`${kind}s: none configured`];
-  return rows.map(([name, facts]) => `${kind} ${name}: ${facts}`.trimEnd());
+function issuerLines(view: IssuerView): string[] {
+  const { issuer, address, keys, age, nextRefresh, offlineLimit, lastError } = view;
+  const facts = [
+    `${keys.length} ${keys.length === 1 ? 'key' : 'keys'}${named(keys.map(({ keyId }) => keyId ?? 'without a name'))}`,
+    // Keys of a file are as good as the file: they have neither age nor end.
+    ...(nextRefresh === undefined || age === undefined ? [] : [`confirmed ${duration(age)} ago`]),
+    ...(nextRefresh === undefined ? [] : [`asked again in ${duration(nextRefresh)}`]),
+    ...(nextRefresh === undefined || age === undefined
+      ? []
+      : [`good for ${duration(Math.max(0, offlineLimit - age))} without it`]),
+  ];
+  const reasons = [...new Set(view.skipped.map(({ reason }) => reason))];
+  return [
+    `Issuer ${issuer}: ${facts.join(', ')}`,
+    ...(address === issuer ? [] : [`  keys from ${address}`]),
+    ...(lastError === undefined ? [] : [`  last answer: ${lastError}`]),
+    ...(reasons.length === 0 ? [] : [`  keys passed over: ${view.skipped.length}${named(reasons)}`]),
+  ];
 }
 
-function members(object: JsonObject): string {
-  return Object.entries(object)
-    .map(([name, value]) => `${name} ${text(value)}`)
+function named(names: readonly string[]): string {
+  if (names.length === 0) return '';
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '';
+  return ` (${names.slice(0, MOST_NAMED).join(', ')}${more})`;
+}
+
+function lineLines({ name, path, up, lastError, lastErrorDetail, counters }: LineView): string[] {
+  const counts = counted(counters);
+  const reason = [lastError, lastErrorDetail].filter((part) => part !== undefined).join(': ');
+  return [
+    `Line ${name} (${path}): ${up ? 'open' : 'not open'}`,
+    ...(up || reason === '' ? [] : [`  because ${reason}`]),
+    ...(counts === '' ? [] : [`  ${counts}`]),
+  ];
+}
+
+function counted(counters: Readonly<Record<string, number>>): string {
+  return Object.entries(counters)
+    .filter(([, count]) => count !== 0)
+    .map(([name, count]) => `${name} ${count}`)
     .join(', ');
-}
-
-function text(value: JsonValue): string {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value) || value.length <= MOST_SHOWN) return JSON.stringify(value);
-  return `${JSON.stringify(value.slice(0, MOST_SHOWN))} and ${value.length - MOST_SHOWN} more`;
 }
 
 function duration(seconds: number): string {

@@ -11,7 +11,7 @@ const COMPACT = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){2,4}$/;
 /**
  * Recognizes a compact JWT or JWE, or a CWT: raw, or as hexadecimal, base64 or base64url text, white space aside. A
  * token never starts like text: the first byte of a COSE message is a tag or an array.
- * @throws {LatchkeyError} `request_invalid` for text that is none of these
+ * @throws {LatchkeyError} `token_unreadable` for text that is none of these
  */
 export function recognizeToken(bytes: Uint8Array): TokenInput {
   if (!bytes.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d || byte === 0x09)) {
@@ -29,5 +29,5 @@ function decodeText(text: string): Uint8Array {
   if (/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) {
     return fromBase64url(text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'));
   }
-  throw new LatchkeyError('request_invalid', 'neither a JWT nor a CWT in hexadecimal, base64 or raw bytes');
+  throw new LatchkeyError('token_unreadable');
 }

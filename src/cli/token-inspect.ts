@@ -1,7 +1,8 @@
 import { decodeCbor } from '../codec/cbor.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { printable } from '../core/printable.ts';
-import { addExample, type CliCommand, type Terminal } from './command.ts';
+import { addExample, type CliCommand } from './command.ts';
 import { diagnostic } from './diagnostic.ts';
 import { type InspectedJwt, inspectJwt } from './inspect-jwt.ts';
 import { recognizeToken } from './token-input.ts';
@@ -16,22 +17,32 @@ export const command: CliCommand = {
       .argument('<file>', 'JWT; or CWT as raw bytes, hexadecimal, base64 or base64url; - reads standard input')
       .option('--json', 'print one JSON object; a CWT is in it in diagnostic notation')
       .action(async (file: string, { json }: { json?: boolean }) => {
-        inspectToken(await terminal.read(file, MAX_INPUT_BYTES), json === true, terminal);
+        terminal.print(inspected(await terminal.read(file, MAX_INPUT_BYTES), json === true));
       });
     addExample(command, '$ latchkey token inspect token.cwt', '$ echo d83dd0… | latchkey token inspect -');
   },
 };
 
-function inspectToken(bytes: Uint8Array, asJson: boolean, terminal: Terminal): void {
+/** @throws {LatchkeyError} `token_unreadable`, with what was found wrong first */
+function inspected(bytes: Uint8Array, asJson: boolean): string {
+  try {
+    return inspectToken(bytes, asJson);
+  } catch (error) {
+    if (!isCoded(error) || error.code === 'internal') throw error;
+    const detail = error.detail === undefined ? error.entry.title : `${error.entry.title}: ${error.detail}`;
+    throw error.code === 'token_unreadable' ? error : new LatchkeyError('token_unreadable', detail, { cause: error });
+  }
+}
+
+function inspectToken(bytes: Uint8Array, asJson: boolean): string {
   const token = recognizeToken(bytes);
   if (token.kind === 'jwt') {
-    const inspected = inspectJwt(token.text);
-    terminal.print(asJson ? JSON.stringify(inspected) : jwtText(inspected));
-    return;
+    const facts = inspectJwt(token.text);
+    return asJson ? JSON.stringify(facts) : jwtText(facts);
   }
   const notation = diagnostic(decodeCbor(token.bytes));
   const facts = { kind: 'cwt', verified: false, bytes: token.bytes.length, diagnostic: notation };
-  terminal.print(asJson ? JSON.stringify(facts) : `/ CWT, ${token.bytes.length} bytes, not verified /\n${notation}`);
+  return asJson ? JSON.stringify(facts) : `/ CWT, ${token.bytes.length} bytes, not verified /\n${notation}`;
 }
 
 function jwtText({ kind, bytes, header, claims, times, signature_bytes, ciphertext_bytes }: InspectedJwt): string {

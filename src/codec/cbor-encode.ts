@@ -6,15 +6,9 @@
 import { compare, utf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
+import { ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED } from './cbor-major.ts';
 import { type CborKey, type CborMap, type CborValue, isCborArray, isCborMap, isCborTag } from './cbor-value.ts';
 
-const UNSIGNED = 0;
-const NEGATIVE = 1;
-const BYTES = 2;
-const TEXT = 3;
-const ARRAY = 4;
-const MAP = 5;
-const TAG = 6;
 const FALSE = 0xf4;
 const TRUE = 0xf5;
 const NULL = 0xf6;

@@ -7,15 +7,8 @@
 import { isUtf8 } from 'node:buffer';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
+import { ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED } from './cbor-major.ts';
 import { CBOR_TAG } from './iana.ts';
-
-const UNSIGNED = 0;
-const NEGATIVE = 1;
-const BYTES = 2;
-const TEXT = 3;
-const ARRAY = 4;
-const MAP = 5;
-const TAG = 6;
 
 /** False, true and null: additional information of major type 7 (RFC 8949 §3.3). */
 const FIRST_SIMPLE = 20;

@@ -148,7 +148,7 @@ const issuer = z.strictObject({
   ),
   jwks_file: setting(
     z.optional(filePath),
-    'File with its key set (RFC 7517); then nothing is fetched, and a withdrawn key stays trusted until the file changes.',
+    'File with its key set (RFC 7517); then nothing is fetched, and a withdrawn key stays trusted until the file has changed and the hub was started again.',
     'as-jwks.json',
   ),
   ca_file: setting(

@@ -43,7 +43,7 @@ export const CATALOGUE = {
   usage: badRequest('The command line cannot be understood', 'An option is missing, unknown or of the wrong form.', 'Run the command with --help.'),
   file_unreadable: local('A file cannot be read', 'It is missing, or its owner does not let the hub read it.', 'Check path and permissions.'),
   file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
-  address_unavailable: local('The hub cannot listen there', 'Another program has the port, or the address is not of this machine.', 'Stop the other program, or change `http.listen`.'),
+  address_unavailable: local('Nothing can listen there', 'Another program has the port, or the address is not of this machine, or the port is below 1024 and needs root.', 'Stop the other program, or choose another port: `http.listen` of a hub, `--listen` of a simulated device.'),
   admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or listens on another socket.', 'Start it with `latchkey run`, or name its socket with --socket.'),
   admin_forbidden: forbidden('The admin socket of the hub may not be used', 'It belongs to another user.', 'Run the command as root or as the user of the hub, `latchkey` where it is installed.'),
 
@@ -77,6 +77,7 @@ export const CATALOGUE = {
   cwt_invalid: badRequest('Not an acceptable CWT', 'A claim has the wrong type, or the nesting is not one of RFC 8392.', CLIENT_BUG),
 
   // JOSE
+  token_unreadable: badRequest('This is no token', 'Neither a compact JWT nor a CWT, raw or in hexadecimal or base64.', 'Check that it is the whole token and nothing else.'),
   token_missing: unauthorized('A token is needed', 'The request has no `Authorization` header.', 'Send `Authorization: DPoP` with the token and a `DPoP` header, or `Authorization: Bearer` (docs/protocol.md, "North: HTTP").'),
   jwt_malformed: unauthorized('Not an acceptable JWT', 'Not three base64url parts, not JSON, or a member twice.', ASK_AS),
   jwt_too_large: unauthorized('The JWT is too large', 'It goes past 16 KiB.', 'Ask for fewer claims.'),

@@ -98,6 +98,7 @@ export class DeliverFlow {
         event: isNew ? 'delivery_queued' : 'delivery_known',
         device: device.id,
         delivery: delivery.id,
+        token_hash: base64url(delivery.tokenHash),
         digest: base64url(token.digest.subarray(0, 8)),
         issuer: token.issuer,
       },

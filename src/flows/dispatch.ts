@@ -6,6 +6,7 @@
 import { codeText, isSuccess } from '../codec/coap/codes.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { openReceipt, RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-request.ts';
+import { base64url } from '../core/bytes.ts';
 import type { Random, Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
@@ -207,7 +208,8 @@ export class Dispatcher {
   }
 
   #log(delivery: Delivery): Log {
-    return this.#dependencies.log.child({ request: delivery.request, delivery: delivery.id, device: delivery.device });
+    const { request, id, device, tokenHash } = delivery;
+    return this.#dependencies.log.child({ request, delivery: id, device, token_hash: base64url(tokenHash) });
   }
 
   async #end(delivery: Delivery, outcome: Outcome): Promise<void> {

@@ -19,11 +19,11 @@ export interface NewDevice {
 export interface DeviceView {
   readonly id: string;
   readonly audience: string;
-  readonly line?: string;
+  readonly line?: string | undefined;
   readonly profile: JsonObject;
   readonly issuers: readonly string[] | 'any';
   /** SHA-256 thumbprint of its certificate, base64url. */
-  readonly certificate?: string;
+  readonly certificate?: string | undefined;
   readonly trust_version: number;
   /** NumericDate. */
   readonly added_at: number;
@@ -44,17 +44,40 @@ export interface HealthCondition {
   readonly fix: string;
 }
 
+export interface IssuerView {
+  readonly issuer: string;
+  /** Where its keys come from: the address that is asked, or a file. */
+  readonly address: string;
+  readonly keys: readonly { readonly keyId?: string | undefined; readonly algorithms: readonly string[] }[];
+  /** Keys that it published and that are not used, and why. */
+  readonly skipped: readonly { readonly keyId?: string | undefined; readonly reason: string }[];
+  /** Seconds since it confirmed its keys; undefined while none are held. */
+  readonly age?: number | undefined;
+  /** Seconds that the keys serve while it cannot be reached. */
+  readonly offlineLimit: number;
+  /** Code of why it could not be reached; undefined after a good answer. */
+  readonly lastError?: string | undefined;
+  /** Seconds until it is asked again; undefined for a file. */
+  readonly nextRefresh?: number | undefined;
+}
+
+export interface LineView {
+  readonly name: string;
+  readonly path: string;
+  readonly up: boolean;
+  /** Code and words of why it is not open, or was lost. */
+  readonly lastError?: string | undefined;
+  readonly lastErrorDetail?: string | undefined;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
 export interface HubStatus {
   readonly version: string;
   /** Seconds since start. */
   readonly uptime: number;
   readonly clock: { readonly certainty: 'sure' | 'unsure'; readonly floor: number };
-  readonly issuers: readonly JsonObject[];
-  readonly lines: readonly {
-    readonly name: string;
-    readonly up: boolean;
-    readonly counters: Readonly<Record<string, number>>;
-  }[];
+  readonly issuers: readonly IssuerView[];
+  readonly lines: readonly LineView[];
   readonly devices: number;
   readonly deliveries: Readonly<Record<string, number>>;
   /** `head` is worth noting elsewhere: `latchkey audit verify --head`. `lost` entries are not in the audit. */
@@ -109,7 +132,7 @@ export interface AuditFault {
     | 'pin_dropped'
     | 'evidence_altered';
   /** Last one of a row. */
-  readonly through?: number;
+  readonly through?: number | undefined;
 }
 
 export interface AuditVerification {

@@ -7,7 +7,7 @@ import type { TokenRefusal } from './judge-token.ts';
 export type DeviceEvent =
   | {
       readonly event: 'token_accepted' | 'token_known';
-      /** Hash of the CWT, hexadecimal: names the token and opens nothing. */
+      /** Token hash in base64url, as clients and the hub's log have it: names the token and opens nothing. */
       readonly token: string;
       readonly scope: string;
       readonly expiresAt: number;

@@ -3,7 +3,7 @@ import { codeText } from '../codec/coap/codes.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { makeAnswer, makeReceipt, readReceiptQuery, TOKEN_HASH_BYTES } from '../codec/signed-request.ts';
 import type { TrustFile } from '../codec/trust-file.ts';
-import { EMPTY, hex, utf8 } from '../core/bytes.ts';
+import { base64url, EMPTY, utf8 } from '../core/bytes.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
 import { coded } from '../core/errors.ts';
@@ -103,7 +103,7 @@ export class SimulatedDevice {
     if (outcome === 'stored') this.#accepted += 1;
     this.#onEvent({
       event: outcome === 'stored' ? 'token_accepted' : 'token_known',
-      token: hex(verdict.token.hash),
+      token: base64url(verdict.token.hash),
       scope: verdict.token.scope,
       expiresAt: verdict.token.expiresAt,
       bytes: token.length,
@@ -135,7 +135,7 @@ export class SimulatedDevice {
       this.#onEvent({ event: 'challenge_refused', code: codeText(code) });
       return bare(code);
     }
-    this.#onEvent({ event: 'challenge_given', token: hex(tokenHash) });
+    this.#onEvent({ event: 'challenge_given', token: base64url(tokenHash) });
     const payload = this.#challenges.issue(token.identity);
     return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.octetStream, payload };
   }
@@ -182,7 +182,7 @@ export class SimulatedDevice {
       payload: verdict.payload,
       contentFormat: verdict.contentFormat,
     });
-    const token = hex(verdict.client.tokenHash);
+    const token = base64url(verdict.client.tokenHash);
     this.#onEvent({ event: 'request_served', token, ...event, code: codeText(answer.code) });
     return this.#seal(answer, verdict.client);
   }

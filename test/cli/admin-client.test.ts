@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { adminRequest, findAdminSockets } from '../../src/cli/admin-client.ts';
-import { runLine } from '../fixtures/fake-terminal.ts';
 
 let folder: string;
 let socket: string;
@@ -27,20 +26,6 @@ async function listen(answer: RequestListener): Promise<void> {
   server = created;
   await new Promise<void>((resolve) => created.listen(socket, resolve));
 }
-
-const STATUS = {
-  version: '0.1.0',
-  uptime: 93_784,
-  clock: { certainty: 'sure', floor: 1_700_000_000 },
-  issuers: [{ issuer: 'https://as.example', keys: 2, keys_age: 30 }],
-  lines: [{ name: 'ward-3', up: true, counters: { sent: 10 } }],
-  devices: 1,
-  deliveries: { queued: 2 },
-  audit: { records: 3, head: '5:J3p0', lost: 1 },
-  conditions: [
-    { code: 'keys_too_old', subject: 'https://as.example', title: 'The keys are too old', fix: 'Check the uplink.' },
-  ],
-};
 
 describe('a request', () => {
   test('carries method, path and body', async () => {
@@ -150,55 +135,5 @@ describe('the socket', () => {
     const config = join(folder, 'latchkey.toml');
     writeFileSync(config, 'state_dir = "state"');
     expect(findAdminSockets({ config, environment: {} })).toEqual([join(folder, 'state/admin.sock')]);
-  });
-});
-
-describe('latchkey status', () => {
-  test('prints one subject a line, and what is wrong last', async () => {
-    await listen((_, response) => void response.end(JSON.stringify(STATUS)));
-    const { status, printed } = await runLine(['status', '--socket', socket]);
-    expect(status).toBe(0);
-    expect(printed.split('\n')).toEqual([
-      'Latchkey 0.1.0, up for 1 d 2 h',
-      'Clock: sure, not before 2023-11-14T22:13:20.000Z',
-      'Issuer https://as.example: keys 2, keys_age 30',
-      'Line ward-3: open sent 10',
-      'Devices: 1',
-      'Deliveries: queued 2',
-      'Audit: records 3, head 5:J3p0, lost 1',
-      '! https://as.example: The keys are too old. Check the uplink. [keys_too_old]',
-    ]);
-  });
-
-  test('says so where nothing is configured and nothing is wrong', async () => {
-    await listen((_, response) => {
-      response.end(
-        JSON.stringify({
-          ...STATUS,
-          uptime: 0.5,
-          issuers: [],
-          lines: [],
-          deliveries: {},
-          audit: { ...STATUS.audit, lost: 0 },
-          conditions: [],
-        }),
-      );
-    });
-    const { printed } = await runLine(['status', '--socket', socket]);
-    expect(printed).toContain('up for 0 s\n');
-    expect(printed).toContain('Issuers: none configured\nLines: none configured\n');
-    expect(printed).toContain('Deliveries: none\nAudit: records 3, head 5:J3p0\nNothing is wrong.');
-  });
-
-  test('prints the answer of the hub with --json', async () => {
-    await listen((request, response) => void response.end(JSON.stringify({ ...STATUS, path: request.url })));
-    const { printed } = await runLine(['status', '--json', '--socket', socket]);
-    expect(JSON.parse(printed)).toEqual({ ...STATUS, path: '/status' });
-  });
-
-  test('ends with status 1 where no hub runs', async () => {
-    const { status, noted } = await runLine(['status', '--json', '--socket', socket]);
-    expect(status).toBe(1);
-    expect(JSON.parse(noted)).toMatchObject({ error: { code: 'admin_unreachable' } });
   });
 });

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -96,6 +97,18 @@ test('an address that is no line is refused', async () => {
   expect(await refused('--listen', '127.0.0.1:4161', '--trust', trust)).toMatchObject({
     status: 2,
     error: { code: 'usage' },
+  });
+});
+
+test('a port that is taken is refused by its name', async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const listen = `tcp://127.0.0.1:${(other.address() as AddressInfo).port}`;
+  const answer = await refused('--listen', listen, '--trust', trust);
+  await new Promise((resolve) => other.close(resolve));
+  expect(answer).toMatchObject({
+    status: 1,
+    error: { code: 'address_unavailable', detail: `${listen} (EADDRINUSE)`, fix: expect.stringContaining('--listen') },
   });
 });
 

@@ -123,7 +123,7 @@ describe('an export', () => {
     expect(verified.out).toContain('3 records');
     expect((await command('verify', '--head', head)).status).toBe(0);
     const { out } = await world.folder.command('status', '--config', world.folder.config);
-    expect(out).toContain(`Audit: records 3, head ${head}`);
+    expect(out).toContain(`Audit: 3 records, head ${head}`);
   });
 
   test.each<[string, (lines: string[]) => string[], string]>([

@@ -7,7 +7,7 @@ import { makeMac0 } from '../../src/codec/cose/mac0.ts';
 import { type CwtClaims, encodeClaims, makeCwt } from '../../src/codec/cwt.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
 import { openReceipt, tokenHash } from '../../src/codec/signed-request.ts';
-import { concat, hex, utf8 } from '../../src/core/bytes.ts';
+import { base64url, concat, utf8 } from '../../src/core/bytes.ts';
 import {
   ANSWER_KEY,
   AUDIENCE,
@@ -41,7 +41,13 @@ test('a good token is taken, with a receipt under the key of the device', async 
     nonce: RECEIPT_NONCE,
   });
   expect(given.events).toEqual([
-    { event: 'token_accepted', token: hex(tokenHash(token)), scope: 'read', expiresAt: NOW + 600, bytes: token.length },
+    {
+      event: 'token_accepted',
+      token: base64url(tokenHash(token)),
+      scope: 'read',
+      expiresAt: NOW + 600,
+      bytes: token.length,
+    },
   ]);
 });
 

@@ -57,7 +57,7 @@ test('a device without a clock says so and takes no token', async () => {
 test('a port that is taken is refused', async () => {
   const { simulator } = await start();
   await expect(startSimulator({ listen: simulator.address, trust: trustFile() })).rejects.toMatchObject({
-    code: 'link_down',
+    code: 'address_unavailable',
   });
 });
 

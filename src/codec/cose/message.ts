@@ -7,6 +7,7 @@ import type { WrapAlgorithm } from '../../core/device-profile.ts';
 import { LatchkeyError } from '../../core/errors.ts';
 import { type CborMap, type CborValue, decodeCbor, encodeCbor, isCborArray, isCborMap, isCborTag } from '../cbor.ts';
 import { byteStringLength, putByteString } from '../cbor-head.ts';
+import * as MAJOR from '../cbor-major.ts';
 import { CBOR_TAG, COSE_ALGORITHM, COSE_HEADER } from '../iana.ts';
 import { algorithmOf, type CoseKind } from './algorithm.ts';
 import type { CoseKey } from './key.ts';
@@ -54,10 +55,10 @@ export interface MakeOptions {
   readonly tagged?: boolean;
 }
 
-/** Major types in their place, the upper three bits of an initial byte (RFC 8949 §3). */
-const TEXT_MAJOR = 0x60;
-const ARRAY_MAJOR = 0x80;
-const TAG_MAJOR = 0xc0;
+/** Major types in their place in an initial byte. */
+const TEXT_MAJOR = MAJOR.TEXT << 5;
+const ARRAY_MAJOR = MAJOR.ARRAY << 5;
+const TAG_MAJOR = MAJOR.TAG << 5;
 
 const TAG: Readonly<Record<CoseKind, number>> = {
   sign1: CBOR_TAG.sign1,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint, createRemoteJWKSet, decodeJwt, exportJWK, jwtVerify } from 'jose';
 import * as oauth from 'openid-client';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import {
   APP_CLIENT,
   type DemoAuthorizationServer,
@@ -9,6 +9,7 @@ import {
   startAuthorizationServer,
   TUBE_AUDIENCE,
 } from '../../fixtures/authorization-server.ts';
+import { followRedirects } from '../../fixtures/browser.ts';
 
 const started: DemoAuthorizationServer[] = [];
 async function start(options?: Parameters<typeof startAuthorizationServer>[0]) {
@@ -18,6 +19,14 @@ async function start(options?: Parameters<typeof startAuthorizationServer>[0]) {
 }
 afterEach(async () => {
   await Promise.all(started.splice(0).map((as) => as.close()));
+});
+
+test('it starts without a word on the console, and leaves the console as it was', async () => {
+  const said = vi.spyOn(console, 'warn');
+  await start();
+  expect(said).not.toHaveBeenCalled();
+  expect(Reflect.get(console, 'warn')).toBe(said);
+  said.mockRestore();
 });
 
 test('client credentials with DPoP give an RFC 9068 token that is bound to the key', async () => {
@@ -48,7 +57,7 @@ test('the authorization code grant with PKCE gives a token for the account', asy
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
   });
-  const callback = await followLogin(address);
+  const callback = new URL(await followRedirects(address.href, '/callback'));
   const answer = await oauth.authorizationCodeGrant(configuration, callback, { pkceCodeVerifier: verifier });
   expect(decodeJwt(answer.access_token)).toMatchObject({
     sub: 'doctor-7',
@@ -68,7 +77,7 @@ test('the authorization code grant without PKCE is refused', async () => {
     scope: 'read',
     resource: TUBE_AUDIENCE,
   }).toString();
-  const callback = await followLogin(address);
+  const callback = new URL(await followRedirects(address.href, '/callback'));
   expect(callback.searchParams.get('error')).toBe('invalid_request');
 });
 
@@ -106,24 +115,3 @@ test('a customizer adds claims before signing', async () => {
   const { jwt } = await issueToken(as, { bound: false });
   expect(decodeJwt(jwt).cnf).toEqual({ kid: 'k1' });
 });
-
-/** Follows redirects with their cookies, as a browser does, until one leads to the client's own address. */
-async function followLogin(start: URL): Promise<URL> {
-  const cookies = new Map<string, string>();
-  let address = start;
-  for (let hops = 0; hops < 8; hops++) {
-    const answer = await fetch(address, {
-      redirect: 'manual',
-      headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
-    });
-    for (const line of answer.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      if (name !== undefined && value !== undefined) cookies.set(name, value);
-    }
-    const location = answer.headers.get('location');
-    if (location === null) throw new Error(`no redirect but ${answer.status}`);
-    address = new URL(location, address);
-    if (address.pathname === '/callback') return address;
-  }
-  throw new Error('too many redirects');
-}

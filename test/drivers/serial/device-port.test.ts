@@ -76,9 +76,9 @@ describe('serveDevice over TCP', () => {
     expect(port.counters()).toMatchObject({ diagnostics: 1, framesReceived: 1 });
   });
 
-  it('does not start on a port that is taken: link_down', async () => {
+  it('does not start on a port that is taken: address_unavailable', async () => {
     const port = await serve();
-    await expect(serve(port.address)).rejects.toMatchObject({ code: 'link_down' });
+    await expect(serve(port.address)).rejects.toMatchObject({ code: 'address_unavailable' });
   });
 
   it('does not start on a tty that is not there: link_down', async () => {

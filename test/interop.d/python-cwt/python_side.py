@@ -12,6 +12,7 @@ MACS = ["HMAC 256/64", "HMAC 256/256"]
 CIPHERS = ["AES-CCM-16-64-128", "A128GCM"]
 HEADER_KID = 4
 HEADER_NONCE = -65537
+HEADER_CLIENT_NONCE = -65539
 
 # The same claims as on the other side, until 2100.
 CLAIMS = {
@@ -203,8 +204,9 @@ def request_cases(keys):
         }
         key = COSEKey.from_jwk(keys["making"][algorithm])
         unprotected = {HEADER_KID: bytes.fromhex(target["tokenHash"]), HEADER_NONCE: bytes.fromhex(target["nonce"])}
+        protected = {1: key.alg, HEADER_CLIENT_NONCE: bytes(range(8))}
         encode = COSE.new().encode_and_sign if algorithm in SIGNATURES else COSE.new().encode_and_mac
-        message = encode(b"{}", key, {1: key.alg}, unprotected, external_aad=request_aad(target))
+        message = encode(b"{}", key, protected, unprotected, external_aad=request_aad(target))
 
         def case(name, expect, change=None, bytes_=message, jwk=None):
             return {

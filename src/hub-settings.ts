@@ -1,0 +1,51 @@
+/** What the configuration means to the parts that hub.ts puts together. */
+import type { HttpServerOptions } from '../drivers/http/server.ts';
+import type { Config } from './config/schema.ts';
+import { readKeySet } from './config/setting-files.ts';
+import { coded, LatchkeyError } from './core/errors.ts';
+import type { JsonObject } from './core/json.ts';
+import { LIMITS } from './core/limits.ts';
+import { type IssuerPolicy, issuerPolicy } from './trust/issuer-policy.ts';
+import { KeyRing } from './trust/key-ring.ts';
+
+export function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
+  const { issuer, discoveryUrl, jwksUrl, jwksFile } = settings;
+  return issuerPolicy({
+    issuer,
+    source:
+      jwksFile !== undefined
+        ? { kind: 'file', jwks: usableKeys(settings, jwksFile) }
+        : jwksUrl !== undefined
+          ? { kind: 'jwks', url: jwksUrl }
+          : { kind: 'discovery', ...(discoveryUrl === undefined ? {} : { url: discoveryUrl }) },
+    algorithms: settings.algorithms,
+    tokenTypes: settings.tokenTypes,
+    requireRfc9068: settings.requireRfc9068,
+    offlineLimit: settings.offlineLimit,
+    leeway: settings.leeway,
+    refresh: { least: settings.refreshMin, most: settings.refreshMax },
+    unknownKeyCooldown: settings.unknownKidCooldown,
+  });
+}
+
+function usableKeys({ issuer, algorithms }: Config['issuers'][number], file: string): JsonObject {
+  const setting = `jwks_file of ${issuer}`;
+  const jwks = readKeySet(setting, file);
+  try {
+    new KeyRing(jwks, algorithms);
+  } catch (error) {
+    throw new LatchkeyError('jwks_invalid', `${setting}: ${file}: ${coded(error).detail}`, { cause: error });
+  }
+  return jwks;
+}
+
+/** Where the keys of an issuer come from, for people: the file, or the address that is asked first. */
+export function keyAddressOf({ issuer, jwksFile, jwksUrl, discoveryUrl }: Config['issuers'][number]): string {
+  return jwksFile ?? jwksUrl ?? discoveryUrl ?? issuer;
+}
+
+/** Behind a proxy every client has the proxy's address: there only the proxy can tell who takes too much. */
+export function connectionsOf({ http }: Config): HttpServerOptions['connections'] {
+  const overall = LIMITS.httpConnections;
+  return { overall, perNetwork: http.behindProxy ? overall : LIMITS.httpConnectionsPerNetwork };
+}

@@ -1,0 +1,134 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { HubStatus } from '../../src/ports/admin.ts';
+import { runLine } from '../fixtures/fake-terminal.ts';
+
+let folder: string;
+let socket: string;
+let server: Server | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-status-'));
+  socket = join(folder, 'admin.sock');
+});
+
+afterEach(async () => {
+  const open = server;
+  server = undefined;
+  if (open !== undefined) await new Promise((resolve) => open.close(resolve));
+  rmSync(folder, { recursive: true });
+});
+
+const STATUS: HubStatus = {
+  version: '0.1.0',
+  uptime: 93_784,
+  clock: { certainty: 'sure', floor: 1_700_000_000 },
+  issuers: [
+    {
+      issuer: 'https://as.example',
+      address: 'https://as.example/jwks',
+      keys: [{ keyId: 'a', algorithms: ['ES256'] }],
+      skipped: [
+        { keyId: 'b', reason: 'kty' },
+        { keyId: 'c', reason: 'kty' },
+      ],
+      age: 86_400,
+      offlineLimit: 2_592_000,
+      lastError: 'as_timeout',
+      nextRefresh: 90,
+    },
+    { issuer: 'urn:file', address: '/etc/jwks.json', keys: [], skipped: [], age: 0, offlineLimit: 60 },
+  ],
+  lines: [
+    { name: 'ward-3', path: '/dev/ttyUSB0', up: true, counters: { framesSent: 10, framesBadChecksum: 0 } },
+    {
+      name: 'ward-4',
+      path: 'tcp://10.0.0.4:4161',
+      up: false,
+      lastError: 'link_down',
+      lastErrorDetail: 'ECONNREFUSED',
+      counters: {},
+    },
+  ],
+  devices: 1,
+  deliveries: { queued: 2, delivered: 0 },
+  audit: { records: 3, head: '5:J3p0', lost: 1 },
+  conditions: [{ code: 'keys_too_old', subject: 'urn:file', title: 'The keys are too old', fix: 'Check the uplink.' }],
+};
+
+async function answer(body: unknown): Promise<void> {
+  const created = createServer((_, response) => void response.end(JSON.stringify(body)));
+  server = created;
+  await new Promise<void>((resolve) => created.listen(socket, resolve));
+}
+
+const ask = (...args: readonly string[]) => runLine(['status', '--socket', socket, ...args]);
+
+describe('an answer is refused', () => {
+  test.each<[string, unknown, string]>([
+    ['that is a list', [], 'version'],
+    ['without the clock', { ...STATUS, clock: undefined }, 'clock'],
+    ['with an uptime in words', { ...STATUS, uptime: 'long' }, 'uptime'],
+    ['with a line of another form', { ...STATUS, lines: [{ name: 1 }] }, 'lines.0'],
+    ['with a counter in words', { ...STATUS, deliveries: { queued: 'many' } }, 'deliveries.queued'],
+  ])('%s', async (_, body, member) => {
+    await answer(body);
+    const { status, printed, noted } = await ask();
+    expect({ status, printed }).toEqual({ status: 1, printed: '' });
+    expect(noted).toContain('[client_answer_invalid]');
+    expect(noted).toContain(Array.isArray(body) ? 'not an object' : member);
+  });
+});
+
+test('it is one subject a line, in words, and what is wrong last', async () => {
+  await answer(STATUS);
+  const { status, printed } = await ask();
+  expect(status).toBe(0);
+  expect(printed.split('\n')).toEqual([
+    'Latchkey 0.1.0, up for 1 d 2 h',
+    'Clock: sure, not before 2023-11-14T22:13:20.000Z',
+    'Issuer https://as.example: 1 key (a), confirmed 1 d 0 h ago, asked again in 1 min 30 s, good for 29 d 0 h without it',
+    '  keys from https://as.example/jwks',
+    '  last answer: as_timeout',
+    '  keys passed over: 2 (kty)',
+    'Issuer urn:file: 0 keys',
+    '  keys from /etc/jwks.json',
+    'Line ward-3 (/dev/ttyUSB0): open',
+    '  framesSent 10',
+    'Line ward-4 (tcp://10.0.0.4:4161): not open',
+    '  because link_down: ECONNREFUSED',
+    'Devices: 1',
+    'Deliveries: queued 2',
+    'Audit: 3 records, head 5:J3p0, 1 lost',
+    '! urn:file: The keys are too old. Check the uplink. [keys_too_old]',
+  ]);
+});
+
+test('it names the first keys of an issuer, and says how many more there are', async () => {
+  const keys = Array.from({ length: 64 }, (_, index) => ({ keyId: `k${index}`, algorithms: ['ES256'] }));
+  await answer({ ...STATUS, issuers: STATUS.issuers.map((issuer) => ({ ...issuer, keys })) });
+  const { printed } = await ask();
+  expect(printed).toContain('64 keys (k0, k1, k2, k3, k4, k5, k6, k7 and 56 more)');
+});
+
+test('it says so where nothing is configured and nothing is wrong', async () => {
+  await answer({ ...STATUS, uptime: 0.5, issuers: [], lines: [], deliveries: {}, conditions: [] });
+  const { printed } = await ask();
+  expect(printed).toContain('up for 0 s\n');
+  expect(printed).toContain('Issuers: none configured\nLines: none configured\n');
+  expect(printed).toContain('Deliveries: none\nAudit: 3 records, head 5:J3p0, 1 lost\nNothing is wrong.');
+});
+
+test('with --json it is the answer of the hub', async () => {
+  await answer(STATUS);
+  expect(JSON.parse((await ask('--json')).printed)).toEqual(STATUS);
+});
+
+test('where no hub runs it ends with status 1', async () => {
+  const { status, noted } = await ask('--json');
+  expect(status).toBe(1);
+  expect(JSON.parse(noted)).toMatchObject({ error: { code: 'admin_unreachable' } });
+});
