@@ -1,48 +1,34 @@
 /**
- * The composition root: configuration → store → services → flows → drivers. The only file that knows which class
- * stands behind which interface.
+ * The composition root: configuration → store → services → flows → drivers. With the files of hub/, the only ones that
+ * know which class stands behind which interface.
  */
 import { join } from 'node:path';
-import { connectAuthorizationServer } from '../drivers/as/authorization-server.ts';
 import { openAdminSocket } from '../drivers/http/admin.ts';
+import { introspectRoutes } from '../drivers/http/introspect.ts';
 import { northboundRoutes } from '../drivers/http/northbound.ts';
 import { HttpServer } from '../drivers/http/server.ts';
 import { openSerialLine, type SerialLine } from '../drivers/serial/serial-line.ts';
-import { systemClock } from '../drivers/system-clock.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
 import { originsOf } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
-import { readCertificateAuthority, readServerCertificate } from './config/setting-files.ts';
-import { certainty } from './core/clock.ts';
+import { readServerCertificate } from './config/setting-files.ts';
 import { LatchkeyError } from './core/errors.ts';
-import { RELEASED_AT, VERSION } from './core/version.ts';
-import { DeliveryQueue } from './devices/delivery-queue.ts';
 import type { Device } from './devices/device.ts';
-import { wrapKeys } from './devices/device-trust.ts';
-import { HubKeys } from './devices/hub-keys.ts';
-import { Registry } from './devices/registry.ts';
-import { AdministerFlow } from './flows/administer.ts';
-import { DeliverFlow, viewDelivery } from './flows/deliver.ts';
 import { Dispatcher } from './flows/dispatch.ts';
-import { healthOf } from './flows/health.ts';
-import { ProxyFlow } from './flows/proxy.ts';
-import { connectionsOf, keyAddressOf, policyOf } from './hub-settings.ts';
-import { AuditTrail } from './observe/audit.ts';
-import { AuditReader } from './observe/audit-reader.ts';
-import { headText } from './observe/audit-record.ts';
-import { judgeDpopProof } from './pop/dpop.ts';
-import { DpopNonces } from './pop/dpop-nonces.ts';
-import { ProofKeys } from './pop/proof-keys.ts';
-import { ReplayWindow } from './pop/replay-window.ts';
-import type { Admin, HubStatus, LineView } from './ports/admin.ts';
+import { introspectCoap } from './flows/introspect-coap.ts';
+import { openNorthbound } from './hub/deliver.ts';
+import { openIntrospectors, openIssuers, verifierOf } from './hub/issuers.ts';
+import { openMqttFront } from './hub/mqtt.ts';
+import { openRelay, type RelayParts } from './hub/relay.ts';
+import { connectionsOf } from './hub/settings.ts';
+import { adminOf, loadState, type State } from './hub/state.ts';
+import { type RunningParts, statusOf } from './hub/status.ts';
+import type { Admin } from './ports/admin.ts';
 import type { Log } from './ports/log.ts';
 import type { Northbound } from './ports/northbound.ts';
-import type { Store } from './ports/store.ts';
 import { openStore } from './store/open-store.ts';
-import { translate } from './token/translate.ts';
-import { Issuers } from './trust/issuers.ts';
-import { TimeFloor } from './trust/time-floor.ts';
-import { verifyJwt } from './trust/verify-jwt.ts';
+
+export { type OpenStateFolder, openStateFolder } from './hub/state.ts';
 
 export interface RunningHub {
   /** Origin of the HTTP API, such as `http://127.0.0.1:8430`. */
@@ -51,11 +37,6 @@ export interface RunningHub {
   readonly admin: Admin;
   /** Answers what is under way, closes everything, and resolves inside the grace period. */
   stop(): Promise<void>;
-}
-
-export interface OpenStateFolder {
-  readonly admin: Admin;
-  close(): Promise<void>;
 }
 
 /** Requests under way get this long to be answered once the hub is told to stop; milliseconds. */
@@ -92,7 +73,7 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   const store = await openStore(join(config.stateDir, 'db'));
   opened.add(() => store.close());
   const state = await loadState(config, store, log);
-  const { audit, clock, queue, registry } = state;
+  const { audit, clock } = state;
   clock.start();
   opened.add(() => clock.close());
   audit.start();
@@ -100,6 +81,11 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   const issuers = openIssuers(config, state, log);
   await issuers.start();
   opened.add(() => issuers.close());
+  const verify = verifierOf(config, state, issuers);
+  const introspectors = openIntrospectors(config, state, issuers, log);
+  const relay = await openRelay({ config, state, verify, introspectors });
+  opened.add(() => relay.close());
+  opened.add(() => Promise.all(introspectors.map((each) => each.close())));
   const lines = new Map<string, SerialLine>();
   opened.add(() => Promise.all([...lines.values()].map((line) => line.close())));
   const link = (device: Device) => {
@@ -107,7 +93,43 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     if (line === undefined) throw new LatchkeyError('link_unconfigured', device.line);
     return line;
   };
-  const dispatcher = new Dispatcher({
+  const dispatcher = openDispatcher(config, state, link, log);
+  const running: RunningParts = {
+    config,
+    state,
+    issuers,
+    introspectors,
+    lines,
+    startedAt: monotonic(),
+    mqtt: undefined,
+  };
+  const admin = adminOf(config, state, log, async () => statusOf(running));
+  const northbound = openNorthbound({ config, state, verify, dispatcher, link });
+  let origins: readonly string[] = [];
+  const server = openServer({ config, state, northbound, relay, origins: () => origins, log });
+  const adminServer = await openAdminSocket({ socket: config.admin.socket, admin, log, random: systemRandom });
+  const servers = [adminServer];
+  opened.add(() => Promise.all(servers.map((each) => each.close(STOP_GRACE))));
+  // A hub that cannot listen touches no line: the one that has the port may have the lines too.
+  const port = await listen(server, config);
+  servers.push(server);
+  origins = originsOf(config, port);
+  running.mqtt = await openMqttFront(config, relay, log);
+  opened.add(async () => running.mqtt?.close(STOP_GRACE));
+  for (const line of config.lines) lines.set(line.name, openLine(line, state, relay, log));
+  wakeAtSightings(lines, dispatcher, state);
+  dispatcher.start();
+  opened.add(() => dispatcher.stop());
+  return { address: origins[0] ?? '', adminSocket: config.admin.socket, admin, stop: () => opened.close() };
+}
+
+function openDispatcher(
+  config: Config,
+  { audit, clock, queue, registry }: State,
+  link: (device: Device) => SerialLine,
+  log: Log,
+): Dispatcher {
+  return new Dispatcher({
     queue,
     registry,
     link,
@@ -119,273 +141,59 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     attemptTimeout: config.delivery.attemptTimeout,
     longestPause: config.delivery.retryMax,
   });
-  const started = monotonic();
-  const addresses = new Map(config.issuers.map((issuer) => [issuer.issuer, keyAddressOf(issuer)]));
-  const admin = adminOf(administerFlow(config, state, log), state, async () => ({
-    ...offlineStatus(state),
-    uptime: Math.round((monotonic() - started) / 1_000),
-    issuers: issuers
-      .status()
-      .map(({ source: _, ...status }) => ({ ...status, address: addresses.get(status.issuer) ?? '' })),
-    lines: viewLines(config, lines),
-    conditions: healthOf({
-      clock: certainty(clock.now()),
-      issuers: issuers.status(),
-      lines: [...lines.values()].map((line) => ({ name: line.name, ...line.health() })),
-      stranded: registry
-        .list()
-        .flatMap(({ id, line }) => (line === undefined || lines.has(line) ? [] : [{ device: id, line }])),
-      audit: audit.status().code,
-    }),
-  }));
-  const nonces = new DpopNonces({ random: systemRandom });
-  const northbound = openNorthbound({ config, state, issuers, dispatcher, link, nonces });
-  let origins: readonly string[] = [];
-  const server = new HttpServer({
-    routes: northboundRoutes({ northbound, origins: () => origins }),
+}
+
+function openServer(parts: {
+  readonly config: Config;
+  readonly state: State;
+  readonly northbound: Northbound;
+  readonly relay: RelayParts;
+  readonly origins: () => readonly string[];
+  readonly log: Log;
+}): HttpServer {
+  const { config, log, northbound, origins, relay } = parts;
+  const { tls } = readServerCertificate(config);
+  return new HttpServer({
+    routes: [...northboundRoutes({ northbound, origins }), ...introspectRoutes(relay)],
     log,
     random: systemRandom,
-    ...readServerCertificate(config),
+    ...(tls === undefined ? {} : { tls: { ...tls, askForCertificate: parts.state.registry.hasCertificates } }),
     connections: connectionsOf(config),
     onRefusal: () => ({ 'dpop-nonce': northbound.dpopNonce() }),
   });
-  const adminServer = await openAdminSocket({ socket: config.admin.socket, admin, log, random: systemRandom });
-  const servers = [adminServer];
-  opened.add(() => Promise.all(servers.map((each) => each.close(STOP_GRACE))));
-  // A hub that cannot listen touches no line: the one that has the port may have the lines too.
-  const port = await listen(server, config);
-  servers.push(server);
-  origins = originsOf(config, port);
-  for (const line of config.lines) lines.set(line.name, openLine(line, clock, log));
+}
+
+function openLine(
+  { ackTimeout, baudRate, name, path }: Config['lines'][number],
+  { clock }: State,
+  { introspection }: RelayParts,
+  log: Log,
+): SerialLine {
+  return openSerialLine({
+    name,
+    path,
+    baudRate,
+    timers: systemTimers,
+    clock,
+    random: systemRandom,
+    log,
+    handler: introspectCoap({ line: name, introspection, random: systemRandom, log }),
+    coap: { ackTimeout },
+  });
+}
+
+/** A device that shows up is tried at once, whatever the pause. */
+function wakeAtSightings(
+  lines: ReadonlyMap<string, SerialLine>,
+  dispatcher: Dispatcher,
+  { queue, registry }: State,
+): void {
   for (const line of lines.values()) {
     line.onSighting(() => {
       for (const device of registry.list())
         if (device.line === line.name && queue.waiting(device.id) > 0) dispatcher.wake(device.id);
     });
   }
-  dispatcher.start();
-  opened.add(() => dispatcher.stop());
-  return { address: origins[0] ?? '', adminSocket: config.admin.socket, admin, stop: () => opened.close() };
-}
-
-function viewLines(config: Config, lines: ReadonlyMap<string, SerialLine>): readonly LineView[] {
-  return config.lines.flatMap(({ name, path }) => {
-    const line = lines.get(name);
-    if (line === undefined) return [];
-    const { up, code, detail } = line.health();
-    return [{ name, path, up, lastError: code, lastErrorDetail: detail, counters: line.counters() }];
-  });
-}
-
-/**
- * The state folder without a hub: for `latchkey devices` before the first start.
- * @throws {LatchkeyError} `store_missing` where there is none and `create` is false
- */
-export async function openStateFolder(options: {
-  readonly config: Config;
-  readonly log: Log;
-  readonly create: boolean;
-}): Promise<OpenStateFolder> {
-  const { config, log, create } = options;
-  const store = await openStore(join(config.stateDir, 'db'), { create });
-  const state = await loadState(config, store, log).catch(async (error: unknown) => {
-    await store.close();
-    throw error;
-  });
-  const admin = adminOf(administerFlow(config, state, log), state, async () => offlineStatus(state));
-  return {
-    admin,
-    async close() {
-      await state.audit.close();
-      await state.clock.close();
-      await store.close();
-    },
-  };
-}
-
-interface State {
-  readonly store: Store;
-  readonly clock: TimeFloor;
-  readonly hubKeys: HubKeys;
-  readonly registry: Registry;
-  readonly queue: DeliveryQueue;
-  readonly audit: AuditTrail;
-}
-
-async function loadState(config: Config, store: Store, log: Log): Promise<State> {
-  const clock = await TimeFloor.open({
-    store,
-    observe: systemClock(),
-    monotonic,
-    timers: systemTimers,
-    log,
-    mode: config.clock.trust,
-    initial: RELEASED_AT,
-  });
-  const registry = new Registry({ store, log });
-  const queue = new DeliveryQueue({ store, log });
-  const [hubKeys, audit] = await Promise.all([
-    HubKeys.load(store),
-    openAudit(config, { store, clock }, log),
-    registry.load(),
-    queue.load(),
-  ]);
-  return { store, clock, hubKeys, registry, queue, audit };
-}
-
-function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 'store'>, log: Log): Promise<AuditTrail> {
-  const { flushInterval, maxEvidence, maxRecords, maxSize, retention } = audit;
-  return AuditTrail.open({
-    store,
-    clock,
-    timers: systemTimers,
-    random: systemRandom,
-    log,
-    settings: { maxRecords, maxBytes: maxSize, maxEvidenceBytes: maxEvidence, retention, flushInterval },
-  });
-}
-
-function openIssuers(config: Config, { store, clock }: State, log: Log): Issuers {
-  const settings = new Map(config.issuers.map((issuer) => [issuer.issuer, issuer]));
-  return new Issuers({
-    policies: config.issuers.map(policyOf),
-    connect: ({ issuer }) => {
-      const file = settings.get(issuer)?.caFile;
-      return connectAuthorizationServer(
-        file === undefined ? {} : { ca: readCertificateAuthority(`ca_file of ${issuer}`, file) },
-      );
-    },
-    store,
-    clock,
-    timers: systemTimers,
-    random: systemRandom,
-    log,
-  });
-}
-
-function openLine(line: Config['lines'][number], clock: TimeFloor, log: Log): SerialLine {
-  return openSerialLine({
-    name: line.name,
-    path: line.path,
-    baudRate: line.baudRate,
-    timers: systemTimers,
-    clock,
-    random: systemRandom,
-    log,
-    coap: { ackTimeout: line.ackTimeout },
-  });
-}
-
-function openNorthbound(parts: {
-  readonly config: Config;
-  readonly state: State;
-  readonly issuers: Issuers;
-  readonly dispatcher: Dispatcher;
-  readonly link: (device: Device) => SerialLine;
-  readonly nonces: DpopNonces;
-}): Northbound {
-  const { config, dispatcher, issuers, link, nonces } = parts;
-  const { audit, clock, hubKeys, queue, registry } = parts.state;
-  const { window } = config.dpop;
-  const { whenUnsure } = config.clock;
-  const keys = new ProofKeys();
-  const replay = new ReplayWindow({ lifetime: Math.max(DpopNonces.lifetime, 2 * window * 1_000) });
-  const deliver = new DeliverFlow({
-    registry,
-    queue,
-    dispatcher,
-    random: systemRandom,
-    verify: (jwt, device) =>
-      verifyJwt(jwt, {
-        issuers: issuersFor(device, issuers),
-        audience: device.audience,
-        time: clock.now(),
-        whenUnsure,
-        witness: (issuedAt) => clock.witness(issuedAt),
-      }),
-    judgeProof: (presented, token, thumbprint) =>
-      judgeDpopProof(presented.proof?.expose(), {
-        method: presented.method,
-        uris: presented.uris,
-        accessTokenDigest: token.digest,
-        confirmationThumbprint: thumbprint,
-        time: clock.now(),
-        monotonic: monotonic(),
-        window,
-        nonces,
-        replay,
-        keys,
-      }),
-    translate: (token, device, proofKey) =>
-      translate(token, {
-        profile: device.profile,
-        audience: device.audience,
-        keys: wrapKeys(device, hubKeys),
-        proofKey,
-        hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(),
-        random: systemRandom,
-      }),
-    audit,
-    wait: config.delivery.wait,
-  });
-  const proxy = new ProxyFlow({ registry, queue, link, clock, timeout: config.delivery.attemptTimeout });
-  return {
-    deliver: (device, presented, context) => deliver.deliver(device, presented, context),
-    delivery: (id) => viewDelivery(queue.get(id)),
-    proxy: (request, context) => proxy.proxy(request, context),
-    dpopNonce: () => nonces.current(monotonic()),
-    publicKeys: () => hubKeys.publicJwks(),
-  };
-}
-
-/** A token of an issuer that the device does not take is not looked at, so it moves nothing, the time floor included. */
-function issuersFor({ issuers: taken }: Device, issuers: Issuers): Pick<Issuers, 'find'> {
-  return taken === undefined
-    ? issuers
-    : { find: (issuer) => (taken.includes(issuer) ? issuers.find(issuer) : undefined) };
-}
-
-function administerFlow(config: Config, { audit, clock, hubKeys, queue, registry }: State, log: Log): AdministerFlow {
-  return new AdministerFlow({
-    registry,
-    queue,
-    hubKeys,
-    clock,
-    random: systemRandom,
-    log,
-    audit,
-    lines: config.lines.map((line) => line.name),
-    issuers: config.issuers.map((issuer) => issuer.issuer),
-  });
-}
-
-function adminOf(flow: AdministerFlow, { audit, store }: State, status: () => Promise<HubStatus>): Admin {
-  const reader = new AuditReader({ store, trail: audit });
-  return {
-    status,
-    listDevices: async () => flow.listDevices(),
-    showDevice: async (id) => flow.showDevice(id),
-    addDevice: (device) => flow.addDevice(device),
-    deviceCredentials: async (id) => flow.deviceCredentials(id),
-    removeDevice: (id) => flow.removeDevice(id),
-    audit: (query) => reader.page(query),
-    verifyAudit: (pin) => reader.verify(pin),
-  };
-}
-
-function offlineStatus({ audit, clock, queue, registry }: State): HubStatus {
-  const { head, lost, records } = audit.status();
-  return {
-    version: VERSION,
-    uptime: 0,
-    clock: { certainty: certainty(clock.now()), floor: Math.floor(clock.status().floor) },
-    issuers: [],
-    lines: [],
-    devices: registry.size,
-    deliveries: queue.counts(),
-    audit: { records, head: headText(head), lost },
-    conditions: [],
-  };
 }
 
 async function listen(server: HttpServer, config: Config): Promise<number> {

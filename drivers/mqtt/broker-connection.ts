@@ -213,7 +213,10 @@ export class BrokerConnection implements MessageBroker {
     entry.confirm();
     if (refusal !== undefined) {
       this.#counters.sentRefused += 1;
-      this.#log.warn({ code: refusal.code, detail: refusal.detail }, 'the MQTT broker refused a message of the hub');
+      this.#log.warn(
+        { event: 'message_refused', code: refusal.code, detail: refusal.detail },
+        'the MQTT broker refused a message of the hub',
+      );
     }
     this.#flush();
   }

@@ -1,4 +1,4 @@
-/** Who may say what where (docs/protocol.md, "MQTT"). The ACL of the broker says the same: config/mosquitto/acl. */
+/** Who may say what where (docs/protocol.md, "Over MQTT"). The ACL of the broker says the same: config/mosquitto/acl. */
 
 /** Longest topic that an answer goes to. Bytes; MQTT allows 65,535. */
 const MAX_RESPONSE_TOPIC_BYTES = 256;

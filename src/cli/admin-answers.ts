@@ -33,12 +33,30 @@ const status = z.object({
       offlineLimit: number,
       lastError: z.optional(text),
       nextRefresh: z.optional(number),
+      introspection: z.optional(
+        z.object({
+          state: z.enum(['ready', 'suspended', 'probing']),
+          failures: number,
+          lastError: z.optional(text),
+          retryIn: z.optional(number),
+          verdicts: number,
+          asking: number,
+        }),
+      ),
     }),
   ),
   lines: z.array(
     z.object({
       name: text,
       path: text,
+      up: z.boolean(),
+      lastError: z.optional(text),
+      lastErrorDetail: z.optional(text),
+      counters: z.record(text, number),
+    }),
+  ),
+  broker: z.optional(
+    z.object({
       up: z.boolean(),
       lastError: z.optional(text),
       lastErrorDetail: z.optional(text),

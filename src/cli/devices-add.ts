@@ -68,7 +68,7 @@ export const command: CliCommand = {
       .option('--max-token-bytes <n>', 'largest token that the device takes (default: 1024)')
       .option('--cti-bytes <n>', 'length of the identifier of a token, 4 to 16 (default: 16)')
       .option('--cwt-tag', 'put CBOR tag 61 before tokens')
-      .option('--bearer', 'deliver tokens without `cnf` too: whoever steals one can use it')
+      .option('--bearer', 'take tokens without `cnf` too: whoever steals one can use it')
       .option('--no-receipt', 'the device answers without a receipt: nobody can tell that it was this device')
       .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
       .option('-c, --config <file>', 'configuration of the hub')
@@ -95,9 +95,7 @@ async function add(id: string, options: Options, terminal: Terminal): Promise<vo
     print(device, `Registered ${id}, a connected device. \`latchkey devices credentials ${id}\` writes what it needs.`);
     return;
   }
-  if (trust === undefined || options.allow.length === 0) {
-    throw new LatchkeyError('usage', 'a device on a line needs --allow and --trust');
-  }
+  if (trust === undefined) throw new LatchkeyError('usage', 'a device on a line needs --trust');
   // Opened first: a trust file that cannot be written must not leave a device that nobody can provision.
   const device = await intoNewFile(trust, (file) =>
     withDevices(options, terminal, (admin) => register(admin, asked, file)),
@@ -123,7 +121,7 @@ async function request(id: string, options: Options, terminal: Terminal): Promis
   return {
     id,
     audience,
-    ...(line === undefined ? { profile: {} } : { line, profile: profileOf(options) }),
+    ...(line === undefined ? { profile: member('bearer', options.bearer) } : { line, profile: profileOf(options) }),
     ...(issuers === undefined ? {} : { issuers }),
     ...(text === undefined ? {} : { certificate: text }),
   };

@@ -1,4 +1,4 @@
-import type { HubStatus, IssuerView, LineView } from '../ports/admin.ts';
+import type { BrokerView, HubStatus, IntrospectionView, IssuerView, LineView } from '../ports/admin.ts';
 import { readStatus } from './admin-answers.ts';
 import { adminRequest, findAdminSockets } from './admin-client.ts';
 import { addExample, type CliCommand } from './command.ts';
@@ -31,12 +31,13 @@ export const command: CliCommand = {
 
 /** The status for a person, one subject a line; what is wrong comes last, with what to do. */
 function statusLines(status: HubStatus): string[] {
-  const { version, uptime, clock, issuers, lines, devices, deliveries, audit, conditions } = status;
+  const { version, uptime, clock, issuers, lines, broker, devices, deliveries, audit, conditions } = status;
   return [
     `Latchkey ${version}, up for ${duration(uptime)}`,
     `Clock: ${clock.certainty}, not before ${new Date(clock.floor * 1_000).toISOString()}`,
     ...(issuers.length === 0 ? ['Issuers: none configured'] : issuers.flatMap(issuerLines)),
     ...(lines.length === 0 ? ['Lines: none configured'] : lines.flatMap(lineLines)),
+    ...(broker === undefined ? [] : facility('MQTT broker', broker, 'connected', 'not connected')),
     `Devices: ${devices}`,
     `Deliveries: ${counted(deliveries) || 'none'}`,
     `Audit: ${audit.records} records, head ${audit.head}${audit.lost === 0 ? '' : `, ${audit.lost} lost`}`,
@@ -46,7 +47,7 @@ function statusLines(status: HubStatus): string[] {
 }
 
 function issuerLines(view: IssuerView): string[] {
-  const { issuer, address, keys, age, nextRefresh, offlineLimit, lastError } = view;
+  const { issuer, address, keys, age, introspection, nextRefresh, offlineLimit, lastError } = view;
   const facts = [
     `${keys.length} ${keys.length === 1 ? 'key' : 'keys'}${named(keys.map(({ keyId }) => keyId ?? 'without a name'))}`,
     // Keys of a file are as good as the file: they have neither age nor end.
@@ -61,6 +62,7 @@ function issuerLines(view: IssuerView): string[] {
     `Issuer ${issuer}: ${facts.join(', ')}`,
     ...(address === issuer ? [] : [`  keys from ${address}`]),
     ...(lastError === undefined ? [] : [`  last answer: ${lastError}`]),
+    ...(introspection === undefined ? [] : [introspectionLine(introspection)]),
     ...(reasons.length === 0 ? [] : [`  keys passed over: ${view.skipped.length}${named(reasons)}`]),
   ];
 }
@@ -71,14 +73,30 @@ function named(names: readonly string[]): string {
   return ` (${names.slice(0, MOST_NAMED).join(', ')}${more})`;
 }
 
-function lineLines({ name, path, up, lastError, lastErrorDetail, counters }: LineView): string[] {
-  const counts = counted(counters);
-  const reason = [lastError, lastErrorDetail].filter((part) => part !== undefined).join(': ');
+function lineLines({ name, path, ...line }: LineView): string[] {
+  return facility(`Line ${name} (${path})`, line, 'open', 'not open');
+}
+
+function facility(subject: string, view: BrokerView, up: string, down: string): string[] {
+  const counts = counted(view.counters);
+  const reason = [view.lastError, view.lastErrorDetail].filter((part) => part !== undefined).join(': ');
   return [
-    `Line ${name} (${path}): ${up ? 'open' : 'not open'}`,
-    ...(up || reason === '' ? [] : [`  because ${reason}`]),
+    `${subject}: ${view.up ? up : down}`,
+    ...(view.up || reason === '' ? [] : [`  because ${reason}`]),
     ...(counts === '' ? [] : [`  ${counts}`]),
   ];
+}
+
+function introspectionLine({ state, failures, lastError, retryIn, verdicts, asking }: IntrospectionView): string {
+  const words = { ready: 'asked about tokens', suspended: 'given a pause', probing: 'about to be tried again' };
+  const facts = [
+    words[state],
+    `${verdicts} ${verdicts === 1 ? 'answer' : 'answers'} remembered`,
+    ...(asking === 0 ? [] : [`${asking} under way`]),
+    ...(failures === 0 ? [] : [`${failures} failures in a row (${lastError ?? 'unknown'})`]),
+    ...(retryIn === undefined ? [] : [`asked again in ${duration(retryIn)}`]),
+  ];
+  return `  ${facts.join(', ')}`;
 }
 
 function counted(counters: Readonly<Record<string, number>>): string {

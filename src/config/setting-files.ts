@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
+import { Secret } from '../core/secret.ts';
 import type { Config } from './schema.ts';
 
 /** A bundle of every public certificate authority has 220 KiB; a log given by mistake does not fit. */
@@ -46,10 +47,10 @@ export function readKeySet(setting: string, file: string): JsonObject {
 }
 
 /**
- * A certificate authority in PEM.
+ * A certificate in PEM, of an authority or of the hub itself; a chain may follow.
  * @throws {LatchkeyError} `file_unreadable`, `config_invalid`
  */
-export function readCertificateAuthority(setting: string, file: string): string {
+export function readCertificate(setting: string, file: string): string {
   const text = readText(setting, file);
   try {
     new X509Certificate(text);
@@ -79,4 +80,14 @@ export function readServerCertificate({ http }: Config): {
     );
   }
   return { tls: { cert, key } };
+}
+
+/**
+ * A password, or a private key in PEM. Line ends at its end are the editor's.
+ * @throws {LatchkeyError} `file_unreadable`, `config_invalid`
+ */
+export function readSecret(setting: string, file: string): Secret<string> {
+  const text = readText(setting, file).replace(/[\r\n]+$/, '');
+  if (text === '') throw new LatchkeyError('config_invalid', `${setting}: ${file} is empty`);
+  return new Secret(text);
 }

@@ -2,6 +2,7 @@
 
 import type { ClockCertainty } from '../core/clock.ts';
 import { CATALOGUE, type ErrorCode } from '../core/error-catalogue.ts';
+import type { IntrospectorStatus } from '../pop/introspection/introspector.ts';
 import type { HealthCondition } from '../ports/admin.ts';
 import type { IssuerStatus } from '../trust/issuer-keys.ts';
 
@@ -12,6 +13,10 @@ export interface HealthFacts {
   /** Devices whose line is not configured. */
   readonly stranded: readonly { readonly device: string; readonly line: string }[];
   readonly audit: ErrorCode | undefined;
+  /** Issuers that are asked about tokens. */
+  readonly introspection: readonly Pick<IntrospectorStatus, 'issuer' | 'state' | 'lastError'>[];
+  /** Undefined where no broker is configured. */
+  readonly broker: { readonly up: boolean; readonly code: ErrorCode | undefined } | undefined;
 }
 
 export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
@@ -19,8 +24,14 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
     ...(facts.clock === 'unsure' ? [condition('clock', 'clock_unsure')] : []),
     ...(facts.issuers.length === 0 ? [condition('issuers', 'jwt_issuer_unknown')] : []),
     ...facts.issuers.flatMap(issuerCondition),
+    ...facts.introspection.flatMap(({ issuer, lastError, state }) =>
+      state === 'ready' ? [] : [condition(`introspection at ${issuer}`, lastError ?? 'introspection_suspended')],
+    ),
     ...facts.lines.flatMap((line) => (line.up ? [] : [condition(`line ${line.name}`, line.code ?? 'link_down')])),
     ...facts.stranded.map(({ device, line }) => condition(`device ${device} (line ${line})`, 'link_unconfigured')),
+    ...(facts.broker === undefined || facts.broker.up
+      ? []
+      : [condition('MQTT broker', facts.broker.code ?? 'broker_unreachable')]),
     ...(facts.audit === undefined ? [] : [condition('audit', facts.audit)]),
   ];
 }

@@ -59,6 +59,30 @@ export interface IssuerView {
   readonly lastError?: string | undefined;
   /** Seconds until it is asked again; undefined for a file. */
   readonly nextRefresh?: number | undefined;
+  /** Undefined where the hub does not ask it about tokens. */
+  readonly introspection?: IntrospectionView | undefined;
+}
+
+export interface IntrospectionView {
+  /** `suspended`: nothing is asked for now. `probing`: the next question decides. */
+  readonly state: 'ready' | 'suspended' | 'probing';
+  /** Failures in a row. */
+  readonly failures: number;
+  readonly lastError?: string | undefined;
+  /** Seconds until it is asked again, while suspended. */
+  readonly retryIn?: number | undefined;
+  /** Verdicts in memory. */
+  readonly verdicts: number;
+  /** Questions under way. */
+  readonly asking: number;
+}
+
+/** The MQTT broker by which connected devices ask. */
+export interface BrokerView {
+  readonly up: boolean;
+  readonly lastError?: string | undefined;
+  readonly lastErrorDetail?: string | undefined;
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 export interface LineView {
@@ -78,6 +102,8 @@ export interface HubStatus {
   readonly clock: { readonly certainty: 'sure' | 'unsure'; readonly floor: number };
   readonly issuers: readonly IssuerView[];
   readonly lines: readonly LineView[];
+  /** Undefined where no broker is configured. */
+  readonly broker?: BrokerView | undefined;
   readonly devices: number;
   readonly deliveries: Readonly<Record<string, number>>;
   /** `head` is worth noting elsewhere: `latchkey audit verify --head`. `lost` entries are not in the audit. */

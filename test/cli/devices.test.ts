@@ -20,7 +20,7 @@ beforeEach(() => {
   out = join(folder, 'ekg-1.json');
   writeFileSync(
     config,
-    `state_dir = "${join(folder, 'state')}"\n[[lines]]\nname = "bench"\npath = "tcp://127.0.0.1:1"\n`,
+    `state_dir = "${join(folder, 'state')}"\n[[lines]]\nname = "bench"\npath = "tcp://127.0.0.1:1"\n[[issuers]]\nissuer = "https://as.example"\n`,
   );
 });
 
@@ -71,12 +71,19 @@ describe('latchkey devices add', () => {
     expect([added.status, added.noted.includes('[usage]')]).toEqual([2, true]);
   });
 
-  it.each([
-    ['a trust file', ['--allow', 'read=FETCH temperature']],
-    ['permissions', ['--trust', 'trust.json']],
-  ])('refuses a device on a line without %s', async (_, args) => {
-    const added = await add('--line', 'bench', ...args);
+  it('refuses a device on a line without a trust file', async () => {
+    const added = await add('--line', 'bench', '--allow', 'read=FETCH temperature');
     expect([added.status, added.noted.includes('[usage]')]).toEqual([2, true]);
+  });
+
+  it('refuses a device on a line without permissions', async () => {
+    const added = await add('--line', 'bench', '--trust', out);
+    expect([added.status, added.noted.includes('[device_invalid]')]).toEqual([1, true]);
+  });
+
+  it('takes tokens that are bound to no key for a connected device where that was asked for', async () => {
+    const added = await add('--bearer', '--json');
+    expect(json(added.printed)).toMatchObject({ profile: { bearer: true } });
   });
 
   it('leaves no trust file behind for a device that was refused', async () => {

@@ -1,5 +1,5 @@
 /** A setting that nothing reads would be a promise that nobody keeps. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,13 +30,45 @@ ca_file = "${tls}/ca.pem"
 [[issuers]]
 issuer = "http://127.0.0.1:1/keys"
 jwks_url = "http://127.0.0.1:1/keys"
+client_id = "hub"
+client_secret_file = "secret"
+introspection_url = "http://127.0.0.1:1/introspect"
 [[issuers]]
 issuer = "https://static.example"
 jwks_file = "jwks.json"
+client_id = "hub"
+client_auth = "tls_client_auth"
+client_cert_file = "${tls}/client.pem"
+client_key_file = "${tls}/client-key.pem"
+introspection_url = "https://static.example/introspect"
+[[issuers]]
+issuer = "http://127.0.0.1:1/signed"
+client_id = "hub"
+client_auth = "private_key_jwt"
+client_key_file = "${tls}/client-key.pem"
+client_key_id = "k1"
 [[lines]]
 name = "bench"
 path = "tcp://127.0.0.1:1"
 `;
+
+/** Two brokers cannot be had at once. */
+const BROKERS = [
+  `
+[mqtt]
+url = "mqtts://127.0.0.1:1"
+username = "@hub"
+password_file = "secret"
+ca_file = "${tls}/ca.pem"
+cert_file = "${tls}/client.pem"
+key_file = "${tls}/client-key.pem"
+`,
+  `
+[mqtt]
+embedded = true
+embedded_listen = "127.0.0.1:0"
+`,
+];
 
 /** The paths of all settings, list elements without their number. */
 function settingsOf(value: unknown, path: string): readonly string[] {
@@ -65,12 +97,25 @@ function watched<T>(value: T, path: string, seen: Set<string>): T {
 
 test('a hub reads every setting', async () => {
   new StaticIssuer().writeJwks(join(folder, 'jwks.json'));
-  const config: Config = parseConfig(SETTINGS, { file: 'latchkey.toml', folder, environment: { HOME: folder } });
+  writeFileSync(join(folder, 'secret'), 'a secret\n');
   const seen = new Set<string>();
-  const hub = await startHub({ config: watched(config, '', seen), log: new QuietLog() });
-  await hub.stop();
+  const there = new Set<string>();
+  for (const broker of BROKERS) {
+    const config: Config = parseConfig(SETTINGS + broker, {
+      file: 'latchkey.toml',
+      folder,
+      environment: { HOME: folder },
+    });
+    for (const path of settingsOf(config, '')) there.add(path);
+    const hub = await startHub({ config: watched(config, '', seen), log: new QuietLog() });
+    await hub.stop();
+  }
   // Read before there is a hub, to make its log.
   const run = readFileSync(new URL('../../src/cli/run.ts', import.meta.url), 'utf8');
   if (run.includes('config.log.level')) seen.add('log.level');
-  expect([...new Set(settingsOf(config, ''))].filter((path) => !seen.has(path))).toEqual([]);
+  // Leave to do without TLS is asked for when the configuration is read.
+  const rules = readFileSync(new URL('../../src/config/rules.ts', import.meta.url), 'utf8');
+  if (rules.includes('mqtt.unencrypted')) seen.add('mqtt.unencrypted');
+  if (rules.includes('mqtt.embedded_exposed')) seen.add('mqtt.embeddedExposed');
+  expect([...there].filter((path) => !seen.has(path))).toEqual([]);
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readCertificateAuthority, readKeySet } from '../../src/config/setting-files.ts';
+import { readCertificate, readKeySet } from '../../src/config/setting-files.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 
 let folder: string;
@@ -40,6 +40,6 @@ describe('a file that a setting names is refused, by the name of the setting,', 
   });
 
   test('where a certificate authority is none', () => {
-    expect(refusal(() => readCertificateAuthority('a_file', join(folder, 'text')))).toBe('config_invalid');
+    expect(refusal(() => readCertificate('a_file', join(folder, 'text')))).toBe('config_invalid');
   });
 });

@@ -18,6 +18,8 @@ const well: HealthFacts = {
   lines: [{ name: 'a', up: true, code: undefined }],
   stranded: [],
   audit: undefined,
+  introspection: [{ issuer: 'https://as.example', state: 'ready', lastError: undefined }],
+  broker: { up: true, code: undefined },
 };
 
 const codes = (changes: Partial<HealthFacts>) =>
@@ -47,6 +49,14 @@ describe('healthOf', () => {
       { lines: [{ name: 'a', up: false, code: 'line_permission' }] },
       'line a: line_permission',
     ],
+    [
+      'an issuer that is given a pause',
+      { introspection: [{ issuer: 'https://as.example', state: 'suspended', lastError: 'as_timeout' }] },
+      'introspection at https://as.example: as_timeout',
+    ],
+    ['a broker that refuses the hub', { broker: { up: false, code: 'broker_refused' } }, 'MQTT broker: broker_refused'],
+    ['a broker not yet reached', { broker: { up: false, code: undefined } }, 'MQTT broker: broker_unreachable'],
+    ['an audit that takes nothing', { audit: 'audit_failing' }, 'audit: audit_failing'],
     [
       'a device on a line that is gone',
       { stranded: [{ device: 'd', line: 'x' }] },

@@ -1,12 +1,12 @@
 /** What the configuration means to the parts that hub.ts puts together. */
-import type { HttpServerOptions } from '../drivers/http/server.ts';
-import type { Config } from './config/schema.ts';
-import { readKeySet } from './config/setting-files.ts';
-import { coded, LatchkeyError } from './core/errors.ts';
-import type { JsonObject } from './core/json.ts';
-import { LIMITS } from './core/limits.ts';
-import { type IssuerPolicy, issuerPolicy } from './trust/issuer-policy.ts';
-import { KeyRing } from './trust/key-ring.ts';
+import type { HttpServerOptions } from '../../drivers/http/server.ts';
+import type { Config } from '../config/schema.ts';
+import { readKeySet } from '../config/setting-files.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
+import { LIMITS } from '../core/limits.ts';
+import { type IssuerPolicy, issuerPolicy } from '../trust/issuer-policy.ts';
+import { KeyRing } from '../trust/key-ring.ts';
 
 export function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
   const { issuer, discoveryUrl, jwksUrl, jwksFile } = settings;

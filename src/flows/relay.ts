@@ -1,0 +1,163 @@
+/**
+ * relay: judge the token, judge who shows it, make a key for device and client where they want one, record the verdict.
+ * Reads top to bottom; each step is a function of its own layer that refuses with a code.
+ */
+import { base64url, sha256 } from '../core/bytes.ts';
+import { bestGuess, type Clock, type Random } from '../core/clock.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
+import type { RelayAnswer, SessionKeyCopies } from '../core/introspection.ts';
+import type { Device } from '../devices/device.ts';
+import { sessionKey } from '../devices/device-credentials.ts';
+import type { Registry } from '../devices/registry.ts';
+import type { DurableReplayWindow } from '../pop/durable-replay-window.ts';
+import { judgeProof, type ProvenHolder } from '../pop/judge-proof.ts';
+import type { ProofKeys } from '../pop/proof-keys.ts';
+import { mintSessionKey } from '../pop/session-key.ts';
+import type { Audit, AuditEntry } from '../ports/audit.ts';
+import type { RequestContext } from '../ports/northbound.ts';
+import type { Relay, RelayRequest } from '../ports/relay.ts';
+import { type GoodToken, refusalOf, type TokenJudge, type TokenVerdict } from './token-judge.ts';
+
+export interface RelayDependencies {
+  readonly registry: Registry;
+  readonly tokens: Pick<TokenJudge, 'judge'>;
+  readonly replay: DurableReplayWindow;
+  readonly keys: ProofKeys;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly audit: Audit;
+  /** Seconds by which `iat` of a proof may differ from the present, either way. The same as the replay window's. */
+  readonly window: number;
+}
+
+/** Seconds that a session key lives at most: a visit, not a shift. A new one costs the client one more proof. */
+const SESSION_KEY_LIFETIME = 3_600;
+
+/** What is known by the time that there is a verdict, or an error in place of one. */
+interface Judgement {
+  readonly digest: Uint8Array;
+  verdict: TokenVerdict | undefined;
+}
+
+export class RelayFlow implements Relay {
+  readonly #dependencies: RelayDependencies;
+
+  constructor(dependencies: RelayDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  async relay(request: RelayRequest, context: RequestContext): Promise<RelayAnswer> {
+    const judgement: Judgement = { digest: sha256(request.token.expose()), verdict: undefined };
+    let answer: RelayAnswer;
+    try {
+      answer = await this.#judge(request, judgement);
+    } catch (error) {
+      this.#record(request, context, judgement, { verdict: 'refused', code: coded(error).code });
+      throw error;
+    }
+    this.#record(request, context, judgement, {
+      verdict: answer.active ? 'active' : 'inactive',
+      code: answer.active ? undefined : answer.code,
+    });
+    return answer;
+  }
+
+  async #judge(request: RelayRequest, judgement: Judgement): Promise<RelayAnswer> {
+    const { registry, tokens } = this.#dependencies;
+    const device = registry.get(request.device);
+    const verdict = await tokens.judge(request.token, judgement.digest, device);
+    judgement.verdict = verdict;
+    const { freshness } = verdict;
+    if (!verdict.active) return { active: false, code: verdict.code, freshness };
+    let holder: ProvenHolder;
+    try {
+      holder = await this.#judgeHolder(request, verdict.token, judgement.digest, device);
+    } catch (error) {
+      return { active: false, code: refusalOf(error), freshness };
+    }
+    // While the AS was asked the device may have been removed, or registered anew under another key.
+    if (registry.find(device.id) !== device) throw new LatchkeyError('device_unknown', device.id);
+    return {
+      active: true,
+      members: verdict.token.members,
+      proof: holder.kind,
+      freshness: verdict.freshness,
+      sessionKey: request.wantsSessionKey
+        ? this.#mint(request, verdict.token, judgement.digest, device, holder)
+        : undefined,
+    };
+  }
+
+  /** @throws {LatchkeyError} a code `proof_*` or `confirmation_*`; `clock_unsure`; errors of the store */
+  #judgeHolder(request: RelayRequest, token: GoodToken, tokenDigest: Uint8Array, device: Device) {
+    const { clock, keys, replay, window } = this.#dependencies;
+    const { confidential, confirmation } = token;
+    // The AS binds it in a way that was left out because nobody here can check it: that is no bearer token.
+    if (confidential && confirmation !== undefined && Object.keys(confirmation).length === 0) {
+      throw new LatchkeyError('confirmation_unsupported', 'no known member');
+    }
+    return judgeProof(request.proof, {
+      confirmation,
+      confidential,
+      tokenDigest,
+      audience: device.audience,
+      time: clock.now(),
+      monotonic: clock.monotonic(),
+      window,
+      replay,
+      keys,
+      bearer: device.profile.bearer,
+    });
+  }
+
+  /** @throws {LatchkeyError} `session_key_unsupported`: better no answer than one that lacks what was asked for */
+  #mint(
+    { clientFormat }: RelayRequest,
+    { expiresAt = Number.POSITIVE_INFINITY }: GoodToken,
+    tokenDigest: Uint8Array,
+    device: Device,
+    holder: ProvenHolder,
+  ): SessionKeyCopies {
+    const { clock, random } = this.#dependencies;
+    return mintSessionKey({
+      holder,
+      tokenDigest,
+      device: device.id,
+      audience: device.audience,
+      expiresAt: Math.floor(Math.min(expiresAt, bestGuess(clock.now()) + SESSION_KEY_LIFETIME)),
+      deviceKey: sessionKey(device),
+      clientFormat,
+      random,
+    });
+  }
+
+  /** Of a token that nobody has vouched for its hash alone. */
+  #record(
+    { device, proof }: RelayRequest,
+    { id, log }: RequestContext,
+    { digest, verdict }: Judgement,
+    outcome: Pick<AuditEntry, 'verdict' | 'code'>,
+  ): void {
+    const { issuer, subject } = ownerOf(verdict);
+    const shown = proof?.kind ?? 'none';
+    this.#dependencies.audit.record({
+      kind: 'relay',
+      device,
+      request: id,
+      token: digest,
+      issuer,
+      subject,
+      proof: shown,
+      freshness: verdict?.freshness,
+      evidence: verdict?.evidence,
+      ...outcome,
+    });
+    const name = base64url(digest.subarray(0, 8));
+    log.info({ event: 'relay_verdict', device, digest: name, issuer, proof: shown, ...outcome }, 'a token was judged');
+  }
+}
+
+function ownerOf(verdict: TokenVerdict | undefined): Pick<AuditEntry, 'issuer' | 'subject'> {
+  if (verdict === undefined) return { issuer: undefined, subject: undefined };
+  return verdict.active ? verdict.token : { issuer: verdict.issuer, subject: undefined };
+}

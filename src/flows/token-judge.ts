@@ -1,0 +1,178 @@
+/** What the hub knows of a token that a connected device is shown: by the keys of its issuer, by the issuer's word, or both. */
+import { type Clock, certainty } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
+import type { IntrospectedToken, IntrospectionEvidence } from '../core/introspected-token.ts';
+import type { RelayFreshness } from '../core/introspection.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Secret } from '../core/secret.ts';
+import type { VerifiedToken } from '../core/verified-token.ts';
+import type { Device } from '../devices/device.ts';
+import type { Introspector } from '../pop/introspection/introspector.ts';
+import { type IntrospectionPolicy, isIntrospected, looksLikeJwt } from '../pop/introspection/token-form.ts';
+
+/** A configured issuer, and how it is asked about tokens, where it is. */
+export interface RelayIssuer {
+  readonly issuer: string;
+  readonly policy: IntrospectionPolicy;
+  /** Undefined where the hub is no client of the issuer. */
+  readonly introspector: Pick<Introspector, 'introspect'> | undefined;
+}
+
+/** A token that is good for the device, whoever presents it. */
+export interface GoodToken {
+  readonly issuer: string;
+  readonly subject: string | undefined;
+  /** NumericDate; undefined where the AS does not tell. */
+  readonly expiresAt: number | undefined;
+  readonly members: JsonObject;
+  /** Its `cnf`, a symmetric key included. */
+  readonly confirmation: JsonObject | undefined;
+  /** The confirmation came from the AS itself, so a symmetric key in it is a secret. */
+  readonly confidential: boolean;
+}
+
+export type TokenVerdict =
+  | {
+      readonly active: false;
+      readonly code: ErrorCode;
+      readonly issuer: string | undefined;
+      readonly freshness: RelayFreshness | undefined;
+      readonly evidence: IntrospectionEvidence | undefined;
+    }
+  | {
+      readonly active: true;
+      readonly token: GoodToken;
+      readonly freshness: RelayFreshness;
+      readonly evidence: IntrospectionEvidence | undefined;
+    };
+
+export interface TokenJudgeDependencies {
+  /** In the order in which opaque tokens are asked about. */
+  readonly issuers: readonly RelayIssuer[];
+  /** Signature, issuer (one of those that the device takes), audience and times of a JWT (trust/verify-jwt.ts). */
+  readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+type ActiveAnswer = Extract<IntrospectedToken, { readonly active: true }>;
+
+export class TokenJudge {
+  readonly #dependencies: TokenJudgeDependencies;
+
+  constructor(dependencies: TokenJudgeDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * @param digest SHA-256 over the token, 32 bytes
+   * @throws {LatchkeyError} where there is no verdict: `as_*`, `introspection_*`, `keys_*`, `clock_unsure`,
+   *   `request_invalid`, `request_too_large`
+   */
+  async judge(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
+    return looksLikeJwt(token.expose())
+      ? this.#judgeJwt(token, digest, device)
+      : this.#judgeOpaque(token, digest, device);
+  }
+
+  /** A JWT that does not verify is not worth a question. One that does may be revoked all the same: only the AS knows. */
+  async #judgeJwt(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
+    let verified: VerifiedToken;
+    try {
+      verified = await this.#dependencies.verify(token.expose(), device);
+    } catch (error) {
+      return { active: false, code: refusalOf(error), issuer: undefined, freshness: undefined, evidence: undefined };
+    }
+    const asked = this.#dependencies.issuers.find(({ issuer }) => issuer === verified.issuer);
+    const introspector = asked === undefined ? undefined : introspectorOf(asked, true);
+    if (introspector === undefined) return byKeys(verified);
+    const said = await introspector.introspect(token, digest);
+    return this.#judgeAnswer(said, verified.issuer, device, verified);
+  }
+
+  /**
+   * Nobody can see whose an opaque token is, so the issuers of the device are asked in turn, and the first who knows it
+   * is its issuer. Where one could not be asked, nobody else's "no" is a verdict.
+   */
+  async #judgeOpaque(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
+    let refusal: TokenVerdict | undefined;
+    let failure: unknown;
+    for (const asked of this.#dependencies.issuers) {
+      const introspector = introspectorOf(asked, false);
+      if (introspector === undefined || device.issuers?.includes(asked.issuer) === false) continue;
+      try {
+        const said = await introspector.introspect(token, digest);
+        const verdict = this.#judgeAnswer(said, asked.issuer, device, undefined);
+        if (said.active) return verdict;
+        refusal ??= verdict;
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    if (failure !== undefined) throw failure;
+    if (refusal === undefined) throw new LatchkeyError('introspection_unavailable', device.id);
+    return refusal;
+  }
+
+  /** @param verified the same token as its own signature has it, for what the AS left out */
+  #judgeAnswer(
+    said: IntrospectedToken,
+    issuer: string,
+    device: Device,
+    verified: VerifiedToken | undefined,
+  ): TokenVerdict {
+    const freshness = { ...said.freshness, clock: certainty(this.#dependencies.clock.now()) };
+    const about = { freshness, evidence: said.evidence };
+    if (!said.active) return { ...about, active: false, code: said.code, issuer };
+    // A token without audience is good everywhere, and so for nobody in particular.
+    const audience = said.audience.length > 0 ? said.audience : (verified?.audience ?? []);
+    if (!audience.includes(device.audience)) return { ...about, active: false, code: 'jwt_audience_mismatch', issuer };
+    const confirmation = confirmationOf(said);
+    return {
+      ...about,
+      active: true,
+      token: {
+        issuer,
+        subject: said.subject ?? verified?.subject,
+        expiresAt: earlier(said.expiresAt, verified?.expiresAt),
+        members: { ...verified?.claims, ...said.members },
+        // An AS that does not repeat `cnf` does not take it back: the token would be a bearer token all at once.
+        confirmation: confirmation ?? verified?.confirmation,
+        confidential: confirmation !== undefined,
+      },
+    };
+  }
+}
+
+/**
+ * The code of an error that speaks against token or proof, which makes an answer. An error that says that there is no
+ * verdict is thrown on.
+ */
+export function refusalOf(error: unknown): ErrorCode {
+  if (isCoded(error) && (error.entry.status === 401 || error.entry.status === 403)) return error.code;
+  throw error;
+}
+
+function introspectorOf({ introspector, policy }: RelayIssuer, isJwt: boolean): RelayIssuer['introspector'] {
+  return isIntrospected(policy, { isJwt }) ? introspector : undefined;
+}
+
+function byKeys(verified: VerifiedToken): TokenVerdict {
+  const { claims, confirmation, expiresAt, issuer, subject } = verified;
+  const { keysAge, clock } = verified.freshness;
+  return {
+    active: true,
+    freshness: { source: 'jwt', age: Math.ceil(keysAge), stale: false, clock },
+    evidence: undefined,
+    token: { issuer, subject, expiresAt, members: claims, confirmation, confidential: false },
+  };
+}
+
+/** With the key that the AS shares with the client back in its place: that is what the proof is checked with. */
+function confirmationOf({ confirmation, confirmationKey }: ActiveAnswer): JsonObject | undefined {
+  return confirmationKey === undefined ? confirmation : { ...confirmation, jwk: confirmationKey.expose() };
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
+}

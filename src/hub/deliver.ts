@@ -1,0 +1,71 @@
+/** What clients come for: tokens for offline devices, and requests to them. */
+import { monotonic, systemRandom } from '../../drivers/system-time.ts';
+import type { Config } from '../config/schema.ts';
+import type { VerifiedToken } from '../core/verified-token.ts';
+import type { Device } from '../devices/device.ts';
+import { wrapKeys } from '../devices/device-trust.ts';
+import { DeliverFlow, viewDelivery } from '../flows/deliver.ts';
+import type { Dispatcher } from '../flows/dispatch.ts';
+import { ProxyFlow } from '../flows/proxy.ts';
+import { judgeDpopProof } from '../pop/dpop.ts';
+import { DpopNonces } from '../pop/dpop-nonces.ts';
+import { ProofKeys } from '../pop/proof-keys.ts';
+import { ReplayWindow } from '../pop/replay-window.ts';
+import type { DeviceLink } from '../ports/device-link.ts';
+import type { Northbound } from '../ports/northbound.ts';
+import { translate } from '../token/translate.ts';
+import type { State } from './state.ts';
+
+export function openNorthbound(parts: {
+  readonly config: Config;
+  readonly state: State;
+  readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
+  readonly dispatcher: Dispatcher;
+  readonly link: (device: Device) => DeviceLink;
+}): Northbound {
+  const { config, dispatcher, link, verify } = parts;
+  const { audit, clock, hubKeys, queue, registry } = parts.state;
+  const { window } = config.dpop;
+  const nonces = new DpopNonces({ random: systemRandom });
+  const keys = new ProofKeys();
+  const replay = new ReplayWindow({ lifetime: Math.max(DpopNonces.lifetime, 2 * window * 1_000) });
+  const deliver = new DeliverFlow({
+    registry,
+    queue,
+    dispatcher,
+    random: systemRandom,
+    verify,
+    judgeProof: (presented, token, thumbprint) =>
+      judgeDpopProof(presented.proof?.expose(), {
+        method: presented.method,
+        uris: presented.uris,
+        accessTokenDigest: token.digest,
+        confirmationThumbprint: thumbprint,
+        time: clock.now(),
+        monotonic: monotonic(),
+        window,
+        nonces,
+        replay,
+        keys,
+      }),
+    translate: (token, device, proofKey) =>
+      translate(token, {
+        profile: device.profile,
+        audience: device.audience,
+        keys: wrapKeys(device, hubKeys),
+        proofKey,
+        hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(),
+        random: systemRandom,
+      }),
+    audit,
+    wait: config.delivery.wait,
+  });
+  const proxy = new ProxyFlow({ registry, queue, link, clock, timeout: config.delivery.attemptTimeout });
+  return {
+    deliver: (device, presented, context) => deliver.deliver(device, presented, context),
+    delivery: (id) => viewDelivery(queue.get(id)),
+    proxy: (request, context) => proxy.proxy(request, context),
+    dpopNonce: () => nonces.current(monotonic()),
+    publicKeys: () => hubKeys.publicJwks(),
+  };
+}

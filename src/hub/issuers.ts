@@ -1,0 +1,120 @@
+/** The authorization servers: their keys, what they are asked about tokens, and how tokens of theirs are verified. */
+import { connectAuthorizationServer, INTROSPECTION_CONNECTIONS } from '../../drivers/as/authorization-server.ts';
+import { systemRandom, systemTimers } from '../../drivers/system-time.ts';
+import type { Config } from '../config/schema.ts';
+import { readCertificate, readSecret } from '../config/setting-files.ts';
+import type { Secret } from '../core/secret.ts';
+import type { VerifiedToken } from '../core/verified-token.ts';
+import type { Device } from '../devices/device.ts';
+import { clientAuthentication } from '../pop/introspection/client-authentication.ts';
+import { Introspector } from '../pop/introspection/introspector.ts';
+import type { Log } from '../ports/log.ts';
+import { type Issuer, Issuers } from '../trust/issuers.ts';
+import { verifyJwt } from '../trust/verify-jwt.ts';
+import { policyOf } from './settings.ts';
+import type { State } from './state.ts';
+
+type IssuerSettings = Config['issuers'][number];
+
+export function openIssuers(config: Config, { store, clock }: State, log: Log): Issuers {
+  const settings = new Map(config.issuers.map((issuer) => [issuer.issuer, issuer]));
+  return new Issuers({
+    policies: config.issuers.map(policyOf),
+    connect: ({ issuer }) => connectAuthorizationServer(authorityOf(issuer, settings.get(issuer)?.caFile)),
+    store,
+    clock,
+    timers: systemTimers,
+    random: systemRandom,
+    log,
+  });
+}
+
+function authorityOf(issuer: string, file: string | undefined): { readonly ca?: string } {
+  return file === undefined ? {} : { ca: readCertificate(`ca_file of ${issuer}`, file) };
+}
+
+/** How a JWT for this device is verified, whichever way it comes. */
+export function verifierOf(config: Config, { clock }: State, issuers: Issuers) {
+  const { whenUnsure } = config.clock;
+  return (jwt: string, device: Device): Promise<VerifiedToken> =>
+    verifyJwt(jwt, {
+      issuers: issuersFor(device, issuers),
+      audience: device.audience,
+      time: clock.now(),
+      whenUnsure,
+      witness: (issuedAt) => clock.witness(issuedAt),
+    });
+}
+
+/** A token of an issuer that the device does not take is not looked at, so it moves nothing, the time floor included. */
+function issuersFor({ issuers: taken }: Device, issuers: Issuers): Pick<Issuers, 'find'> {
+  return taken === undefined
+    ? issuers
+    : { find: (issuer) => (taken.includes(issuer) ? issuers.find(issuer) : undefined) };
+}
+
+/** One for each issuer that is to be asked about tokens, over connections of its own. Nothing is asked yet. */
+export function openIntrospectors(config: Config, state: State, issuers: Issuers, log: Log): readonly Introspector[] {
+  return config.issuers.flatMap((settings) => {
+    const issuer = issuers.find(settings.issuer);
+    const { clientId, introspection } = settings;
+    if (issuer === undefined || clientId === undefined || introspection === 'never') return [];
+    return [openIntrospector({ ...settings, clientId }, issuer, { config, state, log })];
+  });
+}
+
+function openIntrospector(
+  settings: IssuerSettings & { readonly clientId: string },
+  { keys }: Issuer,
+  { config, log, state }: { readonly config: Config; readonly state: State; readonly log: Log },
+): Introspector {
+  const { introspectionUrl: url, issuer } = settings;
+  return new Introspector({
+    issuer,
+    as: connectAuthorizationServer({
+      ...authorityOf(issuer, settings.caFile),
+      ...clientCertificateOf(settings),
+      connections: INTROSPECTION_CONNECTIONS,
+    }),
+    addresses:
+      url === undefined ? () => keys.introspection() : async () => ({ endpoint: url, certificateEndpoint: url }),
+    authentication: clientAuthentication(clientOf(settings), issuer),
+    signing: settings.introspectionSigned,
+    verifiers: async (keyId, algorithm) => (await keys.forKeyId(keyId)).ring.candidates(keyId, algorithm),
+    deadline: settings.introspectionTimeout,
+    leeway: settings.leeway,
+    lifetime: settings.introspectionCache,
+    staleGrace: settings.staleGrace,
+    whenUnsure: config.clock.whenUnsure,
+    clock: state.clock,
+    random: systemRandom,
+    witness: (issuedAt) => state.clock.witness(issuedAt),
+    log,
+  });
+}
+
+function clientOf(settings: IssuerSettings & { readonly clientId: string }) {
+  const { clientAuth: method, clientId, clientKeyFile, clientKeyId: keyId, clientSecretFile, issuer } = settings;
+  return {
+    method,
+    clientId,
+    keyId,
+    ...(clientSecretFile === undefined
+      ? {}
+      : { secret: readSecret(`client_secret_file of ${issuer}`, clientSecretFile) }),
+    ...(clientKeyFile === undefined ? {} : { key: readSecret(`client_key_file of ${issuer}`, clientKeyFile) }),
+  };
+}
+
+/** What the hub shows in the TLS handshake; a key for private_key_jwt has no certificate. */
+function clientCertificateOf({ clientCertFile, clientKeyFile, issuer }: IssuerSettings): {
+  readonly clientCertificate?: { readonly certificate: string; readonly key: Secret<string> };
+} {
+  if (clientCertFile === undefined || clientKeyFile === undefined) return {};
+  return {
+    clientCertificate: {
+      certificate: readCertificate(`client_cert_file of ${issuer}`, clientCertFile),
+      key: readSecret(`client_key_file of ${issuer}`, clientKeyFile),
+    },
+  };
+}

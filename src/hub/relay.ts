@@ -1,0 +1,57 @@
+/** What connected devices come for: whether a token is good, and whether it is its holder who shows it. */
+import { bootId } from '../../drivers/boot-id.ts';
+import { monotonic, systemRandom } from '../../drivers/system-time.ts';
+import type { Config } from '../config/schema.ts';
+import type { VerifiedToken } from '../core/verified-token.ts';
+import type { Device } from '../devices/device.ts';
+import { DeviceCredentials } from '../devices/device-credentials.ts';
+import { ProtectedIntrospection } from '../flows/protected-introspection.ts';
+import { RelayFlow } from '../flows/relay.ts';
+import { TokenJudge } from '../flows/token-judge.ts';
+import { DurableReplayWindow } from '../pop/durable-replay-window.ts';
+import type { Introspector } from '../pop/introspection/introspector.ts';
+import { ProofKeys } from '../pop/proof-keys.ts';
+import type { DeviceAuthentication } from '../ports/device-authentication.ts';
+import type { Relay } from '../ports/relay.ts';
+import type { State } from './state.ts';
+
+export interface RelayParts {
+  readonly relay: Relay;
+  readonly devices: DeviceAuthentication;
+  readonly introspection: ProtectedIntrospection;
+  /** To be called when no proof can come any more, while the store is open. */
+  close(): Promise<void>;
+}
+
+export async function openRelay(parts: {
+  readonly config: Config;
+  readonly state: State;
+  readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
+  readonly introspectors: readonly Introspector[];
+}): Promise<RelayParts> {
+  const { config, introspectors, verify } = parts;
+  const { audit, clock, registry, store } = parts.state;
+  const { window } = config.dpop;
+  const replay = await DurableReplayWindow.open({ store, bootId: bootId(), monotonic: monotonic(), window });
+  const issuers = config.issuers.map(({ introspection: policy, issuer }) => ({
+    issuer,
+    policy,
+    introspector: introspectors.find((introspector) => introspector.issuer === issuer),
+  }));
+  const relay = new RelayFlow({
+    registry,
+    tokens: new TokenJudge({ issuers, verify, clock }),
+    replay,
+    keys: new ProofKeys(),
+    clock,
+    random: systemRandom,
+    audit,
+    window,
+  });
+  return {
+    relay,
+    devices: new DeviceCredentials({ registry }),
+    introspection: new ProtectedIntrospection({ registry, relay, clock, random: systemRandom }),
+    close: () => replay.close(monotonic()),
+  };
+}

@@ -1,0 +1,136 @@
+/** What the hub keeps, and what an operator does with it: the same with a running hub and without. */
+import { join } from 'node:path';
+import { systemClock } from '../../drivers/system-clock.ts';
+import { monotonic, systemRandom, systemTimers } from '../../drivers/system-time.ts';
+import type { Config } from '../config/schema.ts';
+import { certainty } from '../core/clock.ts';
+import { RELEASED_AT, VERSION } from '../core/version.ts';
+import { DeliveryQueue } from '../devices/delivery-queue.ts';
+import { HubKeys } from '../devices/hub-keys.ts';
+import { Registry } from '../devices/registry.ts';
+import { AdministerFlow } from '../flows/administer.ts';
+import { AuditTrail } from '../observe/audit.ts';
+import { AuditReader } from '../observe/audit-reader.ts';
+import { headText } from '../observe/audit-record.ts';
+import type { Admin, HubStatus } from '../ports/admin.ts';
+import type { Log } from '../ports/log.ts';
+import type { Store } from '../ports/store.ts';
+import { openStore } from '../store/open-store.ts';
+import { TimeFloor } from '../trust/time-floor.ts';
+
+export interface OpenStateFolder {
+  readonly admin: Admin;
+  close(): Promise<void>;
+}
+
+/**
+ * The state folder without a hub: for `latchkey devices` before the first start.
+ * @throws {LatchkeyError} `store_missing` where there is none and `create` is false
+ */
+export async function openStateFolder(options: {
+  readonly config: Config;
+  readonly log: Log;
+  readonly create: boolean;
+}): Promise<OpenStateFolder> {
+  const { config, log, create } = options;
+  const store = await openStore(join(config.stateDir, 'db'), { create });
+  const state = await loadState(config, store, log).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const admin = adminOf(config, state, log, async () => offlineStatus(state));
+  return {
+    admin,
+    async close() {
+      await state.audit.close();
+      await state.clock.close();
+      await store.close();
+    },
+  };
+}
+
+export interface State {
+  readonly store: Store;
+  readonly clock: TimeFloor;
+  readonly hubKeys: HubKeys;
+  readonly registry: Registry;
+  readonly queue: DeliveryQueue;
+  readonly audit: AuditTrail;
+}
+
+export async function loadState(config: Config, store: Store, log: Log): Promise<State> {
+  const clock = await TimeFloor.open({
+    store,
+    observe: systemClock(),
+    monotonic,
+    timers: systemTimers,
+    log,
+    mode: config.clock.trust,
+    initial: RELEASED_AT,
+  });
+  const registry = new Registry({ store, log });
+  const queue = new DeliveryQueue({ store, log });
+  const [hubKeys, audit] = await Promise.all([
+    HubKeys.load(store),
+    openAudit(config, { store, clock }, log),
+    registry.load(),
+    queue.load(),
+  ]);
+  return { store, clock, hubKeys, registry, queue, audit };
+}
+
+function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 'store'>, log: Log): Promise<AuditTrail> {
+  const { flushInterval, maxEvidence, maxRecords, maxSize, retention } = audit;
+  return AuditTrail.open({
+    store,
+    clock,
+    timers: systemTimers,
+    random: systemRandom,
+    log,
+    settings: { maxRecords, maxBytes: maxSize, maxEvidenceBytes: maxEvidence, retention, flushInterval },
+  });
+}
+
+export function adminOf(config: Config, state: State, log: Log, status: () => Promise<HubStatus>): Admin {
+  const flow = administerFlow(config, state, log);
+  const reader = new AuditReader({ store: state.store, trail: state.audit });
+  return {
+    status,
+    listDevices: async () => flow.listDevices(),
+    showDevice: async (id) => flow.showDevice(id),
+    addDevice: (device) => flow.addDevice(device),
+    deviceCredentials: async (id) => flow.deviceCredentials(id),
+    removeDevice: (id) => flow.removeDevice(id),
+    audit: (query) => reader.page(query),
+    verifyAudit: (pin) => reader.verify(pin),
+  };
+}
+
+function administerFlow(config: Config, { audit, clock, hubKeys, queue, registry }: State, log: Log): AdministerFlow {
+  return new AdministerFlow({
+    registry,
+    queue,
+    hubKeys,
+    clock,
+    random: systemRandom,
+    log,
+    audit,
+    lines: config.lines.map((line) => line.name),
+    issuers: config.issuers.map((issuer) => issuer.issuer),
+  });
+}
+
+export function offlineStatus({ audit, clock, queue, registry }: State): HubStatus {
+  const { head, lost, records } = audit.status();
+  return {
+    version: VERSION,
+    uptime: 0,
+    clock: { certainty: certainty(clock.now()), floor: Math.floor(clock.status().floor) },
+    issuers: [],
+    lines: [],
+    devices: registry.size,
+    deliveries: queue.counts(),
+    audit: { records, head: headText(head), lost },
+    conditions: [],
+  };
+}
