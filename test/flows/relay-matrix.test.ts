@@ -1,68 +1,74 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { introspectRoutes } from '../../drivers/http/introspect.ts';
 import { HttpServer } from '../../drivers/http/server.ts';
+import type { MqttFront } from '../../drivers/mqtt/open-mqtt.ts';
 import { systemRandom } from '../../drivers/system-time.ts';
-import { base64url, sha256 } from '../../src/core/bytes.ts';
+import { base64url } from '../../src/core/bytes.ts';
 import { coded } from '../../src/core/errors.ts';
-import type { RelayAnswer } from '../../src/core/introspection.ts';
+import type { IntrospectedToken } from '../../src/core/introspected-token.ts';
+import { isJsonObject } from '../../src/core/json.ts';
+import { Secret } from '../../src/core/secret.ts';
 import { DeviceCredentials } from '../../src/devices/device-credentials.ts';
+import { profileFromJson } from '../../src/devices/profile.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { introspectCoap } from '../../src/flows/introspect-coap.ts';
 import { ProtectedIntrospection } from '../../src/flows/protected-introspection.ts';
+import { RelayFlow } from '../../src/flows/relay.ts';
+import { TokenJudge } from '../../src/flows/token-judge.ts';
 import { DurableReplayWindow } from '../../src/pop/durable-replay-window.ts';
-import { judgeProof } from '../../src/pop/judge-proof.ts';
+import { demandTokenForm } from '../../src/pop/introspection/token-form.ts';
 import { ProofKeys } from '../../src/pop/proof-keys.ts';
-import type { RelayRequest } from '../../src/ports/relay.ts';
+import { AuditList } from '../fakes/audit-list.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
-import { activeAnswer, ScriptedRelay } from '../fakes/scripted-relay.ts';
 import { connectedDevice } from '../fixtures/connected-device.ts';
+import { connected, openMqttRig } from '../fixtures/mqtt-front.ts';
 import { RELAY_CASES, type TokenSpec } from '../fixtures/relay-cases.ts';
-import { coapFront, httpFront, type RelayFront } from '../fixtures/relay-fronts.ts';
+import { coapFront, httpFront, mqttJsonFront, mqttProtectedFront, type RelayFront } from '../fixtures/relay-fronts.ts';
 
 const WINDOW = 60;
-const device = connectedDevice('ekg-1', { line: 'ward-3' });
+const device = connectedDevice('ekg-1', {
+  line: 'ward-3',
+  profile: profileFromJson({ bearer: true }, { onLine: false }),
+});
 const time = new FakeTime();
 const tokens = new Map<string, TokenSpec>();
 const fronts: RelayFront[] = [];
 let server: HttpServer;
 let replay: DurableReplayWindow;
-const keys = new ProofKeys();
+let mqtt: MqttFront;
+const audit = new AuditList();
 
-/** An AS that never forgets what it gave. */
+/** An AS that never forgets what it gave, and is asked about every token. */
 function mint(spec: TokenSpec): string {
   const token = base64url(systemRandom.bytes(16));
   tokens.set(token, spec);
   return token;
 }
 
-/** The real judges of proofs, over what the AS knows. */
-async function judge({ proof, token }: RelayRequest): Promise<RelayAnswer> {
+async function introspect(token: Secret<string>): Promise<IntrospectedToken> {
+  demandTokenForm(token.expose());
+  const freshness = { source: 'introspection', age: 0, stale: false } as const;
   const spec = tokens.get(token.expose());
-  if (spec === undefined || spec.state !== 'good') return inactive('token_inactive');
-  if (spec.audience !== device.audience) return inactive('jwt_audience_mismatch');
-  try {
-    const { kind } = await judgeProof(proof, {
-      confirmation: spec.confirmation,
-      confidential: true,
-      tokenDigest: sha256(token.expose()),
-      audience: device.audience,
-      time: time.now(),
-      monotonic: time.monotonic(),
-      window: WINDOW,
-      replay,
-      keys,
-      bearer: true,
-    });
-    return activeAnswer({ proof: kind });
-  } catch (error) {
-    return inactive(coded(error).code);
+  if (spec === undefined || spec.state !== 'good') {
+    return { active: false, code: 'token_inactive', freshness, evidence: undefined };
   }
-}
-
-function inactive(code: Extract<RelayAnswer, { active: false }>['code']): RelayAnswer {
-  return { active: false, code, freshness: undefined };
+  const jwk = spec.confirmation?.jwk;
+  const isShared = isJsonObject(jwk) && jwk.kty === 'oct';
+  return {
+    active: true,
+    freshness,
+    evidence: undefined,
+    members: { active: true, aud: spec.audience },
+    expiresAt: time.now().earliest + 600,
+    audience: [spec.audience],
+    scope: [],
+    subject: 'doctor-7',
+    clientId: 'doctor-app',
+    confirmation: isShared ? { ...spec.confirmation, jwk: { kty: 'oct' } } : spec.confirmation,
+    confirmationKey: isShared ? new Secret(jwk) : undefined,
+  };
 }
 
 beforeAll(async () => {
@@ -75,9 +81,24 @@ beforeAll(async () => {
   const log = new QuietLog();
   const registry = new Registry({ store: new FaultyStore(), log });
   await registry.add(device);
-  const relay = new ScriptedRelay(judge);
+  const tokensOf = new TokenJudge({
+    issuers: [{ issuer: 'https://as.example', policy: 'opaque', introspector: { introspect } }],
+    verify: () => Promise.reject(new Error('no JWT is shown here')),
+    clock: time,
+  });
+  const relay = new RelayFlow({
+    registry,
+    tokens: tokensOf,
+    replay,
+    keys: new ProofKeys(),
+    clock: time,
+    random: systemRandom,
+    audit,
+    window: WINDOW,
+  });
+  const devices = new DeviceCredentials({ registry });
   server = new HttpServer({
-    routes: introspectRoutes({ relay, devices: new DeviceCredentials({ registry }) }),
+    routes: introspectRoutes({ relay, devices }),
     log,
     random: systemRandom,
     connections: { overall: 64, perNetwork: 64 },
@@ -85,7 +106,18 @@ beforeAll(async () => {
   const origin = `http://127.0.0.1:${await server.listen({ host: '127.0.0.1', port: 0 })}`;
   const introspection = new ProtectedIntrospection({ registry, relay, clock: time, random: systemRandom });
   const handler = introspectCoap({ line: 'ward-3', introspection, random: systemRandom, log });
+  const { front } = await openMqttRig({
+    relay,
+    devices,
+    answerProtected: (message, id, context) => introspection.answer(message, (asking) => asking.id === id, context),
+    log,
+  });
+  mqtt = front;
+  await connected(front);
+  const broker = front.port ?? 0;
   fronts.push(
+    mqttJsonFront(broker, device),
+    mqttProtectedFront(broker, device),
     httpFront(origin, device, 'application/json'),
     httpFront(origin, device, 'application/ace+cbor'),
     coapFront(device, async (request) => {
@@ -99,20 +131,34 @@ beforeAll(async () => {
   );
 });
 
-afterAll(() => server.close(100));
+afterAll(async () => {
+  for (const front of fronts) await front.close?.();
+  await mqtt.close(100);
+  await server.close(100);
+});
 
-describe.each(['HTTP, application/json', 'HTTP, application/ace+cbor', 'CoAP'])('over %s', (name) => {
+const FRONTS = ['HTTP, application/json', 'HTTP, application/ace+cbor', 'CoAP', 'MQTT, JSON', 'MQTT, CBOR'];
+
+describe.each(FRONTS)('over %s', (name) => {
+  // One connection a device: whoever asks next over MQTT takes the place of the one before.
+  afterAll(() => fronts.find((front) => front.name === name)?.close?.());
+
   it.each(RELAY_CASES.map((relayCase) => [`${relayCase.kind}: ${relayCase.name}`, relayCase] as const))(
     '%s',
     async (_, { ask, expected }) => {
       const front = fronts.find((candidate) => candidate.name === name);
       if (front === undefined) throw new Error(name);
+      audit.entries.length = 0;
       const questions = await ask({ audience: device.audience, now: time.now().earliest, mint });
       const seen = [];
       for (const question of questions) seen.push(await front.ask(question));
       const last = seen.at(-1);
       const fits = last !== undefined && expected.some((one) => front.matches(last, one));
       expect(fits ? expected[0] : last).toEqual(expected[0]);
+      const verdicts = audit.entries.filter(({ verdict }) => verdict !== 'refused');
+      expect(verdicts.map(({ verdict }) => verdict)).toEqual(
+        seen.map(({ kind }) => kind).filter((kind) => kind !== 'refused'),
+      );
       expect(seen.slice(0, -1).every(({ kind }) => kind === 'active')).toBe(true);
     },
   );
