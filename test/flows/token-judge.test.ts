@@ -1,0 +1,221 @@
+import { describe, expect, test } from 'vitest';
+import { sha256 } from '../../src/core/bytes.ts';
+import type { ErrorCode } from '../../src/core/error-catalogue.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
+import type { IntrospectedToken } from '../../src/core/introspected-token.ts';
+import { Secret } from '../../src/core/secret.ts';
+import type { VerifiedToken } from '../../src/core/verified-token.ts';
+import type { Device } from '../../src/devices/device.ts';
+import { type RelayIssuer, TokenJudge } from '../../src/flows/token-judge.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
+import { asyncCodeOf } from '../fixtures/async-code-of.ts';
+import { connectedDevice } from '../fixtures/connected-device.ts';
+import { verifiedToken } from '../fixtures/verified-token.ts';
+
+const ISSUER = 'https://as.example';
+const OTHER = 'https://other.example';
+const device = connectedDevice('ekg-1');
+const time = new FakeTime();
+const END = time.now().earliest + 600;
+const OPAQUE = 'reference-into-the-memory-of-the-AS';
+const JWT = `${Buffer.from('{"alg":"ES256","typ":"at+jwt"}').toString('base64url')}.e30.AAAA`;
+const BOUND = { jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' };
+
+const freshness = { source: 'introspection', age: 3, stale: false } as const;
+const NO: IntrospectedToken = { active: false, code: 'token_inactive', freshness, evidence: undefined };
+
+function yes(changes: Partial<Extract<IntrospectedToken, { active: true }>> = {}): IntrospectedToken {
+  return {
+    active: true,
+    freshness,
+    evidence: undefined,
+    members: { active: true, scope: 'read' },
+    expiresAt: END,
+    audience: [device.audience],
+    scope: ['read'],
+    subject: 'doctor-7',
+    clientId: 'doctor-app',
+    confirmation: BOUND,
+    confirmationKey: undefined,
+    ...changes,
+  };
+}
+
+/** An issuer that says one thing, or fails, and counts how often it is asked. */
+function issuer(says: IntrospectedToken | ErrorCode, changes: Partial<RelayIssuer> = {}) {
+  const asked = { times: 0 };
+  const introspect = async () => {
+    asked.times += 1;
+    if (typeof says === 'string') throw new LatchkeyError(says);
+    return says;
+  };
+  return { asked, issuer: ISSUER, policy: 'opaque' as const, introspector: { introspect }, ...changes };
+}
+
+function jwt(changes: Partial<VerifiedToken> = {}): VerifiedToken {
+  return verifiedToken({
+    issuer: ISSUER,
+    audience: [device.audience],
+    expiresAt: END,
+    confirmation: BOUND,
+    claims: { iss: ISSUER, scope: 'read' },
+    freshness: { keysAge: 6.5, clock: 'sure' },
+    ...changes,
+  });
+}
+
+interface Setup {
+  readonly issuers: readonly RelayIssuer[];
+  readonly verify?: VerifiedToken | ErrorCode;
+  readonly of?: Device;
+}
+
+function judge(token: string, { issuers, of = device, verify = 'jwt_malformed' }: Setup) {
+  const tokens = new TokenJudge({
+    issuers,
+    clock: time,
+    verify: async () => {
+      if (typeof verify === 'string') throw new LatchkeyError(verify);
+      return verify;
+    },
+  });
+  return tokens.judge(new Secret(token), sha256(token), of);
+}
+
+describe('an opaque token is not good', () => {
+  test('where its issuer says so', async () => {
+    expect(await judge(OPAQUE, { issuers: [issuer(NO)] })).toEqual({
+      active: false,
+      code: 'token_inactive',
+      issuer: ISSUER,
+      evidence: undefined,
+      freshness: { ...freshness, clock: 'sure' },
+    });
+  });
+
+  test.each<[string, readonly string[]]>([
+    ['for another audience', ['https://ekg-2.ward.example']],
+    ['for nobody in particular', []],
+  ])('%s', async (_, audience) => {
+    const verdict = await judge(OPAQUE, { issuers: [issuer(yes({ audience }))] });
+    expect(verdict).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
+  });
+
+  test('where every issuer says so, and the first one is named', async () => {
+    const issuers = [issuer(NO), issuer(NO, { issuer: OTHER })];
+    expect(await judge(OPAQUE, { issuers })).toMatchObject({ active: false, issuer: ISSUER });
+  });
+});
+
+describe('there is no verdict on an opaque token', () => {
+  test.each<[string, readonly RelayIssuer[], ErrorCode]>([
+    ['where nobody can be asked', [issuer(NO, { introspector: undefined })], 'introspection_unavailable'],
+    ['where nobody is to be asked', [issuer(yes(), { policy: 'never' })], 'introspection_unavailable'],
+    ['where its issuer cannot be reached', [issuer('as_unreachable')], 'as_unreachable'],
+    ['where one issuer could not be asked', [issuer('as_timeout'), issuer(NO, { issuer: OTHER })], 'as_timeout'],
+    ['while the time is not known', [issuer('clock_unsure')], 'clock_unsure'],
+  ])('%s', async (_, issuers, code) => {
+    expect(await asyncCodeOf(judge(OPAQUE, { issuers }))).toBe(code);
+  });
+
+  test('by an issuer that the device does not take, which is not asked', async () => {
+    const known = issuer(yes());
+    const of = connectedDevice('ekg-1', { issuers: [OTHER] });
+    expect(await asyncCodeOf(judge(OPAQUE, { issuers: [known], of }))).toBe('introspection_unavailable');
+    expect(known.asked.times).toBe(0);
+  });
+});
+
+describe('an opaque token is good', () => {
+  test('by the word of the first issuer who knows it, whatever became of the others', async () => {
+    const later = issuer(yes(), { issuer: 'https://later.example' });
+    const issuers = [issuer('as_unreachable'), issuer(NO), issuer(yes(), { issuer: OTHER }), later];
+    expect(await judge(OPAQUE, { issuers })).toMatchObject({
+      active: true,
+      freshness: { ...freshness, clock: 'sure' },
+      token: { issuer: OTHER, subject: 'doctor-7', expiresAt: END, confirmation: BOUND, confidential: true },
+    });
+    expect(later.asked.times).toBe(0);
+  });
+
+  test('and the key that client and AS share is back in its confirmation', async () => {
+    const key = { kty: 'oct', k: 'AAAAAAAAAAAAAAAAAAAAAA' };
+    const said = yes({ confirmation: { jwk: { kty: 'oct' } }, confirmationKey: new Secret(key) });
+    const verdict = await judge(OPAQUE, { issuers: [issuer(said)] });
+    expect(verdict).toMatchObject({ token: { confirmation: { jwk: key }, confidential: true } });
+    expect(JSON.stringify(verdict.active && verdict.token.members)).not.toContain(key.k);
+  });
+});
+
+describe('a JWT is not good', () => {
+  test.each<ErrorCode>(['jwt_signature_invalid', 'jwt_expired', 'jwt_audience_mismatch', 'key_unknown'])(
+    'that is refused as %s, and nobody is asked about it',
+    async (code) => {
+      const as = issuer(yes(), { policy: 'always' });
+      expect(await judge(JWT, { issuers: [as], verify: code })).toMatchObject({
+        active: false,
+        code,
+        issuer: undefined,
+        freshness: undefined,
+      });
+      expect(as.asked.times).toBe(0);
+    },
+  );
+
+  test('that its issuer took back', async () => {
+    const verdict = await judge(JWT, { issuers: [issuer(NO, { policy: 'always' })], verify: jwt() });
+    expect(verdict).toMatchObject({ active: false, code: 'token_inactive', issuer: ISSUER });
+  });
+
+  test('of which its issuer says that it is for others', async () => {
+    const said = yes({ audience: ['https://ekg-2.ward.example'] });
+    const verdict = await judge(JWT, { issuers: [issuer(said, { policy: 'always' })], verify: jwt() });
+    expect(verdict).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
+  });
+});
+
+describe('there is no verdict on a JWT', () => {
+  test.each<ErrorCode>(['keys_unavailable', 'keys_too_old', 'clock_unsure', 'as_timeout'])('for %s', async (code) => {
+    expect(await asyncCodeOf(judge(JWT, { issuers: [issuer(yes())], verify: code }))).toBe(code);
+  });
+
+  test('whose issuer is to be asked and cannot be', async () => {
+    const issuers = [issuer('introspection_suspended', { policy: 'always' })];
+    expect(await asyncCodeOf(judge(JWT, { issuers, verify: jwt() }))).toBe('introspection_suspended');
+  });
+});
+
+describe('a JWT is good', () => {
+  test('by the keys of its issuer', async () => {
+    const as = issuer(NO);
+    expect(await judge(JWT, { issuers: [as], verify: jwt() })).toMatchObject({
+      active: true,
+      freshness: { source: 'jwt', age: 7, stale: false, clock: 'sure' },
+      token: { issuer: ISSUER, members: { iss: ISSUER, scope: 'read' }, confirmation: BOUND, confidential: false },
+    });
+    expect(as.asked.times).toBe(0);
+  });
+
+  test('by the word of its issuer where that is asked always; what is left out is as the JWT has it', async () => {
+    const said = yes({
+      audience: [],
+      subject: undefined,
+      confirmation: undefined,
+      expiresAt: END - 60,
+      members: { active: true, scope: 'narrow' },
+    });
+    const issuers = [issuer(NO, { issuer: OTHER, policy: 'always' }), issuer(said, { policy: 'always' })];
+    expect(await judge(JWT, { issuers, verify: jwt() })).toMatchObject({
+      active: true,
+      freshness: { ...freshness, clock: 'sure' },
+      token: {
+        issuer: ISSUER,
+        subject: 'ekg-17',
+        expiresAt: END - 60,
+        members: { iss: ISSUER, scope: 'narrow' },
+        confirmation: BOUND,
+        confidential: false,
+      },
+    });
+  });
+});
