@@ -17,7 +17,7 @@ export async function openMqttFront(
 ): Promise<MqttFront | undefined> {
   if (mqtt.url === undefined && !mqtt.embedded) return undefined;
   const { openMqtt } = await import('../../drivers/mqtt/open-mqtt.ts');
-  return await openMqtt({
+  const front = await openMqtt({
     broker: mqtt.url === undefined ? { listen: mqtt.embeddedListen } : accessOf(mqtt, parseBrokerUrl(mqtt.url)),
     topicPrefix: mqtt.topicPrefix,
     json: mqtt.json,
@@ -30,6 +30,9 @@ export async function openMqttFront(
     random: systemRandom,
     log,
   });
+  const { port } = front;
+  if (port !== undefined) log.info({ event: 'broker_listens', port }, 'the embedded MQTT broker listens');
+  return front;
 }
 
 function accessOf(
