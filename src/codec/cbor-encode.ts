@@ -3,7 +3,7 @@
  * bytes, no floats. Written out rather than left to cbor-x, which is deterministic only over sorted copies of every map
  * and with each integer in the one type that it does not turn into a float; a test holds the two together.
  */
-import { compare, utf8 } from '../core/bytes.ts';
+import { allocate, compare, utf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED } from './cbor-major.ts';
@@ -40,7 +40,9 @@ class Writer {
     this.#position = 0;
     try {
       this.#write(value, 0);
-      return this.#buffer.slice(0, this.#position);
+      const bytes = allocate(this.#position);
+      bytes.set(this.#buffer.subarray(0, this.#position));
+      return bytes;
     } finally {
       // A key may have been in it, and this buffer lives as long as the process.
       this.#buffer.fill(0, 0, this.#position);
@@ -121,14 +123,17 @@ class Writer {
     this.#reserve(HEAD_BYTES + value.length);
     const start = this.#position;
     this.#head(TEXT, value.length);
+    const buffer = this.#buffer;
+    let position = this.#position;
     for (let index = 0; index < value.length; index++) {
       const code = value.charCodeAt(index);
       if (code >= 0x80) {
         this.#position = start;
         return false;
       }
-      this.#buffer[this.#position++] = code;
+      buffer[position++] = code;
     }
+    this.#position = position;
     return true;
   }
 

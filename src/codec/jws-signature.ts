@@ -1,4 +1,5 @@
-import { constants, createVerify, type KeyObject, type VerifyKeyObjectInput, verify } from 'node:crypto';
+import { constants, type KeyObject, type VerifyKeyObjectInput, verify } from 'node:crypto';
+import { LIMITS } from '../core/limits.ts';
 
 /**
  * Algorithms that an issuer may sign with (RFC 7518 §3.1, RFC 8037 §3.1). `none` and the HMACs are not among them: a key
@@ -43,7 +44,7 @@ export function signatureVerifier(algorithm: JwtAlgorithm, key: KeyObject): Sign
       return {
         algorithm,
         verify: (input, signature) =>
-          signature.length === EC_SIGNATURE_BYTES && verify(null, Buffer.from(input, 'latin1'), key, signature),
+          signature.length === EC_SIGNATURE_BYTES && verify(null, asciiBytes(input), key, signature),
       };
     case 'PS256':
       // RFC 7518 §3.5: the salt is as long as the hash.
@@ -53,11 +54,15 @@ export function signatureVerifier(algorithm: JwtAlgorithm, key: KeyObject): Sign
   }
 }
 
-/**
- * By way of a `Verify` object: it takes the text as it is, and measured 2.5 µs less a token than `crypto.verify` over a
- * Buffer of it, a sixth of all that a verification costs beside the signature.
- */
 function overSha256(key: VerifyKeyObjectInput) {
-  return (input: string, signature: Uint8Array) =>
-    createVerify('sha256').update(input, 'latin1').verify(key, signature);
+  return (input: string, signature: Uint8Array) => verify('sha256', asciiBytes(input), key, signature);
+}
+
+/** Where signing inputs become bytes. A verification runs to its end without a pause, so one serves all of them. */
+const scratch = new Uint8Array(LIMITS.jwtBytes);
+const encoder = new TextEncoder();
+
+function asciiBytes(text: string): Uint8Array {
+  if (text.length > scratch.length) return Buffer.from(text, 'latin1');
+  return scratch.subarray(0, encoder.encodeInto(text, scratch).written);
 }
