@@ -5,6 +5,11 @@ import { LatchkeyError } from './errors.ts';
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
 
+/** What `toString('latin1')` of a Buffer comes down to. Called by name it needs no Buffer made around the bytes first. */
+const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice(this: Uint8Array, start: number, end: number): string;
+};
+
 export const EMPTY = new Uint8Array(0);
 
 const POOL_BYTES = 8_192;
@@ -40,6 +45,10 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 export function utf8(text: string): Uint8Array {
+  const bytes = allocate(text.length);
+  const { read, written } = utf8Encoder.encodeInto(text, bytes);
+  // All of it was ASCII, as nearly every text is.
+  if (read === text.length && written === text.length) return bytes;
   return utf8Encoder.encode(text);
 }
 
@@ -50,6 +59,11 @@ export function fromUtf8(bytes: Uint8Array): string {
   } catch {
     throw new LatchkeyError('utf8_invalid');
   }
+}
+
+/** Text from bytes that are known to be ASCII. */
+export function fromAscii(bytes: Uint8Array): string {
+  return latin1Slice.call(bytes, 0, bytes.length);
 }
 
 export function hex(bytes: Uint8Array): string {
@@ -73,48 +87,55 @@ export function base64url(bytes: Uint8Array): string {
  * @throws {LatchkeyError} `base64url_invalid`
  */
 export function fromBase64url(text: string): Uint8Array {
-  const bytes = allocate((text.length * 3) >> 2);
-  const whole = text.length - (text.length % 4);
-  // Sextets of characters that do not belong there have bits that no other has, so it is enough to look once, at the end.
-  let seen = 0;
+  return decodeBase64url(utf8(text));
+}
+
+/** The same from the characters' bytes between `start` and `end`. @throws {LatchkeyError} `base64url_invalid` */
+export function decodeBase64url(characters: Uint8Array, start = 0, end = characters.length): Uint8Array {
+  const bytes = allocate(((end - start) * 3) >> 2);
   let offset = 0;
-  for (let at = 0; at < whole; at += 4) {
-    const [a, b] = [sextet(text, at), sextet(text, at + 1)];
-    const [c, d] = [sextet(text, at + 2), sextet(text, at + 3)];
+  // What belongs to no character of the alphabet has a bit that no other has, so it is enough to look once, at the end.
+  let seen = 0;
+  let at = start;
+  for (; at + 4 <= end; at += 4) {
+    const a = sextet(characters, at);
+    const b = sextet(characters, at + 1);
+    const c = sextet(characters, at + 2);
+    const d = sextet(characters, at + 3);
     seen |= a | b | c | d;
     bytes[offset] = (a << 2) | (b >> 4);
     bytes[offset + 1] = (b << 4) | (c >> 2);
     bytes[offset + 2] = (c << 6) | d;
     offset += 3;
   }
-  if (seen >= NO_SEXTET || !decodeRest(text, whole, bytes, offset)) throw new LatchkeyError('base64url_invalid');
+  // Of one character too many the last bits would be lost, and bits that fill no byte are zero (RFC 4648 §3.5).
+  const rest = end - at;
+  if (rest === 1) seen = NO_SEXTET;
+  if (rest >= 2) {
+    const a = sextet(characters, at);
+    const b = sextet(characters, at + 1);
+    const c = rest === 3 ? sextet(characters, at + 2) : 0;
+    seen |= a | b | c;
+    bytes[offset] = (a << 2) | (b >> 4);
+    if (rest === 3) bytes[offset + 1] = (b << 4) | (c >> 2);
+    if ((rest === 3 ? c & 0x03 : b & 0x0f) !== 0) seen = NO_SEXTET;
+  }
+  if ((seen & NO_SEXTET) !== 0) throw new LatchkeyError('base64url_invalid');
   return bytes;
-}
-
-/** The one to three characters at the end. Bits of the last that fill no byte are zero: RFC 4648 §3.5. */
-function decodeRest(text: string, at: number, bytes: Uint8Array, offset: number): boolean {
-  if (at === text.length) return true;
-  if (at + 1 === text.length) return false;
-  const [a, b] = [sextet(text, at), sextet(text, at + 1)];
-  bytes[offset] = (a << 2) | (b >> 4);
-  if (at + 2 === text.length) return (a | b) < NO_SEXTET && (b & 0x0f) === 0;
-  const c = sextet(text, at + 2);
-  bytes[offset + 1] = (b << 4) | (c >> 2);
-  return (a | b | c) < NO_SEXTET && (c & 0x03) === 0;
 }
 
 const NO_SEXTET = 64;
 const SEXTETS = sextetTable();
 
 function sextetTable(): Uint8Array {
-  const table = new Uint8Array(128).fill(NO_SEXTET);
+  const table = new Uint8Array(256).fill(NO_SEXTET);
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
   for (let value = 0; value < alphabet.length; value++) table[alphabet.charCodeAt(value)] = value;
   return table;
 }
 
-function sextet(text: string, at: number): number {
-  return SEXTETS[text.charCodeAt(at)] ?? NO_SEXTET;
+function sextet(characters: Uint8Array, at: number): number {
+  return SEXTETS[characters[at] as number] as number;
 }
 
 /** Compares in time that depends on the lengths only. */
