@@ -3,7 +3,7 @@
  * bytes, no floats. Written out rather than left to cbor-x, which is deterministic only over sorted copies of every map
  * and with each integer in the one type that it does not turn into a float; a test holds the two together.
  */
-import { compare, utf8 } from '../core/bytes.ts';
+import { allocate, compare, utf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED } from './cbor-major.ts';
@@ -30,6 +30,27 @@ export function encodeCbor(value: CborValue): Uint8Array {
   return writer.encode(value);
 }
 
+/** One item that is encoded already, for what stands in one encoding after another. */
+export class EncodedCbor {
+  readonly bytes: Uint8Array;
+
+  constructor(value: CborValue) {
+    this.bytes = encodeCbor(value);
+  }
+}
+
+/**
+ * The encoding of a map whose labels are known beforehand, without the map: the claims of every token. Labels are whole
+ * numbers in ascending order, which is that of their encodings; one whose value is undefined is left out.
+ * @throws {LatchkeyError} as `encodeCbor`
+ */
+export function encodeMembers(
+  labels: readonly number[],
+  values: readonly (CborValue | EncodedCbor | undefined)[],
+): Uint8Array {
+  return writer.encodeMembers(labels, values);
+}
+
 /** Encoding runs to its end without a pause, so one buffer serves all of them. */
 class Writer {
   // No Buffer: its `fill` and `subarray` are calls into the runtime, which cost more than the encoding of a short map.
@@ -40,11 +61,41 @@ class Writer {
     this.#position = 0;
     try {
       this.#write(value, 0);
-      return this.#buffer.slice(0, this.#position);
+      return this.#copy();
     } finally {
-      // A key may have been in it, and this buffer lives as long as the process.
-      this.#buffer.fill(0, 0, this.#position);
+      this.#wipe();
     }
+  }
+
+  encodeMembers(labels: readonly number[], values: readonly (CborValue | EncodedCbor | undefined)[]): Uint8Array {
+    this.#position = 0;
+    let size = 0;
+    for (const value of values) if (value !== undefined) size++;
+    try {
+      this.#head(MAP, size);
+      for (let index = 0; index < labels.length; index++) {
+        const value = values[index];
+        if (value === undefined) continue;
+        this.#number(labels[index] as number);
+        if (value instanceof EncodedCbor) this.#raw(value.bytes);
+        else this.#write(value, 1);
+      }
+      return this.#copy();
+    } finally {
+      this.#wipe();
+    }
+  }
+
+  #copy(): Uint8Array {
+    const bytes = allocate(this.#position);
+    // `subarray` would ask for its species, which takes as long as all the rest of this.
+    bytes.set(new Uint8Array(this.#buffer.buffer, 0, this.#position));
+    return bytes;
+  }
+
+  /** A key may have been in the buffer, which lives as long as the process. */
+  #wipe(): void {
+    this.#buffer.fill(0, 0, this.#position);
   }
 
   #write(value: CborValue, depth: number): void {
@@ -104,9 +155,13 @@ class Writer {
 
   #string(major: number, value: Uint8Array): void {
     this.#head(major, value.length);
-    this.#reserve(value.length);
-    this.#buffer.set(value, this.#position);
-    this.#position += value.length;
+    this.#raw(value);
+  }
+
+  #raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#buffer.set(bytes, this.#position);
+    this.#position += bytes.length;
   }
 
   #text(value: string): void {
@@ -121,14 +176,17 @@ class Writer {
     this.#reserve(HEAD_BYTES + value.length);
     const start = this.#position;
     this.#head(TEXT, value.length);
+    const buffer = this.#buffer;
+    let position = this.#position;
     for (let index = 0; index < value.length; index++) {
       const code = value.charCodeAt(index);
       if (code >= 0x80) {
         this.#position = start;
         return false;
       }
-      this.#buffer[this.#position++] = code;
+      buffer[position++] = code;
     }
+    this.#position = position;
     return true;
   }
 

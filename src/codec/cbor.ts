@@ -7,7 +7,7 @@ import { Encoder, Tag } from 'cbor-x/encode';
 import { type ScanOptions, scanCbor } from './cbor-scan.ts';
 import { type CborValue, isCborArray, isCborMap, isCborTag } from './cbor-value.ts';
 
-export { encodeCbor } from './cbor-encode.ts';
+export { EncodedCbor, encodeCbor, encodeMembers } from './cbor-encode.ts';
 export {
   type CborKey,
   type CborMap,

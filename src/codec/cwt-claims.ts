@@ -1,6 +1,15 @@
 /** The claims of a CWT (RFC 8392 §3.1, RFC 8747 §3, RFC 9200 §5.10), typed and range-checked in both directions. */
 import { LatchkeyError } from '../core/errors.ts';
-import { type CborKey, type CborMap, type CborValue, decodeCbor, encodeCbor, isCborArray, isCborMap } from './cbor.ts';
+import {
+  type CborKey,
+  type CborMap,
+  type CborValue,
+  decodeCbor,
+  EncodedCbor,
+  encodeMembers,
+  isCborArray,
+  isCborMap,
+} from './cbor.ts';
 import { CONFIRMATION, CWT_CLAIM } from './iana.ts';
 
 export interface CwtClaims {
@@ -30,26 +39,42 @@ export type CwtConfirmation =
 
 const THUMBPRINT_BYTES = 32;
 
+/** In ascending order, and in that of the values in `encodeClaims`. */
+const LABELS: readonly number[] = [
+  CWT_CLAIM.iss,
+  CWT_CLAIM.sub,
+  CWT_CLAIM.aud,
+  CWT_CLAIM.exp,
+  CWT_CLAIM.nbf,
+  CWT_CLAIM.iat,
+  CWT_CLAIM.cti,
+  CWT_CLAIM.cnf,
+  CWT_CLAIM.scope,
+  CWT_CLAIM.ace_profile,
+  CWT_CLAIM.cnonce,
+  CWT_CLAIM.exi,
+];
+
 /**
  * The deterministic claims map.
  * @throws {LatchkeyError} `cwt_invalid` for a value that `decodeClaims` would refuse
  */
 export function encodeClaims(claims: CwtClaims): Uint8Array {
   const { confirmation } = claims;
-  const map = new Map<CborKey, CborValue>();
-  put(map, CWT_CLAIM.iss, claims.issuer);
-  put(map, CWT_CLAIM.sub, claims.subject);
-  put(map, CWT_CLAIM.aud, claims.audience);
-  put(map, CWT_CLAIM.exp, wholeNumber(claims.expiresAt, 'exp'));
-  put(map, CWT_CLAIM.nbf, wholeNumber(claims.notBefore, 'nbf'));
-  put(map, CWT_CLAIM.iat, wholeNumber(claims.issuedAt, 'iat'));
-  put(map, CWT_CLAIM.cti, claims.cwtId);
-  put(map, CWT_CLAIM.cnf, confirmation === undefined ? undefined : confirmationMap(confirmation));
-  put(map, CWT_CLAIM.scope, claims.scope);
-  put(map, CWT_CLAIM.ace_profile, wholeNumber(claims.aceProfile, 'ace_profile'));
-  put(map, CWT_CLAIM.cnonce, claims.cnonce);
-  put(map, CWT_CLAIM.exi, wholeNumber(claims.expiresIn, 'exi'));
-  return encodeCbor(map);
+  return encodeMembers(LABELS, [
+    claims.issuer,
+    claims.subject,
+    claims.audience,
+    wholeNumber(claims.expiresAt, 'exp'),
+    wholeNumber(claims.notBefore, 'nbf'),
+    wholeNumber(claims.issuedAt, 'iat'),
+    claims.cwtId,
+    confirmation === undefined ? undefined : encodedConfirmation(confirmation),
+    claims.scope,
+    wholeNumber(claims.aceProfile, 'ace_profile'),
+    claims.cnonce,
+    wholeNumber(claims.expiresIn, 'exi'),
+  ]);
 }
 
 /**
@@ -81,8 +106,16 @@ function readClaims(map: CborMap): CwtClaims {
   };
 }
 
-function put(map: Map<CborKey, CborValue>, label: number, value: CborValue | undefined): void {
-  if (value !== undefined) map.set(label, value);
+/** A client has one key for all of its tokens. */
+const confirmedKeys = new WeakMap<CborMap, EncodedCbor>();
+
+function encodedConfirmation(confirmation: CwtConfirmation): CborMap | EncodedCbor {
+  if (confirmation.method !== 'COSE_Key') return confirmationMap(confirmation);
+  const known = confirmedKeys.get(confirmation.key);
+  if (known !== undefined) return known;
+  const encoded = new EncodedCbor(confirmationMap(confirmation));
+  confirmedKeys.set(confirmation.key, encoded);
+  return encoded;
 }
 
 function confirmationMap(confirmation: CwtConfirmation): CborMap {

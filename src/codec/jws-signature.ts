@@ -1,4 +1,4 @@
-import { constants, createVerify, type KeyObject, type VerifyKeyObjectInput, verify } from 'node:crypto';
+import { constants, type KeyObject, type VerifyKeyObjectInput, verify } from 'node:crypto';
 
 /**
  * Algorithms that an issuer may sign with (RFC 7518 §3.1, RFC 8037 §3.1). `none` and the HMACs are not among them: a key
@@ -21,9 +21,9 @@ export function jwtAlgorithm(name: string): JwtAlgorithm | undefined {
 export interface SignatureVerifier {
   readonly algorithm: JwtAlgorithm;
   /**
-   * Whether `signature` is one of this key over the ASCII bytes of `signingInput`. Never throws for what a peer sent.
+   * Whether `signature` is one of this key over `signingInput`. Never throws for what a peer sent.
    */
-  verify(signingInput: string, signature: Uint8Array): boolean;
+  verify(signingInput: Uint8Array, signature: Uint8Array): boolean;
 }
 
 /** ES256: two 32-byte big-endian integers, r then s (RFC 7518 §3.4). Ed25519: 64 bytes (RFC 8032 §5.1.6). */
@@ -42,8 +42,7 @@ export function signatureVerifier(algorithm: JwtAlgorithm, key: KeyObject): Sign
     case 'EdDSA':
       return {
         algorithm,
-        verify: (input, signature) =>
-          signature.length === EC_SIGNATURE_BYTES && verify(null, Buffer.from(input, 'latin1'), key, signature),
+        verify: (input, signature) => signature.length === EC_SIGNATURE_BYTES && verify(null, input, key, signature),
       };
     case 'PS256':
       // RFC 7518 §3.5: the salt is as long as the hash.
@@ -53,11 +52,6 @@ export function signatureVerifier(algorithm: JwtAlgorithm, key: KeyObject): Sign
   }
 }
 
-/**
- * By way of a `Verify` object: it takes the text as it is, and measured 2.5 µs less a token than `crypto.verify` over a
- * Buffer of it, a sixth of all that a verification costs beside the signature.
- */
 function overSha256(key: VerifyKeyObjectInput) {
-  return (input: string, signature: Uint8Array) =>
-    createVerify('sha256').update(input, 'latin1').verify(key, signature);
+  return (input: Uint8Array, signature: Uint8Array) => verify('sha256', input, key, signature);
 }

@@ -1,4 +1,4 @@
-import { fromBase64url } from '../core/bytes.ts';
+import { decodeBase64url, utf8 } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
@@ -10,8 +10,8 @@ export interface CompactJws {
   readonly header: JoseHeader;
   readonly payload: Uint8Array;
   readonly signature: Uint8Array;
-  /** The ASCII text that the signature covers: `base64url(header).base64url(payload)`. */
-  readonly signingInput: string;
+  /** What the signature covers: the ASCII text `base64url(header).base64url(payload)`. */
+  readonly signingInput: Uint8Array;
 }
 
 export interface JoseHeader {
@@ -41,11 +41,13 @@ export interface CompactJwsOptions {
  */
 const REFUSED = ['jku', 'jwk', 'x5u', 'x5c', 'b64', 'zip', 'enc'] as const;
 
-/** The three parts of a compact JWS, as text; their spelling is not judged yet. */
+/** A compact JWS and where its dots are. How its parts are spelled is not judged yet. */
 export interface CompactParts {
-  readonly header: string;
-  readonly payload: string;
-  readonly signature: string;
+  /** All of it, ASCII. */
+  readonly bytes: Uint8Array;
+  /** Offsets of the two dots. */
+  readonly headerEnd: number;
+  readonly payloadEnd: number;
 }
 
 /**
@@ -54,13 +56,12 @@ export interface CompactParts {
  * `jwt_critical_unknown`
  */
 export function parseCompact(text: string, options: CompactJwsOptions = {}): CompactJws {
-  const malformed = options.malformed ?? 'jwt_malformed';
-  const { header, payload, signature } = splitCompact(text, options);
+  const parts = splitCompact(text, options);
   return {
-    header: parseHeader(header, options),
-    payload: decodePart(payload, malformed),
-    signature: decodePart(signature, malformed),
-    signingInput: text.slice(0, header.length + 1 + payload.length),
+    header: parseHeader(parts, options),
+    payload: payloadOf(parts, options.malformed),
+    signature: signatureOf(parts, options.malformed),
+    signingInput: signingInputOf(parts),
   };
 }
 
@@ -71,20 +72,33 @@ export function splitCompact(text: string, options: CompactJwsOptions = {}): Com
   }
   const headerEnd = text.indexOf('.');
   const payloadEnd = text.indexOf('.', headerEnd + 1);
-  if (headerEnd <= 0 || payloadEnd === -1 || text.indexOf('.', payloadEnd + 1) !== -1) {
-    throw new LatchkeyError(options.malformed ?? 'jwt_malformed', 'not three parts');
+  const bytes = utf8(text);
+  // Were it not ASCII, offsets in the text would be others in the bytes.
+  const isThreeParts = headerEnd > 0 && payloadEnd !== -1 && text.indexOf('.', payloadEnd + 1) === -1;
+  if (!isThreeParts || bytes.length !== text.length) {
+    throw new LatchkeyError(options.malformed ?? 'jwt_malformed', 'not three parts of ASCII');
   }
-  return {
-    header: text.slice(0, headerEnd),
-    payload: text.slice(headerEnd + 1, payloadEnd),
-    signature: text.slice(payloadEnd + 1),
-  };
+  return { bytes, headerEnd, payloadEnd };
 }
 
-/** Bytes of one part (RFC 7515 §2). @throws {LatchkeyError} `jwt_malformed`, or what is given */
-export function decodePart(text: string, malformed: ErrorCode = 'jwt_malformed'): Uint8Array {
+/** @throws {LatchkeyError} `jwt_malformed`, or what is given */
+export function payloadOf({ bytes, headerEnd, payloadEnd }: CompactParts, malformed?: ErrorCode): Uint8Array {
+  return decodePart(bytes, headerEnd + 1, payloadEnd, malformed);
+}
+
+/** @throws {LatchkeyError} `jwt_malformed`, or what is given */
+export function signatureOf({ bytes, payloadEnd }: CompactParts, malformed?: ErrorCode): Uint8Array {
+  return decodePart(bytes, payloadEnd + 1, bytes.length, malformed);
+}
+
+export function signingInputOf({ bytes, payloadEnd }: CompactParts): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, payloadEnd);
+}
+
+/** Bytes of one part (RFC 7515 §2). */
+function decodePart(bytes: Uint8Array, start: number, end: number, malformed: ErrorCode = 'jwt_malformed'): Uint8Array {
   try {
-    return fromBase64url(text);
+    return decodeBase64url(bytes, start, end);
   } catch {
     throw new LatchkeyError(malformed, 'not base64url');
   }
@@ -94,9 +108,9 @@ export function decodePart(text: string, malformed: ErrorCode = 'jwt_malformed')
  * The header from its part of the compact form.
  * @throws {LatchkeyError} `jwt_malformed` (or that of the options), `jwt_header_refused`, `jwt_critical_unknown`
  */
-export function parseHeader(text: string, options: CompactJwsOptions = {}): JoseHeader {
+export function parseHeader({ bytes, headerEnd }: CompactParts, options: CompactJwsOptions = {}): JoseHeader {
   const malformed = options.malformed ?? 'jwt_malformed';
-  const members = parseStrictJsonObject(decodePart(text, malformed), { code: malformed });
+  const members = parseStrictJsonObject(decodePart(bytes, 0, headerEnd, malformed), { code: malformed });
   const { alg, crit } = members;
   if (typeof alg !== 'string' || alg === '') throw new LatchkeyError(malformed, 'no alg');
   if (crit !== undefined) refuseCritical(crit, malformed);

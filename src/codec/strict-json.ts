@@ -1,4 +1,4 @@
-import { fromUtf8 } from '../core/bytes.ts';
+import { fromAscii, fromUtf8, utf8 } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
@@ -36,11 +36,11 @@ const SURROGATE = /\p{Surrogate}/u;
  */
 export function parseStrictJson(input: string | Uint8Array, options: StrictJsonOptions = {}): JsonValue {
   const code = options.code ?? 'json_invalid';
-  const text = typeof input === 'string' ? input : decode(input, code);
-  const members = scan(text, code, options.maxDepth ?? LIMITS.jsonDepth, options.maxItems ?? LIMITS.jsonItems);
-  const value = parse(text, code);
+  const bytes = typeof input === 'string' ? encode(input, code) : input;
+  const form = scan(bytes, code, options.maxDepth ?? LIMITS.jsonDepth, options.maxItems ?? LIMITS.jsonItems);
+  const value = parse(form.ascii ? fromAscii(bytes) : decode(bytes, code), code);
   // A doubled member is one colon in the text that left no member behind.
-  if (judgeValue(value, code, mayHoldSurrogates(input, text)) !== members) refuse(code, 'a member twice');
+  if (judgeValue(value, code, form.escapes) !== form.members) refuse(code, 'a member twice');
   return value;
 }
 
@@ -51,6 +51,12 @@ export function parseStrictJsonObject(input: string | Uint8Array, options: Stric
   return value;
 }
 
+/** A text that never was UTF-8 may hold what has none. */
+function encode(text: string, code: ErrorCode): Uint8Array {
+  if (SURROGATE.test(text)) refuse(code, 'half a surrogate pair');
+  return utf8(text);
+}
+
 function decode(bytes: Uint8Array, code: ErrorCode): string {
   try {
     return fromUtf8(bytes);
@@ -59,42 +65,46 @@ function decode(bytes: Uint8Array, code: ErrorCode): string {
   }
 }
 
-/** Depth and size before anything is built. Answers how many members the text has, if it is JSON at all. */
-function scan(text: string, code: ErrorCode, maxDepth: number, maxItems: number): number {
+/** What a text has, if it is JSON at all. */
+interface Form {
+  readonly members: number;
+  readonly ascii: boolean;
+  /** Whether an escape may stand for half a surrogate pair. */
+  readonly escapes: boolean;
+}
+
+/** Depth and size before anything is built. Whatever has a meaning in JSON is ASCII, so it is found in the bytes. */
+function scan(bytes: Uint8Array, code: ErrorCode, maxDepth: number, maxItems: number): Form {
   let depth = 0;
   let members = 0;
   let items = 0;
-  for (let at = 0; at < text.length; at++) {
-    const character = text.charCodeAt(at);
-    if (character === QUOTE) {
-      at = endOfString(text, at);
-      if (at < 0) refuse(code, 'a string without end');
-    } else if (character === COLON) {
+  let escapes = false;
+  let union = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    union |= byte;
+    if (byte === QUOTE) {
+      for (at++; at < bytes.length; at++) {
+        const character = bytes[at] as number;
+        union |= character;
+        if (character === QUOTE) break;
+        if (character !== BACKSLASH) continue;
+        escapes = true;
+        union |= bytes[++at] ?? 0;
+      }
+    } else if (byte === COLON) {
       members++;
-    } else if (character === COMMA) {
+    } else if (byte === COMMA) {
       items++;
       if (items > maxItems) refuse(code, 'too many items');
-    } else if (character === OPEN_OBJECT || character === OPEN_ARRAY) {
+    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
       depth++;
       if (depth > maxDepth) refuse(code, 'nested too deeply');
-    } else if (character === CLOSE_OBJECT || character === CLOSE_ARRAY) {
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
       depth--;
     }
   }
-  return members;
-}
-
-/** Position of the quote that ends the string which starts at `start`, or −1. */
-function endOfString(text: string, start: number): number {
-  const end = text.indexOf('"', start + 1);
-  if (end === -1 || text.charCodeAt(end - 1) !== BACKSLASH) return end;
-  // An escape: rare enough to be walked through, and never walked through twice.
-  for (let at = start + 1; at < text.length; at++) {
-    const character = text.charCodeAt(at);
-    if (character === QUOTE) return at;
-    if (character === BACKSLASH) at++;
-  }
-  return -1;
+  return { members, ascii: union < 0x80, escapes };
 }
 
 function parse(text: string, code: ErrorCode): JsonValue {
@@ -104,11 +114,6 @@ function parse(text: string, code: ErrorCode): JsonValue {
     // The engine's message quotes the text, which may be a token: it goes nowhere.
     refuse(code, 'not JSON');
   }
-}
-
-/** A surrogate comes from an escape, or stood in a text that never was UTF-8. */
-function mayHoldSurrogates(input: string | Uint8Array, text: string): boolean {
-  return text.includes('\\u') || (typeof input === 'string' && SURROGATE.test(text));
 }
 
 /** Refuses values that JSON.parse takes and we do not; answers how many members there are, all levels together. */

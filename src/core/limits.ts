@@ -14,7 +14,7 @@ export const LIMITS = {
   jsonItems: 1_024,
   /** Deepest CBOR nesting that is looked at; a CWT with cnf and nested wraps needs 8. */
   cborDepth: 16,
-  /** Largest CBOR item from outside. */
+  /** Largest CBOR item from outside: four times the largest token that any device takes. */
   cborBytes: 65_536,
   /** Data items in one CBOR encoding: a token holds about 30. 1,024 empty maps already take 256 KiB once decoded. */
   cborItems: 1_024,
@@ -36,11 +36,11 @@ export const LIMITS = {
   verdictBytes: 33_554_432,
   /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */
   coapMessageBytes: 1_280,
-  /** A body put together from blocks (Block1/Block2). */
+  /** A body put together from blocks (Block1/Block2): as large as the largest token that a profile allows. */
   coapBodyBytes: 16_384,
   /** One slipmux frame as received, before a frame is given up as noise: twice the message (all bytes escaped) plus framing. */
   slipFrameBytes: 2_608,
-  /** Bytes that wait to leave on one line; a device that makes us answer faster than it reads loses the answers. */
+  /** Bytes that wait to leave on one line, 6 s of it at 115200 baud; a device that makes us answer faster than it reads loses the answers. */
   lineWriteBytes: 65_536,
   /** Bytes that one line brings in within 100 ms before it is made to wait: 1.3 Mbit/s, more than a UART is used at. */
   lineReadBytes: 16_384,

@@ -1,4 +1,4 @@
-import { decodePart, type JoseHeader, parseHeader, splitCompact } from '../codec/jws.ts';
+import { type JoseHeader, parseHeader, payloadOf, signatureOf, signingInputOf, splitCompact } from '../codec/jws.ts';
 import { type JwtAlgorithm, jwtAlgorithm } from '../codec/jws-signature.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { sha256 } from '../core/bytes.ts';
@@ -41,8 +41,10 @@ interface UnverifiedJwt {
   /** The header as it is spelled, where this spelling was not seen before. */
   readonly newHeader: string | undefined;
   readonly claims: JsonObject;
-  readonly signingInput: string;
+  readonly signingInput: Uint8Array;
   readonly signature: Uint8Array;
+  readonly digest: Uint8Array;
+  readonly bytes: number;
 }
 
 /**
@@ -56,23 +58,18 @@ export async function verifyJwt(jwt: string, options: VerifyJwtOptions): Promise
   if (issuer === undefined) throw new LatchkeyError('jwt_issuer_unknown');
   const algorithm = judgeHeader(unverified.header, issuer.policy);
   const held = await issuer.keys.forKeyId(unverified.header.keyId);
-  return judge(jwt, unverified, algorithm, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
+  return judge(unverified, algorithm, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
 }
 
 /** The same with keys at hand, synchronously: for one issuer, no network. @throws {LatchkeyError} as `verifyJwt` */
 export function verifyJwtWithKeys(jwt: string, options: VerifyJwtWithKeysOptions): VerifiedToken {
   const unverified = takeApart(jwt);
   if (unverifiedIssuer(unverified) !== options.policy.issuer) throw new LatchkeyError('jwt_issuer_unknown');
-  return judge(jwt, unverified, judgeHeader(unverified.header, options.policy), options);
+  return judge(unverified, judgeHeader(unverified.header, options.policy), options);
 }
 
 /** The steps in order: until the signature is known to be good, a sender learns nothing of what the claims lack. */
-function judge(
-  jwt: string,
-  unverified: UnverifiedJwt,
-  algorithm: JwtAlgorithm,
-  options: VerifyJwtWithKeysOptions,
-): VerifiedToken {
+function judge(unverified: UnverifiedJwt, algorithm: JwtAlgorithm, options: VerifyJwtWithKeysOptions): VerifiedToken {
   const { policy, time, whenUnsure } = options;
   demandSignature(unverified, algorithm, options.keys);
   if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
@@ -82,20 +79,28 @@ function judge(
   const moment = witnessedMoment(claims);
   if (moment !== undefined) options.witness?.(moment);
   judgeTimes(claims, { time, whenUnsure, leeway: policy.leeway });
-  return verified(jwt, claims, unverified.claims, options);
+  return verified(unverified, claims, options);
 }
 
 const headers = new HeaderMemory();
 
 function takeApart(jwt: string): UnverifiedJwt {
   const parts = splitCompact(jwt);
-  const known = headers.find(parts.header);
-  const header = known ?? parseHeader(parts.header);
-  const newHeader = known === undefined ? parts.header : undefined;
-  const signature = decodePart(parts.signature);
-  const claims = parseStrictJsonObject(decodePart(parts.payload), { code: 'jwt_malformed' });
-  const signingInput = jwt.slice(0, parts.header.length + 1 + parts.payload.length);
-  return { header, newHeader, claims, signingInput, signature };
+  const spelling = jwt.slice(0, parts.headerEnd);
+  const known = headers.find(spelling);
+  const header = known ?? parseHeader(parts);
+  const signature = signatureOf(parts);
+  const claims = parseStrictJsonObject(payloadOf(parts), { code: 'jwt_malformed' });
+  const newHeader = known === undefined ? spelling : undefined;
+  return {
+    header,
+    newHeader,
+    claims,
+    signingInput: signingInputOf(parts),
+    signature,
+    digest: sha256(parts.bytes),
+    bytes: parts.bytes.length,
+  };
 }
 
 /** Read only to know whose keys to use; the signature by those keys is what makes it true. */
@@ -130,9 +135,8 @@ function demandAudience(named: readonly string[], expected: ExpectedAudience): v
 
 /** The one place that makes a `VerifiedToken` (a test searches for others). */
 function verified(
-  jwt: string,
+  unverified: UnverifiedJwt,
   claims: JwtClaims,
-  members: JsonObject,
   { time, keysAge }: VerifyJwtWithKeysOptions,
 ): VerifiedToken {
   const facts: TokenFacts = {
@@ -145,9 +149,9 @@ function verified(
     jwtId: claims.jwtId,
     scope: claims.scope,
     confirmation: claims.confirmation,
-    claims: members,
-    digest: sha256(jwt),
-    bytes: jwt.length,
+    claims: unverified.claims,
+    digest: unverified.digest,
+    bytes: unverified.bytes,
     freshness: { keysAge, clock: certainty(time) },
   };
   return facts as VerifiedToken;

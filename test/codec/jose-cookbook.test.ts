@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseCompact } from '../../src/codec/jws.ts';
 import { JWT_ALGORITHMS, jwtAlgorithm, type SignatureVerifier } from '../../src/codec/jws-signature.ts';
+import { concat, utf8 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { importVerificationKey } from '../../src/trust/verification-key.ts';
 import { codeOf } from '../fixtures/code-of.ts';
@@ -61,7 +62,7 @@ describe('RFC 7520 §4 and §6.1', () => {
       const { signature, signingInput } = parseCompact(jws);
       const verifier = verifierFor(jws, jwk);
       expect(verifier.verify(signingInput, signature)).toBe(true);
-      expect(verifier.verify(`${signingInput}A`, signature)).toBe(false);
+      expect(verifier.verify(concat(signingInput, utf8('A')), signature)).toBe(false);
       expect(verifier.verify(signingInput, signature.toReversed())).toBe(false);
     }
   });

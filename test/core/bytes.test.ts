@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { base64url, fromBase64url, hex } from '../../src/core/bytes.ts';
+import { allocate, base64url, decodeBase64url, fromAscii, fromBase64url, hex, utf8 } from '../../src/core/bytes.ts';
 import { codeOf } from '../fixtures/code-of.ts';
 
 describe('base64url', () => {
@@ -28,4 +28,37 @@ describe('base64url', () => {
       expect(codeOf(() => fromBase64url(text))).toBe('base64url_invalid');
     });
   }
+});
+
+it('base64url in the middle of other bytes is decoded where it stands', () => {
+  expect(hex(decodeBase64url(utf8('..AQID..'), 2, 6))).toBe('010203');
+  expect(codeOf(() => decodeBase64url(utf8('..AQID..'), 2, 7))).toBe('base64url_invalid');
+});
+
+describe('utf8', () => {
+  it('is what TextEncoder makes of a text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
+        expect(hex(utf8(text))).toBe(hex(new TextEncoder().encode(text)));
+      }),
+    );
+  });
+
+  it('comes back from ASCII', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary-ascii' }), (text) => fromAscii(utf8(text)) === text));
+  });
+});
+
+describe('allocate', () => {
+  it('gives zeros that nobody else has', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(2_000), { maxLength: 40 }), (lengths) => {
+        const given = lengths.map((length) => allocate(length));
+        expect(given.every((bytes) => bytes.every((byte) => byte === 0))).toBe(true);
+        for (const [index, bytes] of given.entries()) bytes.fill(index + 1);
+        expect(given.every((bytes, index) => bytes.every((byte) => byte === index + 1))).toBe(true);
+        expect(given.map((bytes) => bytes.length)).toEqual(lengths);
+      }),
+    );
+  });
 });

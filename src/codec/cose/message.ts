@@ -2,7 +2,7 @@
  * What COSE_Sign1, COSE_Mac0 and COSE_Encrypt0 share (RFC 9052 §2 to §5): the tagged array, the two header maps and the
  * rules over them, and the structure that gets signed, MACed or authenticated.
  */
-import { EMPTY, utf8 } from '../../core/bytes.ts';
+import { allocate, EMPTY, utf8 } from '../../core/bytes.ts';
 import type { WrapAlgorithm } from '../../core/device-profile.ts';
 import { LatchkeyError } from '../../core/errors.ts';
 import { type CborMap, type CborValue, decodeCbor, encodeCbor, isCborArray, isCborMap, isCborTag } from '../cbor.ts';
@@ -192,8 +192,7 @@ export function toBeProtected(
     byteStringLength(protectedBytes) +
     byteStringLength(externalAad) +
     (payload === undefined ? 0 : byteStringLength(payload));
-  // Lives for one operation, so it may come out of the pool; a Uint8Array of that size costs a trip to the allocator.
-  const out = Buffer.allocUnsafe(length);
+  const out = allocate(length);
   out.set(prefix);
   const offset = putByteString(out, putByteString(out, prefix.length, protectedBytes), externalAad);
   if (payload !== undefined) putByteString(out, offset, payload);
@@ -214,7 +213,7 @@ export function assemble(
     unprotectedBytes.length +
     byteStringLength(content) +
     (proof === undefined ? 0 : byteStringLength(proof));
-  const out = new Uint8Array(length);
+  const out = allocate(length);
   // The three tags are below 24, so each is one byte; so is the head of the array.
   if (tagged) out[0] = TAG_MAJOR | TAG[kind];
   out[start - 1] = ARRAY_MAJOR | (proof === undefined ? 3 : 4);

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { DeviceView } from '../../src/ports/admin.ts';
+import { runLine } from '../fixtures/fake-terminal.ts';
+
+let folder: string;
+let socket: string;
+let server: Server | undefined;
+let asked: string[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-list-'));
+  socket = join(folder, 'admin.sock');
+  asked = [];
+});
+
+afterEach(async () => {
+  const open = server;
+  server = undefined;
+  if (open !== undefined) await new Promise((resolve) => open.close(resolve));
+  rmSync(folder, { recursive: true });
+});
+
+const DEVICE: DeviceView = {
+  id: 'tube-1',
+  audience: 'coap://tube-1',
+  line: 'ward-3',
+  profile: { wrap: 'mac0', scopes: ['read', 'idle'], permissions: { read: [['temperature', 16]] }, bearer: false },
+  issuers: ['https://as.example'],
+  trust_version: 1,
+  added_at: 1_700_000_000,
+  waiting: 2,
+};
+
+async function answer(body: unknown, status = 200): Promise<void> {
+  const created = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    response.writeHead(status).end(body === undefined ? '' : JSON.stringify(body));
+  });
+  server = created;
+  await new Promise<void>((resolve) => created.listen(socket, resolve));
+}
+
+const devices = (...args: readonly string[]) => runLine(['devices', ...args, '--socket', socket]);
+
+test.each([
+  ['list', [], [{ ...DEVICE, waiting: 'two' }]],
+  ['list', [], DEVICE],
+  ['show', ['tube-1'], { ...DEVICE, profile: [] }],
+  ['show', ['tube-1'], null],
+])('an answer to %s %j that is not as agreed is refused', async (name, args, body) => {
+  await answer(body);
+  const { status, printed, noted } = await devices(name, ...args);
+  expect({ status, printed }).toEqual({ status: 1, printed: '' });
+  expect(noted).toContain('[client_answer_invalid]');
+});
+
+test('list is a table', async () => {
+  await answer([DEVICE, { ...DEVICE, id: 'b', waiting: 0 }]);
+  const { printed } = await devices('list');
+  expect(printed.split('\n')).toEqual([
+    'ID      LINE    WRAP  WAITING  AUDIENCE',
+    'tube-1  ward-3  mac0  2        coap://tube-1',
+    'b       ward-3  mac0  0        coap://tube-1',
+  ]);
+});
+
+test('show names issuers, permissions and every member of the profile', async () => {
+  await answer(DEVICE);
+  const { printed } = await devices('show', 'tube-1');
+  expect(printed.split('\n')).toEqual([
+    'tube-1  (coap://tube-1)',
+    '  line      ward-3',
+    '  issuers   https://as.example',
+    '  scopes    read idle',
+    '    read = FETCH temperature',
+    '  wrap      mac0',
+    '  bearer    false',
+    '  trust     version 1, since 2023-11-14T22:13:20.000Z',
+    '  waiting   2',
+  ]);
+});
+
+test('with --json they are the answers of the hub', async () => {
+  await answer([DEVICE]);
+  expect(JSON.parse((await devices('list', '--json')).printed)).toEqual([DEVICE]);
+});
+
+test('remove asks for this device and no other, whatever its name', async () => {
+  await answer(undefined, 204);
+  expect(await devices('remove', '../tube 1')).toMatchObject({ status: 0, printed: 'Removed ../tube 1.' });
+  expect(asked).toEqual(['DELETE /devices/..%2Ftube%201']);
+});

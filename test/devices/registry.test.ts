@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import { Secret } from '../../src/core/secret.ts';
+import { type Device, encodeDevice, ROOT_KEY_BYTES } from '../../src/devices/device.ts';
+import { Registry } from '../../src/devices/registry.ts';
+import { FaultyStore } from '../fakes/faulty-store.ts';
+import { QuietLog } from '../fakes/quiet-log.ts';
+import { deviceProfile } from '../fixtures/verified-token.ts';
+
+const CANARY = Buffer.alloc(ROOT_KEY_BYTES, 'canary');
+
+function device(changes: Partial<Device> = {}): Device {
+  return {
+    id: 'tube-1',
+    audience: 'coap://tube-1',
+    line: 'bench',
+    profile: deviceProfile(),
+    issuers: undefined,
+    rootKey: new Secret(Uint8Array.from(CANARY)),
+    trustVersion: 1,
+    addedAt: 1_700_000_000,
+    ...changes,
+  };
+}
+
+function setup(store = new FaultyStore()) {
+  const log = new QuietLog();
+  return { store, log, registry: new Registry({ store, log }) };
+}
+
+describe('a device is refused', () => {
+  test('whose id is taken', async () => {
+    const { registry } = setup();
+    await registry.add(device());
+    await expect(registry.add(device({ audience: 'coap://other' }))).rejects.toMatchObject({ code: 'device_exists' });
+  });
+
+  test('whose audience is taken', async () => {
+    const { registry } = setup();
+    await registry.add(device());
+    await expect(registry.add(device({ id: 'tube-2' }))).rejects.toMatchObject({ code: 'audience_taken' });
+    expect(registry.size).toBe(1);
+  });
+
+  test('that the medium did not take, and it is not there afterwards', async () => {
+    const { registry, store } = setup();
+    store.failAt(1);
+    await expect(registry.add(device())).rejects.toThrow('the medium failed');
+    expect(registry.list()).toEqual([]);
+    await registry.add(device());
+  });
+});
+
+describe('a device that is not there', () => {
+  test('is not found', () => {
+    expect(() => setup().registry.get('tube-1')).toThrow('device_unknown');
+  });
+
+  test('cannot be removed', async () => {
+    const { registry, store } = setup();
+    await expect(registry.remove('tube-1')).rejects.toMatchObject({ code: 'device_unknown' });
+    expect(store.writes).toBe(0);
+  });
+});
+
+test('a device stays until the medium has forgotten it', async () => {
+  const { registry, store } = setup();
+  await registry.add(device());
+  store.failAt(1);
+  await expect(registry.remove('tube-1')).rejects.toThrow('the medium failed');
+  expect(registry.get('tube-1').audience).toBe('coap://tube-1');
+  await registry.remove('tube-1');
+  expect(registry.size).toBe(0);
+});
+
+test('after a restart the devices are the same, in the order of their ids', async () => {
+  const { registry, store } = setup();
+  await registry.add(device({ id: 'b', audience: 'b', issuers: ['https://as.example'] }));
+  await registry.add(device({ id: 'a', audience: 'a' }));
+  const { registry: restarted } = setup(store);
+  await restarted.load();
+  expect(restarted.list().map(({ id }) => id)).toEqual(['a', 'b']);
+  expect(restarted.get('b')).toEqual(registry.get('b'));
+  expect(CANARY.equals(restarted.get('b').rootKey.expose())).toBe(true);
+});
+
+describe('a record is passed over, named in the log, and not quoted', () => {
+  const whole = JSON.parse(Buffer.from(encodeDevice(device())).toString()) as Record<string, unknown>;
+
+  test.each<[string, unknown]>([
+    ['that is a list', [whole]],
+    ['without an audience', { ...whole, audience: undefined }],
+    ['with a short root key', { ...whole, root_key: 'AAAA' }],
+    ['with a profile of another version', { ...whole, profile: { scopes: ['read'], warp: 1 } }],
+    ['with an id that is none', { ...whole, id: '../etc' }],
+    ['with a broken date', { ...whole, added_at: 1.5 }],
+  ])('%s', async (_, record) => {
+    const store = new FaultyStore(
+      new Map([
+        ['device/bad', Buffer.from(JSON.stringify(record))],
+        ['device/tube-1', encodeDevice(device())],
+      ]),
+    );
+    const { registry, log } = setup(store);
+    await registry.load();
+    expect(registry.list().map(({ id }) => id)).toEqual(['tube-1']);
+    expect(log.lines).toMatchObject([
+      { level: 'error', fields: { event: 'device_record_unreadable', code: 'store_corrupt', key: 'device/bad' } },
+    ]);
+    expect(JSON.stringify(log.lines)).not.toContain(CANARY.toString('base64url').slice(0, 8));
+    expect(store.entries.has('device/bad')).toBe(true);
+  });
+});

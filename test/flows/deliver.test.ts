@@ -1,0 +1,176 @@
+import { describe, expect, test } from 'vitest';
+import { LatchkeyError } from '../../src/core/errors.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import { Secret } from '../../src/core/secret.ts';
+import type { VerifiedToken } from '../../src/core/verified-token.ts';
+import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
+import type { Device } from '../../src/devices/device.ts';
+import { Registry } from '../../src/devices/registry.ts';
+import { type DeliverDependencies, DeliverFlow } from '../../src/flows/deliver.ts';
+import type { Dispatcher } from '../../src/flows/dispatch.ts';
+import type { PresentedToken } from '../../src/ports/northbound.ts';
+import type { TranslatedToken } from '../../src/token/translate.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
+import { FaultyStore } from '../fakes/faulty-store.ts';
+import { QuietLog } from '../fakes/quiet-log.ts';
+import { AUDIENCE, deviceProfile, verifiedToken } from '../fixtures/verified-token.ts';
+
+const DEVICE: Device = {
+  id: 'tube-1',
+  audience: AUDIENCE,
+  line: 'bench',
+  profile: deviceProfile(),
+  issuers: undefined,
+  rootKey: new Secret(new Uint8Array(32)),
+  trustVersion: 1,
+  addedAt: 1_700_000_000,
+};
+
+const BOUND = { confirmation: { jkt: 'thumbprint' } };
+const PROOF_KEY: JsonObject = { kty: 'EC' };
+const CANARY = 'canary-token';
+
+function translated(): TranslatedToken {
+  const cwt = new Secret(new Uint8Array([1, 2, 3]));
+  return {
+    cwt,
+    tokenHash: new Uint8Array(8),
+    cti: new Uint8Array(16),
+    expiresAt: 1_700_000_600,
+    scope: ['read'],
+  } as never;
+}
+
+/** The flow over a real queue; what judges a token answers as told, and what was asked of it is kept. */
+async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<DeliverDependencies> = {}) {
+  const [log, store, time] = [new QuietLog(), new FaultyStore(), new FakeTime()];
+  const registry = new Registry({ store, log });
+  await registry.add(DEVICE);
+  const queue = new DeliveryQueue({ store, log });
+  const asked = { woken: [] as string[], proofs: 0, proofKeys: [] as (JsonObject | undefined)[] };
+  const dispatcher = {
+    wake: (id: string) => void asked.woken.push(id),
+    settled: async (id: string) => queue.get(id),
+  } as unknown as Dispatcher;
+  const flow = new DeliverFlow({
+    registry,
+    queue,
+    dispatcher,
+    random: time,
+    verify: async () => token,
+    judgeProof: () => {
+      asked.proofs += 1;
+      return PROOF_KEY;
+    },
+    translate: (_, __, proofKey) => {
+      asked.proofKeys.push(proofKey);
+      return translated();
+    },
+    wait: 0,
+    ...changes,
+  });
+  const deliver = (presented: Partial<PresentedToken> = {}, id = 'tube-1') =>
+    flow.deliver(
+      id,
+      { scheme: 'Bearer', token: new Secret(CANARY), proof: undefined, method: 'POST', uris: [], ...presented },
+      { id: 'r1', log },
+    );
+  return { deliver, registry, queue, store, log, asked };
+}
+
+const DPOP = { scheme: 'DPoP', proof: new Secret('proof') } as const;
+
+describe('nothing is queued', () => {
+  test.each<[string, VerifiedToken, Partial<PresentedToken>, string]>([
+    ['for a bound token that comes as Bearer', verifiedToken(BOUND), {}, 'proof_missing'],
+    [
+      'for a bound token that comes as Bearer with a proof',
+      verifiedToken(BOUND),
+      { proof: new Secret('p') },
+      'proof_missing',
+    ],
+    ['for a bound token without a proof', verifiedToken(BOUND), { scheme: 'DPoP' }, 'proof_missing'],
+    ['for a proof with a token that is not bound', verifiedToken(), DPOP, 'proof_key_mismatch'],
+    ['for a proof beside a Bearer token', verifiedToken(), { proof: new Secret('p') }, 'proof_key_mismatch'],
+    ['for a jkt that is no text', verifiedToken({ confirmation: { jkt: 1 } }), DPOP, 'confirmation_invalid'],
+  ])('%s', async (_, token, presented, code) => {
+    const { deliver, queue, asked } = await setup(token);
+    await expect(deliver(presented)).rejects.toMatchObject({ code });
+    expect({ waiting: queue.waiting('tube-1'), ...asked }).toMatchObject({
+      waiting: 0,
+      woken: [],
+      proofs: 0,
+      proofKeys: [],
+    });
+  });
+
+  test('for a device that nobody registered, and the token is not looked at', async () => {
+    let looked = false;
+    const { deliver } = await setup(verifiedToken(), {
+      verify: async () => {
+        looked = true;
+        return verifiedToken();
+      },
+    });
+    await expect(deliver({}, 'tube-2')).rejects.toMatchObject({ code: 'device_unknown' });
+    expect(looked).toBe(false);
+  });
+
+  test.each(['verify', 'judgeProof', 'translate'] as const)('where %s refuses', async (step) => {
+    const refuse = () => {
+      throw new LatchkeyError('jwt_expired');
+    };
+    const change = step === 'verify' ? { verify: async () => refuse() } : { [step]: refuse };
+    const { deliver, queue, store } = await setup(verifiedToken(BOUND), change);
+    const before = store.writes;
+    await expect(deliver(DPOP)).rejects.toMatchObject({ code: 'jwt_expired' });
+    expect([queue.waiting('tube-1'), store.writes]).toEqual([0, before]);
+  });
+
+  test('where the medium does not take it', async () => {
+    const { deliver, store, asked } = await setup();
+    store.failAt(1);
+    await expect(deliver()).rejects.toThrow('the medium failed');
+    expect(asked.woken).toEqual([]);
+  });
+
+  test('for a device that was removed while the token was judged', async () => {
+    const holder: { remove?: () => Promise<void> } = {};
+    const { deliver, registry, queue } = await setup(verifiedToken(), {
+      verify: async () => {
+        await holder.remove?.();
+        return verifiedToken();
+      },
+    });
+    holder.remove = () => registry.remove('tube-1');
+    await expect(deliver()).rejects.toMatchObject({ code: 'device_unknown' });
+    expect(queue.waiting('tube-1')).toBe(0);
+  });
+});
+
+test('a good token waits durably before its device is woken, and its view holds no token', async () => {
+  const { deliver, store, asked } = await setup();
+  const view = await deliver();
+  expect(view).toMatchObject({ state: 'queued', device: 'tube-1', scope: 'read', expires_at: 1_700_000_600 });
+  expect([...store.entries.keys()].some((key) => key.endsWith(view.delivery))).toBe(true);
+  expect(asked.woken).toEqual(['tube-1']);
+  expect(JSON.stringify(view)).not.toContain('AQID');
+});
+
+test('the key of a good proof goes into the translation', async () => {
+  const { deliver, asked } = await setup(verifiedToken(BOUND));
+  await deliver(DPOP);
+  expect(asked).toMatchObject({ proofs: 1, proofKeys: [PROOF_KEY] });
+});
+
+test('the log names delivery, device and token hash, and holds no token', async () => {
+  const { deliver, log } = await setup();
+  const { delivery } = await deliver();
+  expect(log.lines.at(-1)?.fields).toMatchObject({
+    event: 'delivery_queued',
+    delivery,
+    device: 'tube-1',
+    token_hash: 'AAAAAAAAAAA',
+  });
+  expect(JSON.stringify(log.lines)).not.toContain(CANARY);
+});
