@@ -5,7 +5,7 @@ import type { JsonObject } from '../core/json.ts';
 import { bytesFromJwk } from './cose/jwk-members.ts';
 
 /** `ECDH-ES` without a wrapped key is what a client's copy of a session key is sealed with; `importJweKey` makes no such key. */
-export type JweAlgorithm = 'ECDH-ES+A128KW' | 'ECDH-ES' | 'dir';
+type JweAlgorithm = 'ECDH-ES+A128KW' | 'ECDH-ES' | 'dir';
 
 /** One key, one algorithm. The `KeyObject` never prints. */
 export interface JweKey {

@@ -101,6 +101,8 @@ export const LIMITS = {
   replayEntries: 65_536,
   /** Of these, what one client key may take: a request every 1.2 s, all the time. */
   replayEntriesPerKey: 256,
+  /** The same for proofs that devices relay, where one client may visit a whole ward: 27 a second, all the time. */
+  relayedProofsPerKey: 4_096,
   /** Deliveries waiting for one device and overall: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,

@@ -26,6 +26,8 @@ interface Slice {
   /** Monotonic millisecond from which nothing in it can be good any more. */
   readonly until: number;
   readonly marks: Set<string>;
+  /** Marks by the key that made them; of those that were loaded nobody knows. */
+  readonly shares: Map<string, number>;
   /** Keys of its records in the store. */
   readonly keys: string[];
 }
@@ -99,7 +101,7 @@ export class DurableReplayWindow {
     // On the medium before the first proof is judged: from now on a power cut is one that may have lost records.
     await store.write([{ put: BOOT_KEY, value: utf8(lost ? bootId + LOST : bootId) }]);
     const until = monotonic + lifetimeOf(window);
-    const slice = { number: newest, until, marks, keys: records.map(([key]) => key) };
+    const slice = { number: newest, until, marks, shares: new Map(), keys: records.map(([key]) => key) };
     return new DurableReplayWindow(options, { slice, lost });
   }
 
@@ -111,15 +113,18 @@ export class DurableReplayWindow {
   /**
    * Marks `identifier` as used. From the call on a second one is refused; resolves once a killed process would remember.
    * @param monotonic milliseconds of the monotonic clock
+   * @param owner names the key that made the proof: each has a share of the window, so that one client cannot lock the
+   *   others out
    * @throws {LatchkeyError} `proof_replayed` if it was used before, `proof_window_full` if there is no room to remember
    *   it; errors of the store, after which it counts as used
    */
-  async use(identifier: string, monotonic: number): Promise<void> {
+  async use(identifier: string, monotonic: number, owner?: string): Promise<void> {
     const slice = this.#turn(monotonic);
     this.#settle(monotonic);
     const mark = Buffer.from(sha256(identifier)).toString('latin1', 0, MARK_BYTES);
     if (this.#slices.some(({ marks }) => marks.has(mark))) throw new LatchkeyError('proof_replayed');
     if (this.#size >= this.#limit) throw new LatchkeyError('proof_window_full', `${this.#limit} proofs`);
+    if (owner !== undefined) this.#takeShare(slice, owner);
     slice.marks.add(mark);
     this.#size += 1;
     this.#waiting.push(mark);
@@ -151,6 +156,12 @@ export class DurableReplayWindow {
     await this.#store.write([{ put: BOOT_KEY, value: utf8(this.#bootId + state) }]);
   }
 
+  #takeShare(slice: Slice, owner: string): void {
+    const taken = this.#slices.reduce((sum, { shares }) => sum + (shares.get(owner) ?? 0), 0);
+    if (taken >= LIMITS.relayedProofsPerKey) throw new LatchkeyError('proof_window_full', `${taken} proofs of one key`);
+    slice.shares.set(owner, (slice.shares.get(owner) ?? 0) + 1);
+  }
+
   /** Once proofs of the boot before are dead, another restart has nothing to be careful about. */
   #settle(monotonic: number): void {
     if (!this.#lostRecords || !this.#isOver(monotonic)) return;
@@ -174,7 +185,7 @@ export class DurableReplayWindow {
     // What was loaded never takes more: its batches are numbered already.
     if (newest !== undefined && monotonic < newest.until - this.#lifetime) return newest;
     const until = monotonic + this.#lifetime / SLICES_IN_LIFETIME + this.#lifetime;
-    const slice: Slice = { number: this.#number + 1, until, marks: new Set(), keys: [] };
+    const slice: Slice = { number: this.#number + 1, until, marks: new Set(), shares: new Map(), keys: [] };
     this.#number = slice.number;
     this.#batch = 0;
     this.#slices.push(slice);

@@ -63,7 +63,7 @@ export async function judgeProof(presented: PresentedProof | undefined, context:
   const binding = bindingOf(confirmation, context);
   if (presented === undefined) throw new LatchkeyError('proof_missing');
   const { holder, identifier } = judge(presented, binding, context);
-  if (identifier !== undefined) await context.replay.use(identifier, context.monotonic);
+  if (identifier !== undefined) await context.replay.use(identifier, context.monotonic, holder.thumbprint);
   return holder;
 }
 

@@ -11,7 +11,8 @@ export interface Relay {
   /**
    * Judges token and proof. A token or proof that is not good is an answer, not an error.
    * @throws {LatchkeyError} `device_unknown`, `request_invalid`, and where no verdict is possible: `as_*`,
-   * `introspection_*`, `clock_unsure`, `keys_unavailable`, `keys_too_old`
+   * `introspection_*`, `clock_unsure`, `keys_unavailable`, `keys_too_old`, `proof_window_full`; `session_key_unsupported`
+   * where a key is wanted that this client cannot be given
    */
   relay(request: RelayRequest, context: RequestContext): Promise<RelayAnswer>;
 }

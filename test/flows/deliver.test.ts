@@ -10,6 +10,7 @@ import { type DeliverDependencies, DeliverFlow } from '../../src/flows/deliver.t
 import type { Dispatcher } from '../../src/flows/dispatch.ts';
 import type { PresentedToken } from '../../src/ports/northbound.ts';
 import type { TranslatedToken } from '../../src/token/translate.ts';
+import { AuditList } from '../fakes/audit-list.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
@@ -66,6 +67,7 @@ async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<De
       asked.proofKeys.push(proofKey);
       return translated();
     },
+    audit: new AuditList(),
     wait: 0,
     ...changes,
   });

@@ -33,6 +33,15 @@ async function outcome(use: Promise<void>): Promise<string> {
 
 const records = () => [...store.entries.keys()].filter((key) => key.startsWith('replay/used/'));
 
+test('no key takes more than its share of the window, restarts aside', async () => {
+  const window = await open();
+  const mine = Array.from({ length: 4_096 }, (_, index) => window.use(`proof ${index}`, 0, 'greedy'));
+  await Promise.all(mine);
+  expect(await outcome(window.use('one more', 0, 'greedy'))).toBe('proof_window_full');
+  expect(await outcome(window.use('one more', 0, 'modest'))).toBe('none');
+  expect(await outcome(window.use('later', 2 * LIFETIME, 'greedy'))).toBe('none');
+});
+
 describe('refuses', () => {
   test('an identifier that was used', async () => {
     const window = await open();

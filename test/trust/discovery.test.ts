@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
-import { jwksAddress, metadataAddresses } from '../../src/trust/discovery.ts';
+import { metadataAddresses, readMetadata } from '../../src/trust/discovery.ts';
 import { codeOf } from '../fixtures/code-of.ts';
 
 const ISSUER = 'https://as.example/realms/ward';
@@ -22,12 +22,29 @@ describe('metadata is refused', () => {
     ['whose jwks_uri is in a private network', metadata({ jwks_uri: 'https://192.168.1.1/jwks' })],
     ['whose jwks_uri has a password', metadata({ jwks_uri: 'https://a:b@as.example/jwks' })],
   ])('%s', (_, document) => {
-    expect(codeOf(() => jwksAddress(document, policy))).toBe('metadata_invalid');
+    expect(codeOf(() => readMetadata(document, policy))).toBe('metadata_invalid');
+  });
+});
+
+describe('tokens are sent to no endpoint', () => {
+  test.each<[string, string]>([
+    ['on this machine', 'http://127.0.0.1/introspect'],
+    ['in a private network', 'https://192.168.1.1/introspect'],
+    ['on the link', 'https://[fe80::1]/introspect'],
+  ])('%s, and the keys are good all the same', (_, address) => {
+    const document = metadata({
+      introspection_endpoint: address,
+      mtls_endpoint_aliases: { introspection_endpoint: address },
+    });
+    expect(readMetadata(document, policy)).toEqual({
+      jwksUri: `${ISSUER}/jwks`,
+      introspection: { endpoint: undefined, certificateEndpoint: undefined },
+    });
   });
 });
 
 test('the keys may be at another public host', () => {
-  expect(jwksAddress(metadata({ jwks_uri: 'https://keys.example/1' }), policy)).toBe('https://keys.example/1');
+  expect(readMetadata(metadata({ jwks_uri: 'https://keys.example/1' }), policy).jwksUri).toBe('https://keys.example/1');
 });
 
 test.each([
