@@ -12,7 +12,7 @@ import { presentedToken } from './northbound.ts';
 import { type HttpRequest, HttpServer } from './server.ts';
 
 /** What a device does with what its clients bring. */
-export interface DeviceFace {
+interface DeviceFace {
   /** The newest nonce for proofs. */
   nonce(): string;
   /** @throws {LatchkeyError} why the client is refused */
