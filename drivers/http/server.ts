@@ -1,11 +1,10 @@
 /**
- * An HTTP server with bounded bodies, one id a request, and coded errors. node:http with a router rather than a
+ * An HTTP server with bounded bodies, one id a request, and coded errors. node:http rather than a
  * framework: fastify alone costs 70 ms of start-up and 15 MB on this path, which is more than the rest of the hub.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import createRouter from 'find-my-way';
 import { hex } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
@@ -16,13 +15,14 @@ import { type ConnectionLimits, Connections } from './connections.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf } from './problem.ts';
 import { RequestLog } from './request-log.ts';
+import { type Parameters, RouteTable } from './route-table.ts';
 
 export interface HttpRequest {
   readonly method: string;
   /** Path and query as sent, for `htu`. */
   readonly url: string;
   /** Decoded path parameters. */
-  readonly parameters: Readonly<Record<string, string | undefined>>;
+  readonly parameters: Parameters;
   /** Every value of every header: a header sent twice is seen twice. */
   readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
   readonly query: URLSearchParams;
@@ -31,11 +31,9 @@ export interface HttpRequest {
   readonly log: Log;
 }
 
-const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
-
 export interface Route {
-  readonly method: (typeof METHODS)[number];
-  /** find-my-way pattern, such as `/devices/:id`. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** As `RouteTable` takes it, such as `/devices/:id`. */
   readonly path: string;
   /** Largest body; none is taken where this is left out. */
   readonly bodyBytes?: number;
@@ -62,7 +60,7 @@ const TIMEOUT_CHECK = 5_000;
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
-  readonly #router = createRouter();
+  readonly #routes: RouteTable<Route>;
   readonly #requestLog: RequestLog;
   readonly #connections: Connections;
   /** Requests under way by connection. */
@@ -73,7 +71,7 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    for (const route of options.routes) this.#router.on(route.method, route.path, noHandler, route);
+    this.#routes = new RouteTable(options.routes);
     const settings = {
       maxHeaderSize: LIMITS.httpHeaderBytes,
       requestTimeout: REQUEST_TIMEOUT,
@@ -158,15 +156,11 @@ export class HttpServer {
     // The absolute form is for proxies. Here it would be a second opinion, beside Host, on what the hub is called.
     if (!url.startsWith('/')) throw new LatchkeyError('request_invalid', 'the request target is not a path');
     const [path = '/', search = ''] = splitOnce(url, '?');
-    const found = this.#router.find(method as Route['method'], path);
-    if (found === null) {
-      throw new LatchkeyError(this.#allowed(path).length > 0 ? 'method_not_allowed' : 'not_found');
+    const found = this.#routes.find(method, path);
+    if (found === undefined) {
+      throw new LatchkeyError(this.#routes.methods(path).length > 0 ? 'method_not_allowed' : 'not_found');
     }
-    return { route: found.store as Route, url, parameters: found.params, query: new URLSearchParams(search) };
-  }
-
-  #allowed(path: string): readonly Route['method'][] {
-    return METHODS.filter((method) => this.#router.find(method, path) !== null);
+    return { ...found, url, query: new URLSearchParams(search) };
   }
 
   #refuse(error: LatchkeyError, id: string, { headers, url = '' }: IncomingMessage): HttpAnswer {
@@ -177,7 +171,7 @@ export class HttpServer {
       headers: {
         'content-type': PROBLEM_TYPE,
         ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
-        ...(status === 405 ? { allow: this.#allowed(splitOnce(url, '?')[0]).join(', ') } : {}),
+        ...(status === 405 ? { allow: this.#routes.methods(splitOnce(url, '?')[0]).join(', ') } : {}),
         ...(status === 401 ? this.#options.onRefusal?.() : {}),
         ...(status === 503 ? { 'retry-after': '5' } : {}),
       },
@@ -187,10 +181,6 @@ export class HttpServer {
           : problemOf(error, id),
     };
   }
-}
-
-function noHandler(): void {
-  // The router only finds: the route that it stores is what handles.
 }
 
 function splitOnce(text: string, mark: string): readonly [string, string] {
