@@ -3,7 +3,6 @@
  * framework: fastify alone costs 70 ms of start-up and 15 MB on this path, which is more than the rest of the hub.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { hex } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
@@ -82,7 +81,10 @@ export class HttpServer {
     this.#server =
       options.tls === undefined
         ? createServer(settings, listener)
-        : createTlsServer({ ...settings, ...options.tls, handshakeTimeout: REQUEST_TIMEOUT }, listener);
+        : // Not loaded for hubs that leave TLS to a proxy, as in config/setting-files.ts.
+          process
+            .getBuiltinModule('node:https')
+            .createServer({ ...settings, ...options.tls, handshakeTimeout: REQUEST_TIMEOUT }, listener);
     this.#requestLog = new RequestLog(options.log);
     this.#connections = new Connections(this.#server, options.connections, () => this.#requestLog.connectionRefused());
   }
