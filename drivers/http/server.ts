@@ -1,12 +1,10 @@
 /**
- * An HTTP server with bounded bodies, one id a request, and coded errors. node:http with a router rather than a
+ * An HTTP server with bounded bodies, one id a request, and coded errors. node:http rather than a
  * framework: fastify alone costs 70 ms of start-up and 15 MB on this path, which is more than the rest of the hub.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
-import createRouter from 'find-my-way';
+import type { TLSSocket } from 'node:tls';
 import { hex, sha256 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
@@ -17,13 +15,14 @@ import { type ConnectionLimits, Connections } from './connections.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf } from './problem.ts';
 import { RequestLog } from './request-log.ts';
+import { type Parameters, RouteTable } from './route-table.ts';
 
 export interface HttpRequest {
   readonly method: string;
   /** Path and query as sent, for `htu`. */
   readonly url: string;
   /** Decoded path parameters. */
-  readonly parameters: Readonly<Record<string, string | undefined>>;
+  readonly parameters: Parameters;
   /** Every value of every header: a header sent twice is seen twice. */
   readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
   readonly query: URLSearchParams;
@@ -37,11 +36,9 @@ export interface HttpRequest {
   readonly log: Log;
 }
 
-const METHODS = ['GET', 'POST', 'PUT', 'DELETE'] as const;
-
 export interface Route {
-  readonly method: (typeof METHODS)[number];
-  /** find-my-way pattern, such as `/devices/:id`. */
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** As `RouteTable` takes it, such as `/devices/:id`. */
   readonly path: string;
   /** Largest body; none is taken where this is left out. */
   readonly bodyBytes?: number;
@@ -69,7 +66,7 @@ const TIMEOUT_CHECK = 5_000;
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
-  readonly #router = createRouter();
+  readonly #routes: RouteTable<Route>;
   readonly #requestLog: RequestLog;
   readonly #connections: Connections;
   /** Requests under way by connection. */
@@ -80,7 +77,7 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    for (const route of options.routes) this.#router.on(route.method, route.path, noHandler, route);
+    this.#routes = new RouteTable(options.routes);
     const settings = {
       maxHeaderSize: LIMITS.httpHeaderBytes,
       requestTimeout: REQUEST_TIMEOUT,
@@ -91,7 +88,10 @@ export class HttpServer {
     this.#server =
       options.tls === undefined
         ? createServer(settings, listener)
-        : createTlsServer({ ...settings, ...tlsSettings(options.tls), handshakeTimeout: REQUEST_TIMEOUT }, listener);
+        : // Not loaded for hubs that leave TLS to a proxy, as in config/setting-files.ts.
+          process
+            .getBuiltinModule('node:https')
+            .createServer({ ...settings, ...tlsSettings(options.tls), handshakeTimeout: REQUEST_TIMEOUT }, listener);
     this.#requestLog = new RequestLog(options.log);
     this.#connections = new Connections(this.#server, options.connections, () => this.#requestLog.connectionRefused());
   }
@@ -173,15 +173,11 @@ export class HttpServer {
     // The absolute form is for proxies. Here it would be a second opinion, beside Host, on what the hub is called.
     if (!url.startsWith('/')) throw new LatchkeyError('request_invalid', 'the request target is not a path');
     const [path = '/', search = ''] = splitOnce(url, '?');
-    const found = this.#router.find(method as Route['method'], path);
-    if (found === null) {
-      throw new LatchkeyError(this.#allowed(path).length > 0 ? 'method_not_allowed' : 'not_found');
+    const found = this.#routes.find(method, path);
+    if (found === undefined) {
+      throw new LatchkeyError(this.#routes.methods(path).length > 0 ? 'method_not_allowed' : 'not_found');
     }
-    return { route: found.store as Route, url, parameters: found.params, query: new URLSearchParams(search) };
-  }
-
-  #allowed(path: string): readonly Route['method'][] {
-    return METHODS.filter((method) => this.#router.find(method, path) !== null);
+    return { ...found, url, query: new URLSearchParams(search) };
   }
 
   #refuse(error: LatchkeyError, id: string, { headers, url = '' }: IncomingMessage): HttpAnswer {
@@ -192,7 +188,7 @@ export class HttpServer {
       headers: {
         'content-type': PROBLEM_TYPE,
         ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
-        ...(status === 405 ? { allow: this.#allowed(splitOnce(url, '?')[0]).join(', ') } : {}),
+        ...(status === 405 ? { allow: this.#routes.methods(splitOnce(url, '?')[0]).join(', ') } : {}),
         ...(status === 401 ? this.#options.onRefusal?.() : {}),
         ...(status === 503 ? { 'retry-after': '5' } : {}),
       },
@@ -208,21 +204,21 @@ function tlsSettings({ cert, key, askForCertificate = false }: NonNullable<HttpS
   return { cert, key, requestCert: askForCertificate, rejectUnauthorized: false };
 }
 
+function isTls(socket: Socket): socket is TLSSocket {
+  return 'getPeerCertificate' in socket;
+}
+
 /** One look at a socket's certificate serves all of its requests. */
 const thumbprints = new WeakMap<Socket, Uint8Array | undefined>();
 
 function peerCertificateThumbprint(socket: Socket): Uint8Array | undefined {
-  if (!(socket instanceof TLSSocket)) return undefined;
+  if (!isTls(socket)) return undefined;
   if (!thumbprints.has(socket)) {
     // An empty object where the peer showed none.
     const { raw } = socket.getPeerCertificate() as { raw?: Uint8Array };
     thumbprints.set(socket, raw === undefined ? undefined : sha256(raw));
   }
   return thumbprints.get(socket);
-}
-
-function noHandler(): void {
-  // The router only finds: the route that it stores is what handles.
 }
 
 function splitOnce(text: string, mark: string): readonly [string, string] {
