@@ -1,4 +1,3 @@
-import { createSecureContext } from 'node:tls';
 import type { Agent } from 'undici';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { Secret } from '../../src/core/secret.ts';
@@ -46,7 +45,8 @@ export function connectAuthorizationServer(options: AuthorizationServerOptions =
 /** Otherwise it would show with the first connection only, as a server that cannot be reached. */
 function demandPair({ certificate, key }: NonNullable<AuthorizationServerOptions['clientCertificate']>): void {
   try {
-    createSecureContext({ cert: certificate, key: key.expose() });
+    // Not loaded before it is needed, as in config/setting-files.ts.
+    process.getBuiltinModule('node:tls').createSecureContext({ cert: certificate, key: key.expose() });
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? `${error.code}` : 'unreadable';
     throw new LatchkeyError('config_invalid', `the client certificate does not go with its key (${reason})`);
