@@ -76,7 +76,7 @@ test('the answer is read into a typed delivery', async () => {
       state: 'delivered',
       device: 'tube-1',
       audience: 'https://tube-1.devices.example',
-      tokenHash: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7),
+      tokenHash: new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7]),
       cti: new Uint8Array([0, 255]),
       expiresAt: 1_700_000_600,
       scope: 'read',
