@@ -47,6 +47,8 @@ import { verifyJwt } from './trust/verify-jwt.ts';
 export interface RunningHub {
   /** Origin of the HTTP API, such as `http://127.0.0.1:8430`. */
   readonly address: string;
+  /** Address of the embedded MQTT broker, such as `mqtt://127.0.0.1:1883`; undefined without one. */
+  readonly broker: string | undefined;
   readonly adminSocket: string;
   readonly admin: Admin;
   /** Answers what is under way, closes everything, and resolves inside the grace period. */
@@ -127,6 +129,7 @@ export async function startHub({ config, log }: { readonly config: Config; reado
   dispatcher.start();
   return {
     address: origins[0] ?? '',
+    broker: undefined,
     adminSocket: config.admin.socket,
     admin,
     async stop() {
