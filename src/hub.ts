@@ -18,7 +18,7 @@ import { Dispatcher } from './flows/dispatch.ts';
 import { introspectCoap } from './flows/introspect-coap.ts';
 import { openNorthbound } from './hub/deliver.ts';
 import { openIntrospectors, openIssuers, verifierOf } from './hub/issuers.ts';
-import { openMqttFront } from './hub/mqtt.ts';
+import { brokerAddress, openMqttFront } from './hub/mqtt.ts';
 import { openRelay, type RelayParts } from './hub/relay.ts';
 import { connectionsOf } from './hub/settings.ts';
 import { adminOf, loadState, type State } from './hub/state.ts';
@@ -33,6 +33,8 @@ export { type OpenStateFolder, openStateFolder } from './hub/state.ts';
 export interface RunningHub {
   /** Origin of the HTTP API, such as `http://127.0.0.1:8430`. */
   readonly address: string;
+  /** Address of the embedded MQTT broker, such as `mqtt://127.0.0.1:1883`; undefined without one. */
+  readonly broker: string | undefined;
   readonly adminSocket: string;
   readonly admin: Admin;
   /** Answers what is under way, closes everything, and resolves inside the grace period. */
@@ -120,7 +122,13 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   wakeAtSightings(lines, dispatcher, state);
   dispatcher.start();
   opened.add(() => dispatcher.stop());
-  return { address: origins[0] ?? '', adminSocket: config.admin.socket, admin, stop: () => opened.close() };
+  return {
+    address: origins[0] ?? '',
+    broker: brokerAddress(config, running.mqtt),
+    adminSocket: config.admin.socket,
+    admin,
+    stop: () => opened.close(),
+  };
 }
 
 function openDispatcher(

@@ -1,5 +1,7 @@
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { collectArtifacts, prepareFolder, writeArtifacts } from './demo/artifacts.ts';
+import { connectedWay } from './demo/connected.ts';
+import { connectedRefusals } from './demo/connected-refusals.ts';
 import { goodWay, type Sizes, setUp } from './demo/good-way.ts';
 import { Narrator } from './demo/narrator.ts';
 import { outage } from './demo/outage.ts';
@@ -15,7 +17,7 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Show the main job end to end, on this machine and with nothing installed: a token of a real OAuth server, translated by the hub, taken by a device that is offline, used by its client; then what is refused. Every step is checked; exit status 1 if one does not hold.',
+        'Show both jobs of the hub end to end, on this machine and with nothing installed. A doctor logs in at a real OAuth server; a connected EKG machine has the hub judge her token, and both get a key of their own. Then the machine is the client of a test tube that is offline: its token is translated by the hub and taken by the tube. And what is refused. Every step is checked; exit status 1 if one does not hold.',
       )
       .option('--json', 'print no story, and one JSON object as the last line')
       .option('--artifacts <folder>', 'keep token, CWT, keys and claims there, for a check by another program')
@@ -50,18 +52,23 @@ async function play(
   if (folder !== undefined) await prepareFolder(folder);
   const stage = await Stage.open();
   try {
-    story.chapter('A token finds its way to a device that is offline');
+    story.chapter('An OAuth server, a hub, an EKG machine, a test tube');
     await setUp(story, stage);
+    story.chapter('A client at a device that is connected');
+    const doctorsToken = await connectedWay(story, stage);
+    story.chapter('What is refused there');
+    await connectedRefusals(story, stage, doctorsToken);
+    story.chapter('A token finds its way to a device that is offline');
     const way = await goodWay(story, stage);
     onSizes(way.sizes);
     if (folder !== undefined) {
       await writeArtifacts(folder, await collectArtifacts(stage, way));
       story.say(`token, CWT, keys and claims are in ${folder}`);
     }
-    story.chapter('What is refused');
+    story.chapter('What is refused by hub and tube');
     await refusals(story, stage, way);
-    story.chapter('What goes on working');
-    await outage(story, stage);
+    story.chapter('What goes on working, and what does not');
+    await outage(story, stage, doctorsToken);
     story.chapter(
       `All of it held. JWT ${way.sizes.jwtBytes} bytes, CWT ${way.sizes.cwtBytes}, on the serial line ${way.sizes.wireBytes}.`,
     );

@@ -53,3 +53,10 @@ function accessOf(
     password: passwordFile === undefined ? undefined : readSecret('mqtt.password_file', passwordFile),
   };
 }
+
+/** Where devices find the embedded broker. */
+export function brokerAddress({ mqtt }: Config, front: MqttFront | undefined): string | undefined {
+  if (front?.port === undefined) return undefined;
+  const { host } = mqtt.embeddedListen;
+  return `mqtt://${host.includes(':') ? `[${host}]` : host}:${front.port}`;
+}

@@ -103,11 +103,13 @@ export class ConnectedDevice {
     const { ask, clock, credentials, policy, random } = this.#options;
     const question = { credentials, token, nonce: random.bytes(DEVICE_NONCE_BYTES) };
     const shown = { kind: 'dpop', proof, method, uri, nonce: this.nonce() } as const;
-    const answer = await ask(makeQuestion({ ...question, proof: shown }));
+    const asked = makeQuestion({ ...question, proof: shown });
+    const answer = await ask(asked);
     const { age, copy, scope, session } = judgeAnswer(answer, question, policy);
     const { expiresAt, keyId } = session;
     this.#sessions.add(session, bestGuess(clock.now()));
-    this.#tell({ event: 'client_admitted', token: name, scope, key: keyId, expiresAt, age });
+    const bytes = { question: asked.length, answer: answer.payload.length };
+    this.#tell({ event: 'client_admitted', token: name, scope, key: keyId, expiresAt, age, bytes });
     return { keyId, expiresAt, copy };
   }
 

@@ -1,4 +1,6 @@
 /** What happens on the simulated connected device, for whoever watches. Nothing in here is a key, a token or a proof. */
+import { isoDate } from './device-event.ts';
+
 export type ConnectedEvent =
   | { readonly event: 'broker_up' }
   | { readonly event: 'broker_down'; readonly code: string }
@@ -13,6 +15,8 @@ export type ConnectedEvent =
       readonly expiresAt: number;
       /** Seconds since the AS vouched for the token. */
       readonly age: number;
+      /** What crossed the broker, without its framing. */
+      readonly bytes: { readonly question: number; readonly answer: number };
     }
   | { readonly event: 'client_refused'; readonly token: string; readonly code: string; readonly detail?: string }
   | { readonly event: 'message_answered'; readonly key: string; readonly bytes: number }
@@ -26,7 +30,7 @@ export function describeConnected(event: ConnectedEvent): string {
     case 'broker_down':
       return `the broker is away: ${event.code}`;
     case 'client_admitted':
-      return `client with token ${event.token} admitted: scope "${event.scope}", the AS vouched ${event.age} s ago; key ${event.key} until ${new Date(event.expiresAt * 1000).toISOString()}`;
+      return `client with token ${event.token} admitted: scope "${event.scope}", the AS vouched ${event.age} s ago; key ${event.key} until ${isoDate(event.expiresAt)}; asked with ${event.bytes.question} bytes, answered with ${event.bytes.answer}`;
     case 'client_refused':
       return `client with token ${event.token} refused: ${event.code}${event.detail === undefined ? '' : ` (${event.detail})`}`;
     case 'message_answered':

@@ -63,7 +63,7 @@ export function describe(event: DeviceEvent): string {
   }
 }
 
-function isoDate(seconds: number): string {
+export function isoDate(seconds: number): string {
   const date = new Date(seconds * 1000);
   return Number.isNaN(date.getTime()) ? `second ${seconds}` : date.toISOString();
 }

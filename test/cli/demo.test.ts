@@ -26,6 +26,13 @@ const STEPS = [
   'authorization-server',
   'provisioning',
   'hub',
+  'ekg-machine',
+  'doctor-login',
+  'verdict',
+  'session',
+  'wrong-key',
+  'replayed-device-proof',
+  'revoked-token',
   'token',
   'delivery',
   'proof-of-possession',
@@ -36,6 +43,7 @@ const STEPS = [
   'tampered-token',
   'stolen-token',
   'tube-away',
+  'authorization-server-gone',
   'authorization-server-off',
 ];
 
@@ -110,6 +118,10 @@ test('without --json the story is told, and every step says that it holds', asyn
   const story = told.printed.join('\n');
   expect(told.printed.filter((line) => /^ {3}ok \(\d+ ms\)$/.test(line))).toHaveLength(STEPS.length);
   expect(story).toContain('36.6 °C');
+  expect(story).toContain('72 beats a minute');
+  for (const code of ['proof_key_mismatch', 'proof_replayed', 'token_inactive', 'as_unreachable']) {
+    expect(story).toContain(`refused by the EKG machine: ${code === 'as_unreachable' ? 503 : 401} ${code}`);
+  }
   expect(story).not.toContain('eyJ');
   expect(story).not.toContain('\u001b');
 }, 30_000);

@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose';
 import { afterEach, expect, test } from 'vitest';
+import { followRedirects } from '../../src/cli/demo/browser.ts';
 import { AuthorizationServer } from '../../src/client/authorization-server.ts';
 import { DpopKey } from '../../src/client/dpop-key.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -10,7 +11,6 @@ import {
   startAuthorizationServer,
   TUBE_AUDIENCE,
 } from '../fixtures/authorization-server.ts';
-import { followRedirects } from '../fixtures/browser.ts';
 
 const started: DemoAuthorizationServer[] = [];
 afterEach(async () => {

@@ -4,8 +4,10 @@ import type { AccessToken } from '../../client/access-token.ts';
 import type { DeviceAnswer } from '../../client/device-session.ts';
 import type { Delivery } from '../../client/hub-answer.ts';
 import { type CborValue, decodeCbor, isCborMap } from '../../codec/cbor.ts';
+import { readCredentialsFile } from '../../codec/credentials-file.ts';
 import { readTrustFile } from '../../codec/trust-file.ts';
 import { equal } from '../../core/bytes.ts';
+import { EKG_AUDIENCE } from './ekg-machine.ts';
 import { hold, type Narrator } from './narrator.ts';
 import { type Stage, TUBE, TUBE_AUDIENCE } from './stage.ts';
 import { until } from './waiting.ts';
@@ -30,13 +32,16 @@ export async function setUp(story: Narrator, stage: Stage): Promise<void> {
     await stage.startAuthorizationServer();
     story.say(`issuer ${stage.authorizationServer.issuer}; it knows nothing of CoAP, CBOR or serial lines`);
   });
-  await story.step('provisioning', 'An installer registers the test tube and gives it its trust file', async () => {
-    await stage.registerTube();
+  await story.step('provisioning', 'An installer registers an EKG machine and a test tube', async () => {
+    await stage.registerDevices();
     const trust = readTrustFile(stage.trust.expose());
     hold(trust.audience === TUBE_AUDIENCE && trust.wrap === 'mac0', 'the trust file is for this tube');
     story.say(
-      `${trust.keys.length} keys, audience ${trust.audience}; from now on the tube trusts this file and nothing else`,
+      `the tube gets a trust file: ${trust.keys.length} keys, audience ${trust.audience}; from now on it trusts this file and nothing else`,
     );
+    const { audience } = readCredentialsFile(stage.credentials.expose());
+    hold(audience === EKG_AUDIENCE, 'the credentials are for this machine');
+    story.say('the EKG machine is on the network: it gets credentials to ask the hub with');
     await stage.startTube();
     story.say(`the tube waits behind a serial line, here ${stage.tube.address}`);
   });
@@ -45,6 +50,12 @@ export async function setUp(story: Narrator, stage: Stage): Promise<void> {
     hold((await stage.hub.admin.showDevice(TUBE)).audience === TUBE_AUDIENCE, 'the hub knows the tube');
     await until(() => stage.lineIsUp(), 'the line is open');
     story.say(`clients reach it at ${stage.hub.address}`);
+  });
+  await story.step('ekg-machine', 'The EKG machine finds the hub by MQTT', async () => {
+    await stage.startEkgMachine();
+    await stage.ekg.connected();
+    story.say(`the broker is at ${stage.hub.broker}, inside the hub: any broker would do`);
+    story.say(`its own clients reach it at ${stage.ekg.running.address}; it can judge neither token nor proof`);
   });
 }
 

@@ -1,11 +1,15 @@
 /** What goes on working when parts are away. */
+import type { AccessToken } from '../../client/access-token.ts';
 import { isCoded, LatchkeyError } from '../../core/errors.ts';
+import { READINGS } from './connected.ts';
 import { FETCH_TEMPERATURE, readTemperature, requestToken } from './good-way.ts';
 import { hold, type Narrator } from './narrator.ts';
+import { refusalOf } from './refusals.ts';
 import { type Stage, TUBE, TUBE_AUDIENCE } from './stage.ts';
 import { until } from './waiting.ts';
 
-export async function outage(story: Narrator, stage: Stage): Promise<void> {
+/** @param doctorsToken a reference that the OAuth server still stands by */
+export async function outage(story: Narrator, stage: Stage, doctorsToken: AccessToken): Promise<void> {
   await story.step('tube-away', 'The tube is unplugged; a new token waits for it', async () => {
     const token = await requestToken(stage);
     await stage.tube.close();
@@ -18,10 +22,8 @@ export async function outage(story: Narrator, stage: Stage): Promise<void> {
     hold(stage.tube.device.acceptedTokens === 1, 'the tube took it once');
     story.say('the tube is plugged in again, and the hub delivers by itself');
   });
-  await story.step('authorization-server-off', 'The OAuth server is switched off and the hub restarted', async () => {
-    const token = await requestToken(stage);
-    await stage.stopAuthorizationServer();
-    hold(await isUnreachable(stage), 'the OAuth server is off');
+  const token = await serverGone(story, stage, doctorsToken);
+  await story.step('authorization-server-off', 'Without the OAuth server, the hub is restarted as well', async () => {
     await stage.restartHub();
     const delivery = await stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token });
     hold(delivery.state === 'delivered' && delivery.receipt, 'a token that the hub never saw is delivered');
@@ -30,7 +32,27 @@ export async function outage(story: Narrator, stage: Stage): Promise<void> {
       `the hub verified with the keys on its disk, confirmed ${Math.round(delivery.freshness.keysAge)} s ago, and says so`,
     );
     story.wire('tube', 'EKG', `${celsius} °C: still works`);
+    await stage.ekg.connected();
+    story.say('the EKG machine found its way back to the broker by itself');
   });
+}
+
+/** A token that is a reference needs the server: nobody is let in by guess. Answers with a JWT that does not. */
+function serverGone(story: Narrator, stage: Stage, doctorsToken: AccessToken): Promise<AccessToken> {
+  return story.step(
+    'authorization-server-gone',
+    'The OAuth server is switched off; the app shows its token',
+    async () => {
+      const forTube = await requestToken(stage);
+      await stage.stopAuthorizationServer();
+      hold(await isUnreachable(stage), 'the OAuth server is off');
+      const refusal = await refusalOf(stage.doctor.device(stage.ekg.running.address).open(READINGS, doctorsToken));
+      hold(refusal.hubCode === 'as_unreachable', `nobody is let in: ${refusal.hubCode}`);
+      story.say(`refused by the EKG machine: ${refusal.status} ${refusal.hubCode}`);
+      story.say('the token says nothing by itself, and whoever could say whether it is still good is away');
+      return forTube;
+    },
+  );
 }
 
 async function isUnreachable(stage: Stage): Promise<boolean> {

@@ -12,6 +12,7 @@ import type { DeviceLink } from '../../ports/device-link.ts';
 import { openStrangersLine } from '../../simulator.ts';
 import { type GoodWay, requestToken } from './good-way.ts';
 import { hold, type Narrator } from './narrator.ts';
+import { sendAgain } from './recorded-request.ts';
 import { OTHER_AUDIENCE, type Stage, TUBE, TUBE_AUDIENCE } from './stage.ts';
 
 const STRANGERS_DEADLINE = 3_000;
@@ -45,13 +46,9 @@ export async function refusals(story: Narrator, stage: Stage, { token, delivery 
       if (recorded === undefined) throw new LatchkeyError('demo_failed', 'no request was recorded');
       await stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token });
       const fresh = stage.recorded ?? recorded;
-      const answer = await fetch(fresh.url, { method: 'POST', headers: fresh.headers });
-      const { code } = (await answer.json()) as { readonly code?: unknown };
-      hold(
-        answer.status === 401 && code === 'proof_replayed',
-        `the hub answers 401 proof_replayed, not ${String(code)}`,
-      );
-      story.say(`refused by the hub: ${answer.status} ${code}; token and proof are genuine, and worth nothing`);
+      const { code, status } = await sendAgain(fresh);
+      hold(status === 401 && code === 'proof_replayed', `the hub answers 401 proof_replayed, not ${String(code)}`);
+      story.say(`refused by the hub: ${status} ${code}; token and proof are genuine, and worth nothing`);
     },
   );
   const [cwt = EMPTY] = stage.tokensOnLine;
@@ -84,7 +81,7 @@ export async function refusals(story: Narrator, stage: Stage, { token, delivery 
   });
 }
 
-async function refusalOf(promise: Promise<unknown>): Promise<HubRefusal> {
+export async function refusalOf(promise: Promise<unknown>): Promise<HubRefusal> {
   const outcome: unknown = await promise.catch((error: unknown) => error);
   if (outcome instanceof HubRefusal) return outcome;
   if (outcome instanceof Error) throw outcome;

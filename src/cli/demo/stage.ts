@@ -1,6 +1,6 @@
-/** The parts of the demo, all on loopback and in one temporary folder: authorization server, hub, tube, EKG machine. */
+/** The parts of the demo, all on loopback and in one temporary folder: authorization server, hub, tube, EKG machine, app. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AuthorizationServer } from '../../client/authorization-server.ts';
@@ -20,21 +20,21 @@ import {
   startAuthorizationServer,
   startSimulator,
 } from '../../simulator.ts';
+import { APP_CLIENT, DoctorsApp } from './doctors-app.ts';
+import { EKG, EKG_AUDIENCE, EkgMachine } from './ekg-machine.ts';
+import type { RecordedRequest } from './recorded-request.ts';
 
 export const TUBE = 'tube-1';
 export const TUBE_AUDIENCE = 'https://tube-1.devices.example';
 export const OTHER_AUDIENCE = 'https://tube-2.devices.example';
 const LINE = 'ward-3';
+const HUB_CLIENT = 'latchkey-hub';
+/** Seconds for which the hub believes "active" without asking again. Its default is a minute: too long for a story. */
+export const INTROSPECTION_CACHE = 1;
 const FETCH = 1 << (COAP_METHOD.FETCH - 1);
 const PUT = 1 << (COAP_METHOD.PUT - 1);
 /** The hub's last log lines, shown where a step fails. */
 const KEPT_LOG_LINES = 20;
-
-/** A request of the client as somebody recorded it on the way. */
-export interface RecordedRequest {
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
 
 export class Stage {
   readonly logLines: string[] = [];
@@ -44,11 +44,16 @@ export class Stage {
   readonly key: DpopKey;
   readonly #folder: string;
   readonly #clientSecret = new Secret(randomBytes(24).toString('base64url'));
+  readonly #hubSecret = new Secret(randomBytes(24).toString('base64url'));
   #authorizationServer: DemoAuthorizationServer | undefined;
   #isAuthorizationServerOff = false;
   #trust: Secret<string> | undefined;
+  #credentials: Secret<string> | undefined;
   #tube: RunningSimulator | undefined;
   #hub: RunningHub | undefined;
+  #broker: string | undefined;
+  #ekg: EkgMachine | undefined;
+  #doctor: DoctorsApp | undefined;
   #client: HubClient | undefined;
   #machine: AuthorizationServer | undefined;
 
@@ -79,7 +84,21 @@ export class Stage {
     return present(this.#trust);
   }
 
-  /** The EKG machine towards the hub. */
+  /** The EKG machine as a device, towards its own clients. */
+  get ekg(): EkgMachine {
+    return present(this.#ekg);
+  }
+
+  /** The credentials file of the EKG machine. */
+  get credentials(): Secret<string> {
+    return present(this.#credentials);
+  }
+
+  get doctor(): DoctorsApp {
+    return present(this.#doctor);
+  }
+
+  /** The EKG machine as the client of the tube, towards the hub. */
   get client(): HubClient {
     return present(this.#client);
   }
@@ -91,10 +110,20 @@ export class Stage {
 
   async startAuthorizationServer(): Promise<void> {
     this.#authorizationServer = await startAuthorizationServer({
-      resources: { [TUBE_AUDIENCE]: { scopes: ['read', 'configure'] }, [OTHER_AUDIENCE]: { scopes: ['read'] } },
-      clients: [{ id: 'ekg-machine', secret: this.#clientSecret.expose() }],
+      resources: {
+        [TUBE_AUDIENCE]: { scopes: ['read', 'configure'] },
+        [OTHER_AUDIENCE]: { scopes: ['read'] },
+        [EKG_AUDIENCE]: { scopes: ['read'], format: 'opaque' },
+      },
+      clients: [
+        { id: 'ekg-machine', secret: this.#clientSecret.expose() },
+        { id: HUB_CLIENT, secret: this.#hubSecret.expose(), introspects: true },
+        APP_CLIENT,
+      ],
     });
+    await writeFile(this.#hubSecretFile, this.#hubSecret.expose(), { mode: 0o600 });
     this.#machine = await this.discover();
+    this.#doctor = await DoctorsApp.open(this.authorizationServer.issuer);
   }
 
   discover(): Promise<AuthorizationServer> {
@@ -110,8 +139,8 @@ export class Stage {
     this.#isAuthorizationServerOff = true;
   }
 
-  /** Registers the tube, as `latchkey devices add` does before the hub has run for the first time. */
-  async registerTube(): Promise<void> {
+  /** Registers both devices, as `latchkey devices add` does before the hub has run for the first time. */
+  async registerDevices(): Promise<void> {
     // The line's address is known once the tube is there; registering needs its name alone.
     const state = await openStateFolder({ config: this.#config('tcp://127.0.0.1:1'), log: this.#log(), create: true });
     try {
@@ -124,7 +153,9 @@ export class Stage {
           permissions: { read: [['/temperature', FETCH]], configure: [['/led', FETCH | PUT]] },
         },
       });
-      this.#trust = new Secret(trust);
+      this.#trust = new Secret(present(trust));
+      await state.admin.addDevice({ id: EKG, audience: EKG_AUDIENCE, profile: {} });
+      this.#credentials = new Secret(await state.admin.deviceCredentials(EKG));
     } finally {
       await state.close();
     }
@@ -140,8 +171,13 @@ export class Stage {
     });
   }
 
+  async startEkgMachine(): Promise<void> {
+    this.#ekg = await EkgMachine.start(present(this.#broker), this.credentials);
+  }
+
   async startHub(): Promise<void> {
     this.#hub = await startHub({ config: this.#config(this.tube.address), log: this.#log() });
+    this.#broker = this.#hub.broker;
     this.#client = new HubClient({
       url: this.#hub.address,
       environment: { ...systemEnvironment, fetch: (input, init) => this.#recordedFetch(input, init) },
@@ -167,6 +203,7 @@ export class Stage {
   /** Stops every part that runs, in the order of dependence, whatever fails; then removes the folder. */
   async close(): Promise<void> {
     const parts = [
+      () => this.#ekg?.running.close(),
       () => this.#hub?.stop(),
       () => this.#tube?.close(),
       () => (this.#isAuthorizationServerOff ? undefined : this.#authorizationServer?.close()),
@@ -181,6 +218,10 @@ export class Stage {
       }
     }
     if (failures.length > 0) throw new LatchkeyError('demo_failed', 'a part did not stop', { cause: failures[0] });
+  }
+
+  get #hubSecretFile(): string {
+    return join(this.#folder, 'hub-secret');
   }
 
   async #recordedFetch(...[input, init]: Parameters<typeof fetch>): Promise<Response> {
@@ -198,8 +239,14 @@ export class Stage {
       // The demo takes the machine's time as it is: there may be no NTP where it is shown.
       'clock.trust = "system"',
       'delivery.wait = "1s"',
+      'mqtt.embedded = true',
+      // A hub that starts again has its broker where devices look for it.
+      `mqtt.embedded_listen = "${this.#broker === undefined ? '127.0.0.1:0' : new URL(this.#broker).host}"`,
       '[[issuers]]',
       `issuer = ${JSON.stringify(this.authorizationServer.issuer)}`,
+      `client_id = "${HUB_CLIENT}"`,
+      `client_secret_file = ${JSON.stringify(this.#hubSecretFile)}`,
+      `introspection_cache = "${INTROSPECTION_CACHE}s"`,
       '[[lines]]',
       `name = "${LINE}"`,
       `path = "${line}"`,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint, createRemoteJWKSet, decodeJwt, exportJWK, jwtVerify } from 'jose';
 import * as oauth from 'openid-client';
 import { afterEach, expect, test, vi } from 'vitest';
+import { followRedirects } from '../../../src/cli/demo/browser.ts';
 import {
   APP_CLIENT,
   type DemoAuthorizationServer,
@@ -9,7 +10,6 @@ import {
   startAuthorizationServer,
   TUBE_AUDIENCE,
 } from '../../fixtures/authorization-server.ts';
-import { followRedirects } from '../../fixtures/browser.ts';
 
 const started: DemoAuthorizationServer[] = [];
 async function start(options?: Parameters<typeof startAuthorizationServer>[0]) {
