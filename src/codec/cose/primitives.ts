@@ -11,7 +11,7 @@ import {
   timingSafeEqual,
   verify,
 } from 'node:crypto';
-import { fromBinary } from '../../core/bytes.ts';
+import { allocate, fromBinary } from '../../core/bytes.ts';
 import type { WrapAlgorithm } from '../../core/device-profile.ts';
 import { LatchkeyError } from '../../core/errors.ts';
 
@@ -65,7 +65,7 @@ export function seal({ algorithm, key, nonce, additionalData }: Sealing, plainte
       ? createCipheriv('aes-128-gcm', key, nonce, { authTagLength })
       : createCipheriv('aes-128-ccm', key, nonce, { authTagLength });
   cipher.setAAD(additionalData, { plaintextLength: plaintext.length });
-  const out = new Uint8Array(plaintext.length + authTagLength);
+  const out = allocate(plaintext.length + authTagLength);
   out.set(cipher.update(plaintext), 0);
   cipher.final();
   out.set(cipher.getAuthTag(), plaintext.length);
