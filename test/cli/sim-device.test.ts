@@ -9,11 +9,14 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Terminal } from '../../src/cli/command.ts';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { writeTrustFile } from '../../src/codec/trust-file.ts';
+import { credentialsFileOf } from '../../src/devices/device-credentials.ts';
+import { connectedDevice } from '../fixtures/connected-device.ts';
 import { PROGRAM } from '../fixtures/hub-process.ts';
 
 const SECRET = Buffer.alloc(32, 'canary').toString('base64url');
 let folder: string;
 let trust: string;
+let credentials: string;
 let child: ChildProcess | undefined;
 
 beforeAll(() => {
@@ -35,6 +38,8 @@ beforeAll(() => {
     permissions: { read: [['temperature', 16]] },
   });
   writeFileSync(trust, file);
+  credentials = join(folder, 'credentials.json');
+  writeFileSync(credentials, credentialsFileOf(connectedDevice('ekg-1')));
 });
 
 afterEach(async () => {
@@ -46,8 +51,12 @@ afterEach(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Starts the built program and resolves with its first line. */
-async function start(...args: readonly string[]) {
-  const started = spawn(process.execPath, [PROGRAM, 'sim', 'device', '--trust', trust, ...args], {
+function start(...args: readonly string[]) {
+  return startWith('--trust', trust, ...args);
+}
+
+async function startWith(...args: readonly string[]) {
+  const started = spawn(process.execPath, [PROGRAM, 'sim', 'device', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   child = started;
@@ -75,6 +84,26 @@ test('with --json every line is JSON and none holds a key', async () => {
   started.kill('SIGINT');
   expect(await once(started, 'exit')).toEqual([0, null]);
   expect(lines.join('\n')).not.toContain(SECRET);
+});
+
+test('a connected device says where its clients reach it, that its broker is away, and ends on SIGTERM', async () => {
+  const { lines, started } = await startWith(
+    '--connected',
+    'mqtt://127.0.0.1:1',
+    '--credentials',
+    credentials,
+    '--json',
+  );
+  while (lines.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const ready = events.find(({ event }) => event === 'ready');
+  expect(ready).toMatchObject({ device: 'ekg-1', address: expect.stringMatching(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/) });
+  expect(events.find(({ event }) => event === 'broker_down')).toMatchObject({ code: 'broker_unreachable' });
+  const headers = { authorization: 'DPoP token', dpop: 'proof' };
+  const answer = await fetch(`${String(ready?.address)}/readings`, { method: 'POST', headers });
+  expect([answer.status, await answer.json()]).toMatchObject([503, { code: 'hub_no_answer' }]);
+  started.kill('SIGTERM');
+  expect(await once(started, 'exit')).toEqual([0, null]);
 });
 
 async function refused(...args: readonly string[]) {
@@ -118,5 +147,28 @@ test('a trust file that is none is refused without quoting it', async () => {
   const { status, error } = await refused('--listen', 'tcp://127.0.0.1:0', '--trust', broken);
   expect(status).toBe(1);
   expect(error.code).toBe('trust_file_invalid');
+  expect(JSON.stringify(error)).not.toContain(SECRET);
+});
+
+test.each([
+  ['without a trust file and without a broker', []],
+  ['both as a device on a line and as a connected one', ['--connected', 'mqtt://127.0.0.1:1', '--trust', 'FILE']],
+  ['connected without credentials', ['--connected', 'mqtt://127.0.0.1:1']],
+  ['with a broker of another kind', ['--connected', 'http://127.0.0.1:1', '--credentials', 'FILE']],
+  ['with a password in the address of its broker', ['--connected', 'mqtt://a:b@127.0.0.1', '--credentials', 'FILE']],
+  [
+    'with clients beyond loopback, where tokens would go by without TLS',
+    ['--connected', 'mqtt://127.0.0.1:1', '--credentials', 'FILE', '--listen', 'http://0.0.0.0:0'],
+  ],
+  ['without a place to listen', ['--trust', 'FILE']],
+])('a device %s is refused', async (_, args) => {
+  expect(await refused(...args)).toMatchObject({ status: 2, error: { code: 'usage' } });
+});
+
+test('a credentials file that is none is refused without quoting it', async () => {
+  const broken = join(folder, 'broken-credentials.json');
+  writeFileSync(broken, `{"format":"latchkey-credentials-1","httpSecret":"${SECRET}`);
+  const { error, status } = await refused('--connected', 'mqtt://127.0.0.1:1', '--credentials', broken);
+  expect([status, error.code]).toEqual([1, 'credentials_file_invalid']);
   expect(JSON.stringify(error)).not.toContain(SECRET);
 });

@@ -1,12 +1,15 @@
 import { decodeJwt } from 'jose';
 import { afterEach, expect, test } from 'vitest';
 import { followRedirects } from '../../src/cli/demo/browser.ts';
+import { bearerToken } from '../../src/client/access-token.ts';
 import { AuthorizationServer } from '../../src/client/authorization-server.ts';
 import { DpopKey } from '../../src/client/dpop-key.ts';
 import { Secret } from '../../src/core/secret.ts';
 import {
   APP_CLIENT,
   type DemoAuthorizationServer,
+  EKG_AUDIENCE,
+  HUB_CLIENT,
   MACHINE_CLIENT,
   startAuthorizationServer,
   TUBE_AUDIENCE,
@@ -73,6 +76,41 @@ test('a code that was stolen is refused with another key', async () => {
   const thief = { ...pending, request: { ...REQUEST, key: await DpopKey.generate() } };
   await expect(server.finishAuthorizationCode(thief, callback)).rejects.toMatchObject({ code: 'client_token_refused' });
 });
+
+test('a token that was revoked is not active any more at the server', async () => {
+  const as = await start();
+  const server = await app(as.issuer);
+  const request = { scope: 'read', resource: EKG_AUDIENCE, key: await DpopKey.generate() };
+  const pending = await server.startAuthorizationCode({ ...request, redirectUri: REDIRECT });
+  const token = await server.finishAuthorizationCode(pending, await followRedirects(pending.url, '/callback'));
+  const isActive = () => introspect(as.issuer, token.value.expose());
+  expect(await isActive()).toBe(true);
+  await server.revoke(token);
+  expect(await isActive()).toBe(false);
+});
+
+test('a token that was revoked before is revoked (RFC 7009 section 2.2)', async () => {
+  const server = await app((await start()).issuer);
+  await expect(server.revoke(bearerToken('unknown'))).resolves.toBeUndefined();
+});
+
+test('a server that cannot be reached revokes nothing', async () => {
+  const as = await start();
+  const server = await app(as.issuer);
+  await started.pop()?.close();
+  await expect(server.revoke(bearerToken('unknown'))).rejects.toMatchObject({ code: 'client_unreachable' });
+});
+
+/** What the server says to the hub. */
+async function introspect(issuer: string, token: string): Promise<unknown> {
+  const credentials = [HUB_CLIENT.id, HUB_CLIENT.secret].map(encodeURIComponent).join(':');
+  const answer = await fetch(`${issuer}/token/introspection`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` },
+    body: new URLSearchParams({ token }),
+  });
+  return ((await answer.json()) as { readonly active: unknown }).active;
+}
 
 test('an answer with another state is refused', async () => {
   const server = await app((await start()).issuer);
