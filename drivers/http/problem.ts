@@ -29,8 +29,8 @@ const ALGORITHMS = 'algs="ES256 EdDSA"';
 
 /**
  * The WWW-Authenticate header for a refused token, proof or device, or undefined where the error is about something else.
- * Error names: RFC 6750 §3.1, RFC 9449 §5, §7.1 and §9; devices: RFC 7617 §2. A client that said nothing is told no error (RFC 6750 §3); one
- * that came with a Bearer token is answered in that scheme, and told that there is the other one.
+ * Error names: RFC 6750 §3.1, RFC 9449 §5, §7.1 and §9; devices: RFC 7617 §2. A client that said nothing is told no error
+ * (RFC 6750 §3); one that came with a Bearer token is answered in that scheme, and told that there is the other one.
  */
 export function challengeFor(error: LatchkeyError, authorization = ''): string | undefined {
   if (error.code === 'device_unauthenticated') return 'Basic realm="latchkey", charset="UTF-8"';

@@ -113,7 +113,7 @@ describe('the device refuses', () => {
     // A proof is nothing to the hub of this test as long as it shows a key.
     const proof = hub.questions[0]?.proof?.kind === 'dpop' ? hub.questions[0].proof.proof.expose() : '';
     const answer = await post('/readings', { authorization: 'DPoP opaque-canary', dpop: proof });
-    expect(answer.headers.get('www-authenticate')).toBe('DPoP error="insufficient_scope"');
+    expect(answer.headers.get('www-authenticate')).toBe('DPoP error="insufficient_scope", algs="ES256 EdDSA"');
   });
 
   test('everybody once the broker is gone', async () => {
