@@ -66,6 +66,14 @@ export function fromAscii(bytes: Uint8Array): string {
   return latin1Slice.call(bytes, 0, bytes.length);
 }
 
+/**
+ * An ASCII text that stands for itself: one that was cut out of another keeps all of that in memory, which for what is
+ * kept may be a whole token.
+ */
+export function detached(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
+
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }

@@ -23,8 +23,6 @@ export interface TokenFacts {
   readonly scope: readonly string[];
   /** The `cnf` claim as it stood (RFC 7800), or undefined. */
   readonly confirmation: JsonObject | undefined;
-  /** Every claim, as parsed. */
-  readonly claims: JsonObject;
   /** SHA-256 over the compact JWT as received. 32 bytes. Caches and logs name a token by this, never by value. */
   readonly digest: Uint8Array;
   /** Length of the compact JWT. */

@@ -9,7 +9,7 @@ import { openJwe } from '../codec/jwe.ts';
 import type { JweKey } from '../codec/jwe-key.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
-import { utf8 } from '../core/bytes.ts';
+import { detached, utf8 } from '../core/bytes.ts';
 import type { DeviceProfile, WrapAlgorithm } from '../core/device-profile.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
@@ -84,11 +84,17 @@ function publicCoseKey(jwk: JsonObject): CborMap {
   if (known !== undefined && known.y === y && known.kty === kty && known.crv === crv) return known.key;
   try {
     const key = coseKeyFromJwk((kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }) as JsonObject);
-    publicKeys.set(x as JsonValue, { kty: kty as JsonValue, crv: crv as JsonValue, y, key });
+    const kept = { kty: own(kty), crv: own(crv), y: y === undefined ? y : own(y), key };
+    publicKeys.set(own(x), kept);
     return key;
   } catch (error) {
     throw new LatchkeyError('confirmation_invalid', 'jwk is neither EC P-256 nor OKP Ed25519', { cause: error });
   }
+}
+
+/** A member as it may be kept. Those of a key that was good are ASCII. */
+function own(member: JsonValue | undefined): JsonValue {
+  return typeof member === 'string' ? detached(member) : (member ?? null);
 }
 
 /**

@@ -11,7 +11,9 @@ import { LatchkeyError } from '../core/errors.ts';
 export function narrowScope(scope: readonly string[], known: readonly string[]): readonly string[] {
   const narrowed: string[] = [];
   for (const name of scope) {
-    if (known.includes(name) && !narrowed.includes(name)) narrowed.push(name);
+    // The device's own text is what goes on: the token's may be a part of all its claims, and would keep them in memory.
+    const own = known[known.indexOf(name)];
+    if (own !== undefined && !narrowed.includes(own)) narrowed.push(own);
   }
   if (narrowed.length === 0) throw new LatchkeyError('scope_empty', `the device knows ${known.join(' ')}`);
   return narrowed;

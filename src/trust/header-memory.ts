@@ -1,4 +1,5 @@
 import type { JoseHeader } from '../codec/jws.ts';
+import { detached } from '../core/bytes.ts';
 
 /** Issuers, times the keys and token types that one has in use at once. */
 const MOST_HEADERS = 64;
@@ -17,7 +18,6 @@ export class HeaderMemory {
 
   keep(text: string, header: JoseHeader): void {
     if (this.#headers.size >= MOST_HEADERS) this.#headers.clear();
-    // A copy: the text is a slice that would keep the whole token in memory.
-    this.#headers.set(Buffer.from(text, 'latin1').toString('latin1'), header);
+    this.#headers.set(detached(text), header);
   }
 }

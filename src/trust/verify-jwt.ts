@@ -12,6 +12,7 @@ import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
 import { demandRfc9068, type JwtClaims, readClaims } from './jwt-claims.ts';
 import type { KeyRing } from './key-ring.ts';
+import { readPlainClaims } from './plain-claims.ts';
 
 /** One audience, or what decides about each that the token names. One that fits is enough. */
 type ExpectedAudience = string | ((audience: string) => boolean);
@@ -90,7 +91,8 @@ function takeApart(jwt: string): UnverifiedJwt {
   const known = headers.find(spelling);
   const header = known ?? parseHeader(parts);
   const signature = signatureOf(parts);
-  const claims = parseStrictJsonObject(payloadOf(parts), { code: 'jwt_malformed' });
+  const payload = payloadOf(parts);
+  const claims = readPlainClaims(payload) ?? parseStrictJsonObject(payload, { code: 'jwt_malformed' });
   const newHeader = known === undefined ? spelling : undefined;
   return {
     header,
@@ -149,7 +151,6 @@ function verified(
     jwtId: claims.jwtId,
     scope: claims.scope,
     confirmation: claims.confirmation,
-    claims: unverified.claims,
     digest: unverified.digest,
     bytes: unverified.bytes,
     freshness: { keysAge, clock: certainty(time) },

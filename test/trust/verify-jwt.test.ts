@@ -56,7 +56,6 @@ describe('a verified token', () => {
       jwtId: 'j',
       scope: ['read', 'write'],
       confirmation: undefined,
-      claims: CLAIMS,
       digest: expect.anything(),
       bytes: jwt.length,
       freshness: { keysAge: 7, clock: 'sure' },
