@@ -11,7 +11,7 @@ import { presentedToken } from './northbound.ts';
 import { type HttpRequest, HttpServer } from './server.ts';
 
 /** What a device does with what its clients bring. */
-export interface DeviceFace {
+interface DeviceFace {
   /** The newest nonce for proofs. */
   nonce(): string;
   /** @throws {LatchkeyError} why the client is refused */
@@ -30,7 +30,7 @@ export interface DeviceFace {
   message(keyId: string, sealed: Uint8Array): Uint8Array;
 }
 
-export interface DeviceFaceOptions {
+interface DeviceFaceOptions {
   readonly host: string;
   /** 0 for a free one. */
   readonly port: number;
