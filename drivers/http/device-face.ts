@@ -31,7 +31,7 @@ interface DeviceFace {
   message(keyId: string, sealed: Uint8Array): Uint8Array;
 }
 
-export interface DeviceFaceOptions {
+interface DeviceFaceOptions {
   readonly host: string;
   /** 0 for a free one. */
   readonly port: number;
