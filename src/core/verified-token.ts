@@ -19,6 +19,7 @@ export interface TokenFacts {
   readonly notBefore: number | undefined;
   readonly issuedAt: number | undefined;
   readonly jwtId: string | undefined;
+  readonly clientId: string | undefined;
   /** Scope tokens of RFC 6749 §3.3, in the issuer's order. */
   readonly scope: readonly string[];
   /** The `cnf` claim as it stood (RFC 7800), or undefined. */

@@ -135,7 +135,7 @@ export class TokenJudge {
         issuer,
         subject: said.subject ?? verified?.subject,
         expiresAt: earlier(said.expiresAt, verified?.expiresAt),
-        members: { ...verified?.claims, ...said.members },
+        members: { ...(verified === undefined ? {} : membersOf(verified)), ...said.members },
         // An AS that does not repeat `cnf` does not take it back: the token would be a bearer token all at once.
         confirmation: confirmation ?? verified?.confirmation,
         confidential: confirmation !== undefined,
@@ -158,14 +158,32 @@ function introspectorOf({ introspector, policy }: RelayIssuer, isJwt: boolean): 
 }
 
 function byKeys(verified: VerifiedToken): TokenVerdict {
-  const { claims, confirmation, expiresAt, issuer, subject } = verified;
+  const { confirmation, expiresAt, issuer, subject } = verified;
   const { keysAge, clock } = verified.freshness;
   return {
     active: true,
     freshness: { source: 'jwt', age: Math.ceil(keysAge), stale: false, clock },
     evidence: undefined,
-    token: { issuer, subject, expiresAt, members: claims, confirmation, confidential: false },
+    token: { issuer, subject, expiresAt, members: membersOf(verified), confirmation, confidential: false },
   };
+}
+
+/** What RFC 7662 §2.2 has names for, from what the verified JWT says. */
+function membersOf(verified: VerifiedToken): JsonObject {
+  const { audience, clientId, confirmation, expiresAt, issuedAt, issuer, jwtId, notBefore, scope, subject } = verified;
+  const members = {
+    iss: issuer,
+    sub: subject,
+    aud: audience.length === 1 ? audience[0] : audience,
+    client_id: clientId,
+    exp: expiresAt,
+    nbf: notBefore,
+    iat: issuedAt,
+    jti: jwtId,
+    scope: scope.length === 0 ? undefined : scope.join(' '),
+    cnf: confirmation,
+  };
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as JsonObject;
 }
 
 /** With the key that the AS shares with the client back in its place: that is what the proof is checked with. */

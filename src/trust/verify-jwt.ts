@@ -149,6 +149,7 @@ function verified(
     notBefore: claims.notBefore,
     issuedAt: claims.issuedAt,
     jwtId: claims.jwtId,
+    clientId: claims.clientId,
     scope: claims.scope,
     confirmation: claims.confirmation,
     digest: unverified.digest,

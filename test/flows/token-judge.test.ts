@@ -58,7 +58,7 @@ function jwt(changes: Partial<VerifiedToken> = {}): VerifiedToken {
     audience: [device.audience],
     expiresAt: END,
     confirmation: BOUND,
-    claims: { iss: ISSUER, scope: 'read' },
+    scope: ['read'],
     freshness: { keysAge: 6.5, clock: 'sure' },
     ...changes,
   });
