@@ -88,8 +88,8 @@ export class Keycloak {
 
   /** Ends it, the hard way if it takes too long. */
   async close(): Promise<void> {
-    const exited = once(this.#child, 'exit');
-    if (this.#child.exitCode === null) {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exited = once(this.#child, 'exit');
       killGroup(this.#child, 'SIGTERM');
       const late = setTimeout(this.#leave, STOP_DEADLINE);
       await exited;

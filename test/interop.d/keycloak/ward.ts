@@ -45,6 +45,7 @@ export class Ward {
   readonly #ekg: Credentials;
   readonly #hub: HubProcess;
   #tube: RunningSimulator | undefined;
+  #closed: Promise<void> | undefined;
 
   private constructor(parts: {
     folder: HubFolder;
@@ -131,7 +132,12 @@ ack_timeout = "200ms"
     });
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     await this.#folder.remove();
     await this.#tube?.close();
     await this.#line.close();
