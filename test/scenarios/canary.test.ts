@@ -132,8 +132,9 @@ test('no token, key, proof or setup data is in any log line, error body, answer 
   seen.push(...world.hub.output);
   await world.hub.stop();
   const hub = await world.folder.start({
-    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(`setTimeout(() => { throw new Error('token ${crashed}') }, 700)`)}`,
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2', () => { throw new Error('token ${crashed}') })`)}`,
   });
+  process.kill(hub.pid, 'SIGUSR2');
   await hub.event('crash');
   seen.push(...hub.output);
   expect(await hub.stop('SIGKILL')).not.toBe(0);
