@@ -6,6 +6,7 @@ import { base64url, hex, sha256 } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { Secret } from '../core/secret.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Delivery } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
@@ -80,7 +81,8 @@ export class DeliverFlow {
       id,
       device: device.id,
       audience: device.audience,
-      cwt: translated.cwt,
+      // A copy of its own: what waits for a month must not hold the pool that it was made in.
+      cwt: new Secret(Uint8Array.from(translated.cwt.expose())),
       tokenHash: translated.tokenHash,
       cti: translated.cti,
       expiresAt: translated.expiresAt,
