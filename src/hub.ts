@@ -194,12 +194,12 @@ function openLine(
 function wakeAtSightings(
   lines: ReadonlyMap<string, SerialLine>,
   dispatcher: Dispatcher,
-  { queue, registry }: State,
+  { registry }: State,
 ): void {
   for (const line of lines.values()) {
     line.onSighting(() => {
       for (const device of registry.list())
-        if (device.line === line.name && queue.waiting(device.id) > 0) dispatcher.wake(device.id);
+        if (device.line === line.name && dispatcher.hasWork(device.id)) dispatcher.wake(device.id);
     });
   }
 }
