@@ -1,7 +1,7 @@
 /** Work that goes before a device's tokens: what it trusts, before what it is to judge by that. */
 import type { Device } from '../devices/device.ts';
 
-export interface ErrandContext {
+interface ErrandContext {
   /** Milliseconds for one attempt. */
   readonly deadline: number;
   readonly signal: AbortSignal;
