@@ -52,7 +52,11 @@ function deliveryAnswer(view: DeliveryView, nonce: string, id: string): HttpAnsw
     case 'queued':
       return { status: 202, headers, body: view };
     case 'refused':
-      return problemAnswer(new LatchkeyError('device_refused_token'), id, { headers, deviceCode: view.device_code });
+      return problemAnswer(new LatchkeyError('device_refused_token'), id, {
+        headers,
+        deviceCode: view.device_code,
+        hints: view.creation_hints,
+      });
     case 'expired':
       return problemAnswer(new LatchkeyError('delivery_expired'), id, { headers });
   }

@@ -180,6 +180,10 @@ const issuer = z.strictObject({
     z._default(flag(), false),
     'Refuse tokens that lack any claim that RFC 9068 §2.2 requires: sub, client_id, iat and jti too.',
   ),
+  exi_without_exp: setting(
+    z._default(flag(), false),
+    'Take tokens that have `exi` and no `exp` (RFC 9200 §5.10.3), for devices without a clock. The hub counts `exi` from `iat`, the device from when the token comes. What it costs: a token that is held back lives up to twice as long as meant.',
+  ),
   offline_limit: setting(
     z.prefault(seconds({ min: '1m', max: '365d' }), '30d'),
     'How long its keys serve while it cannot be reached. What more costs: a key that it withdrew is trusted for as long.',

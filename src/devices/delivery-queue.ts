@@ -12,7 +12,13 @@ import { type Delivery, decodeDelivery, encodeDelivery, hasEnded } from './deliv
 const PREFIX = 'delivery/';
 
 export type Outcome =
-  | { readonly state: 'delivered'; readonly deviceCode: string; readonly receipt: boolean }
+  | {
+      readonly state: 'delivered';
+      readonly deviceCode: string;
+      readonly receipt: boolean;
+      /** NumericDate: of a token whose life began when it came. */
+      readonly expiresAt?: number | undefined;
+    }
   | { readonly state: 'refused'; readonly deviceCode: string; readonly code: 'device_refused_token' }
   | { readonly state: 'expired'; readonly code: 'delivery_expired' };
 
@@ -153,6 +159,7 @@ export class DeliveryQueue {
       deviceCode: outcome.state === 'expired' ? undefined : outcome.deviceCode,
       code: outcome.state === 'delivered' ? undefined : outcome.code,
       receipt: outcome.state === 'delivered' && outcome.receipt,
+      expiresAt: (outcome.state === 'delivered' ? outcome.expiresAt : undefined) ?? delivery.expiresAt,
     };
     const surplus = this.#surplus(delivery);
     this.#hasRemains = true;

@@ -217,7 +217,7 @@ export class Dispatcher {
         { deadline: this.#dependencies.attemptTimeout, signal: this.#stopping.signal },
       );
       const outcome = judgeAnswer(device, { tokenHash: delivery.tokenHash, nonce }, answer);
-      await this.#end(delivery, outcome);
+      await this.#end(delivery, this.#fromNowOn(delivery, outcome));
       const fields = { event: `delivery_${outcome.state}`, device_code: codeText(answer.code) };
       if (outcome.state === 'delivered')
         log.info({ ...fields, receipt: outcome.receipt }, 'the device accepted the token');
@@ -236,6 +236,12 @@ export class Dispatcher {
       );
       return false;
     }
+  }
+
+  /** The life of a token with `exi` begins when the device has it (RFC 9200 §5.10.3). */
+  #fromNowOn({ expiresIn }: Delivery, outcome: Outcome): Outcome {
+    if (outcome.state !== 'delivered' || expiresIn === undefined) return outcome;
+    return { ...outcome, expiresAt: this.#dependencies.certain() + expiresIn };
   }
 
   async #expire(delivery: Delivery): Promise<void> {

@@ -1,5 +1,6 @@
 /** What the hub offers to clients, whatever the front (HTTP now; MQTT and CoAP ask the same). Implemented by flows/. */
 import type { CoapResponse } from '../core/coap-exchange.ts';
+import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Freshness } from '../core/verified-token.ts';
@@ -20,6 +21,24 @@ export interface PresentedToken {
   readonly method: string;
   /** Addresses of the request as the hub knows them: what `htu` may be. */
   readonly uris: readonly string[];
+}
+
+/** AS Request Creation Hints in their JSON form (RFC 9200 §5.3), as the device gave them: nobody vouches for them. */
+export interface CreationHintsView {
+  readonly AS?: string;
+  readonly audience?: string;
+  /** base64url. */
+  readonly cnonce?: string;
+}
+
+/** The token needs a nonce of the device; `hints` has one where the device was there to ask. */
+export class CnonceMissing extends LatchkeyError {
+  readonly hints: CreationHintsView | undefined;
+
+  constructor(hints: CreationHintsView | undefined) {
+    super('cnonce_missing');
+    this.hints = hints;
+  }
 }
 
 type DeliveryState = 'queued' | 'delivered' | 'refused' | 'expired';
@@ -43,6 +62,8 @@ export interface DeliveryView {
   readonly code?: string;
   /** True where the device's receipt was checked with its own key. */
   readonly receipt?: boolean;
+  /** Of a device without a clock that refused the token: its nonce was missing or too old. */
+  readonly creation_hints?: CreationHintsView | undefined;
   readonly bytes: { readonly jwt: number; readonly cwt: number };
   readonly freshness: { readonly keys_age: Freshness['keysAge']; readonly clock: Freshness['clock'] };
 }
@@ -59,6 +80,8 @@ export interface ProxyRequest {
 /** `verified`: the answer carried the device's MAC and this is what was inside. */
 export interface ProxyResponse extends CoapResponse {
   readonly verified: boolean;
+  /** What a device without a clock said beside its refusal. */
+  readonly hints?: CreationHintsView | undefined;
 }
 
 export interface Northbound {

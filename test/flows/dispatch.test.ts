@@ -72,7 +72,7 @@ async function setup(
   });
   line.onSighting(() => dispatcher.wake(of.id));
   let made = 0;
-  const add = (text: string, expiresAt = NOW + 600) => {
+  const add = (text: string, expiresAt = NOW + 600, expiresIn?: number) => {
     made += 1;
     const cwt = utf8(text);
     return queue.add({
@@ -83,6 +83,7 @@ async function setup(
       tokenHash: tokenHash(cwt),
       cti: utf8(text),
       expiresAt,
+      expiresIn,
       scope: 'read',
       jwtBytes: 1,
       cwtBytes: cwt.length,
@@ -128,6 +129,14 @@ describe('Dispatcher', () => {
       { ...same, verdict: 'delivered', delivery: good.id },
       { ...same, verdict: 'refused', code: 'device_refused_token', delivery: bad.id },
     ]);
+  });
+
+  test('counts the life of a token with exi from when the device has it', async () => {
+    const { add, dispatcher, time } = await setup(acceptAll);
+    await time.advance(100_000);
+    const delivery = await add('token', NOW + 600, 300);
+    dispatcher.wake('tube-1');
+    expect(await dispatcher.settled(delivery.id, 1_000)).toMatchObject({ state: 'delivered', expiresAt: NOW + 400 });
   });
 
   test('delivers in the order of arrival, one at a time', async () => {
