@@ -52,6 +52,21 @@ export const LIMITS = {
   coapOptions: 64,
   /** Requests of one device that the hub works on at once; a device that waits for answers sends one. */
   coapHandlers: 4,
+  /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */
+  deviceTrustBytes: 8_192,
+  /** Version of it: 32 bits, as a small device counts; one an hour would last half a million years. */
+  deviceTrustVersion: 0xffff_ffff,
+  /** Hub keys that a device trusts at once: the one in use, the next, and what a device that was away still has. */
+  trustedHubKeys: 8,
+  /** Issuers that a device trusts, and keys of each: Keycloak and Entra publish 2 to 6. */
+  trustedIssuers: 8,
+  trustedIssuerKeys: 16,
+  /** An issuer's address on a device; Entra's, with the tenant in it, has 70 bytes. */
+  trustedIssuerBytes: 255,
+  /** Scopes that a device knows, rows of path and methods for each, and a path: what fits `deviceTrustBytes`. */
+  deviceScopes: 64,
+  permissionRows: 32,
+  permissionPathBytes: 255,
   /** Largest COSE message that a proxy request may carry; no other request northbound has a body. */
   proxyBodyBytes: 8_192,
   /** What a refused sender may still send before its connection is closed on it: it is read and dropped. */
