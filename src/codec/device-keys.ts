@@ -11,8 +11,15 @@ import { Secret } from '../core/secret.ts';
 import { secretLength } from './cose/algorithm.ts';
 import { type CoseKey, importJwk } from './cose/key.ts';
 
-/** The last three are for connected devices (docs/protocol.md, "Connected devices"). */
-export type DeviceKeyUse = 'token-mac' | 'token-encryption' | 'answer' | 'introspect' | 'session' | 'http-secret';
+/** `introspect`, `session` and `http-secret` are for connected devices (docs/protocol.md, "Connected devices"). */
+export type DeviceKeyUse =
+  | 'token-mac'
+  | 'token-encryption'
+  | 'answer'
+  | 'commit'
+  | 'introspect'
+  | 'session'
+  | 'http-secret';
 
 /** 128 bits: what the setup code of a device holds. */
 const MIN_ROOT_BYTES = 16;

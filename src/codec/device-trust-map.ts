@@ -12,7 +12,7 @@ import {
   type Wrap,
   type WrapAlgorithm,
 } from '../core/device-profile.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
@@ -92,7 +92,7 @@ export function encodeProvisionedTrust({ trust, rootKey }: ProvisionedTrust): Ui
 
 /**
  * Trust without a root key; one that is in it is refused.
- * @throws {LatchkeyError} `cbor_*`, `device_trust_invalid`
+ * @throws {LatchkeyError} `device_trust_invalid`
  */
 export function decodeDeviceTrust(bytes: Uint8Array): DeviceTrust {
   const map = decode(bytes);
@@ -104,7 +104,7 @@ export function decodeDeviceTrust(bytes: Uint8Array): DeviceTrust {
 
 /**
  * Trust with its root key, which must be there.
- * @throws {LatchkeyError} `cbor_*`, `device_trust_invalid`
+ * @throws {LatchkeyError} `device_trust_invalid`
  */
 export function decodeProvisionedTrust(bytes: Uint8Array): ProvisionedTrust {
   const map = decode(bytes);
@@ -140,10 +140,19 @@ function encode(trust: DeviceTrust, rootKey: Uint8Array | undefined): Uint8Array
 
 function decode(bytes: Uint8Array): CborMap {
   if (bytes.length > LIMITS.deviceTrustBytes) throw invalid('trust', `${bytes.length} bytes`);
-  const map = decodeCbor(bytes);
+  const map = item(bytes);
   if (!isCborMap(map)) throw invalid('trust', 'not a map');
   for (const label of map.keys()) if (!LABELS.has(label)) throw invalid(`label ${label}`, 'unknown');
   return map;
+}
+
+/** One code for all that is wrong inside: whoever opened a sealed message tells it from one that did not open. */
+function item(bytes: Uint8Array): CborValue {
+  try {
+    return decodeCbor(bytes);
+  } catch (error) {
+    throw isCoded(error) ? invalid('trust', error.code) : coded(error);
+  }
 }
 
 function readTrust(map: CborMap): DeviceTrust {

@@ -52,6 +52,8 @@ export const LIMITS = {
   coapOptions: 64,
   /** Requests of one device that the hub works on at once; a device that waits for answers sends one. */
   coapHandlers: 4,
+  /** Text of a setup code: the longest QR text has 110 characters, a typed code with a dash behind each symbol 54. */
+  setupCodeLength: 160,
   /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */
   deviceTrustBytes: 8_192,
   /** Version of it: 32 bits, as a small device counts; one an hour would last half a million years. */

@@ -86,7 +86,7 @@ describe('what a device trusts', () => {
   it('reads nothing out of noise but coded errors', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
-        expect(codeOf(() => decodeDeviceTrust(bytes))).toMatch(/^(cbor_|device_trust_invalid)/);
+        expect(codeOf(() => decodeDeviceTrust(bytes))).toBe('device_trust_invalid');
       }),
     );
   });
@@ -94,7 +94,7 @@ describe('what a device trusts', () => {
   it('does not survive the loss of any of its bytes', () => {
     const bytes = encodeProvisionedTrust(PROVISIONED);
     for (let length = 0; length < bytes.length; length++) {
-      expect(codeOf(() => decodeProvisionedTrust(bytes.subarray(0, length)))).toMatch(/^(cbor_|device_trust_invalid)/);
+      expect(codeOf(() => decodeProvisionedTrust(bytes.subarray(0, length)))).toBe('device_trust_invalid');
     }
   });
 });
