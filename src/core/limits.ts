@@ -34,6 +34,10 @@ export const LIMITS = {
   introspectionsAtOnce: 4_096,
   /** Memory for the answers that one issuer gave, as reckoned from their sizes: about 15,000 of 500 bytes. */
   verdictBytes: 33_554_432,
+  /** Value of a GATT attribute: Bluetooth Core 5.2, volume 3, part F §3.2.9. */
+  gattValueBytes: 512,
+  /** Messages that wait on one connection for the peer's acknowledgement: its requests under way, their refusals, and ours. */
+  gattWaiting: 16,
   /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */
   coapMessageBytes: 1_280,
   /** A body put together from blocks (Block1/Block2): as large as the largest token that a profile allows. */
