@@ -1,8 +1,9 @@
+import { Option } from 'commander';
 import { readTrustFile } from '../codec/trust-file.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { describe } from '../sim/device-event.ts';
-import { startSimulator } from '../simulator.ts';
+import { type SimulatedClock, startSimulator } from '../simulator.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { type ConnectedOptions, readConnectedOptions, simulateConnected } from './sim-connected.ts';
 import { Simulation } from './simulation.ts';
@@ -12,7 +13,8 @@ const MAX_TRUST_BYTES = 65_536;
 
 interface Options extends ConnectedOptions {
   readonly trust?: string;
-  readonly clock: boolean;
+  /** False with --no-clock. */
+  readonly clock: string | boolean;
   readonly json?: boolean;
 }
 
@@ -27,6 +29,12 @@ export const command: CliCommand = {
         'tcp://127.0.0.1:PORT (0 lets the system choose), or the path of a tty; for a connected device http://127.0.0.1:PORT',
       )
       .option('--trust <file>', 'the trust file that `latchkey devices add` wrote')
+      .addOption(
+        new Option(
+          '--clock <kind>',
+          'machine: that of this machine; hub: it asks its hub for the time; none: it only counts seconds, and takes tokens with exi and a cnonce that it gave',
+        ).choices(CLOCKS),
+      )
       .option('--no-clock', 'a device whose clock was never set')
       .option('--connected <broker>', 'mqtt://HOST:PORT or mqtts://HOST:PORT, where the hub listens')
       .option('--credentials <file>', 'what `latchkey devices credentials` wrote')
@@ -44,6 +52,12 @@ export const command: CliCommand = {
   },
 };
 
+const CLOCKS = ['machine', 'hub', 'none'] as const;
+
+function clockOf({ clock }: Options): SimulatedClock {
+  return clock === false ? 'unset' : (CLOCKS.find((kind) => kind === clock) ?? 'machine');
+}
+
 async function simulate(options: Options, terminal: Terminal): Promise<void> {
   const simulation = new Simulation(terminal, options.json === true);
   if (options.connected !== undefined) {
@@ -60,7 +74,7 @@ async function simulate(options: Options, terminal: Terminal): Promise<void> {
     startSimulator({
       listen,
       trust,
-      knowsTime: options.clock,
+      clock: clockOf(options),
       onEvent: (event) => simulation.tell(event, describe),
     }),
   );

@@ -17,6 +17,8 @@ export type DeviceKeyUse =
   | 'token-encryption'
   | 'answer'
   | 'commit'
+  | 'time'
+  | 'trust-bundle'
   | 'introspect'
   | 'session'
   | 'http-secret';

@@ -19,6 +19,8 @@ export interface HubSigningKeys {
 
 /** Receipts and answers are authenticated with this algorithm whatever the wrap: 8 bytes of MAC suit every link. */
 const ANSWER_ALGORITHM: WrapAlgorithm = 'HMAC 256/64';
+/** Of the hub's word for the time, which comes rarely and is as short. */
+const TIME_ALGORITHM: WrapAlgorithm = 'HMAC 256/64';
 
 interface Derived {
   readonly jwk: Secret<JsonObject>;
@@ -41,6 +43,11 @@ export function derivedKey(device: Device, use: DeviceKeyUse, algorithm: WrapAlg
 /** The key under which the device authenticates receipts and answers. */
 export function answerKey(device: Device): CoseKey {
   return derivedKey(device, 'answer', ANSWER_ALGORITHM).key;
+}
+
+/** The key under which the hub tells the device the time. */
+export function timeKey(device: Device): CoseKey {
+  return derivedKey(device, 'time', TIME_ALGORITHM).key;
 }
 
 /** The keys that a token for this device is wrapped with; `encryption` also seals a `cnf` key (RFC 8747 §3.3). */
@@ -83,6 +90,7 @@ export function trustFileOf(device: Device, hub: HubSigningKeys): string {
     ],
     confirmationKeys: [],
     answerKey: derivedKey(device, 'answer', ANSWER_ALGORITHM).jwk.expose(),
+    timeKey: derivedKey(device, 'time', TIME_ALGORITHM).jwk.expose(),
     receipt: profile.receipt,
     permissions: permissionsOf(profile),
   });
