@@ -36,6 +36,10 @@ export const LIMITS = {
   introspectionsAtOnce: 4_096,
   /** Memory for the answers that one issuer gave, as reckoned from their sizes: about 15,000 of 500 bytes. */
   verdictBytes: 33_554_432,
+  /** Value of a GATT attribute: Bluetooth Core 5.2, volume 3, part F §3.2.9. */
+  gattValueBytes: 512,
+  /** Messages that wait on one connection for the peer's acknowledgement: its requests under way, their refusals, and ours. */
+  gattWaiting: 16,
   /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */
   coapMessageBytes: 1_280,
   /** A body put together from blocks (Block1/Block2): as large as the largest token that a profile allows. */
@@ -54,6 +58,23 @@ export const LIMITS = {
   coapOptions: 64,
   /** Requests of one device that the hub works on at once; a device that waits for answers sends one. */
   coapHandlers: 4,
+  /** Text of a setup code: the longest QR text has 110 characters, a typed code with a dash behind each symbol 54. */
+  setupCodeLength: 160,
+  /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */
+  deviceTrustBytes: 8_192,
+  /** Version of it: 32 bits, as a small device counts; one an hour would last half a million years. */
+  deviceTrustVersion: 0xffff_ffff,
+  /** Hub keys that a device trusts at once: the one in use, the next, and what a device that was away still has. */
+  trustedHubKeys: 8,
+  /** Issuers that a device trusts, and keys of each: Keycloak and Entra publish 2 to 6. */
+  trustedIssuers: 8,
+  trustedIssuerKeys: 16,
+  /** An issuer's address on a device; Entra's, with the tenant in it, has 70 bytes. */
+  trustedIssuerBytes: 255,
+  /** Scopes that a device knows, rows of path and methods for each, and a path: what fits `deviceTrustBytes`. */
+  deviceScopes: 64,
+  permissionRows: 32,
+  permissionPathBytes: 255,
   /** Largest COSE message that a proxy request may carry; no other request northbound has a body. */
   proxyBodyBytes: 8_192,
   /** What a refused sender may still send before its connection is closed on it: it is read and dropped. */

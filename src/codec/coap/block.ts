@@ -1,3 +1,4 @@
+import { equal } from '../../core/bytes.ts';
 import { LatchkeyError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { type CoapMessage, type CoapOption, encodeMessage } from './message.ts';
@@ -95,6 +96,12 @@ export class Assembly {
     this.#parts.push(payload);
     this.#length += payload.length;
     return 'ok';
+  }
+
+  /** Whether it is the block added last once more, as after a lost link that took the answer to it along. */
+  repeats(block: Block, payload: Uint8Array): boolean {
+    const last = this.#parts.at(-1);
+    return last !== undefined && block.number * block.size === this.#length - last.length && equal(last, payload);
   }
 
   body(): Uint8Array {

@@ -99,6 +99,31 @@ export class CoapEndpoint {
     }
   }
 
+  /**
+   * The medium was lost under both sides. Requests wait for `resume`, inside their deadlines, but for one that was sent and
+   * may not be sent again: it ends with `error`. Blocks that were taken in are kept, so that both sides can go on.
+   */
+  interrupt(error: LatchkeyError): void {
+    this.#requester.interrupt(error);
+    this.#responder.close();
+    this.#recent.clear();
+  }
+
+  /** The medium is there again. */
+  resume(): void {
+    this.#requester.resume();
+  }
+
+  /** Ends every request with `error`. The endpoint stays open. */
+  abandon(error: LatchkeyError): void {
+    this.#requester.abandon(error);
+  }
+
+  /** Whether no request is under way or waits. */
+  get isIdle(): boolean {
+    return this.#requester.isIdle;
+  }
+
   counters(): Readonly<CoapCounters> {
     return { ...this.#counters };
   }

@@ -3,8 +3,8 @@ import type { CoapRequest, CoapResponse } from '../../core/coap-exchange.ts';
 import { coded, isCoded, LatchkeyError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { COAP_TYPE } from '../iana.ts';
-import { type CoapMessage, type CoapOption, encodeMessage } from './message.ts';
-import { transfer } from './transfer.ts';
+import { type CoapMessage, encodeMessage } from './message.ts';
+import { type RequestPart, transfer } from './transfer.ts';
 import { type Channel, Transmission } from './transmission.ts';
 
 export interface RequestOptions {
@@ -24,7 +24,9 @@ interface Job {
 interface Outstanding {
   readonly messageId: number;
   readonly token: Uint8Array;
-  readonly transmission: Transmission;
+  readonly bytes: Uint8Array;
+  readonly isRepeatable: boolean;
+  transmission: Transmission | undefined;
   readonly resolve: (answer: CoapMessage) => void;
   readonly reject: (error: LatchkeyError) => void;
 }
@@ -39,6 +41,7 @@ export class Requester {
   #running: Job | undefined;
   #outstanding: Outstanding | undefined;
   #heardMalformed = false;
+  #interrupted = false;
   #closed = false;
 
   constructor(channel: Channel) {
@@ -75,7 +78,7 @@ export class Requester {
     const outstanding = this.#outstanding;
     if (outstanding === undefined || outstanding.messageId !== message.messageId) return false;
     if (message.code === 0) {
-      outstanding.transmission.stop();
+      outstanding.transmission?.stop();
       return true;
     }
     if (!equal(outstanding.token, message.token)) return false;
@@ -104,6 +107,32 @@ export class Requester {
     this.#heardMalformed = true;
   }
 
+  /** Nothing is sent until `resume`. What was sent and may not be sent again fails. */
+  interrupt(error: LatchkeyError): void {
+    this.#interrupted = true;
+    const outstanding = this.#outstanding;
+    if (outstanding?.transmission === undefined) return;
+    outstanding.transmission.stop();
+    outstanding.transmission = undefined;
+    if (!outstanding.isRepeatable && this.#running !== undefined) this.#fail(this.#running, error);
+  }
+
+  /** Sends what waits, and what was interrupted once more. */
+  resume(): void {
+    this.#interrupted = false;
+    if (this.#outstanding !== undefined) this.#transmit(this.#outstanding);
+  }
+
+  /** Ends every request. Later ones are taken. */
+  abandon(error: LatchkeyError): void {
+    const running = this.#running === undefined ? [] : [this.#running];
+    for (const job of [...running, ...this.#waiting.splice(0)]) this.#fail(job, error);
+  }
+
+  get isIdle(): boolean {
+    return this.#running === undefined && this.#waiting.length === 0;
+  }
+
   close(): void {
     this.#closed = true;
     const running = this.#running === undefined ? [] : [this.#running];
@@ -121,16 +150,14 @@ export class Requester {
 
   async #run(job: Job): Promise<void> {
     try {
-      const response = await transfer(job.request, this.#channel.settings, (options, payload) =>
-        this.#roundTrip(job, options, payload),
-      );
+      const response = await transfer(job.request, this.#channel.settings, (part) => this.#roundTrip(job, part));
       this.#finish(job, response);
     } catch (error) {
       this.#finish(job, coded(error));
     }
   }
 
-  #roundTrip(job: Job, options: readonly CoapOption[], payload: Uint8Array): Promise<CoapMessage> {
+  #roundTrip(job: Job, { options, payload, isRepeatable }: RequestPart): Promise<CoapMessage> {
     return new Promise((resolve, reject) => {
       if (job.failure !== undefined) throw job.failure;
       const { random, settings } = this.#channel;
@@ -145,10 +172,18 @@ export class Requester {
         payload,
       });
       if (bytes.length > settings.maxMessageBytes) throw new LatchkeyError('request_too_large', 'path or query');
-      const transmission = new Transmission(this.#channel, bytes, () => this.#fail(job, this.#whyLate(job)));
-      this.#outstanding = { messageId, token, transmission, resolve, reject };
-      transmission.start();
+      const outstanding = { messageId, token, bytes, isRepeatable, transmission: undefined, resolve, reject };
+      this.#outstanding = outstanding;
+      if (!this.#interrupted) this.#transmit(outstanding);
     });
+  }
+
+  #transmit(outstanding: Outstanding): void {
+    outstanding.transmission?.stop();
+    outstanding.transmission = new Transmission(this.#channel, outstanding.bytes, () => {
+      if (this.#running !== undefined) this.#fail(this.#running, this.#whyLate(this.#running));
+    });
+    outstanding.transmission.start();
   }
 
   #answered(outstanding: Outstanding, message: CoapMessage): void {
@@ -157,7 +192,7 @@ export class Requester {
   }
 
   #release(outstanding: Outstanding): void {
-    outstanding.transmission.stop();
+    outstanding.transmission?.stop();
     this.#outstanding = undefined;
   }
 

@@ -75,6 +75,7 @@ export class Responder {
     return true;
   }
 
+  /** Answers under way are given up; a body that grows from blocks is kept. */
   close(): void {
     for (const serving of this.#serving) {
       serving.answered = true;

@@ -44,6 +44,7 @@ export class ServedBlocks {
     if (block.number > 0 && !continues) return this.#abandon(COAP_CODE.requestEntityIncomplete, block);
     const transfer = continues && block.number > 0 ? held : { key, assembly: new Assembly(), touchedAt: now };
     this.#incoming = transfer;
+    if (continues && block.more && transfer.assembly.repeats(block, payload)) return this.#goOn(block, transfer);
     switch (transfer.assembly.add(block, payload)) {
       case 'gap':
         return this.#abandon(COAP_CODE.requestEntityIncomplete, block);
@@ -54,11 +55,7 @@ export class ServedBlocks {
       case 'ok':
         break;
     }
-    transfer.touchedAt = now;
-    if (block.more) {
-      const options = [blockOption(COAP_OPTION.block1, block)];
-      return { reply: { code: COAP_CODE.continue, options, payload: EMPTY } };
-    }
+    if (block.more) return this.#goOn(block, transfer);
     this.#incoming = undefined;
     return { body: transfer.assembly.body() };
   }
@@ -102,6 +99,12 @@ export class ServedBlocks {
     const part = sliceBlock(payload, number, size);
     this.#outgoing = part.block.more ? { key, response, since: this.#clock.monotonic() } : undefined;
     return { code, options: [...options, blockOption(COAP_OPTION.block2, part.block)], payload: part.payload };
+  }
+
+  #goOn(block: Block, transfer: { touchedAt: number }): { reply: ResponseParts } {
+    transfer.touchedAt = this.#clock.monotonic();
+    const options = [blockOption(COAP_OPTION.block1, block)];
+    return { reply: { code: COAP_CODE.continue, options, payload: EMPTY } };
   }
 
   #abandon(code: number, block: Block): { reply: ResponseParts } {

@@ -16,8 +16,16 @@ import {
 } from './options.ts';
 import type { CoapSettings } from './settings.ts';
 
+/** One request message of a transfer. */
+export interface RequestPart {
+  readonly options: readonly CoapOption[];
+  readonly payload: Uint8Array;
+  /** Whether it may be sent again, though the peer may have had it: a block that the peer only keeps or hands out. */
+  readonly isRepeatable: boolean;
+}
+
 /** One request message and the response to it. */
-export type RoundTrip = (options: readonly CoapOption[], payload: Uint8Array) => Promise<CoapMessage>;
+export type RoundTrip = (part: RequestPart) => Promise<CoapMessage>;
 
 /**
  * A request and its response, in as many round trips as blocks of either need (RFC 7959 §2.5 to §2.8 and §3).
@@ -37,7 +45,9 @@ export async function transfer(
   let size = fitsWhole ? undefined : fittingBlockSize(message, options, settings.maxMessageBytes);
   for (;;) {
     const answer =
-      size === undefined ? await roundTrip(options, body) : await sendBlocks({ options, body, size, roundTrip });
+      size === undefined
+        ? await roundTrip({ options, payload: body, isRepeatable: false })
+        : await sendBlocks({ options, body, size, roundTrip });
     const smaller = smallerSizeAsked(answer, size ?? body.length);
     if (smaller === undefined) return receiveBlocks({ options, answer, roundTrip });
     // Sizes only shrink and end at 16 bytes, so this ends too (RFC 7959 §2.9.3).
@@ -62,10 +72,21 @@ interface Sending {
 async function sendBlocks({ options, body, size: firstSize, roundTrip }: Sending): Promise<CoapMessage> {
   let size = firstSize;
   let sent = 0;
+  let startedAnew = false;
   for (;;) {
     const { block, payload } = sliceBlock(body, sent / size, size);
     const total = sent === 0 ? [uintOption(COAP_OPTION.size1, body.length)] : [];
-    const answer = await roundTrip([...options, blockOption(COAP_OPTION.block1, block), ...total], payload);
+    const answer = await roundTrip({
+      options: [...options, blockOption(COAP_OPTION.block1, block), ...total],
+      payload,
+      isRepeatable: block.more,
+    });
+    if (answer.code === COAP_CODE.requestEntityIncomplete && sent > 0 && !startedAnew) {
+      // The peer has lost the blocks before, as when it started anew: it did nothing with them yet (RFC 7959 §2.9.2).
+      startedAnew = true;
+      sent = 0;
+      continue;
+    }
     if (codeClass(answer.code) > 2) return answer;
     if (block.more !== (answer.code === COAP_CODE.continue)) {
       throw new LatchkeyError('coap_block_invalid', `${codeText(answer.code)} to block ${block.number}`);
@@ -104,7 +125,11 @@ async function receiveBlocks({ options, answer: first, roundTrip }: Receiving): 
     if (!block.more) return responseFrom(first.code, known, assembly.body());
     // The request's body is not repeated (RFC 7959 §3.3), and no Block1 with it.
     const next: Block = { number: assembly.length / block.size, more: false, size: block.size };
-    answer = await roundTrip([...options, blockOption(COAP_OPTION.block2, next)], EMPTY);
+    answer = await roundTrip({
+      options: [...options, blockOption(COAP_OPTION.block2, next)],
+      payload: EMPTY,
+      isRepeatable: true,
+    });
     block = readBlock(understood(answer), COAP_OPTION.block2);
     if (block === undefined || answer.code !== first.code || !sameEntity(first, answer)) {
       throw new LatchkeyError('coap_block_invalid', `${codeText(answer.code)} at block ${next.number} of the answer`);
