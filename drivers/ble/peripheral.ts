@@ -8,7 +8,7 @@ import { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { BlenoAdapter } from './bleno-adapter.ts';
 import { DRAFT_GATT_PROFILE, type GattProfile } from './gatt-profile.ts';
-import { type Indicate, Indications } from './indications.ts';
+import { Indications } from './indications.ts';
 
 export interface PeripheralOptions {
   /** What it advertises as its local name: 1 to 29 bytes of UTF-8. */
@@ -170,23 +170,21 @@ class ServedPeripheral implements Peripheral {
     return new Characteristic({
       uuid: this.#profile.upstream,
       properties: ['indicate', 'read'],
-      onSubscribe: (handle, _, indicate) => this.#subscribed(handle, indicate as Indicate),
+      onSubscribe: (handle, size, indicate) => this.#subscribed(handle, new Indications({ indicate, size })),
       onIndicate: (handle) => {
         if (this.#connection?.handle === handle) this.#connection.indications?.confirmed();
       },
       onReadRequest: (_, offset, answer) => {
-        const value = this.#connection?.indications?.readable ?? new Uint8Array(0);
-        if (offset > value.length) answer(Characteristic.RESULT_INVALID_OFFSET);
-        else answer(Characteristic.RESULT_SUCCESS, Buffer.from(value.subarray(offset)));
+        const value = this.#connection?.indications?.read(offset);
+        if (value === undefined) answer(Characteristic.RESULT_INVALID_OFFSET);
+        else answer(Characteristic.RESULT_SUCCESS, Buffer.from(value));
       },
     });
   }
 
-  #subscribed(handle: ConnectionHandle, indicate: Indicate): void {
-    const connection = this.#connection;
-    if (connection?.handle !== handle) return;
-    const indications = new Indications(indicate);
-    connection.indications = indications;
+  #subscribed(handle: ConnectionHandle, indications: Indications): void {
+    if (this.#connection?.handle !== handle) return;
+    this.#connection.indications = indications;
     this.#endpoint.connected({
       send: (value) => indications.send(value),
       onStalled: () => this.bleno.disconnect(),
