@@ -15,7 +15,8 @@ import { readServerCertificate } from './config/setting-files.ts';
 import { LatchkeyError } from './core/errors.ts';
 import type { Device } from './devices/device.ts';
 import { Dispatcher } from './flows/dispatch.ts';
-import { introspectCoap } from './flows/introspect-coap.ts';
+import { serveDevices } from './flows/serve-devices.ts';
+import { TellTime } from './flows/tell-time.ts';
 import { openNorthbound } from './hub/deliver.ts';
 import { openIntrospectors, openIssuers, verifierOf } from './hub/issuers.ts';
 import { brokerAddress, openMqttFront } from './hub/mqtt.ts';
@@ -173,7 +174,7 @@ function openServer(parts: {
 
 function openLine(
   { ackTimeout, baudRate, name, path }: Config['lines'][number],
-  { clock }: State,
+  { clock, registry }: State,
   { introspection }: RelayParts,
   log: Log,
 ): SerialLine {
@@ -185,21 +186,23 @@ function openLine(
     clock,
     random: systemRandom,
     log,
-    handler: introspectCoap({ line: name, introspection, random: systemRandom, log }),
+    handler: serveDevices({
+      isExpected: (device) => device.line === name,
+      introspection,
+      time: new TellTime({ registry, clock }),
+      random: systemRandom,
+      log: log.child({ line: name }),
+    }),
     coap: { ackTimeout },
   });
 }
 
 /** A device that shows up is tried at once, whatever the pause. */
-function wakeAtSightings(
-  lines: ReadonlyMap<string, SerialLine>,
-  dispatcher: Dispatcher,
-  { queue, registry }: State,
-): void {
+function wakeAtSightings(lines: ReadonlyMap<string, SerialLine>, dispatcher: Dispatcher, { registry }: State): void {
   for (const line of lines.values()) {
     line.onSighting(() => {
       for (const device of registry.list())
-        if (device.line === line.name && queue.waiting(device.id) > 0) dispatcher.wake(device.id);
+        if (device.line === line.name && dispatcher.hasWork(device.id)) dispatcher.wake(device.id);
     });
   }
 }
