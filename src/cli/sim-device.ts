@@ -3,7 +3,7 @@ import { readTrustFile } from '../codec/trust-file.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { describe } from '../sim/device-event.ts';
-import { type SimulatedClock, startSimulator } from '../simulator.ts';
+import { type RadioAddress, type SimulatedClock, startSimulator } from '../simulator.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { type ConnectedOptions, readConnectedOptions, simulateConnected } from './sim-connected.ts';
 import { Simulation } from './simulation.ts';
@@ -13,6 +13,9 @@ const MAX_TRUST_BYTES = 65_536;
 
 interface Options extends ConnectedOptions {
   readonly trust?: string;
+  /** True without a name. */
+  readonly ble?: string | true;
+  readonly hci?: string;
   /** False with --no-clock. */
   readonly clock: string | boolean;
   readonly json?: boolean;
@@ -22,13 +25,15 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Simulate a device until told to stop (SIGTERM or SIGINT), and print one line for everything that happens. With --trust it is behind a serial line, and trusts what is in its trust file and nothing else. With --connected it has its hub judge over MQTT what clients show it by HTTP.',
+        'Simulate a device until told to stop (SIGTERM or SIGINT), and print one line for everything that happens. With --trust it is behind a serial line, or with --ble on the radio, and trusts what is in its trust file and nothing else. With --connected it has its hub judge over MQTT what clients show it by HTTP.',
       )
       .option(
         '--listen <address>',
         'tcp://127.0.0.1:PORT (0 lets the system choose), or the path of a tty; for a connected device http://127.0.0.1:PORT',
       )
       .option('--trust <file>', 'the trust file that `latchkey devices add` wrote')
+      .option('--ble [name]', 'be a Bluetooth device with this name, or with the id of the device as its name')
+      .option('--hci <port>', 'the UART of its Bluetooth controller (H4), in place of the first adapter of the system')
       .addOption(
         new Option(
           '--clock <kind>',
@@ -47,6 +52,7 @@ export const command: CliCommand = {
     addExample(
       command,
       '$ latchkey sim device --listen tcp://127.0.0.1:4161 --trust tube-1.trust.json',
+      '$ latchkey sim device --ble --trust tube-1.trust.json',
       '$ latchkey sim device --connected mqtt://127.0.0.1:1883 --credentials ekg-1.json',
     );
   },
@@ -64,12 +70,11 @@ async function simulate(options: Options, terminal: Terminal): Promise<void> {
     if (options.trust !== undefined) throw new LatchkeyError('usage', '--connected and --trust are two devices');
     return simulateConnected(await readConnectedOptions(options, terminal), simulation);
   }
-  const { listen, trust: file } = options;
+  const { trust: file } = options;
   if (file === undefined) throw new LatchkeyError('usage', '--trust or --connected is needed');
-  if (listen === undefined || !/^(tcp:\/\/|\/)/.test(listen)) {
-    throw new LatchkeyError('usage', '--listen takes tcp://127.0.0.1:PORT or the path of a tty');
-  }
+  const line = lineOf(options);
   const trust = readTrustFile(fromUtf8(await terminal.read(file, MAX_TRUST_BYTES)));
+  const listen = line ?? radioOf(options, trust.device);
   await simulation.run(trust.device, () =>
     startSimulator({
       listen,
@@ -78,4 +83,19 @@ async function simulate(options: Options, terminal: Terminal): Promise<void> {
       onEvent: (event) => simulation.tell(event, describe),
     }),
   );
+}
+
+/** Undefined for a device on the radio. */
+function lineOf({ ble, hci, listen }: Options): string | undefined {
+  if (ble !== undefined && listen !== undefined) throw new LatchkeyError('usage', '--ble and --listen are two places');
+  if (ble !== undefined) return undefined;
+  if (hci !== undefined) throw new LatchkeyError('usage', '--hci needs --ble');
+  if (listen === undefined || !/^(tcp:\/\/|\/)/.test(listen)) {
+    throw new LatchkeyError('usage', '--listen takes tcp://127.0.0.1:PORT or the path of a tty');
+  }
+  return listen;
+}
+
+function radioOf({ ble, hci }: Options, device: string): RadioAddress {
+  return { ble: typeof ble === 'string' ? ble : device, hci };
 }
