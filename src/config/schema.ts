@@ -3,11 +3,13 @@
  * and `config/latchkey.schema.json` come from here (`npm run generate`; a test holds them together).
  */
 import * as z from 'zod/mini';
+import { LIMITS } from '../core/limits.ts';
 import type { Camel } from './camel.ts';
 import {
   brokerUrl,
   bytes,
   clientText,
+  count,
   fetchUrl,
   filePath,
   flag,
@@ -87,6 +89,14 @@ const delivery = section('Tokens on their way to devices.', {
     z.prefault(milliseconds({ min: '1s', max: '24h' }), '10m'),
     'Longest pause between two attempts. A device that shows up is tried at once, whatever the pause.',
   ),
+  max_per_device: setting(
+    z._default(count({ min: 1, max: 1_024 }), LIMITS.deliveriesPerDevice),
+    'Tokens that wait for one device at most; a client that brings more is refused with `delivery_queue_full`.',
+  ),
+  max_overall: setting(
+    z._default(count({ min: 16, max: 65_536 }), LIMITS.deliveriesOverall),
+    'Deliveries that are kept at most, ended ones too. Each takes about 1 KiB on the medium and in memory.',
+  ),
 });
 
 const dpop = section('Proofs of possession by clients (RFC 9449). Every proof carries a nonce of the hub.', {
@@ -99,18 +109,7 @@ const dpop = section('Proofs of possession by clients (RFC 9449). Every proof ca
 const audit = section(
   'The record of every verdict: `latchkey audit`. What goes past a limit is dropped, the oldest first.',
   {
-    max_records: setting(
-      z._default(
-        z
-          .int({ error: 'must be a whole number' })
-          .check(
-            z.minimum(1_024, { error: 'must be at least 1024' }),
-            z.maximum(1_000_000, { error: 'must be at most 1000000' }),
-          ),
-        100_000,
-      ),
-      'Records that are kept at most.',
-    ),
+    max_records: setting(z._default(count({ min: 1_024, max: 1_000_000 }), 100_000), 'Records that are kept at most.'),
     max_size: setting(
       z.prefault(bytes({ min: '1MiB', max: '4GiB' }), '48MiB'),
       'Room for records on disk; one takes about 400 bytes.',
@@ -264,15 +263,7 @@ const line = z.strictObject({
     '/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0',
   ),
   baud_rate: setting(
-    z._default(
-      z
-        .int({ error: 'must be a whole number' })
-        .check(
-          z.minimum(300, { error: 'must be at least 300' }),
-          z.maximum(4_000_000, { error: 'must be at most 4000000' }),
-        ),
-      115_200,
-    ),
+    z._default(count({ min: 300, max: 4_000_000 }), 115_200),
     'Speed of a serial device, 8N1. A network serial server has its own setting.',
   ),
   ack_timeout: setting(

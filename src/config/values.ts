@@ -60,6 +60,13 @@ export function bytes(limits: { readonly min: string; readonly max: string }) {
   );
 }
 
+/** A number of things. */
+export function count({ min, max }: { readonly min: number; readonly max: number }) {
+  return z
+    .int({ error: 'must be a whole number' })
+    .check(z.minimum(min, { error: `must be at least ${min}` }), z.maximum(max, { error: `must be at most ${max}` }));
+}
+
 export interface ListenAddress {
   /** Name or address, an IPv6 address without its brackets. */
   readonly host: string;

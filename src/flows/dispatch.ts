@@ -22,10 +22,12 @@ import { deliveryEnd } from './delivery-end.ts';
 
 /** First pause between attempts, milliseconds; each further one is twice as long. */
 const FIRST_PAUSE = 1_000;
-/** How often expired deliveries are ended and old records removed, milliseconds. */
+/** How often old records are removed, and expired deliveries looked for whatever their dates say. Milliseconds. */
 const SWEEP_EVERY = 30_000;
-/** Sweeps from one time that ended tokens are taken off the medium to the next: an hour. Each rewrites the whole queue. */
-const FORGET_EVERY = 120;
+/** Shortest time from one sweep to the next: a clock that goes back must not make the hub sweep all the time. Milliseconds. */
+const SWEEP_PAUSE = 1_000;
+/** How often ended tokens are taken off the medium. Each time rewrites the whole queue. Milliseconds. */
+const FORGET_EVERY = 3_600_000;
 /** Records of ended deliveries outlive their token by this, so that a client can still ask. Seconds. */
 const KEEP_ENDED_FOR = 3_600;
 
@@ -57,10 +59,12 @@ interface Worker {
 export class Dispatcher {
   readonly #dependencies: DispatchDependencies;
   readonly #workers = new Map<string, Worker>();
-  readonly #waiters = new Map<string, Set<() => void>>();
   readonly #stopping = new AbortController();
   #cancelSweep: (() => void) | undefined;
-  #sweeps = 0;
+  #unwatch: (() => void) | undefined;
+  /** When the next sweep is due; NumericDate. */
+  #sweepAt = Number.POSITIVE_INFINITY;
+  #cancelForget: (() => void) | undefined;
 
   constructor(dependencies: DispatchDependencies) {
     this.#dependencies = dependencies;
@@ -68,8 +72,13 @@ export class Dispatcher {
 
   /** Starts with whatever the run before left waiting. */
   start(): void {
-    for (const device of this.#dependencies.queue.waitingDevices()) this.wake(device);
+    const { queue } = this.#dependencies;
+    for (const device of queue.waitingDevices()) this.wake(device);
     this.#scheduleSweep();
+    this.#scheduleForgetting(SWEEP_EVERY);
+    this.#unwatch = queue.watchers.watchAll((delivery) => {
+      if (!hasEnded(delivery) && delivery.expiresAt < this.#sweepAt) this.#scheduleSweep();
+    });
   }
 
   /** Attempts at once what waits for this device: something was queued, or the device was sighted. */
@@ -93,19 +102,19 @@ export class Dispatcher {
    */
   async settled(id: string, milliseconds: number): Promise<Delivery> {
     const { queue, timers } = this.#dependencies;
+    const { signal } = this.#stopping;
     const delivery = queue.get(id);
-    if (delivery.state !== 'queued' || this.#stopping.signal.aborted) return delivery;
+    if (hasEnded(delivery) || signal.aborted) return delivery;
     await new Promise<void>((resolve) => {
-      const waiters = this.#waiters.get(id) ?? new Set();
-      this.#waiters.set(id, waiters);
       const finish = () => {
         cancel();
-        waiters.delete(finish);
-        if (waiters.size === 0) this.#waiters.delete(id);
+        unwatch();
+        signal.removeEventListener('abort', finish);
         resolve();
       };
       const cancel = timers.after(milliseconds, finish);
-      waiters.add(finish);
+      const unwatch = queue.watchers.watch(id, finish);
+      signal.addEventListener('abort', finish);
     });
     return queue.get(id);
   }
@@ -114,8 +123,9 @@ export class Dispatcher {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#cancelSweep?.();
+    this.#cancelForget?.();
+    this.#unwatch?.();
     for (const worker of this.#workers.values()) worker.cancelPause?.();
-    for (const id of [...this.#waiters.keys()]) this.#notify(id);
   }
 
   async #work(device: string, worker: Worker): Promise<void> {
@@ -218,23 +228,23 @@ export class Dispatcher {
     const isFirst = !hasEnded(queue.get(delivery.id));
     await queue.end(delivery.id, outcome);
     if (isFirst) audit.record(deliveryEnd(delivery, outcome));
-    this.#notify(delivery.id);
   }
 
-  #notify(id: string): void {
-    for (const waiter of [...(this.#waiters.get(id) ?? [])]) waiter();
-  }
-
-  #scheduleSweep(): void {
-    const { log, timers } = this.#dependencies;
-    this.#cancelSweep = timers.after(SWEEP_EVERY, () => {
+  /** The next sweep: when the first of what waits expires, so that its end is told the moment that it is certain. */
+  #scheduleSweep(pause = 0): void {
+    const { certain, log, queue, timers } = this.#dependencies;
+    if (this.#stopping.signal.aborted) return;
+    const now = certain();
+    const untilExpiry = ((queue.firstExpiry() ?? Number.POSITIVE_INFINITY) - now) * 1_000;
+    const wait = Math.max(pause, Math.min(SWEEP_EVERY, untilExpiry));
+    this.#sweepAt = now + wait / 1_000;
+    this.#cancelSweep?.();
+    this.#cancelSweep = timers.after(wait, () => {
       this.#sweep()
         .catch((error: unknown) => {
           log.error({ event: 'sweep_failed', code: coded(error).code, error }, 'cleaning up old deliveries failed');
         })
-        .finally(() => {
-          if (!this.#stopping.signal.aborted) this.#scheduleSweep();
-        });
+        .finally(() => this.#scheduleSweep(SWEEP_PAUSE));
     });
   }
 
@@ -243,8 +253,19 @@ export class Dispatcher {
     const past = certain();
     for (const delivery of queue.expired(past)) await this.#expire(delivery);
     await queue.clean(past, KEEP_ENDED_FOR);
-    if (this.#sweeps % FORGET_EVERY === 0) await queue.forgetEnded();
-    this.#sweeps += 1;
+  }
+
+  #scheduleForgetting(wait: number): void {
+    const { log, queue, timers } = this.#dependencies;
+    if (this.#stopping.signal.aborted) return;
+    this.#cancelForget = timers.after(wait, () => {
+      queue
+        .forgetEnded()
+        .catch((error: unknown) => {
+          log.error({ event: 'forget_failed', code: coded(error).code, error }, 'ended tokens are still on the medium');
+        })
+        .finally(() => this.#scheduleForgetting(FORGET_EVERY));
+    });
   }
 }
 

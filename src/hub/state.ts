@@ -69,7 +69,8 @@ export async function loadState(config: Config, store: Store, log: Log): Promise
     initial: RELEASED_AT,
   });
   const registry = new Registry({ store, log });
-  const queue = new DeliveryQueue({ store, log });
+  const { maxOverall, maxPerDevice } = config.delivery;
+  const queue = new DeliveryQueue({ store, log, limits: { perDevice: maxPerDevice, overall: maxOverall } });
   const [hubKeys, audit] = await Promise.all([
     HubKeys.load(store),
     openAudit(config, { store, clock }, log),

@@ -70,6 +70,8 @@ export interface Northbound {
   deliver(device: string, presented: PresentedToken, context: RequestContext): Promise<DeliveryView>;
   /** @throws {LatchkeyError} `delivery_unknown` */
   delivery(id: string): DeliveryView;
+  /** Calls back with each change of a delivery, the last time when it has ended. The answer ends it. */
+  watchDelivery(id: string, listener: (view: DeliveryView) => void): () => void;
   /** Forwards one CoAP request of a client whose token was delivered. */
   proxy(request: ProxyRequest, context: RequestContext): Promise<ProxyResponse>;
   /** A fresh nonce for DPoP proofs (RFC 9449 §9). */

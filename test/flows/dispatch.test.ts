@@ -265,6 +265,22 @@ describe('Dispatcher', () => {
     expect(line.requests.length).toBeGreaterThanOrEqual(before);
   });
 
+  test('it is dropped the moment that it expires, whatever else was going to be looked at first', async () => {
+    const { add, dispatcher, queue, time } = await setup(() => new ScriptedLink(() => new LatchkeyError('link_down')));
+    const late = await add('late', NOW + 29);
+    dispatcher.start();
+    await time.advance(3_000);
+    const early = await add('early', NOW + 5);
+    await time.advance(1_900);
+    expect(queue.get(early.id).state).toBe('queued');
+    await time.advance(100);
+    expect([queue.get(early.id).state, queue.get(late.id).state]).toEqual(['expired', 'queued']);
+    await time.advance(24_000);
+    expect(queue.get(late.id).state).toBe('expired');
+    await dispatcher.stop();
+    expect(time.pendingTimers).toBe(0);
+  });
+
   test('a token is not dropped for a time that is not certain', async () => {
     const { add, dispatcher, line, queue, time } = await setup(
       () => new ScriptedLink(() => new LatchkeyError('link_down')),
