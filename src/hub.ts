@@ -14,6 +14,7 @@ import type { Config } from './config/schema.ts';
 import { readServerCertificate } from './config/setting-files.ts';
 import { LatchkeyError } from './core/errors.ts';
 import type { Device } from './devices/device.ts';
+import { deliveryFeed } from './flows/delivery-feed.ts';
 import { Dispatcher } from './flows/dispatch.ts';
 import { introspectCoap } from './flows/introspect-coap.ts';
 import { openNorthbound } from './hub/deliver.ts';
@@ -116,7 +117,7 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   const port = await listen(server, config);
   servers.push(server);
   origins = originsOf(config, port);
-  running.mqtt = await openMqttFront(config, relay, log);
+  running.mqtt = await openMqttFront(config, relay, deliveryFeed(state), log);
   opened.add(async () => running.mqtt?.close(STOP_GRACE));
   for (const line of config.lines) lines.set(line.name, openLine(line, state, relay, log));
   wakeAtSightings(lines, dispatcher, state);

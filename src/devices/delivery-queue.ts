@@ -233,7 +233,7 @@ export class DeliveryQueue {
     for (const delivery of own) this.#forget(delivery);
     await this.#store.write(own.map((delivery) => ({ remove: PREFIX + delivery.id })));
     for (const delivery of own)
-      if (!hasEnded(delivery)) this.watchers.tell({ ...delivery, state: 'refused', code: 'device_unknown' });
+      this.watchers.tell(hasEnded(delivery) ? delivery : { ...delivery, state: 'refused', code: 'device_unknown' });
     return own;
   }
 

@@ -1,7 +1,7 @@
 /** Who wants to know what becomes of deliveries. They are told of what is on the medium, and of nothing else. */
 import type { Delivery } from './delivery.ts';
 
-/** Must not throw. What was removed with its device is told as refused, with the code `device_unknown`. */
+/** Must not throw. What waited for a device that was removed is told as refused, with the code `device_unknown`; what had ended, as it is. */
 export type DeliveryListener = (delivery: Delivery) => void;
 
 export class DeliveryWatchers {

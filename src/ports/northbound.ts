@@ -47,6 +47,22 @@ export interface DeliveryView {
   readonly freshness: { readonly keys_age: Freshness['keysAge']; readonly clock: Freshness['clock'] };
 }
 
+/** How it stands with the deliveries of one device. */
+export interface DeliverySummary {
+  readonly device: string;
+  /** Tokens that wait for it. */
+  readonly waiting: number;
+  /** The one that changed last; undefined where the device is not registered any more. */
+  readonly delivery?: DeliveryView;
+}
+
+export interface DeliveryFeed {
+  /** Of each device that has deliveries. */
+  now(): readonly DeliverySummary[];
+  /** Calls back with each change, once it is on the medium. The answer ends it. */
+  watch(listener: (summary: DeliverySummary) => void): () => void;
+}
+
 export interface ProxyRequest {
   readonly device: string;
   readonly method: number;
