@@ -106,7 +106,10 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     startedAt: monotonic(),
     mqtt: undefined,
   };
-  const admin = adminOf(config, state, log, async () => statusOf(running));
+  const admin = adminOf(config, state, log, {
+    status: async () => statusOf(running),
+    difficulty: (device) => dispatcher.difficulty(device),
+  });
   const northbound = openNorthbound({ config, state, verify, dispatcher, link });
   let origins: readonly string[] = [];
   const server = openServer({ config, state, northbound, relay, origins: () => origins, log });

@@ -112,6 +112,8 @@ export const LIMITS = {
   endedPerDevice: 128,
   /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
   auditWaiting: 8_192,
+  /** Deliveries in one answer on the admin socket, 700 bytes each. */
+  deliveriesAnswered: 1_024,
   /** Audit records in one answer on the admin socket, 500 bytes each. */
   auditAnswerRecords: 1_024,
   /** One line of an exported audit: a record, or a signed introspection answer. */

@@ -9,12 +9,14 @@ import { openReceipt, RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-
 import { base64url } from '../core/bytes.ts';
 import type { Random, Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { type Delivery, hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue, Outcome } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
 import { answerKey } from '../devices/device-trust.ts';
 import type { Registry } from '../devices/registry.ts';
+import type { Difficulty } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
@@ -53,6 +55,8 @@ interface Worker {
   /** Set when the device was sighted, or something queued, while an attempt was under way. */
   again: boolean;
   failures: number;
+  /** Code of why the last attempt failed. */
+  lastError: ErrorCode | undefined;
   cancelPause: (() => void) | undefined;
 }
 
@@ -84,7 +88,13 @@ export class Dispatcher {
   /** Attempts at once what waits for this device: something was queued, or the device was sighted. */
   wake(device: string): void {
     if (this.#stopping.signal.aborted) return;
-    const worker = this.#workers.get(device) ?? { busy: false, again: false, failures: 0, cancelPause: undefined };
+    const worker = this.#workers.get(device) ?? {
+      busy: false,
+      again: false,
+      failures: 0,
+      lastError: undefined,
+      cancelPause: undefined,
+    };
     this.#workers.set(device, worker);
     worker.cancelPause?.();
     worker.cancelPause = undefined;
@@ -119,6 +129,13 @@ export class Dispatcher {
     return queue.get(id);
   }
 
+  /** Why what waits for this device is still waiting; undefined where nothing failed since it was last reached. */
+  difficulty(device: string): Difficulty | undefined {
+    const worker = this.#workers.get(device);
+    if (worker?.lastError === undefined) return undefined;
+    return { code: worker.lastError, failures: worker.failures };
+  }
+
   /** Ends attempts under way and begins no more. What waits stays on the medium. */
   async stop(): Promise<void> {
     this.#stopping.abort();
@@ -135,10 +152,13 @@ export class Dispatcher {
         worker.again = false;
         const delivery = queue.next(device);
         if (delivery === undefined || this.#stopping.signal.aborted) return;
-        if (await this.#attempt(delivery)) {
+        worker.lastError = await this.#attempt(delivery);
+        if (worker.lastError === undefined) {
           worker.failures = 0;
-        } else if (!worker.again) {
-          worker.failures += 1;
+          continue;
+        }
+        worker.failures += 1;
+        if (!worker.again) {
           this.#pause(device, worker);
           return;
         }
@@ -146,6 +166,7 @@ export class Dispatcher {
     } catch (error) {
       const { code } = coded(error);
       log.error({ event: 'dispatch_failed', device, code, error }, 'delivering to this device failed inside the hub');
+      worker.lastError = code;
       worker.failures += 1;
       this.#pause(device, worker);
     } finally {
@@ -164,13 +185,13 @@ export class Dispatcher {
     });
   }
 
-  /** True where the delivery has ended, false where it is to be tried again. */
-  async #attempt(delivery: Delivery): Promise<boolean> {
+  /** Undefined where the delivery has ended, and where it is to be tried again the code of what went wrong. */
+  async #attempt(delivery: Delivery): Promise<ErrorCode | undefined> {
     const { certain, registry } = this.#dependencies;
     const log = this.#log(delivery);
     if (delivery.expiresAt <= certain()) {
       await this.#expire(delivery);
-      return true;
+      return undefined;
     }
     if (delivery.cwt === undefined) throw new LatchkeyError('internal', 'a queued delivery without its token');
     try {
@@ -197,15 +218,15 @@ export class Dispatcher {
           { ...fields, code: outcome.state === 'refused' ? outcome.code : undefined },
           'the device refused the token',
         );
-      return true;
+      return undefined;
     } catch (error) {
-      if (this.#stopping.signal.aborted) return false;
+      if (this.#stopping.signal.aborted) return 'shutting_down';
       const { code, detail } = coded(error);
       log.info(
         { event: 'delivery_attempt_failed', code, detail },
         'the token could not be delivered now; it stays queued',
       );
-      return false;
+      return code;
     }
   }
 

@@ -205,7 +205,7 @@ const ask = (client: HubClient, wait?: number) =>
   });
 
 test('a hub that tells of the end is not asked again', async () => {
-  const told = event(QUEUED) + ':\n\n' + event(DELIVERED);
+  const told = `${event(QUEUED)}:\n\n${event(DELIVERED)}`;
   const { client, time, asked } = hub(
     () => json(202, QUEUED),
     () => events([told.slice(0, 40), told.slice(40, 41), told.slice(41)], { open: true }),

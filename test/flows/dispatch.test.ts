@@ -235,6 +235,22 @@ describe('Dispatcher', () => {
     expect(queue.get(delivery.id).state).toBe('delivered');
   });
 
+  test('says why its device was not reached, until it is', async () => {
+    const { add, dispatcher, line, of, time } = await setup(
+      () => new ScriptedLink(() => new LatchkeyError('device_no_answer')),
+    );
+    await add('token');
+    expect(dispatcher.difficulty('tube-1')).toBeUndefined();
+    dispatcher.wake('tube-1');
+    await settle();
+    await time.advance(1_000);
+    expect(dispatcher.difficulty('tube-1')).toEqual({ code: 'device_no_answer', failures: 2 });
+    line.answer = (request) => accepted(of, request);
+    line.sight();
+    await settle();
+    expect(dispatcher.difficulty('tube-1')).toBeUndefined();
+  });
+
   test('pauses grow and stay below the longest', async () => {
     const { add, dispatcher, line, time } = await setup(
       () => new ScriptedLink(() => new LatchkeyError('device_no_answer')),
