@@ -71,7 +71,7 @@ export interface Delivery {
 }
 
 /** @throws {LatchkeyError} `client_answer_invalid` */
-export function readDelivery(answer: HttpAnswer): Delivery {
+export function readDelivery(answer: Pick<HttpAnswer, 'body'>): Delivery {
   const json = readJson(answer);
   const bytes = object(json, 'bytes');
   const freshness = object(json, 'freshness');
@@ -127,7 +127,7 @@ export function isSuccess(answer: HttpAnswer): boolean {
 }
 
 /** @throws {LatchkeyError} `client_answer_invalid` */
-export function readJson(answer: HttpAnswer): JsonObject {
+export function readJson(answer: Pick<HttpAnswer, 'body'>): JsonObject {
   let value: unknown;
   try {
     value = JSON.parse(fromUtf8(answer.body));

@@ -3,6 +3,7 @@
  * and `config/latchkey.schema.json` come from here (`npm run generate`; a test holds them together).
  */
 import * as z from 'zod/mini';
+import { LIMITS } from '../core/limits.ts';
 import type { Camel } from './camel.ts';
 import {
   brokerUrl,
@@ -89,6 +90,14 @@ const delivery = section('Tokens on their way to devices.', {
   retry_max: setting(
     z.prefault(milliseconds({ min: '1s', max: '24h' }), '10m'),
     'Longest pause between two attempts. A device that shows up is tried at once, whatever the pause.',
+  ),
+  max_per_device: setting(
+    z._default(whole(1, 1_024), LIMITS.deliveriesPerDevice),
+    'Tokens that wait for one device at most; a client that brings more is refused with `delivery_queue_full`.',
+  ),
+  max_overall: setting(
+    z._default(whole(16, 65_536), LIMITS.deliveriesOverall),
+    'Deliveries that are kept at most, ended ones too. Each takes about 1 KiB on the medium and in memory.',
   ),
 });
 

@@ -91,6 +91,8 @@ export const LIMITS = {
   httpConnections: 256,
   /** Of them, those of one IPv4 address or IPv6 /64: a building behind one NAT works, one host cannot shut out others. */
   httpConnectionsPerNetwork: 64,
+  /** Of them, those that wait for events: half, so that there is always room for requests. */
+  eventStreams: 128,
   /** Connections on the admin socket, apart from the others: an operator gets through while they are flooded. */
   adminConnections: 32,
   /** Requests under way on one connection. HTTP clients send one; who pipelines more waits for answers. */
@@ -132,13 +134,15 @@ export const LIMITS = {
   replayEntriesPerKey: 256,
   /** The same for proofs that devices relay, where one client may visit a whole ward: 27 a second, all the time. */
   relayedProofsPerKey: 4_096,
-  /** Deliveries waiting for one device and overall: a device away for a month must not fill the card. */
+  /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,
   /** Ended deliveries kept for one device, to be asked about and to let its clients through: its own oldest go first. */
   endedPerDevice: 128,
   /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
   auditWaiting: 8_192,
+  /** Deliveries in one answer on the admin socket, 700 bytes each. */
+  deliveriesAnswered: 1_024,
   /** Audit records in one answer on the admin socket, 500 bytes each. */
   auditAnswerRecords: 1_024,
   /** One line of an exported audit: a record, or a signed introspection answer. */

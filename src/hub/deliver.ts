@@ -70,6 +70,7 @@ export function openNorthbound(parts: {
   return {
     deliver: (device, presented, context) => deliver.deliver(device, presented, context),
     delivery: (id) => viewDelivery(queue.get(id)),
+    watchDelivery: (id, listener) => queue.watchers.watch(id, (delivery) => listener(viewDelivery(delivery))),
     proxy: (request, context) => proxy.proxy(request, context),
     dpopNonce: () => nonces.current(monotonic()),
     publicKeys: () => hubKeys.publicJwks(),

@@ -68,6 +68,22 @@ export interface DeliveryView {
   readonly freshness: { readonly keys_age: Freshness['keysAge']; readonly clock: Freshness['clock'] };
 }
 
+/** How it stands with the deliveries of one device. */
+export interface DeliverySummary {
+  readonly device: string;
+  /** Tokens that wait for it. */
+  readonly waiting: number;
+  /** The one that changed last; undefined where the device is not registered any more. */
+  readonly delivery?: DeliveryView;
+}
+
+export interface DeliveryFeed {
+  /** Of each device that has deliveries. */
+  now(): readonly DeliverySummary[];
+  /** Calls back with each change, once it is on the medium. The answer ends it. */
+  watch(listener: (summary: DeliverySummary) => void): () => void;
+}
+
 export interface ProxyRequest {
   readonly device: string;
   readonly method: number;
@@ -93,6 +109,8 @@ export interface Northbound {
   deliver(device: string, presented: PresentedToken, context: RequestContext): Promise<DeliveryView>;
   /** @throws {LatchkeyError} `delivery_unknown` */
   delivery(id: string): DeliveryView;
+  /** Calls back with each change of a delivery, the last time when it has ended. The answer ends it. */
+  watchDelivery(id: string, listener: (view: DeliveryView) => void): () => void;
   /** Forwards one CoAP request of a client whose token was delivered. */
   proxy(request: ProxyRequest, context: RequestContext): Promise<ProxyResponse>;
   /** A fresh nonce for DPoP proofs (RFC 9449 §9). */

@@ -251,6 +251,22 @@ describe('Dispatcher', () => {
     expect(queue.get(delivery.id).state).toBe('delivered');
   });
 
+  test('says why its device was not reached, until it is', async () => {
+    const { add, dispatcher, line, of, time } = await setup(
+      () => new ScriptedLink(() => new LatchkeyError('device_no_answer')),
+    );
+    await add('token');
+    expect(dispatcher.difficulty('tube-1')).toBeUndefined();
+    dispatcher.wake('tube-1');
+    await settle();
+    await time.advance(1_000);
+    expect(dispatcher.difficulty('tube-1')).toEqual({ code: 'device_no_answer', failures: 2 });
+    line.answer = (request) => accepted(of, request);
+    line.sight();
+    await settle();
+    expect(dispatcher.difficulty('tube-1')).toBeUndefined();
+  });
+
   test('pauses grow and stay below the longest', async () => {
     const { add, dispatcher, line, time } = await setup(
       () => new ScriptedLink(() => new LatchkeyError('device_no_answer')),
@@ -279,6 +295,22 @@ describe('Dispatcher', () => {
     await settle();
     expect(queue.get(delivery.id)).toMatchObject({ state: 'expired', code: 'delivery_expired' });
     expect(line.requests.length).toBeGreaterThanOrEqual(before);
+  });
+
+  test('it is dropped the moment that it expires, whatever else was going to be looked at first', async () => {
+    const { add, dispatcher, queue, time } = await setup(() => new ScriptedLink(() => new LatchkeyError('link_down')));
+    const late = await add('late', NOW + 29);
+    dispatcher.start();
+    await time.advance(3_000);
+    const early = await add('early', NOW + 5);
+    await time.advance(1_900);
+    expect(queue.get(early.id).state).toBe('queued');
+    await time.advance(100);
+    expect([queue.get(early.id).state, queue.get(late.id).state]).toEqual(['expired', 'queued']);
+    await time.advance(24_000);
+    expect(queue.get(late.id).state).toBe('expired');
+    await dispatcher.stop();
+    expect(time.pendingTimers).toBe(0);
   });
 
   test('a token is not dropped for a time that is not certain', async () => {
