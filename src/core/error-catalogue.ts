@@ -215,6 +215,7 @@ export const CATALOGUE = {
   setup_code_invalid: badRequest('That is no setup code', 'A character is missing or wrong: the check symbol at its end does not fit the others.', 'Compare it with the label, or scan the QR code; it is 27 letters and digits, or begins with latchkey:1?.'),
   provisioning_invalid: badRequest('A provisioning message cannot be understood', 'The sender is broken, of another version or hostile.', 'Compare it with docs/protocol.md, "Provisioning".'),
   device_trust_invalid: badRequest('What a device is to trust is not acceptable', 'A member is missing, unknown, of the wrong form or past its limit, or two of them do not fit each other.', 'Compare it with docs/protocol.md, "Provisioning"; give the device fewer scopes, permissions or issuers.'),
+  hub_keys_in_use: entry('The hub has too many keys that devices still trust', 'It was rotated again and again while devices were away.', 'Bring the devices back that `latchkey trust status` shows as waiting, or remove those that are gone for good.', 409, '4.09'),
   trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
 
   // Client
