@@ -15,7 +15,7 @@ import { readServerCertificate } from './config/setting-files.ts';
 import { LatchkeyError } from './core/errors.ts';
 import type { Device } from './devices/device.ts';
 import { deliveryFeed } from './flows/delivery-feed.ts';
-import { Dispatcher } from './flows/dispatch.ts';
+import { type DispatchDependencies, Dispatcher } from './flows/dispatch.ts';
 import { serveDevices } from './flows/serve-devices.ts';
 import { TellTime } from './flows/tell-time.ts';
 import { openNorthbound } from './hub/deliver.ts';
@@ -25,6 +25,7 @@ import { openRelay, type RelayParts } from './hub/relay.ts';
 import { connectionsOf } from './hub/settings.ts';
 import { adminOf, loadState, type State } from './hub/state.ts';
 import { type RunningParts, statusOf } from './hub/status.ts';
+import { issuersForDevices, openTrust } from './hub/trust.ts';
 import type { Admin } from './ports/admin.ts';
 import type { Log } from './ports/log.ts';
 import type { Northbound } from './ports/northbound.ts';
@@ -82,7 +83,8 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   opened.add(() => clock.close());
   audit.start();
   opened.add(() => audit.close());
-  const issuers = openIssuers(config, state, log);
+  let issuerChanged: (issuer: string) => void = () => undefined;
+  const issuers = openIssuers(config, state, log, (issuer) => issuerChanged(issuer));
   await issuers.start();
   opened.add(() => issuers.close());
   const verify = verifierOf(config, state, issuers);
@@ -97,19 +99,24 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     if (line === undefined) throw new LatchkeyError('link_unconfigured', device.line);
     return line;
   };
-  const dispatcher = openDispatcher(config, state, link, log);
+  const wake = (device: string) => dispatcher.wake(device);
+  const trust = openTrust(state, { issuers: issuersForDevices(issuers), link, wake }, log);
+  const dispatcher = openDispatcher(config, state, { link, errands: [trust] }, log);
   const running: RunningParts = {
     config,
     state,
     issuers,
     introspectors,
     lines,
+    trust,
+    trustWarnAfter: config.trust.warnAfter,
     startedAt: monotonic(),
     mqtt: undefined,
   };
   const admin = adminOf(config, state, log, {
     status: async () => statusOf(running),
     difficulty: (device) => dispatcher.difficulty(device),
+    trust,
   });
   const northbound = openNorthbound({ config, state, verify, dispatcher, link });
   let origins: readonly string[] = [];
@@ -125,6 +132,9 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   opened.add(async () => running.mqtt?.close(STOP_GRACE));
   for (const line of config.lines) lines.set(line.name, openLine(line, state, relay, log));
   wakeAtSightings(lines, dispatcher, state);
+  // What changed until here is looked at by the start itself.
+  issuerChanged = (issuer) => trust.issuerChanged(issuer);
+  await trust.retire();
   dispatcher.start();
   opened.add(() => dispatcher.stop());
   return {
@@ -139,13 +149,14 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
 function openDispatcher(
   config: Config,
   { audit, clock, queue, registry }: State,
-  link: (device: Device) => SerialLine,
+  { errands, link }: Pick<DispatchDependencies, 'errands' | 'link'>,
   log: Log,
 ): Dispatcher {
   return new Dispatcher({
     queue,
     registry,
     link,
+    errands: errands ?? [],
     certain: () => clock.certain(),
     timers: systemTimers,
     random: systemRandom,

@@ -17,7 +17,14 @@ const NO_DEVICE = '?';
 /** Characters of an issuer identifier, a request id, a delivery id. */
 const NAME_LENGTH = 256;
 
-const KINDS: readonly unknown[] = ['deliver', 'deliver-end', 'relay', 'gap'] satisfies readonly AuditRecord['kind'][];
+const KINDS: readonly unknown[] = [
+  'deliver',
+  'deliver-end',
+  'relay',
+  'trust',
+  'hub-key',
+  'gap',
+] satisfies readonly AuditRecord['kind'][];
 
 /** A record with its bytes and its place in the chain. */
 export interface ChainedRecord {
@@ -44,7 +51,7 @@ export function recordOf(
     ...present(time),
     kind: entry.kind,
     verdict: entry.verdict,
-    device: DEVICE_ID.test(entry.device) ? entry.device : NO_DEVICE,
+    ...(entry.device === undefined ? {} : { device: DEVICE_ID.test(entry.device) ? entry.device : NO_DEVICE }),
     request: clip(entry.request, NAME_LENGTH),
     ...(token === undefined ? {} : { token: base64url(token.subarray(0, DIGEST_BYTES)) }),
     ...(issuer === undefined ? {} : { issuer: clip(issuer, NAME_LENGTH) }),
