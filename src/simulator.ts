@@ -24,6 +24,7 @@ import type { ConnectedEvent } from './sim/connected-event.ts';
 import type { DeviceEvent } from './sim/device-event.ts';
 import { HubTime } from './sim/hub-time.ts';
 import type { VerdictPolicy } from './sim/hub-verdict.ts';
+import type { HeldTrust } from './sim/judge-bundle.ts';
 import { SimulatedDevice } from './sim/simulated-device.ts';
 
 /** A place on the radio. */
@@ -44,6 +45,10 @@ export interface SimulatorOptions {
   /** `tcp://127.0.0.1:PORT` (0 for any port), the path of a tty, or a name on the radio. */
   readonly listen: string | RadioAddress;
   readonly trust: TrustFile;
+  /** The trust map that the trust came in, where a bundle brought it before a restart. */
+  readonly heldPayload?: Uint8Array | undefined;
+  /** Keeps what a bundle brought for after a restart. */
+  readonly keepTrust?: (held: HeldTrust) => void;
   /** `machine` by default. */
   readonly clock?: SimulatedClock;
   readonly onEvent?: (event: DeviceEvent) => void;
@@ -73,6 +78,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
     trust,
     clock,
     hasCalendar: kind !== 'none',
+    ...(options.heldPayload === undefined ? {} : { heldPayload: options.heldPayload }),
+    ...(options.keepTrust === undefined ? {} : { keepTrust: options.keepTrust }),
     random: systemRandom,
     ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
   });

@@ -85,6 +85,11 @@ export class SimulatedDevice {
     return this.#slots.list();
   }
 
+  /** Version of what it trusts. */
+  get trustVersion(): number {
+    return this.#trust.version;
+  }
+
   /** Answers one request. Never rejects. */
   readonly handler = async (request: CoapRequest): Promise<CoapResponse> => {
     try {
