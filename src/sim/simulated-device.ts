@@ -165,8 +165,8 @@ export class SimulatedDevice {
     if (verdict.kind === 'refused') {
       const code = BUNDLE_REFUSALS[verdict.reason];
       this.#onEvent({ event: 'trust_refused', reason: verdict.reason, code: codeText(code), bytes });
-      // The hub, and nobody else, gets to know what is held: it may have lost count.
-      return verdict.reason === 'old' ? this.#trustAnswer(code, bundle) : bare(code);
+      // Under the key of the device: a hub that lost count finds it again, and believes no stranger's refusal.
+      return this.#trustAnswer(code, bundle);
     }
     if (verdict.kind === 'taken') {
       this.#keepTrust(verdict.held);
