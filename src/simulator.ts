@@ -6,20 +6,26 @@ import { startAuthorizationServer } from '../drivers/demo/authorization-server.t
 import { serveDeviceFace } from '../drivers/http/device-face.ts';
 import { parseBrokerUrl } from '../drivers/mqtt/broker-address.ts';
 import { DeviceQuestions } from '../drivers/mqtt/device-questions.ts';
+import { readReplacedFile, replaceFile } from '../drivers/replaced-file.ts';
 import type { DevicePort } from '../drivers/serial/device-end.ts';
 import { serveDevice } from '../drivers/serial/device-port.ts';
 import { openSerialLine } from '../drivers/serial/serial-line.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
+import type { CoseKey } from './codec/cose/key.ts';
 import type { Credentials } from './codec/credentials-file.ts';
 import type { TrustFile } from './codec/trust-file.ts';
 import { bestGuess, type Clock } from './core/clock.ts';
 import type { CoapRequest } from './core/coap-exchange.ts';
 import { coded, LatchkeyError } from './core/errors.ts';
+import type { Secret } from './core/secret.ts';
 import type { DeviceLink } from './ports/device-link.ts';
 import type { Log } from './ports/log.ts';
 import { ConnectedDevice } from './sim/connected-device.ts';
 import type { ConnectedEvent } from './sim/connected-event.ts';
 import type { DeviceEvent } from './sim/device-event.ts';
+import { DeviceMemory } from './sim/device-memory.ts';
+import { DeviceSetup } from './sim/device-setup.ts';
+import { type DeviceState, decodeDeviceState, encodeDeviceState, FRESH_DEVICE } from './sim/device-state.ts';
 import { HubTime } from './sim/hub-time.ts';
 import type { VerdictPolicy } from './sim/hub-verdict.ts';
 import { SimulatedDevice } from './sim/simulated-device.ts';
@@ -33,12 +39,22 @@ export type SimulatedClock = 'machine' | 'unset' | 'hub' | 'none';
 export interface SimulatorOptions {
   /** `tcp://127.0.0.1:PORT` (0 for any port), or the path of a tty. */
   readonly listen: string;
-  readonly trust: TrustFile;
+  /** What it trusts once and for all, or how it is paired. */
+  readonly trust: TrustFile | PairableOptions;
   /** `machine` by default. */
   readonly clock?: SimulatedClock;
   readonly onEvent?: (event: DeviceEvent) => void;
   /** Sees every request as it came over the line, tokens and all. */
   readonly onRequest?: (request: CoapRequest) => void;
+}
+
+interface PairableOptions {
+  /** Of the setup code on its label: 16 bytes. */
+  readonly setupSecret: Secret<Uint8Array>;
+  /** Where it keeps its state without power; written with mode 0600. */
+  readonly stateFile: string;
+  /** Somebody presses its reset button before it starts. */
+  readonly reset?: boolean;
 }
 
 export type { DemoAuthorizationServer } from '../drivers/demo/authorization-server.ts';
@@ -53,22 +69,25 @@ export interface RunningSimulator {
 
 /** @throws {LatchkeyError} `address_unavailable`; `line_permission`, `link_down` for a tty that cannot be opened */
 export async function startSimulator(options: SimulatorOptions): Promise<RunningSimulator> {
-  const { clock: kind = 'machine', trust } = options;
-  const hubTime = kind === 'hub' ? openHubTime(trust) : undefined;
+  const { clock: kind = 'machine', onEvent = () => undefined } = options;
+  const trust = 'stateFile' in options.trust ? await openSetup(options.trust, onEvent) : options.trust;
+  const held = () => ('memory' in trust ? trust.memory.trust : trust);
+  const hubTime = kind === 'hub' ? openHubTime(held) : undefined;
   const clock = hubTime ?? (kind === 'machine' ? machineClock : unsetClock);
   const device = new SimulatedDevice({
     trust,
     clock,
     hasCalendar: kind !== 'none',
     random: systemRandom,
-    ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+    onEvent,
   });
   const handler = (request: CoapRequest) => {
     options.onRequest?.(request);
     return device.handler(request);
   };
   const port = await serve(handler, options.listen, clock);
-  const asking = hubTime === undefined ? undefined : keepAsking(hubTime, port, options.onEvent);
+  const asking =
+    hubTime === undefined ? undefined : keepAsking(hubTime, port, { isPaired: () => held() !== undefined, onEvent });
   return {
     device,
     address: port.address,
@@ -79,10 +98,41 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
   };
 }
 
-/** @throws {LatchkeyError} `trust_file_invalid` for a device that was given no key for it */
-function openHubTime({ device, timeKey: key }: TrustFile): HubTime {
-  if (key === undefined) throw new LatchkeyError('trust_file_invalid', 'timeKey: none, so the hub cannot be asked');
-  return new HubTime({ device, key, monotonic, random: systemRandom, builtAt: FIRMWARE_BUILT });
+/** @throws {LatchkeyError} `device_state_invalid`, `file_unreadable`, `file_unwritable` */
+async function openSetup(
+  { reset = false, setupSecret, stateFile }: PairableOptions,
+  onEvent: (event: DeviceEvent) => void,
+): Promise<DeviceSetup> {
+  const save = (state: DeviceState) => replaceFile(stateFile, encodeDeviceState(state));
+  const text = reset ? undefined : await readReplacedFile(stateFile);
+  const state = text === undefined ? FRESH_DEVICE : decodeDeviceState(text);
+  if (text === undefined) await save(state);
+  const memory = new DeviceMemory({ state, save });
+  return new DeviceSetup({ secret: setupSecret, memory, clock: machineClock, random: systemRandom, onEvent });
+}
+
+/**
+ * A device that is not paired yet has nobody to ask.
+ * @throws {LatchkeyError} `trust_file_invalid` for a device that was given no key for it
+ */
+function openHubTime(trust: () => TrustFile | undefined): HubTime {
+  const current = (): TrustFile & { readonly timeKey: CoseKey } => {
+    const held = trust();
+    if (held?.timeKey === undefined)
+      throw new LatchkeyError('trust_file_invalid', 'timeKey: none, so the hub cannot be asked');
+    return { ...held, timeKey: held.timeKey };
+  };
+  return new HubTime({
+    get device() {
+      return current().device;
+    },
+    get key() {
+      return current().timeKey;
+    },
+    monotonic,
+    random: systemRandom,
+    builtAt: FIRMWARE_BUILT,
+  });
 }
 
 /** Milliseconds from one question to the next: until the hub has answered, and from then on. */
@@ -91,19 +141,23 @@ const ASK_ANEW = 3_600_000;
 const ASK_DEADLINE = 5_000;
 
 /** Asks the hub for the time as soon as there is one, and now and then afterwards. */
-function keepAsking(clock: HubTime, port: DevicePort, onEvent: SimulatorOptions['onEvent']): { stop(): void } {
+function keepAsking(
+  clock: HubTime,
+  port: DevicePort,
+  { isPaired, onEvent }: { readonly isPaired: () => boolean; readonly onEvent: (event: DeviceEvent) => void },
+): { stop(): void } {
   let cancel: (() => void) | undefined;
   let stopped = false;
   const ask = async () => {
     let next = ASK_AGAIN;
     try {
-      if (port.isConnected()) {
+      if (port.isConnected() && isPaired()) {
         await clock.ask((question) => port.request(question, { deadline: ASK_DEADLINE }));
         next = ASK_ANEW;
-        onEvent?.({ event: 'time_told', time: bestGuess(clock.now()) });
+        onEvent({ event: 'time_told', time: bestGuess(clock.now()) });
       }
     } catch (error) {
-      onEvent?.({ event: 'time_not_told', code: coded(error).code });
+      onEvent({ event: 'time_not_told', code: coded(error).code });
     }
     if (!stopped) cancel = systemTimers.after(next, () => void ask());
   };

@@ -200,6 +200,7 @@ export const CATALOGUE = {
   scope_insufficient: forbidden('The scope of the token is not enough', 'It does not name what the device asks for.', 'Ask the authorization server for a token with that scope.'),
   setup_code_invalid: badRequest('That is no setup code', 'A character is missing or wrong: the check symbol at its end does not fit the others.', 'Compare it with the label, or scan the QR code; it is 27 letters and digits, or begins with latchkey:1?.'),
   provisioning_invalid: badRequest('A provisioning message cannot be understood', 'The sender is broken, of another version or hostile.', 'Compare it with docs/protocol.md, "Provisioning".'),
+  device_state_invalid: local('The state of the simulated device cannot be used', 'It is not what `latchkey sim device --setup` writes, or it was cut short.', 'Reset the device with --reset, and pair it again.'),
   device_trust_invalid: badRequest('What a device is to trust is not acceptable', 'A member is missing, unknown, of the wrong form or past its limit, or two of them do not fit each other.', 'Compare it with docs/protocol.md, "Provisioning"; give the device fewer scopes, permissions or issuers.'),
   trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
 

@@ -11,6 +11,7 @@ import { coded } from '../core/errors.ts';
 import { Challenges } from './challenges.ts';
 import { ClientNonces } from './client-nonces.ts';
 import { type DeviceEvent, methodName } from './device-event.ts';
+import type { DeviceSetup } from './device-setup.ts';
 import { judgeRequest, type ProvenClient, REQUEST_REFUSALS } from './judge-request.ts';
 import { type JudgedToken, judgeToken, TOKEN_REFUSALS, type TokenRefusal, type Uptime } from './judge-token.ts';
 import { linkFormat } from './link-format.ts';
@@ -21,7 +22,8 @@ import { TokenSlots } from './token-slots.ts';
 const TOKEN_SLOTS = 8;
 
 export interface SimulatedDeviceOptions {
-  readonly trust: TrustFile;
+  /** What it trusts once and for all, or how it is paired. */
+  readonly trust: TrustFile | DeviceSetup;
   readonly clock: Clock;
   /** False for a device that counts seconds and no more: its tokens need `exi`, and a `cnonce` that it gave. */
   readonly hasCalendar?: boolean;
@@ -41,19 +43,21 @@ export class SimulatedDevice {
     ['temperature', this.thermometer],
     ['led', this.lamp],
   ]);
-  readonly #trust: TrustFile;
+  readonly #provisioned: TrustFile | DeviceSetup;
   readonly #clock: Clock;
-  readonly #slots: TokenSlots;
+  readonly #slotCount: number;
   readonly #challenges: Challenges;
+  #slots: TokenSlots;
   /** Of a device without a calendar. */
   readonly #clientNonces: ClientNonces | undefined;
   readonly #onEvent: (event: DeviceEvent) => void;
   #accepted = 0;
 
   constructor(options: SimulatedDeviceOptions) {
-    this.#trust = options.trust;
+    this.#provisioned = options.trust;
     this.#clock = options.clock;
-    this.#slots = new TokenSlots(options.slots ?? TOKEN_SLOTS);
+    this.#slotCount = options.slots ?? TOKEN_SLOTS;
+    this.#slots = new TokenSlots(this.#slotCount);
     this.#challenges = new Challenges({ clock: options.clock, random: options.random });
     this.#clientNonces =
       options.hasCalendar === false
@@ -75,16 +79,25 @@ export class SimulatedDevice {
   /** Answers one request. Never rejects. */
   readonly handler = async (request: CoapRequest): Promise<CoapResponse> => {
     try {
-      return this.#answer(request);
+      return await this.#answer(request);
     } catch (error) {
       this.#onEvent({ event: 'failed', error: coded(error).code });
       return bare(COAP_CODE.internalServerError);
     }
   };
 
-  #answer(request: CoapRequest): CoapResponse {
+  /** Undefined while nobody paired it. */
+  get #trust(): TrustFile | undefined {
+    return 'memory' in this.#provisioned ? this.#provisioned.memory.trust : this.#provisioned;
+  }
+
+  async #answer(request: CoapRequest): Promise<CoapResponse> {
     const path = request.path.join('/');
     switch (path) {
+      case 'provision':
+        return 'memory' in this.#provisioned ? this.#provision(this.#provisioned, request) : bare(COAP_CODE.notFound);
+      case 'identify':
+        return 'memory' in this.#provisioned ? this.#provisioned.identify(request) : bare(COAP_CODE.notFound);
       case 'authz-info':
         return request.method === COAP_METHOD.POST ? this.#takeToken(request) : bare(COAP_CODE.methodNotAllowed);
       case 'challenge':
@@ -98,13 +111,26 @@ export class SimulatedDevice {
     }
   }
 
+  async #provision(setup: DeviceSetup, request: CoapRequest): Promise<CoapResponse> {
+    const before = this.#trust;
+    const answer = await setup.provision(request);
+    // Whatever hub it has now, the tokens are of the one before.
+    if (this.#trust !== before) {
+      this.#slots = new TokenSlots(this.#slotCount);
+      this.#challenges.keepOnly(new Set());
+    }
+    return answer;
+  }
+
   #takeToken(request: CoapRequest): CoapResponse {
+    const trust = this.#trust;
     const token = request.payload ?? EMPTY;
     const query = request.query ?? [];
     const nonce = readReceiptQuery(query);
     if (query.length > 0 && nonce === undefined) return bare(COAP_CODE.badOption);
     if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token.length);
-    const verdict = judgeToken(token, this.#trust, this.#clock.now(), this.#byUptime());
+    if (trust === undefined) return this.#refuseToken('not_paired', token.length);
+    const verdict = judgeToken(token, trust, this.#clock.now(), this.#byUptime());
     if (verdict.kind === 'refused') return this.#refuseToken(verdict.reason, token.length);
     this.#slots.forgetExpired(this.#present() ?? this.#clock.now().earliest);
     const outcome = this.#slots.put(verdict.token);
@@ -119,15 +145,7 @@ export class SimulatedDevice {
       expiresAt: verdict.token.expiresAt,
       bytes: token.length,
     });
-    return this.#receipt(verdict.token.hash, nonce);
-  }
-
-  /** 2.01 with a MAC over the token's hash, by which the hub knows that this device took it and no other on the line. */
-  /** A receipt is for whoever asked for one, and only for this once: its nonce is the hub's. */
-  #receipt(tokenHash: Uint8Array, nonce: Uint8Array | undefined): CoapResponse {
-    if (this.#trust.receipt === 'none' || nonce === undefined) return bare(COAP_CODE.created);
-    const payload = makeReceipt({ key: this.#trust.answerKey, tokenHash, audience: this.#trust.audience, nonce });
-    return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.coseMac0, payload };
+    return receipt(trust, verdict.token.hash, nonce);
   }
 
   #refuseToken(reason: TokenRefusal, bytes: number): CoapResponse {
@@ -152,12 +170,13 @@ export class SimulatedDevice {
   }
 
   #status(): CoapResponse {
+    const trust = this.#trust;
     const now = this.#clock.now();
     this.#slots.forgetExpired(this.#present() ?? now.earliest);
     const status = new Map<string, string | number | boolean>([
-      ['aud', this.#trust.audience],
+      ...(trust === undefined ? [] : [['aud', trust.audience] as const]),
       ['time', this.#clientNonces === undefined && now.latest !== undefined],
-      ['trust', this.#trust.version],
+      ['trust', trust?.version ?? 0],
       ['tokens', this.#slots.list().length],
     ]);
     return { code: COAP_CODE.content, contentFormat: CONTENT_FORMAT.cbor, payload: encodeCbor(status) };
@@ -177,8 +196,14 @@ export class SimulatedDevice {
       this.#onEvent({ event: 'request_refused', reason: 'not_found', ...event, code });
       return bare(COAP_CODE.notFound);
     }
+    const trust = this.#trust;
+    if (trust === undefined) {
+      const code = codeText(COAP_CODE.unauthorized);
+      this.#onEvent({ event: 'request_refused', reason: 'not_paired', ...event, code });
+      return bare(COAP_CODE.unauthorized);
+    }
     const verdict = judgeRequest(request, {
-      audience: this.#trust.audience,
+      audience: trust.audience,
       slots: this.#slots,
       challenges: this.#challenges,
       latest: this.#present(),
@@ -186,7 +211,7 @@ export class SimulatedDevice {
     if (verdict.kind === 'refused') {
       const code = REQUEST_REFUSALS[verdict.reason];
       this.#onEvent({ event: 'request_refused', reason: verdict.reason, ...event, code: codeText(code) });
-      return verdict.client === undefined ? this.#refuseStranger(code) : this.#seal(bare(code), verdict.client);
+      return verdict.client === undefined ? this.#refuseStranger(code) : seal(trust, bare(code), verdict.client);
     }
     const answer = resource.serve({
       method: request.method,
@@ -195,7 +220,7 @@ export class SimulatedDevice {
     });
     const token = base64url(verdict.client.tokenHash);
     this.#onEvent({ event: 'request_served', token, ...event, code: codeText(answer.code) });
-    return this.#seal(answer, verdict.client);
+    return seal(trust, answer, verdict.client);
   }
 
   /** The present on the scale that the ends of its tokens are on; undefined while the time is not known. */
@@ -214,24 +239,35 @@ export class SimulatedDevice {
 
   /** A client that has no good token is told how to come by one, where that takes a nonce of this device (RFC 9200 §5.3). */
   #refuseStranger(code: number): CoapResponse {
-    if (this.#clientNonces === undefined || code !== COAP_CODE.unauthorized) return bare(code);
-    const { audience, issuer } = this.#trust;
+    const trust = this.#trust;
+    if (trust === undefined || this.#clientNonces === undefined || code !== COAP_CODE.unauthorized) return bare(code);
+    const { audience, issuer } = trust;
     const payload = makeCreationHints({ as: issuer, audience, cnonce: this.#clientNonces.issue() });
     return { code, contentFormat: CONTENT_FORMAT.aceCbor, payload };
   }
+}
 
-  /** The answer under this device's key, bound to the client's nonce. Refusals too: their code says what a token permits. */
-  #seal(answer: CoapResponse, client: ProvenClient): CoapResponse {
-    const payload = makeAnswer({
-      payload: answer.payload,
-      key: this.#trust.answerKey,
-      request: client.request,
-      audience: this.#trust.audience,
-      code: answer.code,
-      ...(answer.contentFormat === undefined ? {} : { contentFormat: answer.contentFormat }),
-    });
-    return { code: answer.code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
-  }
+/**
+ * 2.01 with a MAC over the token's hash, by which the hub knows that this device took it and no other on the line. It is for
+ * whoever asked for one, and only for this once: its nonce is the hub's.
+ */
+function receipt(trust: TrustFile, tokenHash: Uint8Array, nonce: Uint8Array | undefined): CoapResponse {
+  if (trust.receipt === 'none' || nonce === undefined) return bare(COAP_CODE.created);
+  const payload = makeReceipt({ key: trust.answerKey, tokenHash, audience: trust.audience, nonce });
+  return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.coseMac0, payload };
+}
+
+/** The answer under the device's key, bound to the client's nonce. Refusals too: their code says what a token permits. */
+function seal(trust: TrustFile, answer: CoapResponse, client: ProvenClient): CoapResponse {
+  const payload = makeAnswer({
+    payload: answer.payload,
+    key: trust.answerKey,
+    request: client.request,
+    audience: trust.audience,
+    code: answer.code,
+    ...(answer.contentFormat === undefined ? {} : { contentFormat: answer.contentFormat }),
+  });
+  return { code: answer.code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
 }
 
 function bare(code: number): CoapResponse {
