@@ -54,7 +54,7 @@ export const command: CliCommand = {
     addExample(
       command,
       '$ latchkey sim device --listen tcp://127.0.0.1:4161 --trust tube-1.trust.json',
-      '$ latchkey sim device --listen tcp://127.0.0.1:4161 --state tube-1.state --setup 00041-06105-0R3GG-28A1C-60T3G-F8',
+      '$ latchkey sim device --listen tcp://127.0.0.1:4161 --state tube-1.state --setup 00041-06105-0R3GG-28A1C-60T3G-F6',
       '$ latchkey sim device --connected mqtt://127.0.0.1:1883 --credentials ekg-1.json',
     );
   },

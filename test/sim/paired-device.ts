@@ -37,7 +37,11 @@ export class PairableDevice {
   device: SimulatedDevice;
   setup: DeviceSetup;
 
-  constructor(state: DeviceState = FRESH_DEVICE) {
+  readonly #nonce: Uint8Array | undefined;
+
+  /** @param nonce the one that it gives, always: for vectors */
+  constructor(state: DeviceState = FRESH_DEVICE, nonce?: Uint8Array) {
+    this.#nonce = nonce;
     this.flash = encodeDeviceState(state);
     ({ device: this.device, setup: this.setup } = this.#switchOn());
   }
@@ -105,7 +109,9 @@ export class PairableDevice {
       },
     });
     const onEvent = (event: DeviceEvent) => void this.events.push(event);
-    const setup = new DeviceSetup({ secret: SETUP, memory, clock: this.time, random: this.time, onEvent });
+    const nonce = this.#nonce;
+    const random = nonce === undefined ? this.time : { bytes: () => nonce };
+    const setup = new DeviceSetup({ secret: SETUP, memory, clock: this.time, random, onEvent });
     return { setup, device: new SimulatedDevice({ trust: setup, clock: this.time, random: this.time, onEvent }) };
   }
 }
