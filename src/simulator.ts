@@ -2,6 +2,8 @@
  * Composition root of what stands in for the world in `latchkey sim` and `latchkey demo`: a device behind a real line, one
  * that is connected, an authorization server on loopback, and a stranger on the line.
  */
+
+import { servePeripheral } from '../drivers/ble/peripheral.ts';
 import { startAuthorizationServer } from '../drivers/demo/authorization-server.ts';
 import { serveDeviceFace } from '../drivers/http/device-face.ts';
 import { parseBrokerUrl } from '../drivers/mqtt/broker-address.ts';
@@ -30,6 +32,14 @@ import { HubTime } from './sim/hub-time.ts';
 import type { VerdictPolicy } from './sim/hub-verdict.ts';
 import { SimulatedDevice } from './sim/simulated-device.ts';
 
+/** A place on the radio. */
+export interface RadioAddress {
+  /** What it advertises as its local name. */
+  readonly ble: string;
+  /** Path of a UART that speaks H4; without one the system's first adapter. */
+  readonly hci?: string | undefined;
+}
+
 /**
  * `machine`: the clock of this machine. `unset`: one that was never set, so that no `exp` can be judged and no token is
  * taken. `hub`: the same, until its hub told the time. `none`: no clock at all, so that tokens need `exi` and `cnonce`.
@@ -37,8 +47,8 @@ import { SimulatedDevice } from './sim/simulated-device.ts';
 export type SimulatedClock = 'machine' | 'unset' | 'hub' | 'none';
 
 export interface SimulatorOptions {
-  /** `tcp://127.0.0.1:PORT` (0 for any port), or the path of a tty. */
-  readonly listen: string;
+  /** `tcp://127.0.0.1:PORT` (0 for any port), the path of a tty, or a name on the radio. */
+  readonly listen: string | RadioAddress;
   /** What it trusts once and for all, or how it is paired. */
   readonly trust: TrustFile | PairableOptions;
   /** `machine` by default. */
@@ -62,12 +72,15 @@ export { startAuthorizationServer };
 
 export interface RunningSimulator {
   readonly device: SimulatedDevice;
-  /** Where it listens, with the real port: what `line` in a hub's configuration takes. */
+  /** Where it listens, with the real port: what `line` in a hub's configuration takes, or `ble:` and its name. */
   readonly address: string;
   close(): Promise<void>;
 }
 
-/** @throws {LatchkeyError} `address_unavailable`; `line_permission`, `link_down` for a tty that cannot be opened */
+/**
+ * @throws {LatchkeyError} `address_unavailable`; `line_permission`, `link_down` for a tty that cannot be opened;
+ *   `peripheral_package_missing`, `peripheral_adapter_down` for a radio that cannot be used, `usage` for a name too long for it
+ */
 export async function startSimulator(options: SimulatorOptions): Promise<RunningSimulator> {
   const { clock: kind = 'machine', onEvent = () => undefined } = options;
   const trust = 'stateFile' in options.trust ? await openSetup(options.trust, onEvent) : options.trust;
@@ -143,7 +156,7 @@ const ASK_DEADLINE = 5_000;
 /** Asks the hub for the time as soon as there is one, and now and then afterwards. */
 function keepAsking(
   clock: HubTime,
-  port: DevicePort,
+  port: Pick<DevicePort, 'isConnected' | 'request'>,
   { isPaired, onEvent }: { readonly isPaired: () => boolean; readonly onEvent: (event: DeviceEvent) => void },
 ): { stop(): void } {
   let cancel: (() => void) | undefined;
@@ -275,8 +288,10 @@ export async function openStrangersLine(device: SimulatedDevice): Promise<Device
   };
 }
 
-function serve(handler: SimulatedDevice['handler'], listen: string, clock: Clock) {
-  return serveDevice({ listen, handler, clock, timers: systemTimers, random: systemRandom });
+function serve(handler: SimulatedDevice['handler'], listen: string | RadioAddress, clock: Clock) {
+  const common = { handler, clock, timers: systemTimers, random: systemRandom };
+  if (typeof listen === 'string') return serveDevice({ ...common, listen });
+  return servePeripheral({ ...common, name: listen.ble, hci: listen.hci });
 }
 
 const silentLog: Log = {

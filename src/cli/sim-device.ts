@@ -4,7 +4,7 @@ import { readTrustFile } from '../codec/trust-file.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { describe } from '../sim/device-event.ts';
-import { type SimulatedClock, type SimulatorOptions, startSimulator } from '../simulator.ts';
+import { type RadioAddress, type SimulatedClock, type SimulatorOptions, startSimulator } from '../simulator.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { type ConnectedOptions, readConnectedOptions, simulateConnected } from './sim-connected.ts';
 import { Simulation } from './simulation.ts';
@@ -17,6 +17,9 @@ interface Options extends ConnectedOptions {
   readonly setup?: string;
   readonly state?: string;
   readonly reset?: boolean;
+  /** True without a name. */
+  readonly ble?: string | true;
+  readonly hci?: string;
   /** False with --no-clock. */
   readonly clock: string | boolean;
   readonly json?: boolean;
@@ -26,7 +29,7 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Simulate a device until told to stop (SIGTERM or SIGINT), and print one line for everything that happens. With --trust it is behind a serial line, and trusts what is in its trust file and nothing else. With --setup it trusts nobody until `latchkey pair` pairs it, and remembers in --state what it trusts then. With --connected it has its hub judge over MQTT what clients show it by HTTP.',
+        'Simulate a device until told to stop (SIGTERM or SIGINT), and print one line for everything that happens. It is behind a serial line, or with --ble on the radio. With --trust it trusts what is in its trust file and nothing else. With --setup it trusts nobody until `latchkey pair` pairs it, and remembers in --state what it trusts then. With --connected it has its hub judge over MQTT what clients show it by HTTP.',
       )
       .option(
         '--listen <address>',
@@ -36,6 +39,8 @@ export const command: CliCommand = {
       .option('--setup <code>', 'the setup code on its label, as QR text or as typed: it can be paired')
       .option('--state <file>', 'where it keeps its state without power; made if it is not there')
       .option('--reset', 'press its reset button first: it forgets what it trusts, and its setup code is good again')
+      .option('--ble [name]', 'be a Bluetooth device with this name, or with the id of the device as its name')
+      .option('--hci <port>', 'the UART of its Bluetooth controller (H4), in place of the first adapter of the system')
       .addOption(
         new Option(
           '--clock <kind>',
@@ -55,6 +60,7 @@ export const command: CliCommand = {
       command,
       '$ latchkey sim device --listen tcp://127.0.0.1:4161 --trust tube-1.trust.json',
       '$ latchkey sim device --listen tcp://127.0.0.1:4161 --state tube-1.state --setup 00041-06105-0R3GG-28A1C-60T3G-F6',
+      '$ latchkey sim device --ble --trust tube-1.trust.json',
       '$ latchkey sim device --connected mqtt://127.0.0.1:1883 --credentials ekg-1.json',
     );
   },
@@ -73,11 +79,9 @@ async function simulate(options: Options, terminal: Terminal): Promise<void> {
       throw new LatchkeyError('usage', '--connected is another device than --trust or --setup');
     return simulateConnected(await readConnectedOptions(options, terminal), simulation);
   }
-  const { listen } = options;
-  if (listen === undefined || !/^(tcp:\/\/|\/)/.test(listen)) {
-    throw new LatchkeyError('usage', '--listen takes tcp://127.0.0.1:PORT or the path of a tty');
-  }
+  const line = lineOf(options);
   const { name, trust } = await provisionedBy(options, terminal);
+  const listen = line ?? radioOf(options, name);
   await simulation.run(name, () =>
     startSimulator({
       listen,
@@ -102,5 +106,20 @@ async function provisionedBy(
   if (state === undefined) throw new LatchkeyError('usage', '--setup needs --state');
   const code = readSetupCode(setup);
   const trust = { setupSecret: code.secret, stateFile: state, reset: reset === true };
-  return { name: code.id ?? 'a device', trust };
+  return { name: code.id ?? 'device', trust };
+}
+
+/** Undefined for a device on the radio. */
+function lineOf({ ble, hci, listen }: Options): string | undefined {
+  if (ble !== undefined && listen !== undefined) throw new LatchkeyError('usage', '--ble and --listen are two places');
+  if (ble !== undefined) return undefined;
+  if (hci !== undefined) throw new LatchkeyError('usage', '--hci needs --ble');
+  if (listen === undefined || !/^(tcp:\/\/|\/)/.test(listen)) {
+    throw new LatchkeyError('usage', '--listen takes tcp://127.0.0.1:PORT or the path of a tty');
+  }
+  return listen;
+}
+
+function radioOf({ ble, hci }: Options, device: string): RadioAddress {
+  return { ble: typeof ble === 'string' ? ble : device, hci };
 }

@@ -40,6 +40,12 @@ export const LIMITS = {
   gattValueBytes: 512,
   /** Messages that wait on one connection for the peer's acknowledgement: its requests under way, their refusals, and ours. */
   gattWaiting: 16,
+  /** Names that are heard by radio while a pairing window is open, besides those of registered devices. */
+  bleNames: 1_024,
+  /** Addresses that are remembered for one name: the device, its next random address, and a few that pretend to be it. */
+  bleAddressesPerName: 8,
+  /** Milliseconds that an address is remembered for that is not heard any more: random ones change every 15 minutes. */
+  bleMemory: 900_000,
   /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */
   coapMessageBytes: 1_280,
   /** A body put together from blocks (Block1/Block2): as large as the largest token that a profile allows. */
@@ -66,6 +72,8 @@ export const LIMITS = {
   deviceTrustVersion: 0xffff_ffff,
   /** Hub keys that a device trusts at once: the one in use, the next, and what a device that was away still has. */
   trustedHubKeys: 8,
+  /** Signing keys of the hub that are kept beside the current two, for devices that were away: eight rotations. */
+  olderHubKeys: 16,
   /** Issuers that a device trusts, and keys of each: Keycloak and Entra publish 2 to 6. */
   trustedIssuers: 8,
   trustedIssuerKeys: 16,
@@ -85,6 +93,8 @@ export const LIMITS = {
   httpConnections: 256,
   /** Of them, those of one IPv4 address or IPv6 /64: a building behind one NAT works, one host cannot shut out others. */
   httpConnectionsPerNetwork: 64,
+  /** Of them, those that wait for events: half, so that there is always room for requests. */
+  eventStreams: 128,
   /** Connections on the admin socket, apart from the others: an operator gets through while they are flooded. */
   adminConnections: 32,
   /** Requests under way on one connection. HTTP clients send one; who pipelines more waits for answers. */
@@ -126,13 +136,15 @@ export const LIMITS = {
   replayEntriesPerKey: 256,
   /** The same for proofs that devices relay, where one client may visit a whole ward: 27 a second, all the time. */
   relayedProofsPerKey: 4_096,
-  /** Deliveries waiting for one device and overall: a device away for a month must not fill the card. */
+  /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,
   /** Ended deliveries kept for one device, to be asked about and to let its clients through: its own oldest go first. */
   endedPerDevice: 128,
   /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
   auditWaiting: 8_192,
+  /** Deliveries in one answer on the admin socket, 700 bytes each. */
+  deliveriesAnswered: 1_024,
   /** Audit records in one answer on the admin socket, 500 bytes each. */
   auditAnswerRecords: 1_024,
   /** One line of an exported audit: a record, or a signed introspection answer. */

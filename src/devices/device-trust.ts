@@ -11,10 +11,18 @@ import type { JsonObject } from '../core/json.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Device } from './device.ts';
 
+export interface SigningKey {
+  readonly keyId: string;
+  readonly key: CoseKey;
+  readonly publicJwk: JsonObject;
+}
+
 /** The hub's own signing keys by algorithm: what devices with a `sign1` wrap trust. */
 export interface HubSigningKeys {
-  /** @throws {LatchkeyError} `profile_invalid` for an algorithm that is not a signature */
-  signingKey(algorithm: WrapAlgorithm): { readonly key: CoseKey; readonly publicJwk: JsonObject };
+  /** The newest. @throws {LatchkeyError} `profile_invalid` for an algorithm that is not a signature */
+  signingKey(algorithm: WrapAlgorithm): SigningKey;
+  /** All that are kept, the newest first; none for an algorithm that is not a signature. */
+  signingKeys(algorithm: WrapAlgorithm): readonly SigningKey[];
 }
 
 /** Receipts and answers are authenticated with this algorithm whatever the wrap: 8 bytes of MAC suit every link. */

@@ -1,0 +1,103 @@
+import { stat } from 'node:fs/promises';
+import type { Bleno, HciBindingsOptions } from '@stoprocent/bleno';
+import type { Timers } from '../../src/core/clock.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
+
+export interface BlenoAdapterOptions {
+  /** Path of a UART that speaks H4; without one the system's first adapter. */
+  readonly hci?: string | undefined;
+  readonly timers: Timers;
+}
+
+/** Milliseconds: a controller answers its first dozen commands in well under one second. */
+const POWER_DEADLINE = 5_000;
+/** For a pty it counts for nothing, and it is what the common USB and UART controllers start with. */
+const BAUD_RATE = 1_000_000;
+
+/**
+ * The peripheral's stack, on an adapter of its own. bleno is imported here and nowhere else: as an optional package, and
+ * because the mere import loads native code.
+ */
+export class BlenoAdapter {
+  readonly bleno: Bleno;
+
+  private constructor(bleno: Bleno) {
+    this.bleno = bleno;
+  }
+
+  /**
+   * Resolves when the adapter is powered on.
+   * @throws {LatchkeyError} `peripheral_package_missing`, `peripheral_adapter_down`
+   */
+  static async open({ hci, timers }: BlenoAdapterOptions): Promise<BlenoAdapter> {
+    // bleno says nothing at all about a UART that it cannot open.
+    if (hci !== undefined && !(await isDevice(hci))) refuse(`${hci} is not a device`);
+    const { withBindings } = await load();
+    const adapter = new BlenoAdapter(withBindings('hci', hci === undefined ? {} : uart(hci)));
+    try {
+      await adapter.#powerOn(timers);
+      return adapter;
+    } catch (error) {
+      adapter.close();
+      throw error;
+    }
+  }
+
+  /** Frees the adapter at once. What still waits to be sent is lost: end connections before. */
+  close(): void {
+    this.bleno.removeAllListeners();
+    this.bleno.stop();
+    stopPolling(this.bleno);
+  }
+
+  #powerOn(timers: Timers): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (detail: string) => reject(new LatchkeyError('peripheral_adapter_down', detail));
+      const cancel = timers.after(POWER_DEADLINE, () => fail('it does not answer'));
+      const before = process.listeners('SIGINT');
+      this.bleno.on('stateChange', (state) => {
+        cancel();
+        if (state === 'poweredOn') resolve();
+        else fail(`its state is ${state}`);
+      });
+      // The first listener starts bleno, which ends the process at SIGINT when nobody else is asked first.
+      for (const listener of process.listeners('SIGINT')) {
+        if (!before.includes(listener)) process.removeListener('SIGINT', listener);
+      }
+    });
+  }
+}
+
+function uart(port: string): HciBindingsOptions {
+  // The package's own types say `DriverType`, which its socket package does not export.
+  return { hciDriver: 'uart', bindParams: { uart: { port, baudRate: BAUD_RATE } } } as unknown as HciBindingsOptions;
+}
+
+async function load(): Promise<Pick<typeof import('@stoprocent/bleno'), 'withBindings'>> {
+  try {
+    const { default: bleno, withBindings } = await import('@stoprocent/bleno');
+    return { withBindings: withBindings ?? (bleno as unknown as { withBindings: typeof withBindings }).withBindings };
+  } catch (error) {
+    throw new LatchkeyError('peripheral_package_missing', 'import of @stoprocent/bleno', { cause: error });
+  }
+}
+
+async function isDevice(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isCharacterDevice();
+  } catch {
+    // Whatever the reason: a path that cannot be looked at is no adapter for us.
+    return false;
+  }
+}
+
+/** bleno 0.12.4 asks its socket once a second whether it is up, also after `stop`, and so keeps the process alive. */
+function stopPolling(bleno: Bleno): void {
+  const internals = bleno as unknown as { _bindings?: { _hci?: { pollIsDevUp?: () => void } } };
+  const hci = internals._bindings?._hci;
+  if (hci !== undefined) hci.pollIsDevUp = () => undefined;
+}
+
+function refuse(detail: string): never {
+  throw new LatchkeyError('peripheral_adapter_down', detail);
+}
