@@ -16,14 +16,16 @@ import { LatchkeyError } from './core/errors.ts';
 import type { Device } from './devices/device.ts';
 import { deliveryFeed } from './flows/delivery-feed.ts';
 import { Dispatcher } from './flows/dispatch.ts';
+import type { Errand } from './flows/errand.ts';
 import { openNorthbound } from './hub/deliver.ts';
 import { openIntrospectors, openIssuers, verifierOf } from './hub/issuers.ts';
 import { deviceServer, linkOf, openLine, wakeAtSightings } from './hub/links.ts';
 import { brokerAddress, openMqttFront } from './hub/mqtt.ts';
+import { openPairing } from './hub/pairing.ts';
 import { openRadio } from './hub/radio.ts';
 import { openRelay, type RelayParts } from './hub/relay.ts';
 import { connectionsOf } from './hub/settings.ts';
-import { adminOf, loadState, type State } from './hub/state.ts';
+import { adminOf, finishPairing, loadState, type State } from './hub/state.ts';
 import { type RunningParts, statusOf } from './hub/status.ts';
 import type { Admin } from './ports/admin.ts';
 import type { DeviceLink } from './ports/device-link.ts';
@@ -94,7 +96,8 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   const lines = new Map<string, SerialLine>();
   opened.add(() => Promise.all([...lines.values()].map((line) => line.close())));
   const link = (device: Device) => linkOf(device, running);
-  const dispatcher = openDispatcher(config, state, link, log);
+  const finish = finishPairing(state, link, log);
+  const dispatcher = openDispatcher(config, state, link, [finish], log);
   const running: RunningParts = {
     config,
     state,
@@ -108,11 +111,15 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   const admin = adminOf(config, state, log, {
     status: async () => statusOf(running),
     difficulty: (device) => dispatcher.difficulty(device),
+    link,
+    finish,
   });
+  const pairing = openPairing({ config, state, issuers, links: running, finish, dispatcher, log });
+  opened.add(() => pairing.close());
   const northbound = openNorthbound({ config, state, verify, dispatcher, link });
   let origins: readonly string[] = [];
   const server = openServer({ config, state, northbound, relay, origins: () => origins, log });
-  const adminServer = await openAdminSocket({ socket: config.admin.socket, admin, log, random: systemRandom });
+  const adminServer = await openAdminSocket({ socket: config.admin.socket, admin, pairing, log, random: systemRandom });
   const servers = [adminServer];
   opened.add(() => Promise.all(servers.map((each) => each.close(STOP_GRACE))));
   // A hub that cannot listen touches no line: the one that has the port may have the lines too.
@@ -141,12 +148,14 @@ function openDispatcher(
   config: Config,
   { audit, clock, queue, registry }: State,
   link: (device: Device) => DeviceLink,
+  errands: readonly Errand[],
   log: Log,
 ): Dispatcher {
   return new Dispatcher({
     queue,
     registry,
     link,
+    errands,
     certain: () => clock.certain(),
     timers: systemTimers,
     random: systemRandom,

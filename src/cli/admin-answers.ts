@@ -9,7 +9,9 @@ import type {
   DeviceView,
   HubStatus,
   ListedDelivery,
+  Unpaired,
 } from '../ports/admin.ts';
+import type { PairedDevice, PairingView } from '../ports/pairing.ts';
 
 const text = z.string();
 const number = z.number();
@@ -17,6 +19,7 @@ const number = z.number();
 const device = z.object({
   id: text,
   audience: text,
+  name: z.optional(text),
   line: z.optional(text),
   ble: z.optional(z.object({ name: text })),
   profile: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
@@ -25,6 +28,7 @@ const device = z.object({
   trust_version: number,
   added_at: number,
   waiting: number,
+  unfinished: z.optional(z.boolean()),
 });
 
 const status = z.object({
@@ -163,6 +167,19 @@ export const readAddedDevice: (answer: JsonValue) => AddedDevice = reader(z.obje
 export const readDeliveries = reader(z.array(delivery)) as (answer: JsonValue) => readonly ListedDelivery[];
 export const readAuditPage: (answer: JsonValue) => AuditPage = reader(auditPage);
 export const readVerification: (answer: JsonValue) => AuditVerification = reader(verification);
+export const readUnpaired: (answer: JsonValue) => Unpaired = reader(z.object({ code: z.optional(text) }));
+export const readPairing: (answer: JsonValue) => PairingView = reader(
+  z.object({
+    closes_in: number,
+    attempts_left: number,
+    candidates: z.array(
+      z.object({ key: text, name: text, medium: z.enum(['line', 'ble']), signal: z.optional(number) }),
+    ),
+  }),
+);
+export const readPairedDevice: (answer: JsonValue) => PairedDevice = reader(
+  z.object({ device, state: z.enum(['paired', 'unfinished']) }),
+);
 /** The text of a credentials file. */
 export const readCredentials: (answer: JsonValue) => string = reader(
   z.pipe(

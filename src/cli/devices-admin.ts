@@ -17,6 +17,7 @@ import type {
   HubStatus,
   ListedDelivery,
   NewDevice,
+  Unpaired,
 } from '../ports/admin.ts';
 import {
   readAddedDevice,
@@ -26,6 +27,7 @@ import {
   readDevice,
   readDevices,
   readStatus,
+  readUnpaired,
   readVerification,
 } from './admin-answers.ts';
 import { adminRequest, findAdminSockets, isNoHub, type SocketChoice } from './admin-client.ts';
@@ -103,6 +105,18 @@ class NoDevices implements Admin {
     return Promise.reject(new LatchkeyError('device_unknown', id));
   }
 
+  renameDevice(id: string): Promise<DeviceView> {
+    return Promise.reject(new LatchkeyError('device_unknown', id));
+  }
+
+  identifyDevice(id: string): Promise<void> {
+    return Promise.reject(new LatchkeyError('device_unknown', id));
+  }
+
+  unpairDevice(id: string): Promise<Unpaired> {
+    return Promise.reject(new LatchkeyError('device_unknown', id));
+  }
+
   async deliveries(): Promise<readonly ListedDelivery[]> {
     return [];
   }
@@ -145,6 +159,18 @@ class RemoteAdmin implements Admin {
 
   async removeDevice(id: string): Promise<void> {
     await this.#ask('DELETE', devicePath(id));
+  }
+
+  async renameDevice(id: string, name: string): Promise<DeviceView> {
+    return readDevice(await this.#ask('POST', `${devicePath(id)}/name`, { name }));
+  }
+
+  async identifyDevice(id: string): Promise<void> {
+    await this.#ask('POST', `${devicePath(id)}/identify`);
+  }
+
+  async unpairDevice(id: string, { force }: { readonly force: boolean }): Promise<Unpaired> {
+    return readUnpaired(await this.#ask('POST', `${devicePath(id)}/unpair`, { force }));
   }
 
   async deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]> {

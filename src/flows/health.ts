@@ -14,6 +14,8 @@ export interface HealthFacts {
   readonly radio: { readonly adapter: string; readonly up: boolean; readonly code: ErrorCode | undefined } | undefined;
   /** Devices whose link is not configured. */
   readonly stranded: readonly { readonly device: string; readonly link: string }[];
+  /** Devices that did not say yet that they are paired. */
+  readonly unfinished: readonly string[];
   readonly audit: ErrorCode | undefined;
   /** Issuers that are asked about tokens. */
   readonly introspection: readonly Pick<IntrospectorStatus, 'issuer' | 'state' | 'lastError'>[];
@@ -34,6 +36,7 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
       ? []
       : [condition(`radio ${facts.radio.adapter}`, facts.radio.code ?? 'radio_failed')]),
     ...facts.stranded.map(({ device, link }) => condition(`device ${device} (${link})`, 'link_unconfigured')),
+    ...facts.unfinished.map((device) => condition(`device ${device}`, 'pairing_unfinished')),
     ...(facts.broker === undefined || facts.broker.up
       ? []
       : [condition('MQTT broker', facts.broker.code ?? 'broker_unreachable')]),

@@ -45,6 +45,7 @@ export function statusOf(running: RunningParts): HubStatus {
         if (ble !== undefined) return config.ble.adapter === undefined ? [{ device: id, link: 'radio' }] : [];
         return line === undefined || lines.has(line) ? [] : [{ device: id, link: `line ${line}` }];
       }),
+      unfinished: state.registry.list().flatMap(({ id, pairing }) => (pairing === undefined ? [] : [id])),
       audit: state.audit.status().code,
       introspection: introspectors.map((introspector) => introspector.status()),
       broker: mqtt?.health(),

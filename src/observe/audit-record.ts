@@ -22,6 +22,8 @@ const KINDS: readonly unknown[] = [
   'deliver-end',
   'relay',
   'answer',
+  'pair',
+  'unpair',
   'gap',
 ] satisfies readonly AuditRecord['kind'][];
 

@@ -6,14 +6,25 @@ import type { PresentedProof, RelayFreshness } from '../core/introspection.ts';
 export interface AuditEntry {
   /**
    * `deliver`: a token for an offline device was judged; `deliver-end`: what became of it; `relay`: a device asked;
-   * `answer`: somebody answered in the place of a device whose key he does not hold.
+   * `answer`: somebody answered in the place of a device whose key he does not hold; `pair`, `unpair`: what an operator did.
    */
-  readonly kind: 'deliver' | 'deliver-end' | 'relay' | 'answer';
+  readonly kind: 'deliver' | 'deliver-end' | 'relay' | 'answer' | 'pair' | 'unpair';
   /**
    * `deliver`: `queued` (good, and new), `accepted` (good, and waiting already) or `refused`. `deliver-end`: `delivered`,
    * `refused` or `expired`. `relay`: `active`, `inactive`, or `refused` where no verdict was possible. `answer`: `refused`.
+   * `pair`: `paired` or `refused`. `unpair`: `unpaired`, or `removed` where the device did not say that it gave up its trust.
    */
-  readonly verdict: 'accepted' | 'queued' | 'delivered' | 'refused' | 'expired' | 'active' | 'inactive';
+  readonly verdict:
+    | 'accepted'
+    | 'queued'
+    | 'delivered'
+    | 'refused'
+    | 'expired'
+    | 'active'
+    | 'inactive'
+    | 'paired'
+    | 'unpaired'
+    | 'removed';
   /** Id of the device, or what the peer named in place of one: kept only if it could be an id. */
   readonly device: string;
   /** Id of the request, as in the log. */

@@ -18,6 +18,7 @@ const well: HealthFacts = {
   lines: [{ name: 'a', up: true, code: undefined }],
   radio: { adapter: 'hci0', up: true, code: undefined },
   stranded: [],
+  unfinished: [],
   audit: undefined,
   introspection: [{ issuer: 'https://as.example', state: 'ready', lastError: undefined }],
   broker: { up: true, code: undefined },
