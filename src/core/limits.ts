@@ -70,6 +70,8 @@ export const LIMITS = {
   pairingAttempts: 5,
   /** Candidates that a window shows: the strongest of a crowded room. */
   pairingCandidates: 64,
+  /** A line that somebody types, or pastes. */
+  terminalLineLength: 4_096,
   /** Text of a setup code: the longest QR text has 110 characters, a typed code with a dash behind each symbol 54. */
   setupCodeLength: 160,
   /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */

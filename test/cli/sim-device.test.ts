@@ -113,6 +113,7 @@ async function refused(...args: readonly string[]) {
     print: () => undefined,
     heading: () => undefined,
     note: (line) => void noted.push(line),
+    ask: async () => undefined,
     read: async (file) => readFileSync(file),
   };
   const status = await runCommandLine(['sim', 'device', '--json', ...args], terminal);
