@@ -263,15 +263,25 @@ describe('docs/protocol.md, "Provisioning"', () => {
     expect(device.state.trust?.trust).toEqual(TRUST);
   });
 
-  test.each(REFUSED)('a device that is %s refuses on /%s, of content format %s: %6$s', async (...row) => {
-    const [state, path, contentFormat, payload, code] = row;
-    const device = await deviceIn(state);
-    const before = device.flash;
-    const answer = await device.post(path, { ...(contentFormat === undefined ? {} : { contentFormat }), payload });
-    expect(codeText(answer.code)).toBe(code);
-    expect(answer.payload).toHaveLength(0);
-    expect(device.flash).toBe(before);
-  });
+  const refused = REFUSED.map(([state, path, format, payload, code, why]) => ({
+    state,
+    path,
+    format,
+    payload,
+    code,
+    why,
+  }));
+  test.each(refused)(
+    'a device that is $state refuses on /$path: $why',
+    async ({ state, path, format, payload, code }) => {
+      const device = await deviceIn(state);
+      const before = device.flash;
+      const answer = await device.post(path, { ...(format === undefined ? {} : { contentFormat: format }), payload });
+      expect(codeText(answer.code)).toBe(code);
+      expect(answer.payload).toHaveLength(0);
+      expect(device.flash).toBe(before);
+    },
+  );
 
   test.each(CODES_REFUSED)('a setup code is refused with %s', (_, text) => {
     expect(codeOf(() => readSetupCode(text))).toBe('setup_code_invalid');

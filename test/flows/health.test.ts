@@ -70,6 +70,7 @@ describe('healthOf', () => {
       { stranded: [{ device: 'd', link: 'line x' }] },
       'device d (line x): link_unconfigured',
     ],
+    ['a device that is half paired', { unfinished: ['d'] }, 'device d: pairing_unfinished'],
   ])('names %s', (_, changes, expected) => {
     expect(codes(changes)).toEqual([expected]);
   });
