@@ -19,7 +19,7 @@ export interface BleIdentity {
 }
 
 /** A pairing that the device has not confirmed yet: what the order to take it into use names, and what it was sent. */
-export interface UnfinishedPairing {
+interface UnfinishedPairing {
   readonly nonces: ProvisionNonces;
   /** What it is to trust, without the root key (codec/device-trust-map.ts). */
   readonly trust: Uint8Array;
