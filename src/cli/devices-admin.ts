@@ -17,6 +17,8 @@ import type {
   HubStatus,
   ListedDelivery,
   NewDevice,
+  RotatedHubKey,
+  TrustView,
   Unpaired,
 } from '../ports/admin.ts';
 import {
@@ -26,7 +28,9 @@ import {
   readDeliveries,
   readDevice,
   readDevices,
+  readRotated,
   readStatus,
+  readTrust,
   readUnpaired,
   readVerification,
 } from './admin-answers.ts';
@@ -121,6 +125,14 @@ class NoDevices implements Admin {
     return [];
   }
 
+  async trust(): Promise<readonly TrustView[]> {
+    return [];
+  }
+
+  rotateHubKey(): Promise<RotatedHubKey> {
+    return Promise.reject(new LatchkeyError('store_missing'));
+  }
+
   audit(): Promise<AuditPage> {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
@@ -175,6 +187,14 @@ class RemoteAdmin implements Admin {
 
   async deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]> {
     return readDeliveries(await this.#ask('GET', withQuery('/deliveries', { ...query })));
+  }
+
+  async trust(): Promise<readonly TrustView[]> {
+    return readTrust(await this.#ask('GET', '/trust'));
+  }
+
+  async rotateHubKey(): Promise<RotatedHubKey> {
+    return readRotated(await this.#ask('POST', '/trust/hub-key'));
   }
 
   async audit({ subject, ...query }: AuditQuery): Promise<AuditPage> {

@@ -18,11 +18,9 @@ export interface BleIdentity {
   readonly name: string;
 }
 
-/** A pairing that the device has not confirmed yet: what the order to take it into use names, and what it was sent. */
+/** A pairing that the device has not confirmed yet: what the order to take it into use names. */
 interface UnfinishedPairing {
   readonly nonces: ProvisionNonces;
-  /** What it is to trust, without the root key (codec/device-trust-map.ts). */
-  readonly trust: Uint8Array;
   /** Id of the request that began it, as in the log. */
   readonly request: string;
 }
@@ -146,8 +144,8 @@ export function decodeDevice(bytes: Uint8Array): Device {
   }
 }
 
-function pairingJson({ nonces, request, trust }: UnfinishedPairing): JsonObject {
-  return { hub: base64url(nonces.hub), device: base64url(nonces.device), trust: base64url(trust), request };
+function pairingJson({ nonces, request }: UnfinishedPairing): JsonObject {
+  return { hub: base64url(nonces.hub), device: base64url(nonces.device), request };
 }
 
 function pairingFrom(value: JsonValue): UnfinishedPairing {
@@ -156,7 +154,7 @@ function pairingFrom(value: JsonValue): UnfinishedPairing {
   const nonces = { hub: bytes('hub'), device: bytes('device') };
   if (nonces.hub.length !== PROVISION_NONCE_BYTES || nonces.device.length !== PROVISION_NONCE_BYTES)
     throw new TypeError('nonce of another length');
-  return { nonces, trust: bytes('trust'), request: text(value.request) };
+  return { nonces, request: text(value.request) };
 }
 
 function bleFrom(value: JsonValue): BleIdentity {

@@ -2,7 +2,7 @@
 import { equal, hex } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Log } from '../ports/log.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store, StoreChange } from '../ports/store.ts';
 import { type Device, decodeDevice, encodeDevice } from './device.ts';
 
 const PREFIX = 'device/';
@@ -69,12 +69,15 @@ export class Registry {
     return this.#devices.size;
   }
 
-  /** @throws {LatchkeyError} `device_exists` where the id, the certificate or the advertised name is taken, `audience_taken` */
-  async add(device: Device): Promise<void> {
+  /**
+   * @param alongside what is to be on the medium exactly when the device is
+   * @throws {LatchkeyError} `device_exists` where the id, the certificate or the advertised name is taken, `audience_taken`
+   */
+  async add(device: Device, alongside: readonly StoreChange[] = []): Promise<void> {
     this.check(device);
     this.#remember(device);
     try {
-      await this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }]);
+      await this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }, ...alongside]);
     } catch (error) {
       this.#forget(device);
       throw error;
@@ -106,16 +109,21 @@ export class Registry {
 
   /**
    * Puts another record in the place of that of `device`, which may be an older one of the same device.
+   * @param alongside what is to be on the medium exactly when the record is
    * @throws {LatchkeyError} `device_unknown` where it was removed since, or registered anew
    */
-  async update(device: Device, change: Partial<Omit<Device, 'id'>>): Promise<Device> {
+  async update(
+    device: Device,
+    change: Partial<Omit<Device, 'id'>>,
+    alongside: readonly StoreChange[] = [],
+  ): Promise<Device> {
     const before = this.#devices.get(device.id);
     if (before === undefined || before.rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', device.id);
     const after: Device = { ...before, ...change };
     this.#forget(before);
     this.#remember(after);
     try {
-      await this.#store.write([{ put: PREFIX + after.id, value: encodeDevice(after) }]);
+      await this.#store.write([{ put: PREFIX + after.id, value: encodeDevice(after) }, ...alongside]);
     } catch (error) {
       if (this.#devices.get(after.id) === after) {
         this.#forget(after);

@@ -1,13 +1,16 @@
 /** administer: what operators do with devices. The same whether asked over the admin socket or with no hub running. */
+import type { DeviceTrust } from '../codec/device-trust-map.ts';
 import { base64url } from '../core/bytes.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
-import { checkName, type Device } from '../devices/device.ts';
+import { checkName, type Device, takesTokens } from '../devices/device.ts';
 import { credentialsFileOf } from '../devices/device-credentials.ts';
-import { type HubSigningKeys, trustFileOf } from '../devices/device-trust.ts';
+import { type HubSigningKeys, trustFileOf, trustOf } from '../devices/device-trust.ts';
 import { profileToJson } from '../devices/profile.ts';
 import type { Registry } from '../devices/registry.ts';
+import type { Provisioned } from '../devices/trust-records.ts';
 import type {
   AddedDevice,
   DeliveriesQuery,
@@ -21,6 +24,7 @@ import type { Log } from '../ports/log.ts';
 import { viewDelivery } from './deliver.ts';
 import { deliveryEnd } from './delivery-end.ts';
 import { type NewDeviceSurroundings, newDeviceOf } from './new-device.ts';
+import type { RefreshTrust } from './refresh-trust.ts';
 
 export interface AdministerDependencies extends NewDeviceSurroundings {
   readonly registry: Registry;
@@ -30,6 +34,7 @@ export interface AdministerDependencies extends NewDeviceSurroundings {
   readonly audit: Audit;
   /** Of the dispatcher; nothing, where no hub runs. */
   readonly difficulty: (device: string) => Difficulty | undefined;
+  readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removed' | 'versionOf'>;
 }
 
 export class AdministerFlow {
@@ -49,15 +54,16 @@ export class AdministerFlow {
 
   /** Registers a device under a fresh root key. The trust file is made here and now, and cannot be had a second time. */
   async addDevice(request: NewDevice): Promise<AddedDevice> {
-    const { hubKeys, log, registry } = this.#dependencies;
+    const { hubKeys, log, trust } = this.#dependencies;
     const device = newDeviceOf(request, this.#dependencies);
-    const trust = trustFileOf(device, hubKeys);
-    await registry.add(device);
+    const given = trust.issuersOf(device);
+    const file = trustFileOf(device, hubKeys, given);
+    await this.#register(device, given);
     log.info(
       { event: 'device_added', device: device.id, line: device.line, ble: device.ble?.name, wrap: device.profile.wrap },
       'a device was registered',
     );
-    return { device: this.view(device), trust };
+    return { device: this.view(device), trust: file };
   }
 
   /**
@@ -77,6 +83,7 @@ export class AdministerFlow {
     await registry.remove(id);
     await this.dropDeliveries(id);
     log.info({ event: 'device_removed', device: id }, 'a device was removed');
+    await this.#dependencies.trust.removed(id);
     await registry.forgetRemoved();
   }
 
@@ -112,6 +119,29 @@ export class AdministerFlow {
     }));
   }
 
+  /** Device and what it was given are on the medium together: that must be known however soon the hub gets another key. */
+  async #register(device: Device, issuers: DeviceTrust['issuers']): Promise<void> {
+    const { registry } = this.#dependencies;
+    if (registry.find(device.id) !== undefined) throw new LatchkeyError('device_exists', device.id);
+    const provisioned = takesTokens(device) ? this.#provisioned(device, issuers) : undefined;
+    try {
+      await registry.add(device, provisioned === undefined ? [] : [provisioned.change]);
+    } catch (error) {
+      provisioned?.undo();
+      throw error;
+    }
+  }
+
+  #provisioned(device: Device, issuers: DeviceTrust['issuers']): Provisioned {
+    const { hubKeys, trust } = this.#dependencies;
+    try {
+      return trust.provisioned(device, trustOf(device, hubKeys, { issuers, time: undefined }));
+    } catch (error) {
+      if (!isCoded(error, 'device_trust_invalid')) throw error;
+      throw new LatchkeyError('device_invalid', `profile: too much for a device to hold (${error.detail})`);
+    }
+  }
+
   view(device: Device): DeviceView {
     return {
       id: device.id,
@@ -122,7 +152,7 @@ export class AdministerFlow {
       profile: profileToJson(device.profile) as JsonObject,
       issuers: device.issuers ?? 'any',
       ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),
-      trust_version: device.trustVersion,
+      trust_version: takesTokens(device) ? this.#dependencies.trust.versionOf(device) : device.trustVersion,
       added_at: device.addedAt,
       waiting: this.#dependencies.queue.waiting(device.id),
       ...(device.pairing === undefined ? {} : { unfinished: true }),

@@ -2,7 +2,6 @@
  * The last step of a pairing: the order to the device to use what it was sent. The hub gives it whenever it can until the
  * device has said that it does, and no token goes before that. Until then the device trusts whom it trusted before.
  */
-import { type DeviceTrust, decodeDeviceTrust } from '../codec/device-trust-map.ts';
 import type { Device } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { Audit } from '../ports/audit.ts';
@@ -17,8 +16,6 @@ export interface FinishPairingDependencies {
   readonly link: (device: Device) => DeviceLink;
   readonly audit: Audit;
   readonly log: Log;
-  /** Told what the device holds from now on. May be told twice, where the hub is killed in between. */
-  readonly onPaired?: ((device: Device, trust: DeviceTrust) => Promise<void>) | undefined;
 }
 
 export class FinishPairing implements Errand {
@@ -40,11 +37,10 @@ export class FinishPairing implements Errand {
   async run(device: Device, attempt: Attempt): Promise<void> {
     const { pairing } = device;
     if (pairing === undefined) return;
-    const { audit, link, log, onPaired, registry } = this.#dependencies;
+    const { audit, link, log, registry } = this.#dependencies;
     const { nonces, request } = pairing;
     const order = { operation: 'commit', version: device.trustVersion, nonces } as const;
     await orderDevice(device, order, { link: link(device), path: 'provision', ...attempt });
-    await onPaired?.(device, decodeDeviceTrust(pairing.trust));
     // Somebody else may have asked at the same time, and been first.
     if (!this.isDue(device.id)) return;
     await registry.update(device, { pairing: undefined });

@@ -3,7 +3,7 @@
  * other, the device keeps what it is to trust, the hub registers the device, and tells it to use that. Until the hub has
  * registered it, both are as before; after that the hub goes on until the device has said that it does.
  */
-import { type DeviceTrust, encodeDeviceTrust } from '../codec/device-trust-map.ts';
+import type { DeviceTrust } from '../codec/device-trust-map.ts';
 import { readSetupCode } from '../codec/setup-code.ts';
 import { hex } from '../core/bytes.ts';
 import type { Clock, Timers } from '../core/clock.ts';
@@ -29,13 +29,13 @@ import { identifyCandidate } from './identify.ts';
 import { type NewDeviceSurroundings, newDeviceOf } from './new-device.ts';
 import { PairingWindow } from './pairing-window.ts';
 import { provisionDevice } from './provision.ts';
+import type { RefreshTrust } from './refresh-trust.ts';
 
 export interface PairDependencies extends NewDeviceSurroundings {
   readonly registry: Registry;
   readonly hubKeys: HubSigningKeys;
   readonly targets: readonly PairTargets[];
-  /** The issuers whose tokens a device takes, with the keys of them that it can check a signature with. */
-  readonly issuerKeys: (device: Device) => Promise<DeviceTrust['issuers']>;
+  readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned'>;
   readonly finish: FinishPairing;
   /** Begins to finish what is unfinished (flows/dispatch.ts). */
   readonly wake: (device: string) => void;
@@ -150,22 +150,32 @@ export class PairFlow implements Pairing {
     setup: ReturnType<typeof readSetupCode>['secret'],
     request: string,
   ): Promise<Device> {
-    const { attemptTimeout, clock, dropDeliveries, hubKeys, issuerKeys, random, registry } = this.#dependencies;
+    const { attemptTimeout, clock, hubKeys, random, trust: records } = this.#dependencies;
     const { latest } = clock.now();
     const time = latest === undefined ? undefined : Math.floor(latest);
-    const trust = trustOf(device, hubKeys, { issuers: await issuerKeys(device), time });
+    const trust = trustOf(device, hubKeys, { issuers: records.issuersOf(device), time });
     const provisioned = { trust, rootKey: device.rootKey };
     const { link } = candidate;
     const nonces = await provisionDevice({ link, random, setup, provisioned, deadline: attemptTimeout });
-    const pairing = { nonces, trust: encodeDeviceTrust(trust), request };
-    const { id, ...record } = { ...device, pairing };
-    if (earlier === undefined) await registry.add({ id, ...record });
-    else {
-      await registry.update(earlier, record);
-      await dropDeliveries(id);
+    return this.#register({ ...device, pairing: { nonces, request } }, trust, earlier);
+  }
+
+  /** The device with what it was sent, together: from now on it may trust that. */
+  async #register(device: Device, trust: DeviceTrust, earlier: Device | undefined): Promise<Device> {
+    const { dropDeliveries, registry, trust: records } = this.#dependencies;
+    const { change, undo } = records.provisioned(device, trust);
+    try {
+      if (earlier === undefined) await registry.add(device, [change]);
+      else await registry.update(earlier, device, [change]);
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    if (earlier !== undefined) {
+      await dropDeliveries(device.id);
       await registry.forgetRemoved();
     }
-    return registry.get(id);
+    return device;
   }
 
   /** One attempt at the last step. Whatever goes wrong in it leaves the pairing unfinished, and is tried again. */

@@ -28,7 +28,7 @@ interface Provisioning extends Attempt {
 /**
  * Resolves once the device has shown that it knows the setup code, and that it keeps what it was sent.
  * @throws {LatchkeyError} what the link throws; `setup_code_dead`; `setup_code_refused` where hub and device do not have one
- *   code, whichever of them is wrong; `device_not_pairable`, `device_refused_trust`, `device_answer_invalid`
+ *   code, whichever of them is wrong; `device_not_pairable`, `device_refused_profile`, `device_answer_invalid`
  */
 export async function provisionDevice(provisioning: Provisioning): Promise<ProvisionNonces> {
   const { deadline, link, provisioned, random, setup, signal } = provisioning;
@@ -81,7 +81,7 @@ function judge(
       throw new LatchkeyError('setup_code_dead');
     case COAP_CODE.badRequest:
     case COAP_CODE.requestEntityTooLarge:
-      throw new LatchkeyError('device_refused_trust', codeText(code));
+      throw new LatchkeyError('device_refused_profile', codeText(code));
     default:
       throw new LatchkeyError('device_answer_invalid', codeText(code));
   }

@@ -10,10 +10,12 @@ import { DeliveryQueue } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
 import { HubKeys } from '../devices/hub-keys.ts';
 import { Registry } from '../devices/registry.ts';
+import { TrustRecords } from '../devices/trust-records.ts';
 import { AdministerFlow } from '../flows/administer.ts';
 import { FinishPairing } from '../flows/finish-pairing.ts';
 import { identifyDevice } from '../flows/identify.ts';
 import type { NewDeviceSurroundings } from '../flows/new-device.ts';
+import type { RefreshTrust } from '../flows/refresh-trust.ts';
 import { UnpairFlow } from '../flows/unpair.ts';
 import { AuditTrail } from '../observe/audit.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
@@ -25,6 +27,7 @@ import type { Store } from '../ports/store.ts';
 import { openStore } from '../store/open-store.ts';
 import { TimeFloor } from '../trust/time-floor.ts';
 import { pairingTimeout } from './settings.ts';
+import { trustAtRest } from './trust.ts';
 
 export interface OpenStateFolder {
   readonly admin: Admin;
@@ -54,6 +57,7 @@ export async function openStateFolder(options: {
     difficulty: () => undefined,
     link,
     finish: finishPairing(state, link, log),
+    trust: trustAtRest(config, state, log),
   });
   return {
     admin,
@@ -72,6 +76,7 @@ export interface State {
   readonly registry: Registry;
   readonly queue: DeliveryQueue;
   readonly audit: AuditTrail;
+  readonly trust: TrustRecords;
 }
 
 export async function loadState(config: Config, store: Store, log: Log): Promise<State> {
@@ -93,7 +98,9 @@ export async function loadState(config: Config, store: Store, log: Log): Promise
     registry.load(),
     queue.load(),
   ]);
-  return { store, clock, hubKeys, registry, queue, audit };
+  const trust = new TrustRecords({ store, hubKeys, log });
+  await trust.load();
+  return { store, clock, hubKeys, registry, queue, audit, trust };
 }
 
 function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 'store'>, log: Log): Promise<AuditTrail> {
@@ -115,12 +122,13 @@ export interface Running {
   /** @throws {LatchkeyError} `link_unconfigured`; `admin_unreachable` where none runs */
   readonly link: (device: Device) => DeviceLink;
   readonly finish: FinishPairing;
+  readonly trust: RefreshTrust;
 }
 
 export function adminOf(config: Config, state: State, log: Log, running: Running): Admin {
-  const { difficulty, finish, link, status } = running;
+  const { finish, link, status, trust } = running;
   const { audit, registry } = state;
-  const flow = administerFlow(config, state, log, difficulty);
+  const flow = administerFlow(config, state, log, running);
   const attemptTimeout = pairingTimeout(config);
   const unpair = new UnpairFlow({
     registry,
@@ -147,6 +155,8 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     },
     unpairDevice: (id, options) => unpair.unpair(id, options),
     deliveries: async (query) => flow.deliveries(query),
+    trust: async () => trust.status(),
+    rotateHubKey: () => trust.rotateHubKey(),
     audit: (query) => reader.page(query),
     verifyAudit: (pin) => reader.verify(pin),
   };
@@ -156,7 +166,7 @@ export function administerFlow(
   config: Config,
   state: State,
   log: Log,
-  difficulty: Running['difficulty'],
+  { difficulty, trust }: Pick<Running, 'difficulty' | 'trust'>,
 ): AdministerFlow {
   const { audit, hubKeys, queue, registry } = state;
   return new AdministerFlow({
@@ -167,6 +177,7 @@ export function administerFlow(
     log,
     audit,
     difficulty,
+    trust,
   });
 }
 

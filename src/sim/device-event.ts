@@ -1,6 +1,7 @@
 /** What happens on the simulated device, for whoever watches. Nothing in here is a key, a token or a proof. */
 import { codeText } from '../codec/coap/codes.ts';
 import { COAP_METHOD } from '../codec/iana.ts';
+import type { BundleRefusal } from './judge-bundle.ts';
 import type { RequestRefusal } from './judge-request.ts';
 import type { TokenRefusal } from './judge-token.ts';
 import type { SetupRefusal } from './setup-refusals.ts';
@@ -36,13 +37,15 @@ export type DeviceEvent =
       readonly path: string;
       readonly code: string;
     }
+  | { readonly event: 'trust_taken' | 'trust_known'; readonly version: number; readonly bytes: number }
+  | { readonly event: 'trust_refused'; readonly reason: BundleRefusal; readonly code: string; readonly bytes: number }
   /** NumericDate seconds. */
   | { readonly event: 'time_told'; readonly time: number }
   | { readonly event: 'time_not_told'; readonly code: string }
-  | { readonly event: 'pairing_begun' | 'trust_given_up' | 'identified' }
+  | { readonly event: 'pairing_begun' | 'unpaired' | 'identified' }
   | { readonly event: 'trust_received'; readonly version: number }
   | {
-      readonly event: 'trust_taken';
+      readonly event: 'paired';
       readonly version: number;
       readonly device: string;
       readonly audience: string;
@@ -71,6 +74,12 @@ export function describe(event: DeviceEvent): string {
       return `${event.method} /${event.path} answered ${event.code} to the holder of token ${event.token}`;
     case 'request_refused':
       return `${event.method} /${event.path} refused with ${event.code}: ${event.reason}`;
+    case 'trust_taken':
+      return `trust bundle of ${event.bytes} bytes taken: version ${event.version}`;
+    case 'trust_known':
+      return `trust bundle of version ${event.version} is here already: answered again, nothing changed`;
+    case 'trust_refused':
+      return `trust bundle of ${event.bytes} bytes refused with ${event.code}: ${event.reason}`;
     case 'time_told':
       return `the hub says that it is ${isoDate(event.time)}`;
     case 'time_not_told':
@@ -79,9 +88,9 @@ export function describe(event: DeviceEvent): string {
       return 'somebody begins to pair this device';
     case 'trust_received':
       return `trust of version ${event.version} received; what was trusted before still is`;
-    case 'trust_taken':
+    case 'paired':
       return `paired as ${event.device}: trust of version ${event.version} is in use, for ${event.audience}`;
-    case 'trust_given_up':
+    case 'unpaired':
       return 'unpaired: nobody is trusted, until a reset by hand makes the setup code good again';
     case 'identified':
       return 'blinking: this is the device';

@@ -63,7 +63,7 @@ export class DeviceSetup {
 
   /** Answers a request to /provision. */
   provision(request: CoapRequest): Promise<CoapResponse> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const fault = formFault(request);
       if (fault !== undefined) return fault;
       switch (request.contentFormat) {
@@ -81,7 +81,7 @@ export class DeviceSetup {
 
   /** Answers a request to /identify. */
   identify(request: CoapRequest): Promise<CoapResponse> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const fault = formFault(request);
       if (fault !== undefined) return fault;
       const payload = request.payload ?? EMPTY;
@@ -151,10 +151,10 @@ export class DeviceSetup {
     const { trust } = this.memory.state;
     if (trust === undefined) return false;
     // The answer to the first one was lost.
-    if (order.operation === 'commit') return isOf(order, trust);
+    if (order.operation === 'commit') return sameNonces(order.nonces, trust.nonces);
     if (order.operation !== 'unpair') return false;
     await this.memory.keep({ setup: 'dead', released: { audience: trust.trust.audience, rootKey: trust.rootKey } });
-    this.#onEvent({ event: 'trust_given_up' });
+    this.#onEvent({ event: 'unpaired' });
     return true;
   }
 
@@ -163,7 +163,7 @@ export class DeviceSetup {
     if (pending === undefined || order.operation !== 'commit' || !isOf(order, pending)) return false;
     await this.memory.keep({ setup: 'dead', trust: pending });
     const { audience, device, version } = pending.trust;
-    this.#onEvent({ event: 'trust_taken', version, device, audience });
+    this.#onEvent({ event: 'paired', version, device, audience });
     return true;
   }
 
@@ -230,7 +230,8 @@ export class DeviceSetup {
     return { code, payload: EMPTY };
   }
 
-  async #inTurn(answer: () => Promise<CoapResponse>): Promise<CoapResponse> {
+  /** What changes the state goes one by one. */
+  async inTurn(answer: () => Promise<CoapResponse>): Promise<CoapResponse> {
     const turn = this.#last.then(answer);
     this.#last = turn.catch(() => undefined);
     return turn;

@@ -3,15 +3,17 @@ import { codeText } from '../codec/coap/codes.ts';
 import { makeCreationHints } from '../codec/creation-hints.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { makeAnswer, makeReceipt, readReceiptQuery, TOKEN_HASH_BYTES, tokenHash } from '../codec/signed-request.ts';
+import { makeTrustAnswer } from '../codec/trust-bundle.ts';
 import type { TrustFile } from '../codec/trust-file.ts';
 import { base64url, EMPTY, utf8 } from '../core/bytes.ts';
-import type { Clock, Random } from '../core/clock.ts';
+import type { Clock, Random, TimeBounds } from '../core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
 import { coded } from '../core/errors.ts';
 import { Challenges } from './challenges.ts';
 import { ClientNonces } from './client-nonces.ts';
 import { type DeviceEvent, methodName } from './device-event.ts';
 import type { DeviceSetup } from './device-setup.ts';
+import { BUNDLE_REFUSALS, type HeldTrust, judgeBundle } from './judge-bundle.ts';
 import { judgeRequest, type ProvenClient, REQUEST_REFUSALS } from './judge-request.ts';
 import { type JudgedToken, judgeToken, TOKEN_REFUSALS, type TokenRefusal, type Uptime } from './judge-token.ts';
 import { linkFormat } from './link-format.ts';
@@ -22,13 +24,20 @@ import { TokenSlots } from './token-slots.ts';
 const TOKEN_SLOTS = 8;
 
 export interface SimulatedDeviceOptions {
-  /** What it trusts once and for all, or how it is paired. */
+  /** What it trusts once it was registered by hand, or how it is paired. */
   readonly trust: TrustFile | DeviceSetup;
+  /** The trust map that it came in, where it came in one. */
+  readonly heldPayload?: Uint8Array;
   readonly clock: Clock;
   /** False for a device that counts seconds and no more: its tokens need `exi`, and a `cnonce` that it gave. */
   readonly hasCalendar?: boolean;
   readonly random: Random;
   readonly onEvent?: (event: DeviceEvent) => void;
+  /**
+   * Keeps what is trusted from now on for after a restart, before the device says that it has it. Where it throws, nothing
+   * changes.
+   */
+  readonly keepTrust?: (held: HeldTrust) => void;
   readonly slots?: number;
 }
 
@@ -43,7 +52,12 @@ export class SimulatedDevice {
     ['temperature', this.thermometer],
     ['led', this.lamp],
   ]);
-  readonly #provisioned: TrustFile | DeviceSetup;
+  readonly #setup: DeviceSetup | undefined;
+  /** Of a device that is not paired but was registered by hand. */
+  #registered: HeldTrust | undefined;
+  readonly #keepTrust: (held: HeldTrust) => void;
+  /** NumericDate that is past for certain, by word of the hub. */
+  #floor = 0;
   readonly #clock: Clock;
   readonly #slotCount: number;
   readonly #challenges: Challenges;
@@ -54,7 +68,10 @@ export class SimulatedDevice {
   #accepted = 0;
 
   constructor(options: SimulatedDeviceOptions) {
-    this.#provisioned = options.trust;
+    const isPairable = 'memory' in options.trust;
+    this.#setup = isPairable ? (options.trust as DeviceSetup) : undefined;
+    this.#registered = isPairable ? undefined : { trust: options.trust as TrustFile, payload: options.heldPayload };
+    this.#keepTrust = options.keepTrust ?? (() => undefined);
     this.#clock = options.clock;
     this.#slotCount = options.slots ?? TOKEN_SLOTS;
     this.#slots = new TokenSlots(this.#slotCount);
@@ -64,6 +81,7 @@ export class SimulatedDevice {
         ? new ClientNonces({ uptime: () => this.#uptime(), random: options.random })
         : undefined;
     this.#onEvent = options.onEvent ?? (() => undefined);
+    this.#floor = this.#setup?.memory.state.trust?.trust.time ?? 0;
   }
 
   /** Tokens that took effect since start: one that came twice counts once. */
@@ -87,21 +105,30 @@ export class SimulatedDevice {
   };
 
   /** Undefined while nobody paired it. */
+  get #held(): HeldTrust | undefined {
+    return this.#setup === undefined ? this.#registered : this.#setup.memory.held;
+  }
+
   get #trust(): TrustFile | undefined {
-    return 'memory' in this.#provisioned ? this.#provisioned.memory.trust : this.#provisioned;
+    return this.#held?.trust;
   }
 
   async #answer(request: CoapRequest): Promise<CoapResponse> {
     const path = request.path.join('/');
     switch (path) {
       case 'provision':
-        return 'memory' in this.#provisioned ? this.#provision(this.#provisioned, request) : bare(COAP_CODE.notFound);
+        return this.#setup === undefined ? bare(COAP_CODE.notFound) : this.#provision(this.#setup, request);
       case 'identify':
-        return 'memory' in this.#provisioned ? this.#provisioned.identify(request) : bare(COAP_CODE.notFound);
+        return this.#setup === undefined ? bare(COAP_CODE.notFound) : this.#setup.identify(request);
       case 'authz-info':
         return request.method === COAP_METHOD.POST ? this.#takeToken(request) : bare(COAP_CODE.methodNotAllowed);
       case 'challenge':
         return request.method === COAP_METHOD.POST ? this.#challenge(request) : bare(COAP_CODE.methodNotAllowed);
+      case 'trust':
+        if (request.method !== COAP_METHOD.POST) return bare(COAP_CODE.methodNotAllowed);
+        return this.#setup === undefined
+          ? this.#takeTrust(request)
+          : this.#setup.inTurn(() => this.#takeTrust(request));
       case 'status':
         return request.method === COAP_METHOD.GET ? this.#status() : bare(COAP_CODE.methodNotAllowed);
       case '.well-known/core':
@@ -116,6 +143,7 @@ export class SimulatedDevice {
     const answer = await setup.provision(request);
     // Whatever hub it has now, the tokens are of the one before.
     if (this.#trust !== before) {
+      this.#floor = Math.max(this.#floor, setup.memory.state.trust?.trust.time ?? 0);
       this.#slots = new TokenSlots(this.#slotCount);
       this.#challenges.keepOnly(new Set());
     }
@@ -130,9 +158,9 @@ export class SimulatedDevice {
     if (query.length > 0 && nonce === undefined) return bare(COAP_CODE.badOption);
     if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token, nonce);
     if (trust === undefined) return this.#refuseToken('not_paired', token, nonce);
-    const verdict = judgeToken(token, trust, this.#clock.now(), this.#byUptime());
+    const verdict = judgeToken(token, trust, this.#now(), this.#byUptime());
     if (verdict.kind === 'refused') return this.#refuseToken(verdict.reason, token, nonce);
-    this.#slots.forgetExpired(this.#present() ?? this.#clock.now().earliest);
+    this.#slots.forgetExpired(this.#present() ?? this.#now().earliest);
     const outcome = this.#slots.put(verdict.token);
     if (outcome === 'expired') return this.#refuseToken('expired', token, nonce);
     if (outcome === 'full') return this.#refuseToken('slots_full', token, nonce);
@@ -159,6 +187,39 @@ export class SimulatedDevice {
     return { code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
   }
 
+  /** All of a bundle or nothing, and only upward. */
+  async #takeTrust(request: CoapRequest): Promise<CoapResponse> {
+    const bundle = request.payload ?? EMPTY;
+    if (request.query !== undefined && request.query.length > 0) return bare(COAP_CODE.badOption);
+    const held = this.#held;
+    const verdict =
+      held === undefined
+        ? ({ kind: 'refused', reason: 'not_taken' } as const)
+        : judgeBundle(bundle, request.contentFormat, held);
+    const bytes = bundle.length;
+    if (held === undefined || verdict.kind === 'refused') {
+      const reason = verdict.kind === 'refused' ? verdict.reason : 'not_taken';
+      const code = BUNDLE_REFUSALS[reason];
+      this.#onEvent({ event: 'trust_refused', reason, code: codeText(code), bytes });
+      // The hub, and nobody else, gets to know what is held: it may have lost count.
+      return reason === 'old' && held !== undefined ? trustAnswer(held.trust, code, bundle) : bare(code);
+    }
+    if (verdict.kind === 'taken') {
+      await this.#keep(verdict.held);
+      this.#floor = Math.max(this.#floor, verdict.time ?? 0);
+    }
+    const now = verdict.kind === 'taken' ? verdict.held : held;
+    const event = verdict.kind === 'taken' ? 'trust_taken' : 'trust_known';
+    this.#onEvent({ event, version: now.trust.version, bytes });
+    return trustAnswer(now.trust, COAP_CODE.changed, bundle);
+  }
+
+  async #keep(held: HeldTrust): Promise<void> {
+    if (this.#setup !== undefined) return this.#setup.memory.keepBundle(held.payload ?? EMPTY);
+    this.#keepTrust(held);
+    this.#registered = held;
+  }
+
   #challenge(request: CoapRequest): CoapResponse {
     const named = request.payload ?? EMPTY;
     const latest = this.#present();
@@ -176,7 +237,7 @@ export class SimulatedDevice {
 
   #status(): CoapResponse {
     const trust = this.#trust;
-    const now = this.#clock.now();
+    const now = this.#now();
     this.#slots.forgetExpired(this.#present() ?? now.earliest);
     const status = new Map<string, string | number | boolean>([
       ...(trust === undefined ? [] : [['aud', trust.audience] as const]),
@@ -228,9 +289,18 @@ export class SimulatedDevice {
     return seal(trust, answer, verdict.client);
   }
 
+  /** What a bundle said of the time is only that it is past: it may have been held back on its way. */
+  #now(): TimeBounds {
+    const { earliest, latest } = this.#clock.now();
+    return {
+      earliest: Math.max(earliest, this.#floor),
+      latest: latest === undefined ? undefined : Math.max(latest, this.#floor),
+    };
+  }
+
   /** The present on the scale that the ends of its tokens are on; undefined while the time is not known. */
   #present(): number | undefined {
-    return this.#clientNonces === undefined ? this.#clock.now().latest : this.#uptime();
+    return this.#clientNonces === undefined ? this.#now().latest : this.#uptime();
   }
 
   #uptime(): number {
@@ -260,6 +330,12 @@ function receipt(trust: TrustFile, tokenHash: Uint8Array, nonce: Uint8Array | un
   if (trust.receipt === 'none' || nonce === undefined) return bare(COAP_CODE.created);
   const payload = makeReceipt({ key: trust.answerKey, tokenHash, audience: trust.audience, nonce });
   return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.coseMac0, payload };
+}
+
+/** Which version is held, under the device's key. */
+function trustAnswer({ answerKey: key, device, version }: TrustFile, code: number, bundle: Uint8Array): CoapResponse {
+  const payload = makeTrustAnswer({ key, device, code, bundle, version });
+  return { code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
 }
 
 /** The answer under the device's key, bound to the client's nonce. Refusals too: their code says what a token permits. */

@@ -8,6 +8,7 @@ import type { Secret } from '../core/secret.ts';
 
 const ANSWER_ALGORITHM = 'HMAC 256/64';
 const TIME_ALGORITHM = 'HMAC 256/64';
+const BUNDLE_ALGORITHM = 'HMAC 256/256';
 
 export function trustFromRoot({ rootKey, trust }: ProvisionedTrust): TrustFile {
   return {
@@ -23,6 +24,10 @@ export function trustFromRoot({ rootKey, trust }: ProvisionedTrust): TrustFile {
     confirmationKeys: [],
     answerKey: deriveDeviceKey(rootKey, 'answer', ANSWER_ALGORITHM).key,
     timeKey: deriveDeviceKey(rootKey, 'time', TIME_ALGORITHM).key,
+    bundleKey: trust.wrap.startsWith('sign1')
+      ? undefined
+      : deriveDeviceKey(rootKey, 'trust-bundle', BUNDLE_ALGORITHM).key,
+    issuers: trust.issuers,
     permissions: permissionsOf(trust),
   };
 }

@@ -46,6 +46,8 @@ const NO_ADMIN: Admin = {
   identifyDevice: none,
   unpairDevice: none,
   deliveries: none,
+  trust: none,
+  rotateHubKey: none,
   audit: none,
   verifyAudit: none,
 };

@@ -124,7 +124,6 @@ describe('a record is passed over, named in the log, and not quoted', () => {
 describe('another record of a device', () => {
   const pairing = {
     nonces: { hub: new Uint8Array(16).fill(1), device: new Uint8Array(16).fill(2) },
-    trust: new Uint8Array(40).fill(3),
     request: '0123456789abcdef',
   };
 

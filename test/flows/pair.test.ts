@@ -1,13 +1,14 @@
 import { inspect } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { codeNumber } from '../../src/codec/coap/codes.ts';
+import { encodeDeviceTrust } from '../../src/codec/device-trust-map.ts';
 import { setupCodeText } from '../../src/codec/setup-code.ts';
 import { base64url, hex } from '../../src/core/bytes.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { PairRequest } from '../../src/ports/pairing.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { asyncCodeOf } from '../fixtures/async-code-of.ts';
-import { signingJwk } from '../fixtures/device-trust.ts';
+import { signingJwk, TRUST } from '../fixtures/device-trust.ts';
 import { CODE, type Fate, FaultyLink, PairRig, WRONG_CODE } from '../fixtures/pair-rig.ts';
 import { OTHER, PairableDevice, SETUP } from '../sim/paired-device.ts';
 
@@ -20,6 +21,9 @@ beforeEach(async () => {
 
 const events = () => rig.tube.events.map(({ event }) => event);
 const refusals = () => rig.audit.entries.filter(({ verdict }) => verdict === 'refused').map(({ code }) => code);
+
+/** What the hub believes that the device trusts. */
+const held = (of: PairRig) => hex(encodeDeviceTrust(of.records.of(of.registry.get('tube-1')).held));
 
 /** Whether hub and device share a root key, and both say so. */
 function isPaired(of = rig): boolean {
@@ -104,7 +108,7 @@ describe('pairing', () => {
     expect(device).toMatchObject({ id: 'tube-1', name: 'Fridge', audience: 'coap://tube-1', line: 'bench' });
     expect(device.unfinished).toBeUndefined();
     expect(isPaired()).toBe(true);
-    expect(events()).toEqual(['pairing_begun', 'trust_received', 'trust_taken']);
+    expect(events()).toEqual(['pairing_begun', 'trust_received', 'paired']);
     expect(rig.link.proofs).toEqual([true, true]);
     expect(rig.audit.entries).toEqual([
       { kind: 'pair', verdict: 'paired', device: 'tube-1', request: expect.stringMatching(/^[0-9a-f]{16}$/) },
@@ -112,7 +116,7 @@ describe('pairing', () => {
   });
 
   test('sends what the device is to trust: audience, issuers, time, profile', async () => {
-    rig.issuerKeys = [{ issuer: 'https://as.example', keys: [signingJwk('ES256', 'as-1')] }];
+    rig.issuers = [{ issuer: 'https://as.example', keys: [signingJwk('ES256', 'as-1')] }];
     const profile = { wrap: 'sign1', permissions: { read: [['temperature', 16]] } } as const;
     await rig.pair({ audience: 'https://tube.example', profile });
     expect(rig.tube.state.trust?.trust).toMatchObject({
@@ -123,10 +127,10 @@ describe('pairing', () => {
       wrap: 'sign1',
       authentication: 'ES256',
       hubKeys: [{ alg: 'ES256', kid: expect.any(String) }],
-      issuers: rig.issuerKeys,
+      issuers: rig.issuers,
       permissions: profile.permissions,
     });
-    expect(rig.held).toEqual([rig.tube.state.trust?.trust]);
+    expect(held(rig)).toBe(hex(encodeDeviceTrust(rig.tube.state.trust?.trust ?? TRUST)));
   });
 
   test('says no time where the hub is not sure of it', async () => {
@@ -253,9 +257,9 @@ describe('pairing is refused', () => {
       'whose device has no use for the profile',
       2,
       { code: codeNumber('4.00'), payload: new Uint8Array(0) },
-      'device_refused_trust',
+      'device_refused_profile',
     ],
-    ['whose device is full', 2, { code: codeNumber('4.13'), payload: new Uint8Array(0) }, 'device_refused_trust'],
+    ['whose device is full', 2, { code: codeNumber('4.13'), payload: new Uint8Array(0) }, 'device_refused_profile'],
     ['whose code died meanwhile', 2, { code: codeNumber('4.03'), payload: new Uint8Array(0) }, 'setup_code_dead'],
     [
       'by an impostor that says yes',
@@ -332,7 +336,7 @@ describe('pairing is interrupted', () => {
       expect([...again.finish.devices()]).toEqual(['tube-1']);
       await again.sighted();
       expect(isPaired(again)).toBe(true);
-      expect(again.held).toEqual([rig.tube.state.trust?.trust]);
+      expect(held(again)).toBe(hex(encodeDeviceTrust(rig.tube.state.trust?.trust ?? TRUST)));
     });
 
     test(`in the last message, ${fate}: pairing again finishes it, or begins anew`, async () => {
@@ -378,7 +382,7 @@ describe('pairing is interrupted', () => {
           await after.pair();
         }
         expect(isPaired(after)).toBe(true);
-        expect(after.tube.events.filter(({ event }) => event === 'trust_taken')).toHaveLength(1);
+        expect(after.tube.events.filter(({ event }) => event === 'paired')).toHaveLength(1);
       }
     }
   });

@@ -20,7 +20,7 @@ async function finish(): Promise<void> {
   const known = await world.registered();
   if (known === undefined) expect((await world.pair()).status).toBe(0);
   else await world.until(async () => (await world.registered())?.unfinished !== true);
-  expect(world.device.count('trust_taken')).toBeLessThanOrEqual(1);
+  expect(world.device.count('paired')).toBeLessThanOrEqual(1);
   expect(await world.deliver()).toBe('delivered and read');
 }
 

@@ -21,7 +21,7 @@ test('a device on a tty is paired, takes a token, and is unpaired', async () => 
   expect((await world.pair()).status).toBe(0);
   expect(await world.deliver()).toBe('delivered and read');
   expect((await world.command('devices', 'unpair', 'tube-1')).status).toBe(0);
-  await world.device.event('trust_given_up');
+  await world.device.event('unpaired');
 });
 
 test('a cable that is pulled before the device is there is in nobody’s way', async () => {

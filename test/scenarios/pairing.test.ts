@@ -41,7 +41,7 @@ test('a device is paired by its label, takes a token, and is unpaired', async ()
   expect(await world.registered()).toMatchObject({ name: 'Freezer' });
 
   expect((await world.command('devices', 'unpair', 'tube-1')).status).toBe(0);
-  await world.device.event('trust_given_up');
+  await world.device.event('unpaired');
   expect(await world.registered()).toBeUndefined();
   const audit = JSON.parse((await world.command('audit', 'list', '--json')).out) as { kind: string; verdict: string }[];
   expect(audit.filter(({ kind }) => kind.endsWith('pair')).map(({ kind, verdict }) => `${kind} ${verdict}`)).toEqual([
@@ -57,6 +57,19 @@ test('what a device was paired with outlives its power and that of the hub', asy
   await world.restartHub();
   await world.powerOn();
   expect(await world.deliver()).toBe('delivered and read');
+});
+
+test('what a device trusts is kept current once it is paired, and outlives its power', async () => {
+  await world.pair(TUBE_CODE, '--wrap', 'sign1');
+  expect(await world.deliver()).toBe('delivered and read');
+  expect((await world.command('trust', 'rotate-hub-key')).status).toBe(0);
+  await world.device.event('trust_taken');
+  expect(await world.deliver()).toBe('delivered and read');
+  await world.powerOff();
+  await world.powerOn();
+  expect(await world.deliver()).toBe('delivered and read');
+  const [trust] = JSON.parse((await world.command('trust', 'status', '--json')).out) as Record<string, unknown>[];
+  expect(trust).toMatchObject({ device: 'tube-1', state: 'current' });
 });
 
 test('a used code is dead, for this hub and any other, until the device is reset by hand', async () => {
@@ -107,7 +120,7 @@ describe('a pairing that was recorded', () => {
       const refusals = world.device.count('setup_refused');
       await replay(world.device.address, world.tap.recorded);
       await world.device.event('setup_refused', refusals + 2);
-      expect(world.device.count('trust_taken')).toBe(reset ? 0 : 1);
+      expect(world.device.count('paired')).toBe(reset ? 0 : 1);
     }
   });
 });

@@ -87,7 +87,7 @@ describe('pairing', () => {
     await tube.pair();
     expect(tube.state).toMatchObject({ setup: 'dead', trust: { trust: TRUST } });
     expect(tube.state.pending).toBeUndefined();
-    expect(tube.events.map(({ event }) => event)).toEqual(['pairing_begun', 'trust_received', 'trust_taken']);
+    expect(tube.events.map(({ event }) => event)).toEqual(['pairing_begun', 'trust_received', 'paired']);
     expect(await give(PROVISIONED)).toBe('2.01');
     expect(await status()).toEqual(
       new Map<string, unknown>([
@@ -135,7 +135,7 @@ describe('pairing', () => {
       const answer = await tube.order(order);
       expect(codeOf(() => checkOrderAnswer(answer.payload, order, contextOf()))).toBe('none');
     }
-    expect(tube.events.filter(({ event }) => event === 'trust_taken')).toHaveLength(1);
+    expect(tube.events.filter(({ event }) => event === 'paired')).toHaveLength(1);
   });
 
   it('answers nothing that it could not keep', async () => {

@@ -28,7 +28,8 @@ export interface Sent {
 }
 
 export class PairableDevice {
-  readonly time = new FakeTime();
+  /** Not before the time that the hub told it. */
+  readonly time = new FakeTime({ now: TRUST.time ?? 0 });
   readonly events: DeviceEvent[] = [];
   /** What survives a loss of power. */
   flash: string;
