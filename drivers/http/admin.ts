@@ -108,7 +108,7 @@ function auditQueryOf(query: URLSearchParams): AuditQuery {
 
 function newDeviceOf(request: HttpRequest): NewDevice {
   const body = parse(request.body);
-  const { id, audience, line, profile, issuers, certificate } = body;
+  const { id, audience, line, ble, profile, issuers, certificate } = body;
   if (typeof id !== 'string' || typeof audience !== 'string' || !isJsonObject(profile)) {
     throw new LatchkeyError('request_invalid', 'id, audience and profile are needed');
   }
@@ -117,9 +117,15 @@ function newDeviceOf(request: HttpRequest): NewDevice {
     audience,
     profile,
     ...(line === undefined ? {} : { line: text(line, 'line') }),
+    ...(ble === undefined ? {} : { ble: bleOf(ble) }),
     ...(issuers === undefined ? {} : { issuers: issuers === 'any' ? issuers : texts(issuers) }),
     ...(certificate === undefined ? {} : { certificate: text(certificate, 'certificate') }),
   };
+}
+
+function bleOf(value: JsonValue): { readonly name?: string } {
+  if (!isJsonObject(value)) throw new LatchkeyError('request_invalid', 'ble');
+  return value.name === undefined ? {} : { name: text(value.name, 'ble') };
 }
 
 function text(value: JsonValue, name: string): string {

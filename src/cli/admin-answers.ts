@@ -11,6 +11,7 @@ const device = z.object({
   id: text,
   audience: text,
   line: z.optional(text),
+  ble: z.optional(z.object({ name: text })),
   profile: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
   issuers: z.union([z.array(text), z.literal('any')]),
   certificate: z.optional(text),

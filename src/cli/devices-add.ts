@@ -15,6 +15,7 @@ const MAX_CERTIFICATE_BYTES = 16_384;
 interface Options extends AdminChoice {
   readonly audience: string;
   readonly line?: string;
+  readonly ble?: string | true;
   readonly allow: readonly string[];
   readonly wrap?: string;
   readonly algorithm?: string;
@@ -37,11 +38,12 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Register a device and write the file of what it is to trust. The file holds its secret keys and cannot be had a second time: hand it to the device, then delete it. Without --line, --allow and --trust it is a connected device, which takes no tokens and asks the hub about those that it is shown: see `latchkey devices credentials`.',
+        'Register a device and write the file of what it is to trust. The file holds its secret keys and cannot be had a second time: hand it to the device, then delete it. Without --line or --ble, --allow and --trust it is a connected device, which takes no tokens and asks the hub about those that it is shown: see `latchkey devices credentials`.',
       )
       .argument('<id>', 'name of the device: a-z, 0-9, and . _ -')
       .requiredOption('--audience <aud>', 'the `aud` of tokens for this device')
       .option('--line <name>', 'the line it is on, by its name under [[lines]]')
+      .option('--ble [name]', 'reach it by radio; the name that it advertises, if that is not its id')
       .option(
         '--allow <permission>',
         'what a scope permits: "scope=METHOD[,METHOD] path"; repeat for more',
@@ -83,19 +85,20 @@ function example(command: Command): void {
     command,
     '$ latchkey devices add tube-1 --audience coap://tube-1 --line ward-3 \\',
     '    --allow "read=FETCH temperature" --allow "write=PUT led" --trust tube-1-trust.json',
+    '$ latchkey devices add tube-2 --audience coap://tube-2 --ble --allow "read=FETCH temperature" --trust tube-2-trust.json',
     '$ latchkey devices add ekg-1 --audience https://ekg-1.ward.example',
   );
 }
 
 async function add(id: string, options: Options, terminal: Terminal): Promise<void> {
-  const { line, trust } = options;
+  const { ble, line, trust } = options;
   const asked = await request(id, options, terminal);
-  if (line === undefined) {
+  if (line === undefined && ble === undefined) {
     const { device } = await withDevices(options, terminal, (admin) => admin.addDevice(asked));
     print(device, `Registered ${id}, a connected device. \`latchkey devices credentials ${id}\` writes what it needs.`);
     return;
   }
-  if (trust === undefined) throw new LatchkeyError('usage', 'a device on a line needs --trust');
+  if (trust === undefined) throw new LatchkeyError('usage', 'a device that takes tokens needs --trust');
   // Opened first: a trust file that cannot be written must not leave a device that nobody can provision.
   const device = await intoNewFile(trust, (file) =>
     withDevices(options, terminal, (admin) => register(admin, asked, file)),
@@ -111,9 +114,10 @@ async function add(id: string, options: Options, terminal: Terminal): Promise<vo
 }
 
 async function request(id: string, options: Options, terminal: Terminal): Promise<NewDevice> {
-  const { audience, anyIssuer, certificate, issuer, line } = options;
-  if (line === undefined && (options.trust !== undefined || options.allow.length > 0)) {
-    throw new LatchkeyError('usage', '--allow and --trust are for devices that take tokens: they need --line');
+  const { audience, anyIssuer, ble, certificate, issuer, line } = options;
+  const takesTokens = line !== undefined || ble !== undefined;
+  if (!takesTokens && (options.trust !== undefined || options.allow.length > 0)) {
+    throw new LatchkeyError('usage', '--allow and --trust are for devices that take tokens: they need --line or --ble');
   }
   const issuers = anyIssuer === true ? 'any' : issuer.length === 0 ? undefined : issuer;
   const text =
@@ -121,7 +125,9 @@ async function request(id: string, options: Options, terminal: Terminal): Promis
   return {
     id,
     audience,
-    ...(line === undefined ? { profile: member('bearer', options.bearer) } : { line, profile: profileOf(options) }),
+    ...(line === undefined ? {} : { line }),
+    ...(ble === undefined ? {} : { ble: ble === true ? {} : { name: ble } }),
+    profile: takesTokens ? profileOf(options) : member('bearer', options.bearer),
     ...(issuers === undefined ? {} : { issuers }),
     ...(text === undefined ? {} : { certificate: text }),
   };
@@ -153,6 +159,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   id: '<id>',
   audience: '--audience',
   line: '--line',
+  ble: '--ble',
   certificate: '--certificate',
   issuer: '--issuer',
   'profile.wrap': '--wrap',

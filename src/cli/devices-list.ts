@@ -22,10 +22,10 @@ export const command: CliCommand = {
 function table(devices: readonly DeviceView[]): readonly string[] {
   if (devices.length === 0) return ['No device is registered. See `latchkey devices add --help`.'];
   const rows = [
-    ['ID', 'LINE', 'WRAP', 'WAITING', 'AUDIENCE'],
+    ['ID', 'LINK', 'WRAP', 'WAITING', 'AUDIENCE'],
     ...devices.map((device) => [
       device.id,
-      device.line ?? 'connected',
+      device.line ?? (device.ble === undefined ? 'connected' : `ble ${device.ble.name}`),
       String(device.profile.wrap),
       String(device.waiting),
       device.audience,

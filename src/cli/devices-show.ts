@@ -6,7 +6,7 @@ import { methodNames } from './methods.ts';
 export const command: CliCommand = {
   configure(command, terminal) {
     command
-      .description('Show one device: its line, its profile, what its scopes permit. Never its keys.')
+      .description('Show one device: its link, its profile, what its scopes permit. Never its keys.')
       .argument('<id>', 'name of the device')
       .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
       .option('-c, --config <file>', 'configuration of the hub')
@@ -20,12 +20,17 @@ export const command: CliCommand = {
   },
 };
 
+function linkLine({ ble, line }: DeviceView): string {
+  if (ble !== undefined) return `  ble       ${ble.name}`;
+  return `  line      ${line ?? 'none: a connected device, which asks the hub itself'}`;
+}
+
 function lines(device: DeviceView): readonly string[] {
   const { permissions, scopes, ...profile } = device.profile;
   const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
   return [
     `${device.id}  (${device.audience})`,
-    `  line      ${device.line ?? 'none: a connected device, which asks the hub itself'}`,
+    linkLine(device),
     ...(device.certificate === undefined ? [] : [`  x5t#S256  ${device.certificate}`]),
     `  issuers   ${device.issuers === 'any' ? 'every configured one' : device.issuers.join(', ')}`,
     `  scopes    ${(scopes as readonly string[]).join(' ')}`,

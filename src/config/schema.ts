@@ -17,9 +17,12 @@ import {
   milliseconds,
   name,
   oneOf,
+  radioAdapter,
   seconds,
   shortText,
   topicPrefix,
+  uuid,
+  whole,
 } from './values.ts';
 
 /** Says what a setting means, and shows a value where it has no default. Both go into the generated files. */
@@ -99,18 +102,7 @@ const dpop = section('Proofs of possession by clients (RFC 9449). Every proof ca
 const audit = section(
   'The record of every verdict: `latchkey audit`. What goes past a limit is dropped, the oldest first.',
   {
-    max_records: setting(
-      z._default(
-        z
-          .int({ error: 'must be a whole number' })
-          .check(
-            z.minimum(1_024, { error: 'must be at least 1024' }),
-            z.maximum(1_000_000, { error: 'must be at most 1000000' }),
-          ),
-        100_000,
-      ),
-      'Records that are kept at most.',
-    ),
+    max_records: setting(z._default(whole(1_024, 1_000_000), 100_000), 'Records that are kept at most.'),
     max_size: setting(
       z.prefault(bytes({ min: '1MiB', max: '4GiB' }), '48MiB'),
       'Room for records on disk; one takes about 400 bytes.',
@@ -264,20 +256,61 @@ const line = z.strictObject({
     '/dev/serial/by-id/usb-FTDI_FT232R_A50285BI-if00-port0',
   ),
   baud_rate: setting(
-    z._default(
-      z
-        .int({ error: 'must be a whole number' })
-        .check(
-          z.minimum(300, { error: 'must be at least 300' }),
-          z.maximum(4_000_000, { error: 'must be at most 4000000' }),
-        ),
-      115_200,
-    ),
+    z._default(whole(300, 4_000_000), 115_200),
     'Speed of a serial device, 8N1. A network serial server has its own setting.',
   ),
   ack_timeout: setting(
     z.prefault(milliseconds({ min: '100ms', max: '60s' }), '2s'),
     'How long the first transmission of a message waits before it is repeated (ACK_TIMEOUT of RFC 7252 §4.8).',
+  ),
+});
+
+const ble = section('Devices that are reached by radio (Bluetooth Low Energy). Off unless `adapter` is set.', {
+  adapter: setting(
+    z.optional(radioAdapter),
+    'The adapter: "auto" for the first one of the system, its name, or the path of a serial port that has a controller on it (H4). The hub needs it for itself.',
+    'hci0',
+  ),
+  baud_rate: setting(z._default(whole(9_600, 4_000_000), 1_000_000), 'Speed of that serial port.'),
+  connections: setting(
+    z._default(whole(1, 20), 5),
+    'Links at once, at most. An adapter that has room for less is noticed, and not asked for more.',
+  ),
+  scan_duty: setting(
+    z._default(whole(5, 100), 50),
+    'Part of the time, in percent, in which the hub listens for devices while nothing waits for any; else it listens all the time. What less costs: a device that shows up for a moment only may not be seen.',
+  ),
+  presence: setting(
+    z.prefault(milliseconds({ min: '1s', max: '24h' }), '60s'),
+    'How long a device counts as here after it was heard. Not less than it pauses between two advertisements.',
+  ),
+  linger: setting(
+    z.prefault(milliseconds({ min: '0s', max: '10m' }), '2s'),
+    'How long a link is kept after the last message, for what may follow. What more costs: the battery of the device, and room for others.',
+  ),
+  mtu: setting(
+    z._default(whole(64, 517), 517),
+    'Largest ATT message that devices are asked to take. Each answers with what it can, from 23 on.',
+  ),
+  connect_timeout: setting(
+    z.prefault(milliseconds({ min: '1s', max: '2m' }), '10s'),
+    'How long a device may take to be connected. Not less than it pauses between two advertisements.',
+  ),
+  operation_timeout: setting(
+    z.prefault(milliseconds({ min: '500ms', max: '60s' }), '10s'),
+    'How long one step on a link may take: finding the characteristics, a write, an acknowledgement. After it the link is given up.',
+  ),
+  service_uuid: setting(
+    z.prefault(uuid, '8df804b7-3300-496d-9dfa-f8fb40a236bc'),
+    'The GATT service of CoAP over GATT. Devices that were made by an older draft have another one.',
+  ),
+  downstream_uuid: setting(
+    z.prefault(uuid, '8bf52767-5625-43ca-a678-70883a366866'),
+    'Its characteristic that the hub writes.',
+  ),
+  upstream_uuid: setting(
+    z.prefault(uuid, 'ab3720c8-7fc0-41f8-aa2a-9a45c2c01a4b'),
+    'Its characteristic that the device indicates.',
   ),
 });
 
@@ -352,6 +385,7 @@ export const schema = z.strictObject({
     z._default(z.array(line, { error: 'must be written as [[lines]]' }), []),
     'The serial lines that devices are on. One table for each.',
   ),
+  ble,
   mqtt,
 });
 

@@ -140,6 +140,30 @@ export const linePath = z.string({ error: LINE_WORDS }).check(
   }, LINE_WORDS),
 );
 
+const ADAPTER_WORDS = 'must be "auto", an adapter such as "hci0", or the path of a serial port with a controller on it';
+
+/** A Bluetooth adapter of the system, or a controller on a serial port (H4). */
+export const radioAdapter = z
+  .string({ error: ADAPTER_WORDS })
+  .check(z.regex(/^(auto|hci\d{1,3}|\/[^\0]{1,4094})$/, { error: ADAPTER_WORDS }));
+
+const UUID_WORDS = 'must be a UUID such as "8df804b7-3300-496d-9dfa-f8fb40a236bc"';
+
+/** 128 bits, as hexadecimal digits without dashes once read. */
+export const uuid = z.pipe(
+  z
+    .string({ error: UUID_WORDS })
+    .check(z.regex(/^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/, { error: UUID_WORDS })),
+  z.transform((text: string) => text.replaceAll('-', '').toLowerCase()),
+);
+
+/** A whole number in a range. */
+export function whole(min: number, max: number) {
+  return z
+    .int({ error: 'must be a whole number' })
+    .check(z.minimum(min, { error: `must be at least ${min}` }), z.maximum(max, { error: `must be at most ${max}` }));
+}
+
 const BROKER_WORDS = 'must be "mqtts://host:port" or "mqtt://host:port", without path or password';
 
 /** An MQTT broker; without a port it is 8883 and 1883. */

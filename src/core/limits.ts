@@ -38,6 +38,12 @@ export const LIMITS = {
   gattValueBytes: 512,
   /** Messages that wait on one connection for the peer's acknowledgement: its requests under way, their refusals, and ours. */
   gattWaiting: 16,
+  /** Names that are heard by radio while a pairing window is open, besides those of registered devices. */
+  bleNames: 1_024,
+  /** Addresses that are remembered for one name: the device, its next random address, and a few that pretend to be it. */
+  bleAddressesPerName: 8,
+  /** Milliseconds that an address is remembered for that is not heard any more: random ones change every 15 minutes. */
+  bleMemory: 900_000,
   /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */
   coapMessageBytes: 1_280,
   /** A body put together from blocks (Block1/Block2): as large as the largest token that a profile allows. */

@@ -11,12 +11,19 @@ export const ROOT_KEY_BYTES = 32;
 
 const THUMBPRINT_BYTES = 32;
 
+/** How a device is found by radio. Its address is no identity: it may change by the quarter hour, and anybody can use it. */
+export interface BleIdentity {
+  /** The local name that it advertises. */
+  readonly name: string;
+}
+
 export interface Device {
   readonly id: string;
   /** The `aud` value that names this device, in the JWT as in the CWT. */
   readonly audience: string;
-  /** Name of the line that it is on; undefined for a connected device, which asks the hub itself. */
+  /** Name of the line that it is on. With neither line nor `ble` it is a connected device, which asks the hub itself. */
   readonly line: string | undefined;
+  readonly ble?: BleIdentity | undefined;
   readonly profile: DeviceProfile;
   /** Issuers whose tokens are taken for it; undefined for every configured one. */
   readonly issuers: readonly string[] | undefined;
@@ -32,17 +39,37 @@ export interface Device {
 const ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const LINE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const MAX_AUDIENCE_BYTES = 255;
+/** What a local name has room for in a scan response of 31 bytes: Bluetooth Core 5.2, volume 3, part C §11. */
+const MAX_BLE_NAME_BYTES = 29;
+/** Control, format and unassigned characters, and line breaks of any script: what can drive a terminal. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u;
+
+/** Whether tokens are delivered to it: over a line, or by radio. */
+export function takesTokens({ line, ble }: { readonly line?: unknown; readonly ble?: unknown }): boolean {
+  return line !== undefined || ble !== undefined;
+}
 
 /** @throws {LatchkeyError} `device_invalid` naming what does not fit */
 export function checkDeviceNames(device: {
   readonly id: string;
   readonly audience: string;
   readonly line?: string | undefined;
+  readonly ble?: BleIdentity | undefined;
 }): void {
   if (!ID.test(device.id))
     throw new LatchkeyError('device_invalid', 'id: 1 to 63 of a-z 0-9 . _ -, not starting with a mark');
   if (device.line !== undefined && !LINE.test(device.line))
     throw new LatchkeyError('device_invalid', 'line: 1 to 63 of letters, digits, . _ -');
+  if (device.ble !== undefined) {
+    const { name } = device.ble;
+    if (device.line !== undefined) throw new LatchkeyError('device_invalid', 'ble: it is on a line already');
+    const bytes = utf8(name).length;
+    if (bytes === 0 || bytes > MAX_BLE_NAME_BYTES || UNPRINTABLE.test(name))
+      throw new LatchkeyError(
+        'device_invalid',
+        `ble: the name that it advertises has 1 to ${MAX_BLE_NAME_BYTES} bytes`,
+      );
+  }
   const length = utf8(device.audience).length;
   if (length === 0 || length > MAX_AUDIENCE_BYTES)
     throw new LatchkeyError('device_invalid', 'audience: 1 to 255 bytes');
@@ -53,6 +80,7 @@ export function encodeDevice(device: Device): Uint8Array {
     id: device.id,
     audience: device.audience,
     ...(device.line === undefined ? {} : { line: device.line }),
+    ...(device.ble === undefined ? {} : { ble: { name: device.ble.name } }),
     profile: profileToJson(device.profile),
     ...(device.issuers === undefined ? {} : { issuers: device.issuers }),
     ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),
@@ -72,7 +100,8 @@ export function decodeDevice(bytes: Uint8Array): Device {
       id: text(json.id),
       audience: text(json.audience),
       line: json.line === undefined ? undefined : text(json.line),
-      profile: profileFromJson(json.profile, { onLine: json.line !== undefined }),
+      ble: json.ble === undefined ? undefined : bleFrom(json.ble),
+      profile: profileFromJson(json.profile, { takesTokens: takesTokens(json) }),
       issuers: json.issuers === undefined ? undefined : list(json.issuers).map(text),
       certificate: json.certificate === undefined ? undefined : new Uint8Array(fromBase64url(text(json.certificate))),
       rootKey: new Secret(fromBase64url(text(json.root_key))),
@@ -88,6 +117,11 @@ export function decodeDevice(bytes: Uint8Array): Device {
     // The cause may quote the record, and the record holds the root key: only its kind is kept.
     throw new LatchkeyError('store_corrupt', `device record (${error instanceof LatchkeyError ? error.code : 'form'})`);
   }
+}
+
+function bleFrom(value: JsonValue): BleIdentity {
+  if (!isJsonObject(value)) throw new TypeError('not an object');
+  return { name: text(value.name) };
 }
 
 function text(value: JsonValue | undefined): string {

@@ -39,12 +39,12 @@ function invalid(member: string, what: string): LatchkeyError {
 
 /**
  * A whole profile from the members that were given.
- * @param options.onLine whether tokens are delivered to the device; false for one that only asks about tokens
+ * @param options.takesTokens whether tokens are delivered to the device; false for one that only asks about tokens
  * @throws {LatchkeyError} `device_invalid` naming the member
  */
 export function profileFromJson(
   value: JsonValue | undefined,
-  { onLine }: { readonly onLine: boolean } = { onLine: true },
+  { takesTokens }: { readonly takesTokens: boolean } = { takesTokens: true },
 ): DeviceProfile {
   if (!isJsonObject(value)) throw new LatchkeyError('device_invalid', 'profile: not an object');
   for (const name of Object.keys(value)) {
@@ -67,7 +67,7 @@ export function profileFromJson(
   }
   const permissions = readPermissions(value.permissions ?? {});
   const scopes = readScopes(value.scopes ?? Object.keys(permissions));
-  if (scopes.length === 0 && onLine) throw invalid('scopes', 'name at least one scope, or no token is ever taken');
+  if (scopes.length === 0 && takesTokens) throw invalid('scopes', 'name at least one scope, or no token is ever taken');
   return Object.freeze({
     wrap,
     authentication,

@@ -12,6 +12,7 @@ export class Registry {
   readonly #log: Log;
   readonly #devices = new Map<string, Device>();
   readonly #byCertificate = new Map<string, Device>();
+  readonly #byBleName = new Map<string, Device>();
 
   constructor(dependencies: { readonly store: Store; readonly log: Log }) {
     this.#store = dependencies.store;
@@ -50,6 +51,11 @@ export class Registry {
     return this.#byCertificate.get(hex(thumbprint));
   }
 
+  /** The device that advertises this name. */
+  byBleName(name: string): Device | undefined {
+    return this.#byBleName.get(name);
+  }
+
   /** Whether any device shows a certificate. */
   get hasCertificates(): boolean {
     return this.#byCertificate.size > 0;
@@ -63,7 +69,7 @@ export class Registry {
     return this.#devices.size;
   }
 
-  /** @throws {LatchkeyError} `device_exists` where the id or the certificate is taken, `audience_taken` */
+  /** @throws {LatchkeyError} `device_exists` where the id, the certificate or the advertised name is taken, `audience_taken` */
   async add(device: Device): Promise<void> {
     if (this.#devices.has(device.id)) throw new LatchkeyError('device_exists', device.id);
     for (const other of this.#devices.values()) {
@@ -71,6 +77,8 @@ export class Registry {
       if (other.audience === device.audience)
         throw new LatchkeyError('audience_taken', `${device.audience} (${other.id})`);
     }
+    const sameName = device.ble === undefined ? undefined : this.byBleName(device.ble.name);
+    if (sameName !== undefined) throw new LatchkeyError('device_exists', `advertised name is that of ${sameName.id}`);
     if (device.certificate !== undefined) {
       const other = this.byCertificate(device.certificate);
       if (other !== undefined) throw new LatchkeyError('device_exists', `certificate is that of ${other.id}`);
@@ -94,11 +102,13 @@ export class Registry {
   #remember(device: Device): void {
     this.#devices.set(device.id, device);
     if (device.certificate !== undefined) this.#byCertificate.set(hex(device.certificate), device);
+    if (device.ble !== undefined) this.#byBleName.set(device.ble.name, device);
   }
 
   #forget(device: Device): void {
     this.#devices.delete(device.id);
     if (device.certificate !== undefined) this.#byCertificate.delete(hex(device.certificate));
+    if (device.ble !== undefined) this.#byBleName.delete(device.ble.name);
   }
 
   /** Takes the keys of removed devices off the medium. */

@@ -7,7 +7,7 @@ import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 import { hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
-import { checkDeviceNames, type Device, ROOT_KEY_BYTES } from '../devices/device.ts';
+import { checkDeviceNames, type Device, ROOT_KEY_BYTES, takesTokens } from '../devices/device.ts';
 import { credentialsFileOf } from '../devices/device-credentials.ts';
 import { type HubSigningKeys, trustFileOf } from '../devices/device-trust.ts';
 import { profileFromJson, profileToJson } from '../devices/profile.ts';
@@ -27,6 +27,8 @@ export interface AdministerDependencies {
   readonly audit: Audit;
   /** Names of what the configuration has, to refuse a device that could never work. */
   readonly lines: readonly string[];
+  /** Whether there is a radio. */
+  readonly radio: boolean;
   readonly issuers: readonly string[];
 }
 
@@ -47,16 +49,20 @@ export class AdministerFlow {
 
   /** Registers a device under a fresh root key. The trust file is made here and now, and cannot be had a second time. */
   async addDevice(request: NewDevice): Promise<AddedDevice> {
-    const { clock, hubKeys, issuers, lines, log, random, registry } = this.#dependencies;
-    checkDeviceNames(request);
+    const { clock, hubKeys, issuers, lines, log, radio, random, registry } = this.#dependencies;
+    const ble = request.ble === undefined ? undefined : { name: request.ble.name ?? request.id };
+    checkDeviceNames({ ...request, ble });
     if (request.line !== undefined && !lines.includes(request.line))
       throw new LatchkeyError('device_invalid', `line: ${known(request.line, lines, '[[lines]]')}`);
-    const profile = profileFromJson(request.profile, { onLine: request.line !== undefined });
+    if (ble !== undefined && !radio)
+      throw new LatchkeyError('device_invalid', 'ble: the configuration has no radio yet; see [ble]');
+    const profile = profileFromJson(request.profile, { takesTokens: takesTokens(request) });
     const accepted = issuersOf(request, issuers);
     const device: Device = {
       id: request.id,
       audience: request.audience,
       line: request.line,
+      ble,
       profile,
       issuers: accepted,
       certificate: request.certificate === undefined ? undefined : thumbprintOf(request.certificate),
@@ -67,7 +73,7 @@ export class AdministerFlow {
     const trust = trustFileOf(device, hubKeys);
     await registry.add(device);
     log.info(
-      { event: 'device_added', device: device.id, line: device.line, wrap: device.profile.wrap },
+      { event: 'device_added', device: device.id, line: device.line, ble: ble?.name, wrap: device.profile.wrap },
       'a device was registered',
     );
     return { device: this.#view(device), trust };
@@ -101,6 +107,7 @@ export class AdministerFlow {
       id: device.id,
       audience: device.audience,
       ...(device.line === undefined ? {} : { line: device.line }),
+      ...(device.ble === undefined ? {} : { ble: device.ble }),
       profile: profileToJson(device.profile) as JsonObject,
       issuers: device.issuers ?? 'any',
       ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),

@@ -10,7 +10,7 @@ import { Secret } from '../core/secret.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Delivery } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
-import type { Device } from '../devices/device.ts';
+import { type Device, takesTokens } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { Audit, AuditEntry } from '../ports/audit.ts';
 import type { DeliveryView, PresentedToken, RequestContext } from '../ports/northbound.ts';
@@ -69,7 +69,7 @@ export class DeliverFlow {
   ): Promise<{ readonly delivery: Delivery; readonly isNew: boolean }> {
     const { registry, queue } = this.#dependencies;
     const device = registry.get(deviceId);
-    if (device.line === undefined) throw new LatchkeyError('device_takes_no_tokens', device.id);
+    if (!takesTokens(device)) throw new LatchkeyError('device_takes_no_tokens', device.id);
     const token = await this.#dependencies.verify(presented.token.expose(), device);
     judgement.token = token;
     const proofKey = this.#checkHolder(presented, token);

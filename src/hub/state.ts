@@ -116,6 +116,7 @@ function administerFlow(config: Config, { audit, clock, hubKeys, queue, registry
     log,
     audit,
     lines: config.lines.map((line) => line.name),
+    radio: config.ble.adapter !== undefined,
     issuers: config.issuers.map((issuer) => issuer.issuer),
   });
 }

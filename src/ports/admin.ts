@@ -5,8 +5,10 @@ import type { AuditRecord } from './audit.ts';
 export interface NewDevice {
   readonly id: string;
   readonly audience: string;
-  /** Undefined for a connected device, which is on no line and asks the hub itself. */
+  /** Of line and `ble` one at most; neither for a connected device, which asks the hub itself. */
   readonly line?: string;
+  /** Found by radio, by the name that it advertises: its id, if no other one is given. */
+  readonly ble?: { readonly name?: string };
   /** Members of DeviceProfile to set; what is left out takes its default. */
   readonly profile: JsonObject;
   /** Issuers whose tokens are taken for this device; left out, the only configured one. `any` opens it to all, now and later. */
@@ -20,6 +22,7 @@ export interface DeviceView {
   readonly id: string;
   readonly audience: string;
   readonly line?: string | undefined;
+  readonly ble?: { readonly name: string } | undefined;
   readonly profile: JsonObject;
   readonly issuers: readonly string[] | 'any';
   /** SHA-256 thumbprint of its certificate, base64url. */

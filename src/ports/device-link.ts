@@ -8,6 +8,8 @@ export interface LinkLimits {
   readonly maxBodyBytes: number;
   /** Whether the medium repeats lost messages by itself (CON does). */
   readonly isReliable: boolean;
+  /** Whether anybody nearby can answer in the place of the device: what its key does not vouch for is nobody's word. */
+  readonly isOpen?: boolean;
 }
 
 export interface DeviceLink {
@@ -23,6 +25,11 @@ export interface DeviceLink {
     request: CoapRequest,
     options: { readonly deadline: number; readonly signal?: AbortSignal },
   ): Promise<CoapResponse>;
+  /**
+   * Whether the key of the device vouched for the last answer, on an open medium: there another one is sought in the place
+   * of whoever could not prove itself.
+   */
+  proven?(isProven: boolean): void;
   /** Calls back whenever the medium opens, and whenever the device was heard after a silence. The answer unsubscribes. */
   onSighting(listener: () => void): () => void;
   /** Wire bytes sent and received since start, frames dropped for a bad checksum, and the like; for status. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,6 +45,17 @@ test('the device is printed, and its keys go to a file that only its owner can r
   expect(printed).not.toContain('"k"');
   expect(statSync(trust).mode & 0o777).toBe(0o600);
   expect(readTrustFile(readFileSync(trust, 'utf8')).audience).toBe('coap://tube-1');
+});
+
+test('--ble takes the id for the name, or the name that is given', async () => {
+  appendFileSync(config, '[ble]\nadapter = "auto"\n');
+  const { printed } = await add('--audience', 'coap://tube-1', '--ble', ...READ);
+  expect(JSON.parse(printed)).toMatchObject({ ble: { name: 'tube-1' } });
+  const second = await runLine([
+    ...['devices', 'add', 'b', '--config', config, '--trust', join(folder, 'b.json'), '--json'],
+    ...['--audience', 'b', '--ble', 'Tube 2', ...READ],
+  ]);
+  expect(JSON.parse(second.printed)).toMatchObject({ ble: { name: 'Tube 2' } });
 });
 
 test('--encryption and --cti-bytes are in the profile', async () => {
@@ -101,6 +112,12 @@ describe('is refused, and leaves no trust file,', () => {
   test('a line that is not configured', async () => {
     const error = await refused('--audience', 'coap://tube-1', '--line', 'attic', ...READ);
     expect(error).toMatchObject({ code: 'device_invalid', detail: expect.stringMatching(/^--line: "attic".*bench/) });
+    expect(existsSync(trust)).toBe(false);
+  });
+
+  test('a device that is found by radio where there is no radio', async () => {
+    const error = await refused('--audience', 'coap://tube-1', '--ble', ...READ);
+    expect(error).toMatchObject({ code: 'device_invalid', detail: expect.stringMatching(/^--ble: .*\[ble\]/) });
     expect(existsSync(trust)).toBe(false);
   });
 

@@ -59,12 +59,12 @@ test.each([
 });
 
 test('list is a table', async () => {
-  await answer([DEVICE, { ...DEVICE, id: 'b', waiting: 0 }]);
+  await answer([DEVICE, { ...DEVICE, id: 'b', line: undefined, ble: { name: 'Tube 2' }, waiting: 0 }]);
   const { printed } = await devices('list');
   expect(printed.split('\n')).toEqual([
-    'ID      LINE    WRAP  WAITING  AUDIENCE',
-    'tube-1  ward-3  mac0  2        coap://tube-1',
-    'b       ward-3  mac0  0        coap://tube-1',
+    'ID      LINK        WRAP  WAITING  AUDIENCE',
+    'tube-1  ward-3      mac0  2        coap://tube-1',
+    'b       ble Tube 2  mac0  0        coap://tube-1',
   ]);
 });
 

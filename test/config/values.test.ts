@@ -9,7 +9,10 @@ import {
   listenAddress,
   milliseconds,
   name,
+  radioAdapter,
   seconds,
+  uuid,
+  whole,
 } from '../../src/config/values.ts';
 
 const accepts = (schema: z.ZodMiniType, value: unknown) => schema.safeParse(value, { jitless: true }).success;
@@ -48,6 +51,14 @@ describe('is refused', () => {
     ['a line of another scheme', linePath, 'udp://127.0.0.1:1'],
     ['a network line on port 0', linePath, 'tcp://127.0.0.1:0'],
     ['a network line without a port', linePath, 'tcp://127.0.0.1'],
+    ['an adapter that is a number', radioAdapter, 0],
+    ['an adapter of another bus', radioAdapter, 'usb0'],
+    ['a controller on a relative path', radioAdapter, 'ttyS0'],
+    ['a UUID of 16 bits', uuid, '180f'],
+    ['a UUID without its dashes', uuid, '8df804b73300496d9dfaf8fb40a236bc'],
+    ['a number below the least', whole(5, 7), 4],
+    ['a number past the most', whole(5, 7), 8],
+    ['a number with a fraction', whole(5, 7), 5.5],
   ])('%s', (_, schema, value) => {
     expect(accepts(schema, value)).toBe(false);
   });
@@ -56,6 +67,10 @@ describe('is refused', () => {
 test.each<[string, z.ZodMiniType, string]>([
   ['http on loopback', identifierUrl, 'http://[::1]:8080/realms/a'],
   ['an address to fetch with a query', fetchUrl, 'https://as.example/jwks?p=1'],
+  ['the first adapter', radioAdapter, 'auto'],
+  ['an adapter by its name', radioAdapter, 'hci1'],
+  ['a controller on a serial port', radioAdapter, '/dev/ttyAMA0'],
+  ['a UUID in capitals', uuid, '8DF804B7-3300-496D-9DFA-F8FB40A236BC'],
   ['a line by its stable name', linePath, '/dev/serial/by-id/usb-x'],
   ['a line on an IPv6 server', linePath, 'tcp://[2001:db8::1]:4161'],
 ])('%s is accepted', (_, schema, value) => {

@@ -75,12 +75,20 @@ test('a device stays until the medium has forgotten it', async () => {
 test('after a restart the devices are the same, in the order of their ids', async () => {
   const { registry, store } = setup();
   await registry.add(device({ id: 'b', audience: 'b', issuers: ['https://as.example'] }));
-  await registry.add(device({ id: 'a', audience: 'a' }));
+  await registry.add(device({ id: 'a', audience: 'a', line: undefined, ble: { name: 'tube' } }));
   const { registry: restarted } = setup(store);
   await restarted.load();
   expect(restarted.list().map(({ id }) => id)).toEqual(['a', 'b']);
-  expect(restarted.get('b')).toEqual(registry.get('b'));
+  expect(restarted.list()).toEqual(registry.list());
+  expect(restarted.byBleName('tube')?.id).toBe('a');
   expect(CANARY.equals(restarted.get('b').rootKey.expose())).toBe(true);
+});
+
+test('the name of a removed device is free', async () => {
+  const { registry } = setup();
+  await registry.add(device({ line: undefined, ble: { name: 'tube' } }));
+  await registry.remove('tube-1');
+  expect(registry.byBleName('tube')).toBeUndefined();
 });
 
 describe('a record is passed over, named in the log, and not quoted', () => {
@@ -91,6 +99,8 @@ describe('a record is passed over, named in the log, and not quoted', () => {
     ['without an audience', { ...whole, audience: undefined }],
     ['with a short root key', { ...whole, root_key: 'AAAA' }],
     ['with a profile of another version', { ...whole, profile: { scopes: ['read'], warp: 1 } }],
+    ['with a line and a name to advertise', { ...whole, ble: { name: 'tube' } }],
+    ['with a name to advertise that is none', { ...whole, line: undefined, ble: { name: 7 } }],
     ['with an id that is none', { ...whole, id: '../etc' }],
     ['with a broken date', { ...whole, added_at: 1.5 }],
   ])('%s', async (_, record) => {

@@ -10,7 +10,7 @@ import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
 
-async function setup(issuers: readonly string[] = ['https://as.example']) {
+async function setup(issuers: readonly string[] = ['https://as.example'], radio = true) {
   const time = new FakeTime();
   const log = new QuietLog();
   const store = new FaultyStore();
@@ -25,9 +25,15 @@ async function setup(issuers: readonly string[] = ['https://as.example']) {
     log,
     audit: new AuditList(),
     lines: ['line-1'],
+    radio,
     issuers,
   });
   return { flow, log, store };
+}
+
+/** A device that is found by radio. */
+function wireless(changes: Partial<NewDevice> = {}): NewDevice {
+  return { id: 'tube-1', audience: 'coap://tube-1', ble: {}, profile: { scopes: ['read'] }, ...changes };
 }
 
 function device(changes: Partial<NewDevice> = {}): NewDevice {
@@ -66,6 +72,37 @@ describe('addDevice', () => {
     const { flow, store } = await setup(issuers);
     await expect(flow.addDevice(device(changes))).rejects.toMatchObject({ code: 'device_invalid' });
     expect([...store.entries.keys()]).not.toContain('device/tube-1');
+  });
+
+  test('takes a device that is found by radio, by its id or by a name', async () => {
+    const { flow } = await setup();
+    expect((await flow.addDevice(wireless())).device.ble).toEqual({ name: 'tube-1' });
+    const named = await flow.addDevice(wireless({ id: 'b', audience: 'b', ble: { name: 'Tube Ä' } }));
+    expect(named.device.ble).toEqual({ name: 'Tube Ä' });
+  });
+
+  test.each<[string, Partial<NewDevice>]>([
+    ['with a line as well', { line: 'line-1' }],
+    ['without scopes', { profile: {} }],
+    ['with an id that no advertisement has room for', { id: 'x'.repeat(30) }],
+    ['with an empty name', { ble: { name: '' } }],
+    ['with a name of 30 bytes', { ble: { name: 'ä'.repeat(15) } }],
+    ['with a name that drives a terminal', { ble: { name: 'tube\u001b[2J' } }],
+  ])('refuses a device that is found by radio %s', async (_, changes) => {
+    const { flow } = await setup();
+    await expect(flow.addDevice(wireless(changes))).rejects.toMatchObject({ code: 'device_invalid' });
+  });
+
+  test('refuses a device that is found by radio where there is no radio', async () => {
+    const { flow } = await setup(['https://as.example'], false);
+    await expect(flow.addDevice(wireless())).rejects.toMatchObject({ code: 'device_invalid' });
+  });
+
+  test('refuses a name that another device advertises', async () => {
+    const { flow } = await setup();
+    await flow.addDevice(wireless());
+    const second = wireless({ id: 'tube-2', audience: 'coap://tube-2', ble: { name: 'tube-1' } });
+    await expect(flow.addDevice(second)).rejects.toMatchObject({ code: 'device_exists' });
   });
 
   test('refuses an id, and an audience, that is taken', async () => {

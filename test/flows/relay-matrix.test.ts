@@ -30,7 +30,7 @@ import { coapFront, httpFront, mqttJsonFront, mqttProtectedFront, type RelayFron
 const WINDOW = 60;
 const device = connectedDevice('ekg-1', {
   line: 'ward-3',
-  profile: profileFromJson({ bearer: true }, { onLine: false }),
+  profile: profileFromJson({ bearer: true }, { takesTokens: false }),
 });
 const time = new FakeTime();
 const tokens = new Map<string, TokenSpec>();

@@ -133,7 +133,7 @@ describe('the answer is "not active"', () => {
 
   test('for a token that is bound in a way that was left out, on a device for bearer tokens too', async () => {
     await registry.remove('ekg-1');
-    const profile = profileFromJson({ bearer: true }, { onLine: false });
+    const profile = profileFromJson({ bearer: true }, { takesTokens: false });
     await registry.add({ ...device, profile });
     verdict = good({ confirmation: {} });
     expect(await ask()).toMatchObject({ active: false, code: 'confirmation_unsupported' });
@@ -219,7 +219,7 @@ describe('the answer is "active"', () => {
 
   test('for whoever brings a token that is bound to no key, on a device that takes such', async () => {
     await registry.remove('ekg-1');
-    await registry.add({ ...device, profile: profileFromJson({ bearer: true }, { onLine: false }) });
+    await registry.add({ ...device, profile: profileFromJson({ bearer: true }, { takesTokens: false }) });
     verdict = good({ confirmation: undefined });
     expect(await ask()).toMatchObject({ active: true, proof: 'none' });
   });

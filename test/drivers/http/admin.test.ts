@@ -68,6 +68,8 @@ describe('a device is refused', () => {
     ['without an id', JSON.stringify({ ...DEVICE, id: undefined })],
     ['whose audience is a list', JSON.stringify({ ...DEVICE, audience: ['a'] })],
     ['whose profile is a text', JSON.stringify({ ...DEVICE, profile: 'mac0' })],
+    ['whose radio name is a number', JSON.stringify({ ...DEVICE, ble: { name: 7 } })],
+    ['whose radio name is bare', JSON.stringify({ ...DEVICE, ble: 'tube' })],
     ['whose issuers are numbers', JSON.stringify({ ...DEVICE, issuers: [1] })],
   ])('%s', async (_, body) => {
     await listen();
@@ -84,6 +86,13 @@ test('a device reaches the hub as it was asked for, and its trust file comes bac
   expect(status).toBe(201);
   expect(JSON.parse(text)).toMatchObject({ trust: 'keys' });
   expect(added).toEqual([DEVICE]);
+});
+
+test('a device that is found by radio reaches the hub with its name', async () => {
+  await listen();
+  const { line: _, ...wireless } = { ...DEVICE, ble: { name: 'Tube 1' } };
+  await ask('POST', '/devices', JSON.stringify(wireless));
+  expect(added).toEqual([wireless]);
 });
 
 test('who may use the socket may read the detail of an error', async () => {

@@ -1,0 +1,293 @@
+import type { Timers } from '../../src/core/clock.ts';
+import { coded, LatchkeyError } from '../../src/core/errors.ts';
+import { refuseUnusable, type SystemFolders } from './adapter-fault.ts';
+import { type BleSettings, RADIO_TIMES, SUPERVISION_TIMEOUT } from './ble-settings.ts';
+import { disconnect } from './gatt-session.ts';
+import { type Noble, type NobleOptions, type NoblePeripheral, newNoble, startQuietly } from './noble.ts';
+import {
+  clampMtu,
+  controlScanDuty,
+  endAll,
+  forgetDevices,
+  heardDevices,
+  idOf,
+  isConnecting,
+  muteUart,
+  onReset,
+  watchUart,
+} from './noble-internals.ts';
+import { raced } from './raced.ts';
+
+export interface Advertisement {
+  readonly name: string;
+  readonly address: string;
+  /** dBm. */
+  readonly rssi: number;
+}
+
+export interface AdapterOptions {
+  readonly settings: Pick<BleSettings, 'adapter' | 'baudRate' | 'mtu' | 'profile'>;
+  readonly timers: Timers;
+  readonly system?: SystemFolders | undefined;
+  /** Percent of the time to listen in, asked for at each start of a scan. */
+  readonly duty: () => number;
+  readonly onAdvertisement: (heard: Advertisement) => void;
+  /** Addresses of devices that are to be remembered. */
+  readonly keptAddresses: () => readonly string[];
+  /** The adapter is gone, or does not answer; once. */
+  readonly onLost: (error: LatchkeyError) => void;
+}
+
+/** The controller has room for no more links; noble has its status as text only (Bluetooth Core 5.2, volume 1, part F §1.3). */
+const NO_ROOM = /\(0x(7|9|d)\)/;
+
+/** One run of an adapter: from powered on until it is lost or closed. Scans when it does not connect. */
+export class Adapter {
+  readonly #noble: Noble;
+  readonly #options: AdapterOptions;
+  readonly #connected = new Set<NoblePeripheral>();
+  /** Commands to the controller that exclude each other: noble mixes up a scan and a connection that begin at once. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #scanning = false;
+  #cancelRescan: (() => void) | undefined;
+  #ended = false;
+
+  private constructor(noble: Noble, options: AdapterOptions) {
+    this.#noble = noble;
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when the adapter is powered on and scans.
+   * @throws {LatchkeyError} `radio_missing`, `radio_blocked`, `radio_permission`, `radio_unsupported`, `radio_down`, `radio_failed`
+   */
+  static async open(options: AdapterOptions): Promise<Adapter> {
+    const { adapter, baudRate } = options.settings;
+    await refuseUnusable(adapter, options.system);
+    const noble = await newNoble(optionsOf(adapter, baudRate));
+    const opened = new Adapter(noble, options);
+    try {
+      await opened.#powerOn();
+      await opened.#alone(() => opened.#scan());
+      opened.#scheduleRescan();
+      return opened;
+    } catch (error) {
+      opened.#stop();
+      throw error;
+    }
+  }
+
+  /** Its own address, as `aa:bb:cc:dd:ee:ff`. */
+  get address(): string {
+    return this.#noble.address;
+  }
+
+  /** Listens with the duty as it is now. */
+  refreshDuty(): void {
+    void this.#alone(() => this.#rescan()).catch((error: unknown) => this.#lose(coded(error)));
+  }
+
+  /**
+   * A connection to a device that was heard.
+   * @throws {LatchkeyError} `link_down`; `link_busy` where the adapter has no room for one more
+   */
+  connect(address: string, deadline: number): Promise<NoblePeripheral> {
+    return this.#alone(() => this.#connect(address, deadline));
+  }
+
+  /** To be called when the characteristics of a device are known. */
+  agreeOnMtu(peripheral: NoblePeripheral): void {
+    clampMtu(this.#noble, peripheral, this.#options.settings.mtu);
+  }
+
+  /** Ends all links and lets go of the adapter. Bounded in time. */
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#cancelRescan?.();
+    await Promise.all([...this.#connected].map((peripheral) => disconnect(peripheral, this.#options.timers)));
+    this.#stop();
+  }
+
+  async #powerOn(): Promise<void> {
+    const noble = this.#noble;
+    // It writes these to standard error by itself.
+    noble.removeAllListeners('warning');
+    noble.on('warning', () => undefined);
+    controlScanDuty(noble, this.#options.duty);
+    await new Promise<void>((resolve, reject) => {
+      let last = 'unknown';
+      const cancel = this.#options.timers.after(RADIO_TIMES.start, () => reject(faultOf(last)));
+      const judge = (state: string) => {
+        last = state;
+        // Off is where every start begins, and where an adapter that is down stays.
+        if (state !== 'poweredOn' && state !== 'unauthorized' && state !== 'unsupported') return;
+        cancel();
+        noble.removeListener('stateChange', judge);
+        if (state === 'poweredOn') resolve();
+        else reject(faultOf(state));
+      };
+      // Started first: a listener would start it later, where what it throws ends the process.
+      const state = startNoble(noble, reject);
+      noble.on('stateChange', judge);
+      if (state !== undefined) judge(state);
+    });
+    watchUart(noble);
+    onReset(noble, () => this.#wasReset());
+    noble.on('stateChange', (state: string) => {
+      if (state !== 'poweredOn') this.#lose(faultOf(state));
+    });
+    noble.on('discover', (peripheral: NoblePeripheral) => this.#heard(peripheral));
+  }
+
+  #heard({ address, advertisement, connectable, rssi }: NoblePeripheral): void {
+    const name = advertisement.localName;
+    if (this.#ended || name === undefined || !connectable) return;
+    this.#options.onAdvertisement({ name, address, rssi });
+  }
+
+  async #connect(address: string, deadline: number): Promise<NoblePeripheral> {
+    if (this.#ended) throw new LatchkeyError('link_down', 'the adapter is gone');
+    const peripheral = this.#peripheral(address);
+    await this.#silence();
+    try {
+      await this.#initiate(peripheral, deadline);
+    } finally {
+      if (!this.#ended) await this.#scan();
+    }
+    return peripheral;
+  }
+
+  async #initiate(peripheral: NoblePeripheral, deadline: number): Promise<void> {
+    const { mtu } = this.#options.settings;
+    const race = { what: 'connecting', deadline, timers: this.#options.timers };
+    try {
+      await raced<void>(race, (done) =>
+        peripheral.connect({ mtu, timeout: SUPERVISION_TIMEOUT }, (error) => done(error)),
+      );
+    } catch (error) {
+      await this.#takeBack(peripheral);
+      const { detail = '' } = coded(error);
+      if (NO_ROOM.test(detail)) throw new LatchkeyError('link_busy', detail, { cause: error });
+      throw error;
+    }
+    this.#connected.add(peripheral);
+    peripheral.once('disconnect', () => this.#connected.delete(peripheral));
+  }
+
+  /** Until the controller has said that it waits for the device no more, it takes no other connection. */
+  async #takeBack(peripheral: NoblePeripheral): Promise<void> {
+    if (this.#ended) return;
+    if (peripheral.state === 'connected') await disconnect(peripheral, this.#options.timers);
+    if (peripheral.state === 'connecting') peripheral.cancelConnect();
+    // It stays `connecting` after that, and then never connects again.
+    if (peripheral.state === 'connecting' || peripheral.state === 'error') peripheral.state = 'disconnected';
+    const { timers } = this.#options;
+    const step = 20;
+    for (let waited = 0; isConnecting(this.#noble); waited += step) {
+      if (waited > RADIO_TIMES.command) throw this.#lose(new LatchkeyError('radio_failed', 'a connection hangs'));
+      await new Promise<void>((resolve) => timers.after(step, resolve));
+    }
+  }
+
+  #peripheral(address: string): NoblePeripheral {
+    const found = heardDevices(this.#noble).get(idOf(address));
+    if (found === undefined) throw new LatchkeyError('link_down', 'connecting: not heard since the adapter came');
+    return found;
+  }
+
+  async #rescan(): Promise<void> {
+    if (this.#ended) return;
+    await this.#silence();
+    const kept = new Set(this.#options.keptAddresses().map(idOf));
+    forgetDevices(this.#noble, (id) => kept.has(id));
+    await this.#scan();
+  }
+
+  async #scan(): Promise<void> {
+    const race = { what: 'scanning', deadline: RADIO_TIMES.command, timers: this.#options.timers };
+    const { service } = this.#options.settings.profile;
+    try {
+      await raced<void>(race, (done) =>
+        this.#noble.startScanning([service.replaceAll('-', '')], true, (error) => done(error)),
+      );
+      this.#scanning = true;
+    } catch (error) {
+      throw this.#lose(new LatchkeyError('radio_failed', coded(error).detail, { cause: error }));
+    }
+  }
+
+  async #silence(): Promise<void> {
+    if (!this.#scanning) return;
+    const race = { what: 'scanning', deadline: RADIO_TIMES.command, timers: this.#options.timers };
+    try {
+      await raced<void>(race, (done) => this.#noble.stopScanning(() => done(undefined)));
+      this.#scanning = false;
+    } catch (error) {
+      throw this.#lose(new LatchkeyError('radio_failed', coded(error).detail, { cause: error }));
+    }
+  }
+
+  #scheduleRescan(): void {
+    this.#cancelRescan = this.#options.timers.after(RADIO_TIMES.rescan, () => {
+      this.#alone(() => this.#rescan())
+        .catch((error: unknown) => this.#lose(coded(error)))
+        .finally(() => {
+          if (!this.#ended) this.#scheduleRescan();
+        });
+    });
+  }
+
+  /** noble resets the controller itself before the first connection, when it does not scan. */
+  #wasReset(): void {
+    if (this.#scanning) this.refreshDuty();
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(work, work);
+    this.#turn = next.catch(() => undefined);
+    return next;
+  }
+
+  #lose(error: LatchkeyError): LatchkeyError {
+    if (this.#ended) return error;
+    this.#ended = true;
+    this.#cancelRescan?.();
+    this.#stop();
+    this.#options.onLost(error);
+    return error;
+  }
+
+  #stop(): void {
+    try {
+      this.#noble.stop();
+    } catch {
+      // A stack that is broken cannot be stopped either; it is left behind.
+    }
+    muteUart(this.#noble);
+    endAll(this.#noble);
+    this.#noble.removeAllListeners();
+    this.#noble.on('warning', () => undefined);
+  }
+}
+
+function startNoble(noble: Noble, onFault: (error: LatchkeyError) => void): string | undefined {
+  try {
+    return startQuietly(noble);
+  } catch (error) {
+    onFault(new LatchkeyError('radio_unsupported', 'noble cannot start', { cause: error }));
+    return undefined;
+  }
+}
+
+function optionsOf(adapter: string, baudRate: number): NobleOptions {
+  if (adapter.startsWith('/')) return { hciDriver: 'uart', bindParams: { uart: { port: adapter, baudRate } } };
+  return adapter === 'auto' ? {} : { deviceId: Number(adapter.slice('hci'.length)) };
+}
+
+function faultOf(state: string): LatchkeyError {
+  if (state === 'poweredOff') return new LatchkeyError('radio_down');
+  if (state === 'unauthorized') return new LatchkeyError('radio_permission');
+  if (state === 'unsupported') return new LatchkeyError('radio_unsupported');
+  return new LatchkeyError('radio_failed', `its state is ${state}`);
+}

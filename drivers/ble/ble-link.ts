@@ -1,0 +1,376 @@
+import type { RequestOptions } from '../../src/codec/coap/requester.ts';
+import type { CoapHandler } from '../../src/codec/coap/responder.ts';
+import { GattEndpoint } from '../../src/codec/gatt-endpoint.ts';
+import type { Clock, Random, Timers } from '../../src/core/clock.ts';
+import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
+import { coded, isCoded, LatchkeyError } from '../../src/core/errors.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import type { DeviceLink, LinkLimits } from '../../src/ports/device-link.ts';
+import type { Log } from '../../src/ports/log.ts';
+import type { BleCounters } from './ble-counters.ts';
+import { type BleSettings, largestValue, RADIO_TIMES } from './ble-settings.ts';
+import type { GattSession } from './gatt-session.ts';
+import type { LinkSlots, SlotHolder } from './link-slots.ts';
+import type { Candidate, Sightings } from './sightings.ts';
+
+/** What a link asks of the radio. */
+export interface LinkRadio {
+  readonly slots: LinkSlots;
+  readonly sightings: Sightings;
+  readonly counters: BleCounters;
+  /** Why there is no adapter now. */
+  fault(): LatchkeyError | undefined;
+  /** Something waits for the device, or does not any more: the radio listens the harder while anything does. */
+  waiting(link: BleLink, isWaiting: boolean): void;
+  /**
+   * A connection with its characteristics found. What it says goes to `onValue`, its end to `onEnded`.
+   * @throws {LatchkeyError} `link_down`; `link_busy` where the adapter has no room
+   */
+  open(
+    address: string,
+    events: Pick<Parameters<typeof GattSession.open>[0], 'onValue' | 'onEnded'>,
+  ): Promise<GattSession>;
+}
+
+export interface BleLinkOptions {
+  /** The name that the device advertises. */
+  readonly name: string;
+  readonly radio: LinkRadio;
+  readonly settings: Pick<BleSettings, 'presence' | 'linger' | 'mtu' | 'operationTimeout'>;
+  readonly timers: Timers;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly random: Random;
+  readonly log: Log;
+  /** Answers what the device asks the hub. */
+  readonly handler?: CoapHandler | undefined;
+}
+
+/** First and longest pause between two calls of the listeners, milliseconds: a device may advertise ten times a second. */
+const SIGHTING_PAUSE = 1_000;
+const SIGHTING_PAUSE_CAP = 60_000;
+
+/**
+ * A device that is found by radio. It is connected when something is asked of it, at the next moment that it is heard, and
+ * let go soon after: it sleeps in between.
+ */
+export class BleLink implements DeviceLink, SlotHolder {
+  readonly name: string;
+  readonly limits: LinkLimits = { maxBodyBytes: LIMITS.coapBodyBytes, isReliable: true, isOpen: true };
+  readonly #options: BleLinkOptions;
+  readonly #endpoint: GattEndpoint;
+  readonly #listeners = new Set<() => void>();
+  #session: { readonly gatt: GattSession; readonly address: string; readonly since: number } | undefined;
+  /** While a connection is sought; aborted when nothing waits for it any more. */
+  #seeking: AbortController | undefined;
+  #onHeard: (() => void) | undefined;
+  #cancelLinger: (() => void) | undefined;
+  /** Requests that wait for the link to have given way to others. */
+  #parked: (() => void)[] = [];
+  #gaveWay = false;
+  #failures = 0;
+  #lastTold = Number.NEGATIVE_INFINITY;
+  #lastFault: LatchkeyError | undefined;
+  /** Address that the last answer came from. */
+  #answeredBy: string | undefined;
+  #letGo: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: BleLinkOptions) {
+    const { clock, handler, log, random, settings, timers } = options;
+    this.name = options.name;
+    this.#options = options;
+    this.#endpoint = new GattEndpoint({
+      timers,
+      random,
+      clock,
+      handler,
+      onHandlerFailure: ({ code, detail }) =>
+        log.warn({ event: 'device_request_failed', code, detail }, 'a request of the device failed'),
+      settings: { maxValueBytes: largestValue(settings.mtu), acknowledgementDeadline: settings.operationTimeout },
+    });
+  }
+
+  get isConnected(): boolean {
+    return this.#session !== undefined;
+  }
+
+  /** Address of the other end, while connected. */
+  get address(): string | undefined {
+    return this.#session?.address;
+  }
+
+  isUp(): boolean {
+    if (this.#session !== undefined) return true;
+    if (this.#options.radio.fault() !== undefined) return false;
+    return this.#candidates(this.#options.settings.presence).length > 0;
+  }
+
+  async request(request: CoapRequest, options: RequestOptions): Promise<CoapResponse> {
+    if (this.#closed) throw new LatchkeyError('link_down', 'closed');
+    const fault = this.#options.radio.fault();
+    if (this.#session === undefined && fault !== undefined) throw fault;
+    if (!this.isUp()) throw this.#absent();
+    if (this.#gaveWay) await this.#park(options);
+    const answer = this.#endpoint.request(request, options);
+    this.#seek();
+    try {
+      const response = await answer;
+      this.#answeredBy = this.#session?.address;
+      return response;
+    } catch (error) {
+      if (isCoded(error, 'device_no_answer') && this.#session === undefined) throw this.#lastFault ?? error;
+      throw error;
+    } finally {
+      if (this.#endpoint.isIdle) this.#idle();
+    }
+  }
+
+  proven(isProven: boolean): void {
+    const { log, radio } = this.#options;
+    const address = this.#answeredBy;
+    if (address === undefined) return;
+    if (isProven) {
+      this.#failures = 0;
+      radio.sightings.confirm(this.name, address);
+      return;
+    }
+    radio.counters.unproven += 1;
+    radio.sightings.unproven(this.name, address);
+    log.warn(
+      { event: 'device_impostor', code: 'device_impostor', address },
+      'what advertises the name of the device does not answer with its key; the address is set aside',
+    );
+    this.#release('unproven');
+  }
+
+  onSighting(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    const { coap, gatt } = this.#endpoint.counters();
+    return { ...gatt, ...coap };
+  }
+
+  /** Somebody advertises the name. */
+  heard(): void {
+    this.#onHeard?.();
+    const now = this.#options.clock.monotonic();
+    const pause = Math.min(SIGHTING_PAUSE * 2 ** Math.min(this.#failures, 16), SIGHTING_PAUSE_CAP);
+    if (this.#session !== undefined || now - this.#lastTold < pause) return;
+    if (this.#candidates(RADIO_TIMES.fresh).length === 0) return;
+    this.#lastTold = now;
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Others wait for a place among the links. */
+  giveWay(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    if (this.#endpoint.isIdle) this.#release('others wait');
+    else if (this.#options.clock.monotonic() - session.since > RADIO_TIMES.turn) this.#gaveWay = true;
+  }
+
+  /** There is no adapter any more: what waits ends with the reason. */
+  adapterLost(error: LatchkeyError): void {
+    this.#seeking?.abort();
+    this.#endpoint.abandon(error);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listeners.clear();
+    this.#seeking?.abort();
+    this.#endpoint.flush();
+    this.#release('closed');
+    this.#endpoint.close();
+    await this.#letGo;
+  }
+
+  #candidates(age: number): readonly Candidate[] {
+    return this.#options.radio.sightings.candidates(this.name, age);
+  }
+
+  #absent(): LatchkeyError {
+    const heard = this.#options.radio.sightings.lastHeard(this.name);
+    const seconds = heard === undefined ? 0 : Math.round((this.#options.clock.monotonic() - heard) / 1_000);
+    const isThere = heard !== undefined && seconds * 1_000 <= this.#options.settings.presence;
+    if (isThere) return this.#lastFault ?? new LatchkeyError('link_down', 'what advertises its name is set aside');
+    return new LatchkeyError('link_down', heard === undefined ? 'not heard yet' : `not heard for ${seconds} s`);
+  }
+
+  /** Until the link was let go for others, inside the deadline. */
+  #park({ deadline, signal }: RequestOptions): Promise<void> {
+    return new Promise((resolve) => {
+      const go = () => {
+        cancel();
+        signal?.removeEventListener('abort', go);
+        const place = this.#parked.indexOf(go);
+        if (place >= 0) this.#parked.splice(place, 1);
+        resolve();
+      };
+      const cancel = this.#options.timers.after(deadline, go);
+      signal?.addEventListener('abort', go, { once: true });
+      this.#parked.push(go);
+    });
+  }
+
+  #seek(): void {
+    this.#cancelLinger?.();
+    this.#cancelLinger = undefined;
+    if (this.#session !== undefined || this.#seeking !== undefined || this.#closed) return;
+    const seeking = new AbortController();
+    this.#seeking = seeking;
+    this.#options.radio.waiting(this, true);
+    void this.#connectWhenHeard(seeking.signal).finally(() => {
+      if (this.#seeking === seeking) this.#seeking = undefined;
+      this.#options.radio.waiting(this, false);
+      // A request may have come while the search was being given up.
+      if (!this.#endpoint.isIdle && this.#options.radio.fault() === undefined) this.#seek();
+    });
+  }
+
+  async #connectWhenHeard(signal: AbortSignal): Promise<void> {
+    const { slots } = this.#options.radio;
+    await this.#letGo;
+    while (!signal.aborted && !this.#endpoint.isIdle) {
+      if (!(await this.#fresh(signal))) return;
+      if (!(await slots.acquire(this, signal))) return;
+      const candidate = await this.#stillFresh(signal);
+      const isConnected = candidate !== undefined && !signal.aborted && (await this.#connect(candidate));
+      if (isConnected) return;
+      slots.release(this);
+    }
+  }
+
+  /** The likeliest one that advertised just now, or the next to. */
+  async #fresh(signal: AbortSignal): Promise<Candidate | undefined> {
+    for (;;) {
+      const [candidate] = this.#candidates(RADIO_TIMES.fresh);
+      if (signal.aborted) return undefined;
+      if (candidate !== undefined) return candidate;
+      await this.#nextHeard(signal);
+    }
+  }
+
+  /** The same, for as long as a place is held. */
+  #stillFresh(signal: AbortSignal): Promise<Candidate | undefined> {
+    const held = AbortSignal.any([signal]);
+    const hold = new AbortController();
+    const cancel = this.#options.timers.after(RADIO_TIMES.hold, () => hold.abort());
+    return this.#fresh(AbortSignal.any([held, hold.signal])).finally(cancel);
+  }
+
+  #nextHeard(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#onHeard = undefined;
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#onHeard = done;
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  async #connect({ address }: Candidate): Promise<boolean> {
+    const { clock, log, radio } = this.#options;
+    let gone: LatchkeyError | undefined;
+    try {
+      const gatt = await radio.open(address, {
+        onValue: (value) => this.#endpoint.receive(value),
+        onEnded: (error) => {
+          gone = error;
+          this.#lost(error);
+        },
+      });
+      if (gone !== undefined) throw gone;
+      radio.counters.connected += 1;
+      this.#session = { gatt, address, since: clock.monotonic() };
+      log.debug({ event: 'device_connected', address }, 'the device is connected');
+      if (this.#closed) this.#release('closed');
+      else this.#begin(gatt);
+      return true;
+    } catch (error) {
+      const { code, detail } = coded(error);
+      this.#lastFault = coded(error);
+      if (code === 'link_busy') radio.slots.full(radio.slots.held - 1);
+      else this.#failed(address);
+      log.debug({ event: 'device_connect_failed', code, detail, address }, 'the device could not be connected');
+      return false;
+    }
+  }
+
+  #begin(gatt: GattSession): void {
+    this.#endpoint.connected({
+      send: (value) => gatt.send(value),
+      onStalled: () => {
+        this.#options.radio.counters.lost += 1;
+        this.#release('stalled');
+      },
+    });
+    if (this.#endpoint.isIdle) this.#idle();
+    else if (this.#options.radio.slots.isContended) this.giveWay();
+  }
+
+  #failed(address: string): void {
+    this.#failures += 1;
+    this.#options.radio.counters.connectFailed += 1;
+    this.#options.radio.sightings.unreachable(this.name, address);
+  }
+
+  #lost(error: LatchkeyError): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    this.#lastFault = error;
+    this.#options.radio.counters.lost += 1;
+    this.#options.log.debug(
+      { event: 'device_link_lost', code: error.code, detail: error.detail, address: session.address },
+      'the link to the device was lost',
+    );
+    this.#letGoOf(session.gatt);
+    this.#endpoint.disconnected(error);
+    if (!this.#endpoint.isIdle) this.#seek();
+  }
+
+  /** Nothing is asked of the device. What follows soon after finds the link still there. */
+  #idle(): void {
+    this.#seeking?.abort();
+    if (this.#session === undefined || this.#cancelLinger !== undefined) return;
+    const { radio, settings, timers } = this.#options;
+    if (radio.slots.isContended || this.#gaveWay) {
+      radio.counters.gaveWay += 1;
+      this.#release('others wait');
+      return;
+    }
+    this.#cancelLinger = timers.after(settings.linger, () => this.#release('idle'));
+  }
+
+  #release(reason: string): void {
+    this.#cancelLinger?.();
+    this.#cancelLinger = undefined;
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    this.#endpoint.flush();
+    this.#options.log.debug({ event: 'device_let_go', reason, address: session.address }, 'the link was let go');
+    this.#letGoOf(session.gatt);
+    this.#endpoint.disconnected(new LatchkeyError('link_down', reason));
+  }
+
+  /** The place is free when the link is gone, and only then is there room for another. */
+  #letGoOf(gatt: GattSession): void {
+    this.#letGo = gatt
+      .drained()
+      .then(() => gatt.close())
+      .catch(() => undefined)
+      .then(() => {
+        this.#options.radio.slots.release(this);
+        this.#gaveWay = false;
+        for (const go of this.#parked.splice(0)) go();
+      });
+  }
+}

@@ -1,0 +1,256 @@
+import type { CoapHandler } from '../../src/codec/coap/responder.ts';
+import type { Clock, Random, Timers } from '../../src/core/clock.ts';
+import type { ErrorCode } from '../../src/core/error-catalogue.ts';
+import { coded, LatchkeyError } from '../../src/core/errors.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import type { Log } from '../../src/ports/log.ts';
+import { Adapter, type Advertisement } from './adapter.ts';
+import type { SystemFolders } from './adapter-fault.ts';
+import { type BleCounters, newBleCounters } from './ble-counters.ts';
+import { BleLink, type LinkRadio } from './ble-link.ts';
+import { type BleSettings, RADIO_TIMES } from './ble-settings.ts';
+import { disconnect, GattSession } from './gatt-session.ts';
+import { LinkSlots } from './link-slots.ts';
+import { type Candidate, Sightings } from './sightings.ts';
+
+export interface RadioOptions {
+  readonly settings: BleSettings;
+  readonly timers: Timers;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly random: Random;
+  readonly log: Log;
+  /** Whether a device advertises this name that is registered: others are left alone. */
+  readonly isKnown: (name: string) => boolean;
+  /** Answers what the device of this name asks the hub. */
+  readonly handler?: ((name: string) => CoapHandler) | undefined;
+  /** In place of the system's own. */
+  readonly system?: SystemFolders | undefined;
+}
+
+/** Why there is no adapter; `code` is undefined while there is one. */
+interface RadioHealth {
+  readonly up: boolean;
+  readonly code: ErrorCode | undefined;
+  readonly detail: string | undefined;
+}
+
+/** A device as the radio sees it. */
+export interface HeardDevice extends Candidate {
+  readonly name: string;
+}
+
+/**
+ * The radio of the hub: looks for its adapter in the background until it is there, and again whenever it was lost, until
+ * `close`. Devices are reached by links, one for each name.
+ */
+export class Radio implements LinkRadio {
+  readonly slots: LinkSlots;
+  readonly sightings: Sightings;
+  readonly counters: BleCounters = newBleCounters();
+  readonly #options: RadioOptions;
+  readonly #links = new Map<string, BleLink>();
+  readonly #waiting = new Set<BleLink>();
+  readonly #sightingListeners = new Set<(name: string) => void>();
+  #adapter: Adapter | undefined;
+  #fault: LatchkeyError | undefined = new LatchkeyError('radio_failed', 'not opened yet');
+  #failures = 0;
+  #openedAt = 0;
+  /** Open windows in which names that nobody registered are of interest too. */
+  #windows = 0;
+  #cancelReopen: (() => void) | undefined;
+  #opening: Promise<void>;
+  #closed = false;
+
+  constructor(options: RadioOptions) {
+    this.#options = options;
+    this.slots = new LinkSlots(options.settings.connections);
+    this.sightings = new Sightings(options.clock);
+    this.#opening = this.#open();
+  }
+
+  health(): RadioHealth {
+    return { up: this.#fault === undefined, code: this.#fault?.code, detail: this.#fault?.detail };
+  }
+
+  fault(): LatchkeyError | undefined {
+    return this.#fault;
+  }
+
+  /** Address of the adapter, while there is one. */
+  get address(): string | undefined {
+    return this.#adapter?.address;
+  }
+
+  get connections(): number {
+    return [...this.#links.values()].filter(({ isConnected }) => isConnected).length;
+  }
+
+  /** The link to the device that advertises `name`, heard or not. */
+  link(name: string): BleLink {
+    const known = this.#links.get(name);
+    if (known !== undefined) return known;
+    const { clock, handler, log, random, settings, timers } = this.#options;
+    const link = new BleLink({
+      name,
+      radio: this,
+      settings,
+      timers,
+      clock,
+      random,
+      log: log.child({ ble: name }),
+      handler: handler?.(name),
+    });
+    link.onSighting(() => {
+      for (const listener of [...this.#sightingListeners]) listener(name);
+    });
+    this.#links.set(name, link);
+    return link;
+  }
+
+  /** Calls back when a device that is of interest was heard, and not more often than is of use. */
+  onSighting(listener: (name: string) => void): () => void {
+    this.#sightingListeners.add(listener);
+    return () => this.#sightingListeners.delete(listener);
+  }
+
+  /** Until the answer is called, devices that are not registered are of interest too: somebody pairs. */
+  openWindow(): () => void {
+    this.#windows += 1;
+    let isOpen = true;
+    return () => {
+      if (isOpen) this.#windows -= 1;
+      isOpen = false;
+    };
+  }
+
+  /** Who is here. */
+  heard(): readonly HeardDevice[] {
+    return this.sightings.list(this.#options.settings.presence);
+  }
+
+  waiting(link: BleLink, isWaiting: boolean): void {
+    const before = this.#waiting.size > 0;
+    if (isWaiting) this.#waiting.add(link);
+    else this.#waiting.delete(link);
+    if (this.#waiting.size > 0 && !before && this.#options.settings.scanDuty < 100) this.#adapter?.refreshDuty();
+  }
+
+  async open(
+    address: string,
+    events: Pick<Parameters<typeof GattSession.open>[0], 'onValue' | 'onEnded'>,
+  ): Promise<GattSession> {
+    const adapter = this.#adapter;
+    if (adapter === undefined) throw this.#fault ?? new LatchkeyError('link_down', 'there is no adapter');
+    const { settings, timers } = this.#options;
+    const { connectTimeout, mtu, operationTimeout: deadline, profile } = settings;
+    const peripheral = await adapter.connect(address, connectTimeout);
+    const onDiscovered = () => adapter.agreeOnMtu(peripheral);
+    try {
+      return await GattSession.open({ peripheral, profile, mtu, onDiscovered, deadline, timers, ...events });
+    } catch (error) {
+      await disconnect(peripheral, timers);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelReopen?.();
+    this.#fault = new LatchkeyError('link_down', 'closed');
+    await Promise.all([...this.#links.values()].map((link) => link.close()));
+    await this.#opening;
+    await this.#adapter?.close();
+    this.#adapter = undefined;
+  }
+
+  async #open(): Promise<void> {
+    const { log, settings, system, timers } = this.#options;
+    try {
+      const adapter = await Adapter.open({
+        settings,
+        timers,
+        system,
+        duty: () => (this.#waiting.size > 0 || this.#windows > 0 ? 100 : settings.scanDuty),
+        onAdvertisement: (heard) => this.#advertised(heard),
+        keptAddresses: () => this.#forget(),
+        onLost: (error) => this.#lost(error),
+      });
+      this.#adapter = adapter;
+      if (this.#closed) return;
+      this.#fault = undefined;
+      this.#openedAt = this.#options.clock.monotonic();
+      this.counters.opened += 1;
+      log.info({ event: 'radio_opened', adapter: settings.adapter, address: adapter.address }, 'the radio is on');
+    } catch (error) {
+      this.#openFailed(coded(error));
+    }
+  }
+
+  #openFailed(error: LatchkeyError): void {
+    this.counters.openFailed += 1;
+    // One line for each reason, however long it lasts: the adapter is looked for twice a second.
+    if (error.code !== this.#fault?.code || this.#failures === 0)
+      this.#options.log.warn(
+        { event: 'radio_closed', code: error.code, detail: error.detail },
+        'there is no radio; it is looked for until it is there',
+      );
+    this.#fault = error;
+    this.#reopen();
+  }
+
+  #lost(error: LatchkeyError): void {
+    this.counters.adapterLost += 1;
+    this.#adapter = undefined;
+    this.#fault = error;
+    this.#options.log.warn({ event: 'radio_lost', code: error.code, detail: error.detail }, 'the radio was lost');
+    if (this.#options.clock.monotonic() - this.#openedAt >= RADIO_TIMES.settled) this.#failures = 0;
+    for (const link of this.#links.values()) link.adapterLost(error);
+    this.#reopen();
+  }
+
+  #reopen(): void {
+    if (this.#closed) return;
+    const { random, timers } = this.#options;
+    const isMissing = this.#fault !== undefined && CHEAP_TO_FIND_OUT.has(this.#fault.code);
+    const full = isMissing
+      ? RADIO_TIMES.recheck
+      : Math.min(RADIO_TIMES.reopenCap, RADIO_TIMES.reopen * 2 ** Math.min(this.#failures, 16));
+    this.#failures += 1;
+    this.#cancelReopen = timers.after(full * (0.5 + random.fraction() / 2), () => {
+      this.#opening = this.#open();
+    });
+  }
+
+  #advertised({ address, name, rssi }: Advertisement): void {
+    const isKnown = this.#options.isKnown(name);
+    if (!isKnown && (this.#windows === 0 || this.sightings.size >= LIMITS.bleNames)) {
+      this.counters.passedOver += 1;
+      return;
+    }
+    this.counters.heard += 1;
+    this.sightings.heard(name, address, rssi);
+    // A stranger has a link only once somebody asks for it.
+    if (isKnown) this.link(name).heard();
+    else this.#links.get(name)?.heard();
+  }
+
+  /** What is of no interest any more goes, links too. @returns the addresses that stay */
+  #forget(): readonly string[] {
+    const isOfInterest = (name: string) => this.#options.isKnown(name) || this.#windows > 0;
+    this.sightings.forget(isOfInterest, LIMITS.bleMemory);
+    for (const [name, link] of this.#links) {
+      if (isOfInterest(name) || link.isConnected) continue;
+      this.#links.delete(name);
+      void link.close();
+    }
+    return this.sightings.addresses();
+  }
+}
+
+/** Found out before the adapter is touched, so it can be asked for often. */
+const CHEAP_TO_FIND_OUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'radio_missing',
+  'radio_blocked',
+  'radio_permission',
+]);

@@ -1,0 +1,154 @@
+import type { Clock } from '../../src/core/clock.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+
+/** Somebody who advertises a name. Whether it is the device of that name, only its key can tell. */
+export interface Candidate {
+  readonly address: string;
+  /** dBm. */
+  readonly rssi: number;
+  /** Milliseconds of the monotonic clock. */
+  readonly lastHeard: number;
+  /** Whether the device's key vouched for it, in this run. */
+  readonly isConfirmed: boolean;
+}
+
+interface Entry extends Candidate {
+  rssi: number;
+  lastHeard: number;
+  isConfirmed: boolean;
+  readonly firstHeard: number;
+  /** Failures in a row to connect, or to prove itself. */
+  failures: number;
+  /** It is not tried before this. */
+  notBefore: number;
+}
+
+/** First pause of an address that could not be connected, and longest one; milliseconds. */
+const CONNECT_PAUSE = 1_000;
+const CONNECT_PAUSE_CAP = 30_000;
+/** The same of one that did not prove itself: an impostor stays for longer than a passing fault. */
+const PROOF_PAUSE = 60_000;
+const PROOF_PAUSE_CAP = 1_800_000;
+/**
+ * Longest pause of an address that the key vouched for once: whoever takes on the address of a device can make it fail, and
+ * must not keep it from its tokens for long.
+ */
+const CONFIRMED_PAUSE_CAP = 30_000;
+
+/**
+ * Who was heard under which name, and who is to be tried. Judged by address, never by name: an impostor that advertises
+ * the name of a device is set aside, and the device beside it is not.
+ */
+export class Sightings {
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #names = new Map<string, Entry[]>();
+
+  constructor(clock: Pick<Clock, 'monotonic'>) {
+    this.#clock = clock;
+  }
+
+  heard(name: string, address: string, rssi: number): void {
+    const now = this.#clock.monotonic();
+    const entries = this.#names.get(name) ?? [];
+    this.#names.set(name, entries);
+    const known = entries.find((entry) => entry.address === address);
+    if (known !== undefined) {
+      known.rssi = rssi;
+      known.lastHeard = now;
+      return;
+    }
+    if (entries.length === LIMITS.bleAddressesPerName) entries.splice(mostDispensable(entries), 1);
+    const fresh = { address, rssi, firstHeard: now, lastHeard: now, isConfirmed: false, failures: 0, notBefore: now };
+    entries.push(fresh);
+  }
+
+  /** Milliseconds of the monotonic clock when anybody was last heard under this name. */
+  lastHeard(name: string): number | undefined {
+    const entries = this.#names.get(name);
+    return entries === undefined ? undefined : Math.max(...entries.map(({ lastHeard }) => lastHeard));
+  }
+
+  /** Who was heard within `age` milliseconds and is not set aside, the likeliest first. */
+  candidates(name: string, age: number): readonly Candidate[] {
+    const now = this.#clock.monotonic();
+    return (this.#names.get(name) ?? [])
+      .filter(({ lastHeard, notBefore }) => now - lastHeard <= age && notBefore <= now)
+      .sort(byLikelihood);
+  }
+
+  /** Everybody who was heard within `age` milliseconds. */
+  list(age: number): readonly (Candidate & { readonly name: string })[] {
+    const now = this.#clock.monotonic();
+    return [...this.#names].flatMap(([name, entries]) =>
+      entries.filter(({ lastHeard }) => now - lastHeard <= age).map((entry) => ({ ...entry, name })),
+    );
+  }
+
+  /** The device's key vouched for what came from there. */
+  confirm(name: string, address: string): void {
+    const entry = this.#find(name, address);
+    if (entry === undefined) return;
+    entry.isConfirmed = true;
+    entry.failures = 0;
+    entry.notBefore = this.#clock.monotonic();
+  }
+
+  /** It could not be connected. */
+  unreachable(name: string, address: string): void {
+    this.#setAside(name, address, CONNECT_PAUSE, CONNECT_PAUSE_CAP);
+  }
+
+  /** It answered, and the device's key does not vouch for the answer. */
+  unproven(name: string, address: string): void {
+    this.#setAside(name, address, PROOF_PAUSE, PROOF_PAUSE_CAP);
+  }
+
+  /** Forgets names that are of no interest any more, and addresses that were not heard within `age` and failed nothing. */
+  forget(isOfInterest: (name: string) => boolean, age: number): void {
+    const now = this.#clock.monotonic();
+    for (const [name, entries] of this.#names) {
+      const kept = entries.filter((entry) => now - entry.lastHeard <= age || entry.notBefore > now);
+      if (!isOfInterest(name) || kept.length === 0) this.#names.delete(name);
+      else this.#names.set(name, kept);
+    }
+  }
+
+  /** Every address that is remembered. */
+  addresses(): readonly string[] {
+    return [...this.#names.values()].flatMap((entries) => entries.map(({ address }) => address));
+  }
+
+  get size(): number {
+    return this.#names.size;
+  }
+
+  #find(name: string, address: string): Entry | undefined {
+    return this.#names.get(name)?.find((entry) => entry.address === address);
+  }
+
+  #setAside(name: string, address: string, first: number, longest: number): void {
+    const entry = this.#find(name, address);
+    if (entry === undefined) return;
+    const cap = entry.isConfirmed ? Math.min(longest, CONFIRMED_PAUSE_CAP) : longest;
+    entry.notBefore = this.#clock.monotonic() + Math.min(first * 2 ** Math.min(entry.failures, 16), cap);
+    entry.failures += 1;
+  }
+}
+
+/**
+ * The one that proved itself, then the one that failed least, then the one that is on the air for longest: an impostor
+ * that takes a new address for each attempt is always the newest.
+ */
+function byLikelihood(a: Entry, b: Entry): number {
+  if (a.isConfirmed !== b.isConfirmed) return a.isConfirmed ? -1 : 1;
+  return a.failures - b.failures || a.firstHeard - b.firstHeard;
+}
+
+/** The one that gives way where too many advertise one name: never one that proved itself, unless all have. */
+function mostDispensable(entries: readonly Entry[]): number {
+  const ranked = [...entries].sort((a, b) => {
+    if (a.isConfirmed !== b.isConfirmed) return a.isConfirmed ? 1 : -1;
+    return b.failures - a.failures || a.lastHeard - b.lastHeard;
+  });
+  return entries.indexOf(ranked[0] as Entry);
+}
