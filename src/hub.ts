@@ -7,7 +7,7 @@ import { openAdminSocket } from '../drivers/http/admin.ts';
 import { introspectRoutes } from '../drivers/http/introspect.ts';
 import { northboundRoutes } from '../drivers/http/northbound.ts';
 import { HttpServer } from '../drivers/http/server.ts';
-import { openSerialLine, type SerialLine } from '../drivers/serial/serial-line.ts';
+import type { SerialLine } from '../drivers/serial/serial-line.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
 import { originsOf } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
@@ -15,15 +15,17 @@ import { readServerCertificate } from './config/setting-files.ts';
 import { LatchkeyError } from './core/errors.ts';
 import type { Device } from './devices/device.ts';
 import { Dispatcher } from './flows/dispatch.ts';
-import { introspectCoap } from './flows/introspect-coap.ts';
 import { openNorthbound } from './hub/deliver.ts';
 import { openIntrospectors, openIssuers, verifierOf } from './hub/issuers.ts';
+import { deviceServer, linkOf, openLine, wakeAtSightings } from './hub/links.ts';
 import { brokerAddress, openMqttFront } from './hub/mqtt.ts';
+import { openRadio } from './hub/radio.ts';
 import { openRelay, type RelayParts } from './hub/relay.ts';
 import { connectionsOf } from './hub/settings.ts';
 import { adminOf, loadState, type State } from './hub/state.ts';
 import { type RunningParts, statusOf } from './hub/status.ts';
 import type { Admin } from './ports/admin.ts';
+import type { DeviceLink } from './ports/device-link.ts';
 import type { Log } from './ports/log.ts';
 import type { Northbound } from './ports/northbound.ts';
 import { openStore } from './store/open-store.ts';
@@ -90,11 +92,7 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   opened.add(() => Promise.all(introspectors.map((each) => each.close())));
   const lines = new Map<string, SerialLine>();
   opened.add(() => Promise.all([...lines.values()].map((line) => line.close())));
-  const link = (device: Device) => {
-    const line = device.line === undefined ? undefined : lines.get(device.line);
-    if (line === undefined) throw new LatchkeyError('link_unconfigured', device.line);
-    return line;
-  };
+  const link = (device: Device) => linkOf(device, running);
   const dispatcher = openDispatcher(config, state, link, log);
   const running: RunningParts = {
     config,
@@ -102,6 +100,7 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     issuers,
     introspectors,
     lines,
+    radio: undefined,
     startedAt: monotonic(),
     mqtt: undefined,
   };
@@ -118,8 +117,11 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   origins = originsOf(config, port);
   running.mqtt = await openMqttFront(config, relay, log);
   opened.add(async () => running.mqtt?.close(STOP_GRACE));
-  for (const line of config.lines) lines.set(line.name, openLine(line, state, relay, log));
-  wakeAtSightings(lines, dispatcher, state);
+  const serve = deviceServer(state, relay);
+  for (const line of config.lines) lines.set(line.name, openLine(line, state, serve, log));
+  running.radio = await openRadio(config, state, serve, log);
+  opened.add(async () => running.radio?.close());
+  wakeAtSightings(running, dispatcher, state);
   dispatcher.start();
   opened.add(() => dispatcher.stop());
   return {
@@ -134,7 +136,7 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
 function openDispatcher(
   config: Config,
   { audit, clock, queue, registry }: State,
-  link: (device: Device) => SerialLine,
+  link: (device: Device) => DeviceLink,
   log: Log,
 ): Dispatcher {
   return new Dispatcher({
@@ -169,39 +171,6 @@ function openServer(parts: {
     connections: connectionsOf(config),
     onRefusal: () => ({ 'dpop-nonce': northbound.dpopNonce() }),
   });
-}
-
-function openLine(
-  { ackTimeout, baudRate, name, path }: Config['lines'][number],
-  { clock }: State,
-  { introspection }: RelayParts,
-  log: Log,
-): SerialLine {
-  return openSerialLine({
-    name,
-    path,
-    baudRate,
-    timers: systemTimers,
-    clock,
-    random: systemRandom,
-    log,
-    handler: introspectCoap({ line: name, introspection, random: systemRandom, log }),
-    coap: { ackTimeout },
-  });
-}
-
-/** A device that shows up is tried at once, whatever the pause. */
-function wakeAtSightings(
-  lines: ReadonlyMap<string, SerialLine>,
-  dispatcher: Dispatcher,
-  { queue, registry }: State,
-): void {
-  for (const line of lines.values()) {
-    line.onSighting(() => {
-      for (const device of registry.list())
-        if (device.line === line.name && queue.waiting(device.id) > 0) dispatcher.wake(device.id);
-    });
-  }
 }
 
 async function listen(server: HttpServer, config: Config): Promise<number> {

@@ -8,18 +8,21 @@ import { startAuthorizationServer } from '../drivers/demo/authorization-server.t
 import { serveDeviceFace } from '../drivers/http/device-face.ts';
 import { parseBrokerUrl } from '../drivers/mqtt/broker-address.ts';
 import { DeviceQuestions } from '../drivers/mqtt/device-questions.ts';
+import type { DevicePort } from '../drivers/serial/device-end.ts';
 import { serveDevice } from '../drivers/serial/device-port.ts';
 import { openSerialLine } from '../drivers/serial/serial-line.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
 import type { Credentials } from './codec/credentials-file.ts';
 import type { TrustFile } from './codec/trust-file.ts';
-import type { Clock } from './core/clock.ts';
+import { bestGuess, type Clock } from './core/clock.ts';
 import type { CoapRequest } from './core/coap-exchange.ts';
+import { coded, LatchkeyError } from './core/errors.ts';
 import type { DeviceLink } from './ports/device-link.ts';
 import type { Log } from './ports/log.ts';
 import { ConnectedDevice } from './sim/connected-device.ts';
 import type { ConnectedEvent } from './sim/connected-event.ts';
 import type { DeviceEvent } from './sim/device-event.ts';
+import { HubTime } from './sim/hub-time.ts';
 import type { VerdictPolicy } from './sim/hub-verdict.ts';
 import { SimulatedDevice } from './sim/simulated-device.ts';
 
@@ -31,12 +34,18 @@ export interface RadioAddress {
   readonly hci?: string | undefined;
 }
 
+/**
+ * `machine`: the clock of this machine. `unset`: one that was never set, so that no `exp` can be judged and no token is
+ * taken. `hub`: the same, until its hub told the time. `none`: no clock at all, so that tokens need `exi` and `cnonce`.
+ */
+export type SimulatedClock = 'machine' | 'unset' | 'hub' | 'none';
+
 export interface SimulatorOptions {
   /** `tcp://127.0.0.1:PORT` (0 for any port), the path of a tty, or a name on the radio. */
   readonly listen: string | RadioAddress;
   readonly trust: TrustFile;
-  /** False for a device whose clock was never set: it can judge no `exp` and takes no token. */
-  readonly knowsTime?: boolean;
+  /** `machine` by default. */
+  readonly clock?: SimulatedClock;
   readonly onEvent?: (event: DeviceEvent) => void;
   /** Sees every request as it came over the line, tokens and all. */
   readonly onRequest?: (request: CoapRequest) => void;
@@ -57,10 +66,13 @@ export interface RunningSimulator {
  *   `peripheral_package_missing`, `peripheral_adapter_down` for a radio that cannot be used, `usage` for a name too long for it
  */
 export async function startSimulator(options: SimulatorOptions): Promise<RunningSimulator> {
-  const clock = options.knowsTime === false ? unsetClock : machineClock;
+  const { clock: kind = 'machine', trust } = options;
+  const hubTime = kind === 'hub' ? openHubTime(trust) : undefined;
+  const clock = hubTime ?? (kind === 'machine' ? machineClock : unsetClock);
   const device = new SimulatedDevice({
-    trust: options.trust,
+    trust,
     clock,
+    hasCalendar: kind !== 'none',
     random: systemRandom,
     ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
   });
@@ -69,7 +81,56 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
     return device.handler(request);
   };
   const port = await serve(handler, options.listen, clock);
-  return { device, address: port.address, close: () => port.close() };
+  const asking = hubTime === undefined ? undefined : keepAsking(hubTime, port, options.onEvent);
+  return {
+    device,
+    address: port.address,
+    async close() {
+      asking?.stop();
+      await port.close();
+    },
+  };
+}
+
+/** @throws {LatchkeyError} `trust_file_invalid` for a device that was given no key for it */
+function openHubTime({ device, timeKey: key }: TrustFile): HubTime {
+  if (key === undefined) throw new LatchkeyError('trust_file_invalid', 'timeKey: none, so the hub cannot be asked');
+  return new HubTime({ device, key, monotonic, random: systemRandom, builtAt: FIRMWARE_BUILT });
+}
+
+/** Milliseconds from one question to the next: until the hub has answered, and from then on. */
+const ASK_AGAIN = 1_000;
+const ASK_ANEW = 3_600_000;
+const ASK_DEADLINE = 5_000;
+
+/** Asks the hub for the time as soon as there is one, and now and then afterwards. */
+function keepAsking(
+  clock: HubTime,
+  port: Pick<DevicePort, 'isConnected' | 'request'>,
+  onEvent: SimulatorOptions['onEvent'],
+): { stop(): void } {
+  let cancel: (() => void) | undefined;
+  let stopped = false;
+  const ask = async () => {
+    let next = ASK_AGAIN;
+    try {
+      if (port.isConnected()) {
+        await clock.ask((question) => port.request(question, { deadline: ASK_DEADLINE }));
+        next = ASK_ANEW;
+        onEvent?.({ event: 'time_told', time: bestGuess(clock.now()) });
+      }
+    } catch (error) {
+      onEvent?.({ event: 'time_not_told', code: coded(error).code });
+    }
+    if (!stopped) cancel = systemTimers.after(next, () => void ask());
+  };
+  void ask();
+  return {
+    stop: () => {
+      stopped = true;
+      cancel?.();
+    },
+  };
 }
 
 export interface ConnectedSimulatorOptions {

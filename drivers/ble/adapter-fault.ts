@@ -11,7 +11,7 @@ export interface SystemFolders {
   readonly proc: string;
 }
 
-export const SYSTEM: SystemFolders = { sys: '/sys', proc: '/proc' };
+const SYSTEM: SystemFolders = { sys: '/sys', proc: '/proc' };
 
 /** Bit of CAP_NET_RAW in a capability set (linux/capability.h): to send commands to an adapter that all may share. */
 const CAP_NET_RAW = 13n;

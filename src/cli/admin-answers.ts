@@ -56,6 +56,29 @@ const status = z.object({
       counters: z.record(text, number),
     }),
   ),
+  radio: z.optional(
+    z.object({
+      adapter: text,
+      address: z.optional(text),
+      up: z.boolean(),
+      lastError: z.optional(text),
+      lastErrorDetail: z.optional(text),
+      links: number,
+      room: number,
+      counters: z.record(text, number),
+      devices: z.array(
+        z.object({
+          device: text,
+          name: text,
+          up: z.boolean(),
+          connected: z.boolean(),
+          address: z.optional(text),
+          rssi: z.optional(number),
+          rivals: number,
+        }),
+      ),
+    }),
+  ),
   broker: z.optional(
     z.object({
       up: z.boolean(),

@@ -1,8 +1,9 @@
+import { Option } from 'commander';
 import { readTrustFile } from '../codec/trust-file.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { describe } from '../sim/device-event.ts';
-import { type RadioAddress, startSimulator } from '../simulator.ts';
+import { type RadioAddress, type SimulatedClock, startSimulator } from '../simulator.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { type ConnectedOptions, readConnectedOptions, simulateConnected } from './sim-connected.ts';
 import { Simulation } from './simulation.ts';
@@ -15,7 +16,8 @@ interface Options extends ConnectedOptions {
   /** True without a name. */
   readonly ble?: string | true;
   readonly hci?: string;
-  readonly clock: boolean;
+  /** False with --no-clock. */
+  readonly clock: string | boolean;
   readonly json?: boolean;
 }
 
@@ -32,6 +34,12 @@ export const command: CliCommand = {
       .option('--trust <file>', 'the trust file that `latchkey devices add` wrote')
       .option('--ble [name]', 'be a Bluetooth device with this name, or with the id of the device as its name')
       .option('--hci <port>', 'the UART of its Bluetooth controller (H4), in place of the first adapter of the system')
+      .addOption(
+        new Option(
+          '--clock <kind>',
+          'machine: that of this machine; hub: it asks its hub for the time; none: it only counts seconds, and takes tokens with exi and a cnonce that it gave',
+        ).choices(CLOCKS),
+      )
       .option('--no-clock', 'a device whose clock was never set')
       .option('--connected <broker>', 'mqtt://HOST:PORT or mqtts://HOST:PORT, where the hub listens')
       .option('--credentials <file>', 'what `latchkey devices credentials` wrote')
@@ -50,6 +58,12 @@ export const command: CliCommand = {
   },
 };
 
+const CLOCKS = ['machine', 'hub', 'none'] as const;
+
+function clockOf({ clock }: Options): SimulatedClock {
+  return clock === false ? 'unset' : (CLOCKS.find((kind) => kind === clock) ?? 'machine');
+}
+
 async function simulate(options: Options, terminal: Terminal): Promise<void> {
   const simulation = new Simulation(terminal, options.json === true);
   if (options.connected !== undefined) {
@@ -65,7 +79,7 @@ async function simulate(options: Options, terminal: Terminal): Promise<void> {
     startSimulator({
       listen,
       trust,
-      knowsTime: options.clock,
+      clock: clockOf(options),
       onEvent: (event) => simulation.tell(event, describe),
     }),
   );

@@ -12,7 +12,15 @@ import { secretLength } from './cose/algorithm.ts';
 import { type CoseKey, importJwk } from './cose/key.ts';
 
 /** The last three are for connected devices (docs/protocol.md, "Connected devices"). */
-export type DeviceKeyUse = 'token-mac' | 'token-encryption' | 'answer' | 'introspect' | 'session' | 'http-secret';
+export type DeviceKeyUse =
+  | 'token-mac'
+  | 'token-encryption'
+  | 'answer'
+  | 'time'
+  | 'trust-bundle'
+  | 'introspect'
+  | 'session'
+  | 'http-secret';
 
 /** 128 bits: what the setup code of a device holds. */
 const MIN_ROOT_BYTES = 16;

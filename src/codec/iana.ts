@@ -80,6 +80,9 @@ export const INTROSPECTION = {
   exi: 40,
 } as const;
 
+/** AS Request Creation Hints (RFC 9200 §5.3, table 1). */
+export const CREATION_HINT = { AS: 1, kid: 2, audience: 5, scope: 9, cnonce: 39 } as const;
+
 /** Access token types (RFC 9200 §8.7; IANA "OAuth Access Token Type CBOR Mappings"). */
 export const TOKEN_TYPE = { bearer: 1, pop: 2 } as const;
 

@@ -24,6 +24,7 @@ const MEMBERS: ReadonlySet<string> = new Set([
   'keys',
   'confirmationKeys',
   'answerKey',
+  'timeKey',
   'receipt',
   'permissions',
 ]);
@@ -50,6 +51,8 @@ export interface TrustFile extends TrustSettings {
   readonly confirmationKeys: readonly CoseKey[];
   /** What the device authenticates its answers and receipts with. */
   readonly answerKey: CoseKey;
+  /** What the hub's word for the time is under; undefined where the device is not to ask. */
+  readonly timeKey: CoseKey | undefined;
   /** What each scope permits: paths, and for each the names of CoAP methods. */
   readonly permissions: Readonly<Record<string, readonly (readonly [path: string, methods: readonly string[]])[]>>;
 }
@@ -59,6 +62,7 @@ export interface TrustFileContents extends TrustSettings {
   readonly keys: readonly JsonObject[];
   readonly confirmationKeys: readonly JsonObject[];
   readonly answerKey: JsonObject;
+  readonly timeKey?: JsonObject | undefined;
   /** As the device profile has them: bit (code − 1) for each CoAP method. The file names the methods. */
   readonly permissions: DeviceProfile['permissions'];
 }
@@ -68,7 +72,7 @@ export interface TrustFileContents extends TrustSettings {
  * @throws {LatchkeyError} `trust_file_invalid` where `readTrustFile` would refuse it
  */
 export function writeTrustFile(contents: TrustFileContents): string {
-  const { issuer } = contents;
+  const { issuer, timeKey } = contents;
   const file: JsonObject = {
     format: FORMAT,
     version: contents.version,
@@ -82,6 +86,7 @@ export function writeTrustFile(contents: TrustFileContents): string {
     keys: contents.keys.map(withAlgorithm),
     confirmationKeys: contents.confirmationKeys.map(withAlgorithm),
     answerKey: withAlgorithm(contents.answerKey),
+    ...(timeKey === undefined ? {} : { timeKey: withAlgorithm(timeKey) }),
     receipt: contents.receipt,
     permissions: Object.fromEntries(
       Object.entries(contents.permissions).map(([scope, rows]) => [
@@ -110,8 +115,6 @@ export function readTrustFile(text: string): TrustFile {
   for (const kind of wrap.split('+')) {
     if (!keys.some(({ algorithm }) => kindOf(algorithm) === kind)) throw invalid(`none for ${kind}`, 'keys');
   }
-  const answerKey = key(file.answerKey, 'answerKey');
-  if (kindOf(answerKey.algorithm) !== 'mac0') throw invalid('no HMAC key', 'answerKey');
   return {
     version: wholeMember(file, 'version', 0),
     device: textMember(file, 'device'),
@@ -123,7 +126,8 @@ export function readTrustFile(text: string): TrustFile {
     ...(issuer === undefined ? {} : { issuer }),
     keys,
     confirmationKeys: keyList(file, 'confirmationKeys'),
-    answerKey,
+    answerKey: macKey(file.answerKey, 'answerKey'),
+    timeKey: file.timeKey === undefined ? undefined : macKey(file.timeKey, 'timeKey'),
     receipt: oneOf(file, 'receipt', RECEIPTS),
     permissions: permissions(file.permissions),
   };
@@ -155,6 +159,12 @@ function key(value: JsonValue | undefined, name: string): CoseKey {
   } catch (error) {
     throw isCoded(error) ? invalid(error.detail ?? error.code, name) : coded(error);
   }
+}
+
+function macKey(value: JsonValue | undefined, name: string): CoseKey {
+  const read = key(value, name);
+  if (kindOf(read.algorithm) !== 'mac0') throw invalid('no HMAC key', name);
+  return read;
 }
 
 function permissions(value: JsonValue | undefined): TrustFile['permissions'] {

@@ -4,6 +4,8 @@ export const LIMITS = {
   jwtBytes: 16_384,
   /** A DPoP proof is about 500 bytes; an RSA key in its header brings it to 1.5 KiB. */
   dpopProofBytes: 4_096,
+  /** A client-nonce of a device without a clock (RFC 9200 §5.3.1); ours has 12, and it travels in every token. */
+  clientNonceBytes: 64,
   /** A relayed COSE proof: a signature of 64 bytes, a key of 77, and its headers. */
   coseProofBytes: 512,
   /** A JWE inside `cnf`: it holds one symmetric JWK, 500 bytes with the largest ephemeral key. */

@@ -18,6 +18,8 @@ export interface HubSigningKeys {
 
 /** Receipts and answers are authenticated with this algorithm whatever the wrap: 8 bytes of MAC suit every link. */
 const ANSWER_ALGORITHM: WrapAlgorithm = 'HMAC 256/64';
+/** Of the hub's word for the time, which comes rarely and is as short. */
+const TIME_ALGORITHM: WrapAlgorithm = 'HMAC 256/64';
 
 interface Derived {
   readonly jwk: Secret<JsonObject>;
@@ -40,6 +42,11 @@ export function derivedKey(device: Device, use: DeviceKeyUse, algorithm: WrapAlg
 /** The key under which the device authenticates receipts and answers. */
 export function answerKey(device: Device): CoseKey {
   return derivedKey(device, 'answer', ANSWER_ALGORITHM).key;
+}
+
+/** The key under which the hub tells the device the time. */
+export function timeKey(device: Device): CoseKey {
+  return derivedKey(device, 'time', TIME_ALGORITHM).key;
 }
 
 /** The keys that a token for this device is wrapped with; `encryption` also seals a `cnf` key (RFC 8747 §3.3). */
@@ -82,6 +89,7 @@ export function trustFileOf(device: Device, hub: HubSigningKeys): string {
     ],
     confirmationKeys: [],
     answerKey: derivedKey(device, 'answer', ANSWER_ALGORITHM).jwk.expose(),
+    timeKey: derivedKey(device, 'time', TIME_ALGORITHM).jwk.expose(),
     receipt: profile.receipt,
     // A scope without permissions is one that the device knows and that permits nothing.
     permissions: { ...Object.fromEntries(profile.scopes.map((scope) => [scope, []])), ...profile.permissions },

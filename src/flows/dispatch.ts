@@ -19,6 +19,7 @@ import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 import { deliveryEnd } from './delivery-end.ts';
+import type { Errand } from './errand.ts';
 
 /** First pause between attempts, milliseconds; each further one is twice as long. */
 const FIRST_PAUSE = 1_000;
@@ -40,6 +41,8 @@ export interface DispatchDependencies {
   readonly random: Random;
   readonly log: Log;
   readonly audit: Audit;
+  /** What goes before a device's tokens, in this order. */
+  readonly errands?: readonly Errand[];
   /** Milliseconds for one attempt. */
   readonly attemptTimeout: number;
   /** Longest pause between attempts, milliseconds. */
@@ -68,8 +71,15 @@ export class Dispatcher {
 
   /** Starts with whatever the run before left waiting. */
   start(): void {
-    for (const device of this.#dependencies.queue.waitingDevices()) this.wake(device);
+    const { errands = [], queue } = this.#dependencies;
+    const devices = new Set([...queue.waitingDevices(), ...errands.flatMap((errand) => [...errand.devices()])]);
+    for (const device of devices) this.wake(device);
     this.#scheduleSweep();
+  }
+
+  /** Whether anything waits for this device: a token, or what goes before tokens. */
+  hasWork(device: string): boolean {
+    return this.#dueErrand(device) !== undefined || this.#dependencies.queue.next(device) !== undefined;
   }
 
   /** Attempts at once what waits for this device: something was queued, or the device was sighted. */
@@ -119,13 +129,13 @@ export class Dispatcher {
   }
 
   async #work(device: string, worker: Worker): Promise<void> {
-    const { queue, log } = this.#dependencies;
+    const { log } = this.#dependencies;
     try {
       for (;;) {
         worker.again = false;
-        const delivery = queue.next(device);
-        if (delivery === undefined || this.#stopping.signal.aborted) return;
-        if (await this.#attempt(delivery)) {
+        const attempt = this.#nextAttempt(device);
+        if (attempt === undefined || this.#stopping.signal.aborted) return;
+        if (await attempt()) {
           worker.failures = 0;
         } else if (!worker.again) {
           worker.failures += 1;
@@ -140,7 +150,7 @@ export class Dispatcher {
       this.#pause(device, worker);
     } finally {
       worker.busy = false;
-      if (worker.cancelPause === undefined && queue.next(device) === undefined) this.#workers.delete(device);
+      if (worker.cancelPause === undefined && !this.hasWork(device)) this.#workers.delete(device);
     }
   }
 
@@ -152,6 +162,35 @@ export class Dispatcher {
       worker.cancelPause = undefined;
       this.wake(device);
     });
+  }
+
+  /** What is to be tried next for this device; the answer says whether that is done, or to be tried again. */
+  #nextAttempt(device: string): (() => Promise<boolean>) | undefined {
+    const errand = this.#dueErrand(device);
+    if (errand !== undefined) return () => this.#run(errand, device);
+    const delivery = this.#dependencies.queue.next(device);
+    return delivery === undefined ? undefined : () => this.#attempt(delivery);
+  }
+
+  #dueErrand(device: string): Errand | undefined {
+    return this.#dependencies.errands?.find((errand) => errand.isDue(device));
+  }
+
+  /** True where it is done for now, false where it is to be tried again. */
+  async #run(errand: Errand, id: string): Promise<boolean> {
+    const { attemptTimeout, log, registry } = this.#dependencies;
+    try {
+      await errand.run(registry.get(id), { deadline: attemptTimeout, signal: this.#stopping.signal });
+      return true;
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return false;
+      const { code, detail } = coded(error);
+      log.info(
+        { event: 'errand_failed', errand: errand.name, device: id, code, detail },
+        'what goes before the tokens of this device could not be done now; it is tried again',
+      );
+      return false;
+    }
   }
 
   /** True where the delivery has ended, false where it is to be tried again. */

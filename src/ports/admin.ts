@@ -98,6 +98,35 @@ export interface LineView {
   readonly counters: Readonly<Record<string, number>>;
 }
 
+/** The radio, and the devices that are found by it. */
+export interface RadioView {
+  /** As configured. */
+  readonly adapter: string;
+  /** Its own address, while it is there. */
+  readonly address?: string | undefined;
+  readonly up: boolean;
+  /** Code and words of why it is not there. */
+  readonly lastError?: string | undefined;
+  readonly lastErrorDetail?: string | undefined;
+  /** Links that are open, and how many there may be. */
+  readonly links: number;
+  readonly room: number;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly devices: readonly {
+    readonly device: string;
+    /** What it advertises. */
+    readonly name: string;
+    /** Heard of late, or connected. */
+    readonly up: boolean;
+    readonly connected: boolean;
+    readonly address?: string | undefined;
+    /** dBm, of the last advertisement. */
+    readonly rssi?: number | undefined;
+    /** Others that advertise the same name. */
+    readonly rivals: number;
+  }[];
+}
+
 export interface HubStatus {
   readonly version: string;
   /** Seconds since start. */
@@ -105,6 +134,8 @@ export interface HubStatus {
   readonly clock: { readonly certainty: 'sure' | 'unsure'; readonly floor: number };
   readonly issuers: readonly IssuerView[];
   readonly lines: readonly LineView[];
+  /** Undefined where none is configured. */
+  readonly radio?: RadioView | undefined;
   /** Undefined where no broker is configured. */
   readonly broker?: BrokerView | undefined;
   readonly devices: number;

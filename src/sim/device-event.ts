@@ -35,6 +35,9 @@ export type DeviceEvent =
       readonly path: string;
       readonly code: string;
     }
+  /** NumericDate seconds. */
+  | { readonly event: 'time_told'; readonly time: number }
+  | { readonly event: 'time_not_told'; readonly code: string }
   | { readonly event: 'failed'; readonly error: string };
 
 export function methodName(method: number): string {
@@ -58,6 +61,10 @@ export function describe(event: DeviceEvent): string {
       return `${event.method} /${event.path} answered ${event.code} to the holder of token ${event.token}`;
     case 'request_refused':
       return `${event.method} /${event.path} refused with ${event.code}: ${event.reason}`;
+    case 'time_told':
+      return `the hub says that it is ${isoDate(event.time)}`;
+    case 'time_not_told':
+      return `the hub did not say what time it is: ${event.code}`;
     case 'failed':
       return `failed: ${event.error}`;
   }

@@ -48,7 +48,7 @@ export interface RequestTrust {
   readonly audience: string;
   readonly slots: TokenSlots;
   readonly challenges: Challenges;
-  /** The latest that the present can be, NumericDate seconds; undefined where the time is not known. */
+  /** The present on the scale that tokens end on, at its latest; undefined where the time is not known. */
   readonly latest: number | undefined;
 }
 

@@ -5,6 +5,7 @@
  */
 import type { CoseKey } from '../codec/cose/key.ts';
 import { type CwtClaims, openCwt } from '../codec/cwt.ts';
+import { readExiTokenId } from '../codec/exi-token-id.ts';
 import { COAP_CODE } from '../codec/iana.ts';
 import { tokenHash } from '../codec/signed-request.ts';
 import type { TrustFile } from '../codec/trust-file.ts';
@@ -28,9 +29,11 @@ export const TOKEN_REFUSALS = {
   expired: COAP_CODE.unauthorized,
   time_unknown: COAP_CODE.unauthorized,
   not_yet_valid: COAP_CODE.unauthorized,
+  client_nonce_stale: COAP_CODE.unauthorized,
   audience_foreign: COAP_CODE.forbidden,
   scope_unknown: COAP_CODE.badRequest,
   claim_unsupported: COAP_CODE.badRequest,
+  token_id_unusable: COAP_CODE.badRequest,
   confirmation_missing: COAP_CODE.badRequest,
   confirmation_unusable: COAP_CODE.badRequest,
   slots_full: COAP_CODE.serviceUnavailable,
@@ -42,9 +45,11 @@ export interface JudgedToken {
   readonly hash: Uint8Array;
   /** What names the token however it was wrapped: its cti, else its hash. Hexadecimal. */
   readonly identity: string;
-  /** NumericDate seconds. */
+  /** NumericDate seconds; on a device without a clock seconds since it was switched on. */
   readonly expiresAt: number;
   readonly issuedAt: number;
+  /** Of a token with `exi`: its number among them (RFC 9200 §5.10.3). */
+  readonly sequence: bigint | undefined;
   readonly grants: Grants;
   /** For people. */
   readonly scope: string;
@@ -59,6 +64,13 @@ export type TokenVerdict =
   | { readonly kind: 'good'; readonly token: JudgedToken }
   | { readonly kind: 'refused'; readonly reason: TokenRefusal };
 
+/** What a device without a clock goes by in place of the time: it counts seconds, and has given nonces. */
+export interface Uptime {
+  /** Whole seconds since it was switched on. */
+  readonly seconds: number;
+  readonly isFresh: (cnonce: Uint8Array) => boolean;
+}
+
 /** Errors of the codecs that say "altered, or by a stranger"; every other one says "not a token". */
 const NOT_AUTHENTIC: ReadonlySet<ErrorCode> = new Set([
   'cose_verification_failed',
@@ -66,7 +78,8 @@ const NOT_AUTHENTIC: ReadonlySet<ErrorCode> = new Set([
   'cose_algorithm_refused',
 ] as const);
 
-export function judgeToken(bytes: Uint8Array, trust: TrustFile, now: TimeBounds): TokenVerdict {
+/** @param uptime of a device that has no clock; then `now` is only what is past for certain */
+export function judgeToken(bytes: Uint8Array, trust: TrustFile, now: TimeBounds, uptime?: Uptime): TokenVerdict {
   if (bytes.length > trust.maxTokenBytes) return refused('too_large');
 
   let claims: CwtClaims;
@@ -80,13 +93,12 @@ export function judgeToken(bytes: Uint8Array, trust: TrustFile, now: TimeBounds)
     return refused(NOT_AUTHENTIC.has(error.code) ? 'not_authentic' : 'unparsable');
   }
 
-  const wrong = firstWrongClaim(claims, trust, now);
+  const wrong = firstWrongClaim(claims, trust, now, uptime);
   if (wrong !== undefined) return refused(wrong);
   const scope = recogniseScope(claims.scope, trust);
   if (scope === undefined) return refused('scope_unknown');
-  // `exi` needs a count of all tokens before it (RFC 9200 §5.10.3) and `cnonce` a nonce that this device gave
-  // (§5.3). It keeps neither, and to pass over them would widen what the issuer meant.
-  if (claims.expiresIn !== undefined || claims.cnonce !== undefined) return refused('claim_unsupported');
+  const life = uptime === undefined ? lifeByCalendar(claims) : lifeByUptime(claims, trust, uptime);
+  if (typeof life === 'string') return refused(life);
   // Whoever holds a token without `cnf` could use it, and this device takes requests with a proof only.
   if (claims.confirmation === undefined) return refused('confirmation_missing');
 
@@ -103,7 +115,7 @@ export function judgeToken(bytes: Uint8Array, trust: TrustFile, now: TimeBounds)
     token: {
       hash,
       identity: hex(claims.cwtId ?? hash),
-      expiresAt: claims.expiresAt ?? 0,
+      ...life,
       issuedAt: claims.issuedAt ?? 0,
       grants: scope.grants,
       scope: scope.text,
@@ -114,20 +126,57 @@ export function judgeToken(bytes: Uint8Array, trust: TrustFile, now: TimeBounds)
   };
 }
 
+type Life = Pick<JudgedToken, 'expiresAt' | 'sequence'>;
+
+/**
+ * `exi` needs a count of all tokens before it (RFC 9200 §5.10.3) and `cnonce` a nonce that this device gave (§5.3). One
+ * with a clock keeps neither, and to pass over them would widen what the issuer meant.
+ */
+function lifeByCalendar(claims: CwtClaims): Life | TokenRefusal {
+  if (claims.expiresIn !== undefined || claims.cnonce !== undefined) return 'claim_unsupported';
+  return { expiresAt: claims.expiresAt ?? 0, sequence: undefined };
+}
+
+/** The counter of `exi` starts when the token is first verified: now (RFC 9200 §5.10.1.1). */
+function lifeByUptime(claims: CwtClaims, trust: TrustFile, uptime: Uptime): Life | TokenRefusal {
+  const sequence = claims.cwtId === undefined ? undefined : readExiTokenId(claims.cwtId, trust.device);
+  if (sequence === undefined) return 'token_id_unusable';
+  return { expiresAt: uptime.seconds + (claims.expiresIn ?? 0), sequence };
+}
+
 /** iss, exp (with nbf beside it) and aud, in the order of priority of RFC 9200 §5.10.1.1. */
-function firstWrongClaim(claims: CwtClaims, trust: TrustFile, now: TimeBounds): TokenRefusal | undefined {
+function firstWrongClaim(
+  claims: CwtClaims,
+  trust: TrustFile,
+  now: TimeBounds,
+  uptime: Uptime | undefined,
+): TokenRefusal | undefined {
   // Without an issuer in the trust file the key itself is the anchor, and no other issuer could have made the token.
   if (trust.issuer !== undefined && claims.issuer !== undefined && claims.issuer !== trust.issuer) {
     return 'issuer_foreign';
   }
+  const wrong = uptime === undefined ? wrongDate(claims, now) : wrongAge(claims, now, uptime);
+  if (wrong !== undefined) return wrong;
+  return claims.audience === trust.audience ? undefined : 'audience_foreign';
+}
+
+function wrongDate(claims: CwtClaims, now: TimeBounds): TokenRefusal | undefined {
   if (claims.expiresAt === undefined) return 'expiry_missing';
   if (claims.expiresAt <= now.earliest) return 'expired';
   // A clock that was never set may stand anywhere after its floor: deny, until somebody tells the time.
   if (now.latest === undefined) return 'time_unknown';
   if (claims.expiresAt <= now.latest) return 'expired';
   if (claims.notBefore !== undefined && claims.notBefore > now.earliest) return 'not_yet_valid';
-  if (claims.audience !== trust.audience) return 'audience_foreign';
   return undefined;
+}
+
+/** Without a clock: RFC 9200 §5.3.1 and §5.10.3. Dates count as far as the past is certain. */
+function wrongAge(claims: CwtClaims, now: TimeBounds, uptime: Uptime): TokenRefusal | undefined {
+  if (claims.expiresIn === undefined) return 'expiry_missing';
+  if (claims.expiresIn === 0) return 'expired';
+  if (claims.expiresAt !== undefined && claims.expiresAt <= now.earliest) return 'expired';
+  if (claims.notBefore !== undefined && claims.notBefore > now.earliest) return 'not_yet_valid';
+  return claims.cnonce !== undefined && uptime.isFresh(claims.cnonce) ? undefined : 'client_nonce_stale';
 }
 
 function refused(reason: TokenRefusal): TokenVerdict {

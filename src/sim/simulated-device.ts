@@ -1,5 +1,6 @@
 import { encodeCbor } from '../codec/cbor.ts';
 import { codeText } from '../codec/coap/codes.ts';
+import { makeCreationHints } from '../codec/creation-hints.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { makeAnswer, makeReceipt, readReceiptQuery, TOKEN_HASH_BYTES } from '../codec/signed-request.ts';
 import type { TrustFile } from '../codec/trust-file.ts';
@@ -8,9 +9,10 @@ import type { Clock, Random } from '../core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
 import { coded } from '../core/errors.ts';
 import { Challenges } from './challenges.ts';
+import { ClientNonces } from './client-nonces.ts';
 import { type DeviceEvent, methodName } from './device-event.ts';
 import { judgeRequest, type ProvenClient, REQUEST_REFUSALS } from './judge-request.ts';
-import { type JudgedToken, judgeToken, TOKEN_REFUSALS, type TokenRefusal } from './judge-token.ts';
+import { type JudgedToken, judgeToken, TOKEN_REFUSALS, type TokenRefusal, type Uptime } from './judge-token.ts';
 import { linkFormat } from './link-format.ts';
 import { Lamp, type Resource, Thermometer } from './resources.ts';
 import { TokenSlots } from './token-slots.ts';
@@ -21,6 +23,8 @@ const TOKEN_SLOTS = 8;
 export interface SimulatedDeviceOptions {
   readonly trust: TrustFile;
   readonly clock: Clock;
+  /** False for a device that counts seconds and no more: its tokens need `exi`, and a `cnonce` that it gave. */
+  readonly hasCalendar?: boolean;
   readonly random: Random;
   readonly onEvent?: (event: DeviceEvent) => void;
   readonly slots?: number;
@@ -41,6 +45,8 @@ export class SimulatedDevice {
   readonly #clock: Clock;
   readonly #slots: TokenSlots;
   readonly #challenges: Challenges;
+  /** Of a device without a calendar. */
+  readonly #clientNonces: ClientNonces | undefined;
   readonly #onEvent: (event: DeviceEvent) => void;
   #accepted = 0;
 
@@ -49,6 +55,10 @@ export class SimulatedDevice {
     this.#clock = options.clock;
     this.#slots = new TokenSlots(options.slots ?? TOKEN_SLOTS);
     this.#challenges = new Challenges({ clock: options.clock, random: options.random });
+    this.#clientNonces =
+      options.hasCalendar === false
+        ? new ClientNonces({ uptime: () => this.#uptime(), random: options.random })
+        : undefined;
     this.#onEvent = options.onEvent ?? (() => undefined);
   }
 
@@ -94,10 +104,11 @@ export class SimulatedDevice {
     const nonce = readReceiptQuery(query);
     if (query.length > 0 && nonce === undefined) return bare(COAP_CODE.badOption);
     if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token.length);
-    const now = this.#clock.now();
-    const verdict = judgeToken(token, this.#trust, now);
+    const verdict = judgeToken(token, this.#trust, this.#clock.now(), this.#byUptime());
     if (verdict.kind === 'refused') return this.#refuseToken(verdict.reason, token.length);
-    const outcome = this.#slots.put(verdict.token, now.latest ?? now.earliest);
+    this.#slots.forgetExpired(this.#present() ?? this.#clock.now().earliest);
+    const outcome = this.#slots.put(verdict.token);
+    if (outcome === 'expired') return this.#refuseToken('expired', token.length);
     if (outcome === 'full') return this.#refuseToken('slots_full', token.length);
     this.#challenges.keepOnly(new Set(this.#slots.list().map(({ identity }) => identity)));
     if (outcome === 'stored') this.#accepted += 1;
@@ -127,13 +138,13 @@ export class SimulatedDevice {
 
   #challenge(request: CoapRequest): CoapResponse {
     const tokenHash = request.payload ?? EMPTY;
-    const { latest } = this.#clock.now();
+    const latest = this.#present();
     const token =
       latest === undefined || tokenHash.length !== TOKEN_HASH_BYTES ? undefined : this.#slots.find(tokenHash, latest);
     if (token === undefined) {
       const code = tokenHash.length === TOKEN_HASH_BYTES ? COAP_CODE.unauthorized : COAP_CODE.badRequest;
       this.#onEvent({ event: 'challenge_refused', code: codeText(code) });
-      return bare(code);
+      return this.#refuseStranger(code);
     }
     this.#onEvent({ event: 'challenge_given', token: base64url(tokenHash) });
     const payload = this.#challenges.issue(token.identity);
@@ -142,10 +153,10 @@ export class SimulatedDevice {
 
   #status(): CoapResponse {
     const now = this.#clock.now();
-    this.#slots.forgetExpired(now.latest ?? now.earliest);
+    this.#slots.forgetExpired(this.#present() ?? now.earliest);
     const status = new Map<string, string | number | boolean>([
       ['aud', this.#trust.audience],
-      ['time', now.latest !== undefined],
+      ['time', this.#clientNonces === undefined && now.latest !== undefined],
       ['trust', this.#trust.version],
       ['tokens', this.#slots.list().length],
     ]);
@@ -170,12 +181,12 @@ export class SimulatedDevice {
       audience: this.#trust.audience,
       slots: this.#slots,
       challenges: this.#challenges,
-      latest: this.#clock.now().latest,
+      latest: this.#present(),
     });
     if (verdict.kind === 'refused') {
       const code = REQUEST_REFUSALS[verdict.reason];
       this.#onEvent({ event: 'request_refused', reason: verdict.reason, ...event, code: codeText(code) });
-      return verdict.client === undefined ? bare(code) : this.#seal(bare(code), verdict.client);
+      return verdict.client === undefined ? this.#refuseStranger(code) : this.#seal(bare(code), verdict.client);
     }
     const answer = resource.serve({
       method: request.method,
@@ -185,6 +196,28 @@ export class SimulatedDevice {
     const token = base64url(verdict.client.tokenHash);
     this.#onEvent({ event: 'request_served', token, ...event, code: codeText(answer.code) });
     return this.#seal(answer, verdict.client);
+  }
+
+  /** The present on the scale that the ends of its tokens are on; undefined while the time is not known. */
+  #present(): number | undefined {
+    return this.#clientNonces === undefined ? this.#clock.now().latest : this.#uptime();
+  }
+
+  #uptime(): number {
+    return Math.floor(this.#clock.monotonic() / 1_000);
+  }
+
+  #byUptime(): Uptime | undefined {
+    const nonces = this.#clientNonces;
+    return nonces === undefined ? undefined : { seconds: this.#uptime(), isFresh: (cnonce) => nonces.isFresh(cnonce) };
+  }
+
+  /** A client that has no good token is told how to come by one, where that takes a nonce of this device (RFC 9200 §5.3). */
+  #refuseStranger(code: number): CoapResponse {
+    if (this.#clientNonces === undefined || code !== COAP_CODE.unauthorized) return bare(code);
+    const { audience, issuer } = this.#trust;
+    const payload = makeCreationHints({ as: issuer, audience, cnonce: this.#clientNonces.issue() });
+    return { code, contentFormat: CONTENT_FORMAT.aceCbor, payload };
   }
 
   /** The answer under this device's key, bound to the client's nonce. Refusals too: their code says what a token permits. */

@@ -2,7 +2,7 @@ import type { CoseKey } from '../codec/cose/key.ts';
 import { equal } from '../core/bytes.ts';
 import type { JudgedToken } from './judge-token.ts';
 
-export type SlotOutcome = 'stored' | 'known' | 'full';
+export type SlotOutcome = 'stored' | 'known' | 'full' | 'expired';
 
 interface Slot {
   readonly token: JudgedToken;
@@ -21,25 +21,30 @@ interface Slot {
 export class TokenSlots {
   readonly #size: number;
   #slots: Slot[] = [];
+  /** The highest number of a token with `exi` that ended here; it and all below are over for good (RFC 9200 §5.10.3). */
+  #lastEnded: bigint | undefined;
 
   constructor(size: number) {
     this.#size = size;
   }
 
   /**
-   * Puts a token into a slot. A full device first forgets what is expired, then lets a newer token of the same client key
-   * supersede the oldest one of that key (RFC 9200 §5.10.1 recommends one token a key); a client never pushes out another.
+   * Puts a token into a slot, once those that are expired were forgotten. A full device lets a newer token of the same
+   * client key supersede the oldest one of that key (RFC 9200 §5.10.1 recommends one token a key); a client never pushes
+   * out another.
    */
-  put(token: JudgedToken, earliest: number): SlotOutcome {
-    this.forgetExpired(earliest);
+  put(token: JudgedToken): SlotOutcome {
     const known = this.#slots.find((slot) => slot.token.identity === token.identity);
     if (known !== undefined) {
       if (!equal(known.token.hash, token.hash)) known.secondName = token.hash;
       return 'known';
     }
+    if (token.sequence !== undefined && this.#lastEnded !== undefined && token.sequence <= this.#lastEnded)
+      return 'expired';
     if (this.#slots.length >= this.#size) {
       const superseded = this.#supersededBy(token);
       if (superseded === undefined) return 'full';
+      this.#noteEnd(superseded.token);
       this.#slots = this.#slots.filter((other) => other !== superseded);
     }
     this.#slots.push({ token, secondName: undefined });
@@ -55,11 +60,17 @@ export class TokenSlots {
   }
 
   forgetExpired(earliest: number): void {
+    for (const { token } of this.#slots) if (token.expiresAt <= earliest) this.#noteEnd(token);
     this.#slots = this.#slots.filter(({ token }) => token.expiresAt > earliest);
   }
 
   list(): readonly JudgedToken[] {
     return this.#slots.map(({ token }) => token);
+  }
+
+  #noteEnd({ sequence }: JudgedToken): void {
+    if (sequence !== undefined && (this.#lastEnded === undefined || sequence > this.#lastEnded))
+      this.#lastEnded = sequence;
   }
 
   /** Never a younger one: an old token that somebody replays must not take the place of the present one. */

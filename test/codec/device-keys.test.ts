@@ -12,6 +12,8 @@ const USES: readonly DeviceKeyUse[] = [
   'token-mac',
   'token-encryption',
   'answer',
+  'time',
+  'trust-bundle',
   'introspect',
   'session',
   'http-secret',

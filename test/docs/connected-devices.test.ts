@@ -14,8 +14,10 @@ import type { RelayAnswer } from '../../src/core/introspection.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { credentialsFileOf, DeviceCredentials } from '../../src/devices/device-credentials.ts';
 import { Registry } from '../../src/devices/registry.ts';
-import { introspectCoap } from '../../src/flows/introspect-coap.ts';
 import { ProtectedIntrospection } from '../../src/flows/protected-introspection.ts';
+import { serveDevices } from '../../src/flows/serve-devices.ts';
+import { TellTime } from '../../src/flows/tell-time.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
 import { ScriptedRelay } from '../fakes/scripted-relay.ts';
@@ -112,7 +114,13 @@ describe('over CoAP', () => {
     const random = { bytes: (length: number) => counting(length, 0xf0), fraction: () => 0 };
     const clock = { monotonic: () => 0 };
     const introspection = new ProtectedIntrospection({ registry, relay, clock, random });
-    const handler = introspectCoap({ line: 'ward-3', introspection, random, log: new QuietLog() });
+    const handler = serveDevices({
+      isExpected: (device) => device.line === 'ward-3',
+      introspection,
+      time: new TellTime({ registry, clock: new FakeTime() }),
+      random,
+      log: new QuietLog(),
+    });
     const answer = await handler({
       method: COAP_METHOD.POST,
       path: ['introspect'],

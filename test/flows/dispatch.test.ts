@@ -11,6 +11,7 @@ import { answerKey } from '../../src/devices/device-trust.ts';
 import { profileFromJson } from '../../src/devices/profile.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { Dispatcher } from '../../src/flows/dispatch.ts';
+import type { Errand } from '../../src/flows/errand.ts';
 import { AuditList } from '../fakes/audit-list.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
@@ -42,7 +43,12 @@ function accepted(of: Device, request: CoapRequest, cwt = request.payload ?? EMP
 
 const refused = (code: string): CoapResponse => ({ code: codeNumber(code), payload: EMPTY });
 
-async function setup(link: (of: Device) => ScriptedLink, of = device(), certain?: () => number) {
+async function setup(
+  link: (of: Device) => ScriptedLink,
+  of = device(),
+  certain?: () => number,
+  errands: readonly Errand[] = [],
+) {
   const time = new FakeTime({ now: NOW });
   const log = new QuietLog();
   const store = new FaultyStore();
@@ -60,6 +66,7 @@ async function setup(link: (of: Device) => ScriptedLink, of = device(), certain?
     random: time,
     log,
     audit,
+    errands,
     attemptTimeout: 5_000,
     longestPause: 60_000,
   });
@@ -348,5 +355,77 @@ describe('Dispatcher', () => {
     await settle();
     expect(queue.get(delivery.id).state).toBe('queued');
     expect(time.pendingTimers).toBe(0);
+  });
+});
+
+/** An errand that is due until it was run so many times, and fails as told before that. */
+class ScriptedErrand implements Errand {
+  readonly name = 'scripted';
+  readonly runs: string[] = [];
+  left: number;
+  fails = false;
+
+  constructor(left: number) {
+    this.left = left;
+  }
+
+  devices(): Iterable<string> {
+    return this.left > 0 ? ['tube-1'] : [];
+  }
+
+  isDue(device: string): boolean {
+    return device === 'tube-1' && this.left > 0;
+  }
+
+  async run(of: Device): Promise<void> {
+    this.runs.push(of.id);
+    if (this.fails) throw new LatchkeyError('device_no_answer');
+    this.left -= 1;
+  }
+}
+
+describe('what goes before tokens', () => {
+  test('is done first, as often as it is due, and then the token goes', async () => {
+    const errand = new ScriptedErrand(2);
+    const { add, dispatcher, line } = await setup(acceptAll, device(), undefined, [errand]);
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    expect(await dispatcher.settled(delivery.id, 1_000)).toMatchObject({ state: 'delivered' });
+    expect(errand.runs).toEqual(['tube-1', 'tube-1']);
+    expect(line.requests).toHaveLength(1);
+  });
+
+  test('holds tokens back while it cannot be done, and is tried again after a pause', async () => {
+    const errand = new ScriptedErrand(1);
+    errand.fails = true;
+    const { add, dispatcher, line, queue, time } = await setup(acceptAll, device(), undefined, [errand]);
+    const delivery = await add('token');
+    dispatcher.wake('tube-1');
+    await settle();
+    expect(line.requests).toHaveLength(0);
+    errand.fails = false;
+    await time.advance(1_000);
+    await settle();
+    expect(errand.runs).toHaveLength(2);
+    expect(queue.get(delivery.id).state).toBe('delivered');
+  });
+
+  test('is begun at the start, with no token waiting', async () => {
+    const errand = new ScriptedErrand(1);
+    const { dispatcher } = await setup(acceptAll, device(), undefined, [errand]);
+    expect(dispatcher.hasWork('tube-1')).toBe(true);
+    dispatcher.start();
+    await settle();
+    expect(errand.runs).toEqual(['tube-1']);
+    expect(dispatcher.hasWork('tube-1')).toBe(false);
+    await dispatcher.stop();
+  });
+
+  test('is work at a sighting, though no token waits', async () => {
+    const errand = new ScriptedErrand(0);
+    const { dispatcher } = await setup(acceptAll, device(), undefined, [errand]);
+    expect(dispatcher.hasWork('tube-1')).toBe(false);
+    errand.left = 1;
+    expect(dispatcher.hasWork('tube-1')).toBe(true);
   });
 });

@@ -9,8 +9,9 @@ import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { RelayAnswer } from '../../src/core/introspection.ts';
 import { Registry } from '../../src/devices/registry.ts';
-import { introspectCoap } from '../../src/flows/introspect-coap.ts';
 import { ProtectedIntrospection } from '../../src/flows/protected-introspection.ts';
+import { serveDevices } from '../../src/flows/serve-devices.ts';
+import { TellTime } from '../../src/flows/tell-time.ts';
 import { CoapPair } from '../fakes/coap-pair.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
@@ -33,7 +34,13 @@ async function open(medium?: (sent: unknown, index: number) => readonly number[]
   await registry.add(ekg);
   await registry.add(connectedDevice('pump-1', { line: 'ward-4' }));
   const introspection = new ProtectedIntrospection({ registry, relay, clock: time, random: time });
-  const handler = introspectCoap({ line: 'ward-3', introspection, random: time, log });
+  const handler = serveDevices({
+    isExpected: (device) => device.line === 'ward-3',
+    introspection,
+    time: new TellTime({ registry, clock: time }),
+    random: time,
+    log: log.child({ line: 'ward-3' }),
+  });
   pair = new CoapPair({ time, handler, ...(medium === undefined ? {} : { medium }) });
 }
 
@@ -173,7 +180,7 @@ describe('a bare refusal', () => {
   });
 
   it.each([
-    ['4.04 elsewhere', { path: ['time'] }, '4.04'],
+    ['4.04 elsewhere', { path: ['provision'] }, '4.04'],
     ['4.04 below', { path: ['introspect', 'x'] }, '4.04'],
     ['4.04 at the root', { path: [] }, '4.04'],
     ['4.05 for another method', { method: COAP_METHOD.PUT }, '4.05'],

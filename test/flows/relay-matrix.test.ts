@@ -11,9 +11,10 @@ import { Secret } from '../../src/core/secret.ts';
 import { DeviceCredentials } from '../../src/devices/device-credentials.ts';
 import { profileFromJson } from '../../src/devices/profile.ts';
 import { Registry } from '../../src/devices/registry.ts';
-import { introspectCoap } from '../../src/flows/introspect-coap.ts';
 import { ProtectedIntrospection } from '../../src/flows/protected-introspection.ts';
 import { RelayFlow } from '../../src/flows/relay.ts';
+import { serveDevices } from '../../src/flows/serve-devices.ts';
+import { TellTime } from '../../src/flows/tell-time.ts';
 import { TokenJudge } from '../../src/flows/token-judge.ts';
 import { DurableReplayWindow } from '../../src/pop/durable-replay-window.ts';
 import { demandTokenForm } from '../../src/pop/introspection/token-form.ts';
@@ -105,7 +106,13 @@ beforeAll(async () => {
   });
   const origin = `http://127.0.0.1:${await server.listen({ host: '127.0.0.1', port: 0 })}`;
   const introspection = new ProtectedIntrospection({ registry, relay, clock: time, random: systemRandom });
-  const handler = introspectCoap({ line: 'ward-3', introspection, random: systemRandom, log });
+  const handler = serveDevices({
+    isExpected: (device) => device.line === 'ward-3',
+    introspection,
+    time: new TellTime({ registry, clock: time }),
+    random: systemRandom,
+    log,
+  });
   const { front } = await openMqttRig({
     relay,
     devices,

@@ -47,7 +47,7 @@ test('a token arrives over a real line, in blocks where it is long', async () =>
 });
 
 test('a device without a clock says so and takes no token', async () => {
-  const { line } = await start({ knowsTime: false });
+  const { line } = await start({ clock: 'unset' });
   const told = decodeCbor((await line.request(status, { deadline: 5_000 })).payload);
   expect(isCborMap(told) && told.get('time')).toBe(false);
   const answer = await line.request(authzInfo(macToken({ expiresAt: 4_000_000_000 })), { deadline: 5_000 });
