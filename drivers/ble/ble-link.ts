@@ -280,7 +280,10 @@ export class BleLink implements DeviceLink, SlotHolder {
     let gone: LatchkeyError | undefined;
     try {
       const gatt = await radio.open(address, {
-        onValue: (value) => this.#endpoint.receive(value),
+        onValue: (value) => {
+          radio.counters.bytesReceived += value.length;
+          this.#endpoint.receive(value);
+        },
         onEnded: (error) => {
           gone = error;
           this.#lost(error);
@@ -307,7 +310,10 @@ export class BleLink implements DeviceLink, SlotHolder {
 
   #begin(gatt: GattSession): void {
     this.#endpoint.connected({
-      send: (value) => gatt.send(value),
+      send: (value) => {
+        this.#options.radio.counters.bytesSent += value.length;
+        gatt.send(value);
+      },
       onStalled: () => {
         this.#options.radio.counters.lost += 1;
         this.#release('stalled');
