@@ -180,7 +180,7 @@ function openRadio({ path }: Adapter): Radio {
       baudRate: 1_000_000,
       profile: DRAFT_GATT_PROFILE,
       connections: 5,
-      scanDuty: 100,
+      scanDuty: 50,
       presence: 60_000,
       linger: 0,
       mtu: 517,

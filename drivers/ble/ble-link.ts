@@ -20,7 +20,7 @@ export interface LinkRadio {
   readonly counters: BleCounters;
   /** Why there is no adapter now. */
   fault(): LatchkeyError | undefined;
-  /** Something waits for the device, or does not any more: the radio listens the harder while anything does. */
+  /** The next advertisement is waited for, or not any more: the radio listens all the time while any is. */
   waiting(link: BleLink, isWaiting: boolean): void;
   /**
    * A connection with its characteristics found. What it says goes to `onValue`, its end to `onEnded`.
@@ -223,10 +223,8 @@ export class BleLink implements DeviceLink, SlotHolder {
     if (this.#session !== undefined || this.#seeking !== undefined || this.#closed) return;
     const seeking = new AbortController();
     this.#seeking = seeking;
-    this.#options.radio.waiting(this, true);
     void this.#connectWhenHeard(seeking.signal).finally(() => {
       if (this.#seeking === seeking) this.#seeking = undefined;
-      this.#options.radio.waiting(this, false);
       // A request may have come while the search was being given up.
       if (!this.#endpoint.isIdle && this.#options.radio.fault() === undefined) this.#seek();
     });
@@ -257,10 +255,9 @@ export class BleLink implements DeviceLink, SlotHolder {
 
   /** The same, for as long as a place is held. */
   #stillFresh(signal: AbortSignal): Promise<Candidate | undefined> {
-    const held = AbortSignal.any([signal]);
     const hold = new AbortController();
     const cancel = this.#options.timers.after(RADIO_TIMES.hold, () => hold.abort());
-    return this.#fresh(AbortSignal.any([held, hold.signal])).finally(cancel);
+    return this.#fresh(AbortSignal.any([signal, hold.signal])).finally(cancel);
   }
 
   #nextHeard(signal: AbortSignal): Promise<void> {
@@ -268,9 +265,11 @@ export class BleLink implements DeviceLink, SlotHolder {
       const done = () => {
         this.#onHeard = undefined;
         signal.removeEventListener('abort', done);
+        this.#options.radio.waiting(this, false);
         resolve();
       };
       this.#onHeard = done;
+      this.#options.radio.waiting(this, true);
       signal.addEventListener('abort', done, { once: true });
     });
   }

@@ -179,6 +179,7 @@ export class Radio implements LinkRadio {
       this.#adapter = adapter;
       if (this.#closed) return;
       this.#fault = undefined;
+      this.slots.restore(settings.connections);
       this.#openedAt = this.#options.clock.monotonic();
       this.counters.opened += 1;
       log.info({ event: 'radio_opened', adapter: settings.adapter, address: adapter.address }, 'the radio is on');

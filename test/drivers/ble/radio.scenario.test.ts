@@ -271,3 +271,29 @@ describe('a link that does not come about', () => {
     expect(await rig.radio.link('tube-1').request(post(body(9)), DEADLINE)).toMatchObject(accepted(body(9)));
   });
 });
+
+describe('many links, one after another', () => {
+  it('leave neither timers nor listeners behind', async () => {
+    const warnings: string[] = [];
+    const warn = ({ name, message }: Error) => warnings.push(`${name}: ${message}`);
+    process.on('warning', warn);
+    const rig = await open({ settings: { linger: 0 } });
+    const tube = await rig.device();
+    await rig.heard();
+    const link = rig.radio.link('tube-1');
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const rounds = async (count: number) => {
+      for (let round = 0; round < count; round += 1) {
+        await until(() => link.isUp());
+        await link.request(post(body(40)), DEADLINE);
+        await until(() => !link.isConnected && !tube.peripheral.isConnected());
+      }
+      return timers();
+    };
+    const few = await rounds(15);
+    expect(await rounds(60)).toBeLessThanOrEqual(few + 2);
+    expect(rig.radio.counters).toMatchObject({ connected: 75, lost: 0 });
+    expect(warnings).toEqual([]);
+    process.removeListener('warning', warn);
+  });
+});
