@@ -3,6 +3,7 @@ import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { refuseUnusable, type SystemFolders } from './adapter-fault.ts';
 import { type BleSettings, RADIO_TIMES, SUPERVISION_TIMEOUT } from './ble-settings.ts';
 import { disconnect } from './gatt-session.ts';
+import { muteUart, watchUart } from './hci-uart.ts';
 import { type Noble, type NobleOptions, type NoblePeripheral, newNoble, startQuietly } from './noble.ts';
 import {
   clampMtu,
@@ -12,9 +13,7 @@ import {
   heardDevices,
   idOf,
   isConnecting,
-  muteUart,
   onReset,
-  watchUart,
 } from './noble-internals.ts';
 import { raced } from './raced.ts';
 

@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events';
-import { isPolledPort, readHangupAware } from '../serial/hangup-aware-read.ts';
 import type { Noble, NoblePeripheral } from './noble.ts';
 
 /**
@@ -12,7 +11,6 @@ interface Internals {
   readonly _bindings?: {
     readonly _hci?: EventEmitter & {
       setScanParameters?(interval?: number, window?: number): void;
-      readonly _socket?: { readonly _serialDevice?: EventEmitter & { readonly port?: object } };
     };
     readonly _gap?: { _discoveries?: Record<string, unknown> };
     readonly _gatts?: Record<string, { _mtu?: number } | undefined>;
@@ -92,15 +90,4 @@ export function endAll(noble: Noble): void {
 
 export function idOf(address: string): string {
   return address.replaceAll(':', '').toLowerCase();
-}
-
-/** A UART whose controller is gone: without this a core is busy with reading nothing, and nobody hears of the loss. */
-export function watchUart(noble: Noble): void {
-  const port = inside(noble)._bindings?._hci?._socket?._serialDevice?.port;
-  if (isPolledPort(port)) readHangupAware(port);
-}
-
-/** noble takes its listeners off the port when it stops, and what still fails then would end the process. */
-export function muteUart(noble: Noble): void {
-  inside(noble)._bindings?._hci?._socket?._serialDevice?.on('error', () => undefined);
 }

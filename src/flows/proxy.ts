@@ -10,7 +10,7 @@ import { openAnswer, readSignedRequest } from '../codec/signed-request.ts';
 import { EMPTY, hex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
@@ -92,7 +92,22 @@ export class ProxyFlow {
       audience: device.audience,
       code: answer.code,
     };
-    return isSuccess(answer.code) ? openedAnswer(answer, context) : refusal(answer, context);
+    return this.#vouched(device, () =>
+      isSuccess(answer.code) ? openedAnswer(answer, context) : refusal(answer, context),
+    );
+  }
+
+  /** Tells the link whether this was the device: by radio anybody can answer in its place. */
+  #vouched(device: Device, judge: () => ProxyResponse): ProxyResponse {
+    const link = this.#dependencies.link(device);
+    try {
+      const answer = judge();
+      if (answer.verified) link.proven?.(true);
+      return answer;
+    } catch (error) {
+      if (isCoded(error, 'device_answer_untrusted')) link.proven?.(false);
+      throw error;
+    }
   }
 
   #requireToken(device: Device, tokenHash: Uint8Array): void {
