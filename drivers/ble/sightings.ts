@@ -63,7 +63,16 @@ export class Sightings {
       return;
     }
     if (entries.length === LIMITS.bleAddressesPerName) entries.splice(mostDispensable(entries), 1);
-    const fresh = { address, rssi, firstHeard: now, lastHeard: now, isConfirmed: false, unreached: 0, unproven: 0, notBefore: now };
+    const fresh = {
+      address,
+      rssi,
+      firstHeard: now,
+      lastHeard: now,
+      isConfirmed: false,
+      unreached: 0,
+      unproven: 0,
+      notBefore: now,
+    };
     entries.push(fresh);
   }
 
