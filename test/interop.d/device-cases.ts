@@ -1,13 +1,13 @@
 /** What a device has to be able to do, whoever made its stacks and whatever carries them. */
 import { type Delivery, type DpopToken, HubRefusal } from '../../src/client/index.ts';
-import { type PeerWorld, type PeerWorldOptions, SCOPES } from './peer-world.ts';
+import { type PeerWorld, type PeerWorldOptions, SCOPES, type Trust } from './peer-world.ts';
 import type { Report } from './report.ts';
 
 /** How a world is opened here; a case changes what it is about. */
 export type Place = (change: Partial<Pick<PeerWorldOptions, 'args' | 'device' | 'tamper'>>) => Promise<PeerWorld>;
 
 /** Milliseconds in which a delivery that nobody believes stays where it is. */
-const UNBELIEVED = 3_000;
+export const UNBELIEVED = 3_000;
 
 export async function deviceCases(report: Report, open: Place): Promise<void> {
   for (const wrap of ['mac0', 'sign1', 'encrypt0', 'sign1+encrypt0']) {
@@ -38,7 +38,7 @@ export async function deviceCases(report: Report, open: Place): Promise<void> {
     },
   });
   await inWorld(report, open, 'a device that trusts another hub refuses the token', {
-    change: { tamper: (trust) => ({ ...trust, keys: (trust.keys as { k?: string }[]).map(otherSecret) }) },
+    change: { tamper: (trust) => otherSecrets(trust, ['keys']) },
     run: async (world) => {
       const code = await refusal(world, await world.token());
       expect(code === 'device_refused_token', `device_refused_token, not ${code}`);
@@ -46,7 +46,7 @@ export async function deviceCases(report: Report, open: Place): Promise<void> {
     },
   });
   await inWorld(report, open, 'a device that has not the answer key is not believed', {
-    change: { tamper: (trust) => ({ ...trust, answerKey: otherSecret(trust.answerKey as { k?: string }) }) },
+    change: { tamper: (trust) => otherSecrets(trust, ['answerKey']) },
     run: async (world) => {
       const delivery = await world.deliver(await world.token(), UNBELIEVED);
       expect(world.peer.all('token').length > 0, 'a token that reached it');
@@ -102,7 +102,15 @@ async function refusal(world: PeerWorld, token: DpopToken): Promise<string> {
   }
 }
 
-/** The same key with another secret. */
-function otherSecret<Key extends { readonly k?: string }>(key: Key): Key {
-  return { ...key, k: Buffer.alloc(Buffer.from(key.k ?? '', 'base64url').length, 7).toString('base64url') };
+/** The same keys with other secrets, in these members of a trust file. */
+export function otherSecrets(trust: Trust, members: readonly ('keys' | 'answerKey')[]): Trust {
+  const changed = members.map((member) => {
+    const keys = [trust[member]].flat() as readonly { readonly k: string }[];
+    const others = keys.map((key) => ({
+      ...key,
+      k: Buffer.alloc(Buffer.from(key.k, 'base64url').length, 7).toString('base64url'),
+    }));
+    return [member, member === 'keys' ? others : others[0]];
+  });
+  return { ...trust, ...Object.fromEntries(changed) };
 }

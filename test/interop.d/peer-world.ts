@@ -29,7 +29,8 @@ export const SCOPES = {
 /** Milliseconds: discovery of the device, and all that comes after. */
 const DELIVERY_DEADLINE = 20_000;
 
-type Trust = Record<string, unknown>;
+/** A trust file, as JSON. */
+export type Trust = Readonly<Record<string, unknown>>;
 
 export interface PeerWorldOptions {
   /** Where the device is: TOML for the hub, given the path of a pty. */

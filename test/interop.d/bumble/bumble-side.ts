@@ -4,7 +4,7 @@
  *
  *   bumble-side PYTHON SCRIPT
  */
-import { deviceCases, expect, inWorld, type Place, taken } from '../device-cases.ts';
+import { deviceCases, expect, inWorld, otherSecrets, type Place, taken, UNBELIEVED } from '../device-cases.ts';
 import { PeerWorld, SCOPES } from '../peer-world.ts';
 import { Report } from '../report.ts';
 
@@ -48,6 +48,15 @@ await inWorld(report, open, 'after a link lost between blocks the token goes on 
       `blocks in order, not ${blocks}`,
     );
     expect(world.peer.all('token').length === 1, 'one token');
+  },
+});
+
+await inWorld(report, open, 'a refusal that the device did not vouch for ends nothing', {
+  change: { tamper: (trust) => otherSecrets(trust, ['keys', 'answerKey']) },
+  run: async (world) => {
+    const delivery = await world.deliver(await world.token(), UNBELIEVED);
+    expect(world.peer.all('refused').length > 0, 'a refusal');
+    expect(delivery.state === 'queued', `queued, not ${delivery.state}`);
   },
 });
 
