@@ -14,6 +14,7 @@ import {
   idOf,
   isConnecting,
   onReset,
+  silence,
 } from './noble-internals.ts';
 import { raced } from './raced.ts';
 
@@ -113,6 +114,7 @@ export class Adapter {
     // It writes these to standard error by itself.
     noble.removeAllListeners('warning');
     noble.on('warning', () => undefined);
+    silence(noble);
     controlScanDuty(noble, this.#options.duty);
     await new Promise<void>((resolve, reject) => {
       let last = 'unknown';

@@ -8,7 +8,9 @@ import type { Noble, NoblePeripheral } from './noble.ts';
 interface Internals {
   readonly _peripherals?: Map<string, NoblePeripheral>;
   _cleanupPeriperals?(id?: string): void;
-  readonly _bindings?: {
+  readonly _bindings?: EventEmitter & {
+    _state?: string | null;
+    onStateChange?(state: string): void;
     readonly _hci?: EventEmitter & {
       setScanParameters?(interval?: number, window?: number): void;
     };
@@ -24,6 +26,21 @@ interface Internals {
 
 function inside(noble: Noble): Internals {
   return noble as unknown as Internals;
+}
+
+/**
+ * Has noble keep its advice to itself: it writes to standard output, which is the hub's log, that an adapter may not be
+ * used. To be called before it starts.
+ */
+export function silence(noble: Noble): void {
+  const bindings = inside(noble)._bindings;
+  const change = bindings?.onStateChange?.bind(bindings);
+  if (bindings === undefined || change === undefined) return;
+  bindings.onStateChange = (state) => {
+    if (state !== 'unauthorized' && state !== 'unsupported') return change(state);
+    bindings._state = state;
+    bindings.emit('stateChange', state);
+  };
 }
 
 /** Units of 0.625 ms: 100 ms, in which a window of any share is longer than an advertisement. */
