@@ -183,6 +183,7 @@ function openRadio({ path }: Adapter): Radio {
       scanDuty: 50,
       presence: 60_000,
       linger: 0,
+      visit: 0,
       mtu: 517,
       connectTimeout: 10_000,
       operationTimeout: 10_000,

@@ -82,6 +82,48 @@ describe('a device that is heard', () => {
   });
 });
 
+describe('a visit', () => {
+  it('lets a device ask that nobody asks anything', async () => {
+    const asked: string[] = [];
+    const rig = await open({
+      settings: { visit: 60_000, linger: 300 },
+      handler:
+        () =>
+        async ({ path }) => {
+          asked.push(path.join('/'));
+          return accepted(body(40));
+        },
+    });
+    const tube = await rig.device();
+    await until(() => tube.peripheral.isConnected());
+    // More than once the time that a link is kept: what is asked keeps it.
+    for (let round = 0; round < 5; round += 1) {
+      expect(await tube.peripheral.request(post(body(9), 'time'), DEADLINE)).toMatchObject(accepted(body(40)));
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    expect(asked).toHaveLength(5);
+    await until(() => !tube.peripheral.isConnected());
+    expect(tube.requests).toEqual([]);
+    expect(rig.radio.counters).toMatchObject({ connected: 1, lost: 0 });
+  });
+
+  it('is made once in its time', async () => {
+    const rig = await open({ settings: { visit: 60_000, linger: 0 } });
+    const tube = await rig.device();
+    await until(() => rig.radio.counters.connected === 1 && !tube.peripheral.isConnected());
+    const heard = rig.radio.counters.heard;
+    await until(() => rig.radio.counters.heard > heard + 20);
+    expect(rig.radio.counters.connected).toBe(1);
+  });
+
+  it('is not made where it is not wanted', async () => {
+    const rig = await open({ settings: { visit: 0 } });
+    await rig.device();
+    await until(() => rig.radio.counters.heard > 20);
+    expect(rig.radio.counters.connected).toBe(0);
+  });
+});
+
 describe('values of any size', () => {
   it.each([
     [23, 1],
