@@ -114,8 +114,7 @@ export class BleLink implements DeviceLink, SlotHolder {
     const fault = this.#options.radio.fault();
     if (this.#session === undefined && fault !== undefined) throw fault;
     if (!this.isUp()) throw this.#absent();
-    if (this.#gaveWay) await this.#park(options);
-    const answer = this.#endpoint.request(request, options);
+    const answer = this.#endpoint.request(request, await this.#inTurn(options));
     this.#seek();
     try {
       const response = await answer;
@@ -181,10 +180,7 @@ export class BleLink implements DeviceLink, SlotHolder {
 
   /** Others wait for a place among the links. */
   giveWay(): void {
-    const session = this.#session;
-    if (session === undefined) return;
-    if (this.#endpoint.isIdle) this.#release('others wait');
-    else if (this.#options.clock.monotonic() - session.since > RADIO_TIMES.turn) this.#gaveWay = true;
+    if (this.#session !== undefined && this.#endpoint.isIdle) this.#release('others wait');
   }
 
   /** There is no adapter any more: what waits ends with the reason. */
@@ -214,6 +210,24 @@ export class BleLink implements DeviceLink, SlotHolder {
     const isThere = heard !== undefined && seconds * 1_000 <= this.#options.settings.presence;
     if (isThere) return this.#lastFault ?? new LatchkeyError('link_down', 'what advertises its name is set aside');
     return new LatchkeyError('link_down', heard === undefined ? 'not heard yet' : `not heard for ${seconds} s`);
+  }
+
+  /**
+   * Whoever has used the link for long, while others wait for a place, lets it go first and queues up again.
+   * @returns the options with what is left of the deadline
+   * @throws {LatchkeyError} `link_busy`
+   */
+  async #inTurn(options: RequestOptions): Promise<RequestOptions> {
+    const { clock, radio } = this.#options;
+    const began = clock.monotonic();
+    const isOver = this.#session !== undefined && began - this.#session.since > RADIO_TIMES.turn;
+    if (isOver && radio.slots.isContended) this.#gaveWay = true;
+    if (!this.#gaveWay) return options;
+    if (this.#endpoint.isIdle) this.#idle();
+    await this.#park(options);
+    const deadline = options.deadline - (clock.monotonic() - began);
+    if (deadline <= 0) throw new LatchkeyError('link_busy', 'the deadline passed while others had their turn');
+    return { ...options, deadline };
   }
 
   /** Until the link was let go for others, inside the deadline. */

@@ -52,7 +52,7 @@ export const RADIO_TIMES = {
   /** How long a place among the links is held for a device that did not advertise again. */
   hold: 5_000,
   /** A link that is used longer than this, while others wait for a place, takes no further requests. */
-  turn: 10_000,
+  turn: 5_000,
 } as const;
 
 /** 2 s in units of 10 ms: noble's own 420 ms end a link at the first passer-by. */

@@ -183,6 +183,22 @@ describe('several devices', () => {
     expect(rig.radio.counters).toMatchObject({ connected: 3, lost: 0 });
   });
 
+  it('share one link: whoever asks without end has turns, and the other one too', async () => {
+    const rig = await open({ known: ['a', 'b'], settings: { connections: 1 } });
+    await rig.device('a');
+    await rig.device('b');
+    await Promise.all([rig.heard('a'), rig.heard('b')]);
+    let goesOn = true;
+    const asking = Array.from({ length: 4 }, async () => {
+      while (goesOn) await rig.radio.link('a').request(post(body(9)), { deadline: 20_000 });
+    });
+    await until(() => rig.radio.link('a').isConnected);
+    const answer = await rig.radio.link('b').request(post(body(9)), { deadline: 20_000 });
+    expect(answer).toMatchObject(accepted(body(9)));
+    goesOn = false;
+    await Promise.all(asking);
+  });
+
   it('are no more than the adapter has room for, which is noticed', async () => {
     const rig = await open({ known: ['a', 'b'], settings: { linger: 60_000 }, plug: { maximumLinks: 1 } });
     await rig.device('a');

@@ -1,7 +1,8 @@
 /** The main job by radio: the built hub with noble, the simulated device with bleno, real HCI, ATT and GATT bytes between them. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { decodeCbor } from '../../../src/codec/cbor.ts';
 import { readTrustFile } from '../../../src/codec/trust-file.ts';
@@ -190,6 +191,31 @@ async function anotherTrust(opened: World): Promise<string> {
   if (ended !== 0) throw new Error(err);
   return readFileSync(file, 'utf8');
 }
+
+describe('noble', () => {
+  test.each([
+    [true, {}],
+    [false, { air: undefined }],
+  ])('is loaded: %s', async (isLoaded, options) => {
+    const probe = join(mkdtempSync(join(tmpdir(), 'latchkey-probe-')), 'probe.cjs');
+    closers.push(async () => rmSync(dirname(probe), { recursive: true }));
+    const says = '{"event":"probed","noble":"%"}';
+    writeFileSync(
+      probe,
+      `const { Module } = require('module');
+       process.on('SIGUSR2', () => {
+         const noble = Object.keys(Module._cache).some((path) => path.includes('/noble/'));
+         console.log('${says}'.replace('%', noble));
+       });`,
+    );
+    const opened = await open(options as WorldOptions);
+    await opened.hub.stop();
+    opened.hub = await opened.folder.start({ NODE_OPTIONS: `--require=${probe}` });
+    if (isLoaded) await opened.hub.event('radio_opened');
+    process.kill(opened.hub.pid, 'SIGUSR2');
+    expect(await opened.hub.event('probed')).toMatchObject({ noble: String(isLoaded) });
+  });
+});
 
 describe('the adapter', () => {
   test('is a condition with its code while it is away, and what waited is delivered when it is back', async () => {
