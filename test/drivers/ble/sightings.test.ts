@@ -61,11 +61,19 @@ describe('who is tried', () => {
     expect(pauses).toEqual([60_000, 120_000, 240_000, 480_000, 960_000, 1_800_000, 1_800_000, 1_800_000]);
   });
 
-  it('is after a short while one that could not be connected', async () => {
+  it('is one that could not be connected: at once, and then after a pause that grows', async () => {
     hear('a');
     sightings.unreachable('tube-1', 'a');
-    expect(tried()).toEqual([]);
-    await time.advance(1_000);
+    expect(tried()).toEqual(['a']);
+    for (const pause of [500, 1_000, 2_000]) {
+      sightings.unreachable('tube-1', 'a');
+      await time.advance(pause - 1);
+      expect(tried()).toEqual([]);
+      await time.advance(1);
+      expect(tried()).toEqual(['a']);
+    }
+    sightings.reached('tube-1', 'a');
+    sightings.unreachable('tube-1', 'a');
     expect(tried()).toEqual(['a']);
   });
 
@@ -80,7 +88,8 @@ describe('who is tried', () => {
 
   it('is one without failures again, once it proved itself', () => {
     hear('a');
-    sightings.unreachable('tube-1', 'a');
+    sightings.unproven('tube-1', 'a');
+    expect(tried()).toEqual([]);
     sightings.confirm('tube-1', 'a');
     expect(tried()).toEqual(['a']);
   });
