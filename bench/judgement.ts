@@ -23,6 +23,7 @@ export function judgementFigures(effort: Effort): readonly Figure[] {
   const floor = bareVerification(jwt);
   const translated = translate(verifyReference(jwt), {
     profile: deviceProfile('mac0', 'slim'),
+    device: 'tube-1',
     audience: AUDIENCE,
     keys: KEYS,
     random,

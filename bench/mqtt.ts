@@ -94,6 +94,7 @@ export async function openFront(port: number): Promise<MqttFront> {
     topicPrefix: 'latchkey/v1',
     json: true,
     relay: RELAY,
+    deliveries: { now: () => [], watch: () => () => undefined },
     answerProtected: () => Promise.reject(new LatchkeyError('device_unauthenticated')),
     devices: { authenticate: () => 'ekg-1' },
     timers: systemTimers,

@@ -14,6 +14,7 @@ import type { Config } from './config/schema.ts';
 import { readServerCertificate } from './config/setting-files.ts';
 import { LatchkeyError } from './core/errors.ts';
 import type { Device } from './devices/device.ts';
+import { deliveryFeed } from './flows/delivery-feed.ts';
 import { Dispatcher } from './flows/dispatch.ts';
 import { openNorthbound } from './hub/deliver.ts';
 import { openIntrospectors, openIssuers, verifierOf } from './hub/issuers.ts';
@@ -104,7 +105,10 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     startedAt: monotonic(),
     mqtt: undefined,
   };
-  const admin = adminOf(config, state, log, async () => statusOf(running));
+  const admin = adminOf(config, state, log, {
+    status: async () => statusOf(running),
+    difficulty: (device) => dispatcher.difficulty(device),
+  });
   const northbound = openNorthbound({ config, state, verify, dispatcher, link });
   let origins: readonly string[] = [];
   const server = openServer({ config, state, northbound, relay, origins: () => origins, log });
@@ -115,7 +119,7 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   const port = await listen(server, config);
   servers.push(server);
   origins = originsOf(config, port);
-  running.mqtt = await openMqttFront(config, relay, log);
+  running.mqtt = await openMqttFront(config, relay, deliveryFeed(state), log);
   opened.add(async () => running.mqtt?.close(STOP_GRACE));
   const serve = deviceServer(state, relay);
   for (const line of config.lines) lines.set(line.name, openLine(line, state, serve, log));

@@ -6,7 +6,7 @@ import type { Random } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../src/core/json.ts';
 import { LIMITS } from '../../src/core/limits.ts';
-import type { Admin, AuditQuery, NewDevice } from '../../src/ports/admin.ts';
+import type { Admin, AuditQuery, DeliveriesQuery, NewDevice } from '../../src/ports/admin.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { type HttpRequest, HttpServer, type Route } from './server.ts';
 
@@ -75,6 +75,11 @@ function adminRoutes(admin: Admin): readonly Route[] {
     },
     {
       method: 'GET',
+      path: '/deliveries',
+      handle: async ({ query }) => ({ status: 200, body: await admin.deliveries(deliveriesQueryOf(query)) }),
+    },
+    {
+      method: 'GET',
       path: '/audit',
       handle: async ({ query }) => ({ status: 200, body: await admin.audit(auditQueryOf(query)) }),
     },
@@ -86,23 +91,36 @@ function adminRoutes(admin: Admin): readonly Route[] {
   ];
 }
 
-function auditQueryOf(query: URLSearchParams): AuditQuery {
-  const words = (name: string) => query.get(name) ?? undefined;
-  const count = (name: string) => {
-    const written = words(name);
-    if (written !== undefined && !/^\d{1,15}$/.test(written)) throw new LatchkeyError('request_invalid', name);
-    return written === undefined ? undefined : Number(written);
+function deliveriesQueryOf(query: URLSearchParams): DeliveriesQuery {
+  return {
+    device: words(query, 'device'),
+    waiting: words(query, 'waiting') === 'true',
+    limit: Math.min(count(query, 'limit') ?? LIMITS.deliveriesAnswered, LIMITS.deliveriesAnswered),
   };
-  const [issuer, subject] = [words('issuer'), words('subject')];
+}
+
+function words(query: URLSearchParams, name: string): string | undefined {
+  return query.get(name) ?? undefined;
+}
+
+/** @throws {LatchkeyError} `request_invalid` */
+function count(query: URLSearchParams, name: string): number | undefined {
+  const written = words(query, name);
+  if (written !== undefined && !/^\d{1,15}$/.test(written)) throw new LatchkeyError('request_invalid', name);
+  return written === undefined ? undefined : Number(written);
+}
+
+function auditQueryOf(query: URLSearchParams): AuditQuery {
+  const [issuer, subject] = [words(query, 'issuer'), words(query, 'subject')];
   if ((issuer === undefined) !== (subject === undefined))
     throw new LatchkeyError('request_invalid', 'issuer and subject go together');
   return {
-    after: count('after'),
-    device: words('device'),
-    since: count('since'),
+    after: count(query, 'after'),
+    device: words(query, 'device'),
+    since: count(query, 'since'),
     subject: issuer === undefined || subject === undefined ? undefined : { issuer, subject },
-    limit: Math.min(count('limit') ?? LIMITS.auditAnswerRecords, LIMITS.auditAnswerRecords),
-    evidence: words('evidence') === 'true',
+    limit: Math.min(count(query, 'limit') ?? LIMITS.auditAnswerRecords, LIMITS.auditAnswerRecords),
+    evidence: words(query, 'evidence') === 'true',
   };
 }
 

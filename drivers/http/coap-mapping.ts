@@ -66,6 +66,7 @@ export function httpAnswerOf(answer: ProxyResponse, id: string): HttpAnswer {
     return problemAnswer(new LatchkeyError('device_refused_request'), id, {
       status: STATUSES[deviceCode] ?? 502,
       deviceCode,
+      hints: answer.hints,
       headers: { 'device-verified': String(answer.verified) },
     });
   }

@@ -1,7 +1,11 @@
+import type { EventSource } from './event-streams.ts';
+
 /** What a route answers with. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Bytes as they are, or anything else as JSON. */
   readonly body?: unknown;
+  /** In place of a body: events, for as long as there are any. */
+  readonly events?: EventSource;
 }

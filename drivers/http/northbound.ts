@@ -4,6 +4,7 @@ import { LIMITS } from '../../src/core/limits.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { DeliveryView, Northbound, PresentedToken } from '../../src/ports/northbound.ts';
 import { coapRequestOf, httpAnswerOf } from './coap-mapping.ts';
+import type { EventSource } from './event-streams.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { problemAnswer } from './problem.ts';
 import type { HttpRequest, Route } from './server.ts';
@@ -31,7 +32,10 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
     {
       method: 'GET',
       path: '/deliveries/:id',
-      handle: async (request) => ({ status: 200, body: northbound.delivery(parameter(request, 'id')) }),
+      handle: async (request) => {
+        const view = northbound.delivery(parameter(request, 'id'));
+        return wantsEvents(request) ? { status: 200, events: eventsOf(view, northbound) } : { status: 200, body: view };
+      },
     },
     { method: 'GET', path: '/jwks', handle: async () => ({ status: 200, body: northbound.publicKeys() }) },
     ...(['POST', 'PUT', 'DELETE'] as const).map((method) => ({
@@ -52,10 +56,31 @@ function deliveryAnswer(view: DeliveryView, nonce: string, id: string): HttpAnsw
     case 'queued':
       return { status: 202, headers, body: view };
     case 'refused':
-      return problemAnswer(new LatchkeyError('device_refused_token'), id, { headers, deviceCode: view.device_code });
+      return problemAnswer(new LatchkeyError('device_refused_token'), id, {
+        headers,
+        deviceCode: view.device_code,
+        hints: view.creation_hints,
+      });
     case 'expired':
       return problemAnswer(new LatchkeyError('delivery_expired'), id, { headers });
   }
+}
+
+function wantsEvents({ headers }: HttpRequest): boolean {
+  return (headers.accept ?? []).some((value) => /(?:^|,)\s*text\/event-stream\s*(?:[;,]|$)/i.test(value));
+}
+
+/** The delivery as it stands, and then each change, up to its end. */
+function eventsOf(view: DeliveryView, northbound: Northbound): EventSource {
+  return (sink) => {
+    const tell = (current: DeliveryView) => {
+      sink.send('delivery', current);
+      if (current.state !== 'queued') sink.end();
+    };
+    const stop = northbound.watchDelivery(view.delivery, tell);
+    tell(view);
+    return stop;
+  };
 }
 
 function parameter(request: HttpRequest, name: string): string {

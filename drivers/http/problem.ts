@@ -1,6 +1,7 @@
 /** Coded errors as HTTP answers: RFC 9457 problem details, and the challenges of RFC 6750 and RFC 9449. */
 
 import type { LatchkeyError } from '../../src/core/errors.ts';
+import { CnonceMissing, type CreationHintsView } from '../../src/ports/northbound.ts';
 import type { HttpAnswer } from './http-answer.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -13,6 +14,8 @@ export interface Problem {
   readonly code: string;
   readonly id: string;
   readonly device_code?: string;
+  /** What a token for the device must hold (RFC 9200 §5.3). */
+  readonly creation_hints?: CreationHintsView;
   /** What RFC 6749 §5.2 calls it, where an OAuth client library looks for that (RFC 7662 §2.3). */
   readonly error?: string;
 }
@@ -21,6 +24,7 @@ export interface Problem {
 export function problemOf(error: LatchkeyError, id: string): Problem {
   const { title, status } = error.entry;
   const problem = { type: `urn:latchkey:error:${error.code}`, title, status, code: error.code, id };
+  if (error instanceof CnonceMissing && error.hints !== undefined) return { ...problem, creation_hints: error.hints };
   return error.code === 'device_unauthenticated' ? { ...problem, error: 'invalid_client' } : problem;
 }
 
@@ -56,6 +60,7 @@ export function problemAnswer(
   more: {
     readonly headers?: Readonly<Record<string, string>>;
     readonly deviceCode?: string | undefined;
+    readonly hints?: CreationHintsView | undefined;
     readonly status?: number;
   } = {},
 ): HttpAnswer {
@@ -64,6 +69,11 @@ export function problemAnswer(
   return {
     status,
     headers: { ...more.headers, 'content-type': PROBLEM_TYPE },
-    body: { ...problem, status, ...(more.deviceCode === undefined ? {} : { device_code: more.deviceCode }) },
+    body: {
+      ...problem,
+      status,
+      ...(more.deviceCode === undefined ? {} : { device_code: more.deviceCode }),
+      ...(more.hints === undefined ? {} : { creation_hints: more.hints }),
+    },
   };
 }

@@ -12,6 +12,7 @@ import { LIMITS } from '../../src/core/limits.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { hasMuchLeft, readBody } from './body.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
+import { EventStreams } from './event-streams.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf } from './problem.ts';
 import { RequestLog } from './request-log.ts';
@@ -69,6 +70,7 @@ export class HttpServer {
   readonly #routes: RouteTable<Route>;
   readonly #requestLog: RequestLog;
   readonly #connections: Connections;
+  readonly #streams = new EventStreams(LIMITS.eventStreams);
   /** Requests under way by connection. */
   readonly #onConnection = new WeakMap<Socket, number>();
   #underWay = 0;
@@ -116,6 +118,7 @@ export class HttpServer {
     this.#stopping = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
+    this.#streams.endAll();
     if (this.#underWay > 0) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, grace);
@@ -156,11 +159,12 @@ export class HttpServer {
         id,
         log,
       });
+      if (answer.events !== undefined) this.#streams.reserve();
     } catch (thrown) {
       error = coded(thrown);
       answer = this.#refuse(error, id, incoming);
     }
-    send(response, answer, id, hasMuchLeft(incoming));
+    this.#send(response, answer, id, hasMuchLeft(incoming));
     const ms = Math.round(performance.now() - started);
     this.#requestLog.answered({ method, path, status: answer.status, ms, error }, log);
     this.#onConnection.set(socket, (this.#onConnection.get(socket) ?? 1) - 1);
@@ -178,6 +182,23 @@ export class HttpServer {
       throw new LatchkeyError(this.#routes.methods(path).length > 0 ? 'method_not_allowed' : 'not_found');
     }
     return { ...found, url, query: new URLSearchParams(search) };
+  }
+
+  #send(response: ServerResponse, answer: HttpAnswer, id: string, isLast: boolean): void {
+    const { events } = answer;
+    const isBytes = answer.body instanceof Uint8Array;
+    const body =
+      answer.body === undefined ? undefined : isBytes ? (answer.body as Uint8Array) : JSON.stringify(answer.body);
+    response.writeHead(answer.status, {
+      'cache-control': 'no-store',
+      'x-request-id': id,
+      ...(isLast ? { connection: 'close' } : {}),
+      ...(isBytes || body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(events === undefined ? {} : { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }),
+      ...answer.headers,
+    });
+    if (events === undefined) response.end(body);
+    else this.#streams.serve(response, events);
   }
 
   #refuse(error: LatchkeyError, id: string, { headers, url = '' }: IncomingMessage): HttpAnswer {
@@ -224,18 +245,4 @@ function peerCertificateThumbprint(socket: Socket): Uint8Array | undefined {
 function splitOnce(text: string, mark: string): readonly [string, string] {
   const at = text.indexOf(mark);
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
-}
-
-function send(response: ServerResponse, answer: HttpAnswer, id: string, isLast: boolean): void {
-  const isBytes = answer.body instanceof Uint8Array;
-  const body =
-    answer.body === undefined ? undefined : isBytes ? (answer.body as Uint8Array) : JSON.stringify(answer.body);
-  response.writeHead(answer.status, {
-    'cache-control': 'no-store',
-    'x-request-id': id,
-    ...(isLast ? { connection: 'close' } : {}),
-    ...(isBytes || body === undefined ? {} : { 'content-type': 'application/json' }),
-    ...answer.headers,
-  });
-  response.end(body);
 }

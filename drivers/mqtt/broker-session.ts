@@ -100,12 +100,13 @@ export class BrokerSession {
     const client = this.#client;
     if (!this.#up || this.#ended) return false;
     if (message.qos === 0 && client.stream.writableLength > LIMITS.brokerWriteBytes) return false;
-    const { contentType, correlationData, responseTopic } = message;
+    const { contentType, correlationData, responseTopic, retain = false } = message;
     client.publish(
       message.topic,
       bufferOf(message.payload),
       {
         qos: message.qos,
+        retain,
         properties: {
           contentType,
           ...(responseTopic === undefined ? {} : { responseTopic }),

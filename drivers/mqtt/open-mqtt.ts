@@ -6,11 +6,13 @@ import { Secret } from '../../src/core/secret.ts';
 import { VERSION } from '../../src/core/version.ts';
 import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
 import type { Log } from '../../src/ports/log.ts';
+import type { DeliveryFeed } from '../../src/ports/northbound.ts';
 import type { Relay } from '../../src/ports/relay.ts';
 import { within } from '../serial/deadline.ts';
 import { BrokerConnection } from './broker-connection.ts';
 import type { BrokerAccess } from './broker-session.ts';
 import type { BrokerSettings } from './broker-settings.ts';
+import { DeliveryBoard } from './delivery-board.ts';
 import { type EmbeddedBroker, openEmbeddedBroker } from './embedded-broker.ts';
 import { type AnswerProtected, IntrospectionFront } from './introspection-front.ts';
 import { Topics } from './topics.ts';
@@ -23,6 +25,7 @@ export interface MqttOptions {
   readonly json: boolean;
   readonly relay: Relay;
   readonly answerProtected: AnswerProtected;
+  readonly deliveries: DeliveryFeed;
   /** Who may log in at the embedded broker. */
   readonly devices: DeviceAuthentication;
   readonly timers: Timers;
@@ -49,7 +52,7 @@ const HUB_USER = '@hub';
  * @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing`
  */
 export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
-  const { answerProtected, clock, json, log, random, relay, timers } = options;
+  const { answerProtected, clock, deliveries, json, log, random, relay, timers } = options;
   const topics = new Topics(options.topicPrefix);
   const { access, embedded } = await brokerOf(options, topics);
   const front = new IntrospectionFront({
@@ -77,11 +80,15 @@ export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
     log,
     settings: options.settings,
   });
+  const board = new DeliveryBoard({ publish: (message) => connection.publish(message), topics });
+  for (const summary of deliveries.now()) board.post(summary);
+  const unwatch = deliveries.watch((summary) => board.post(summary));
   return {
     port: embedded?.port,
     health: () => connection.health(),
     counters: () => ({ ...connection.counters(), ...front.counters() }),
     async close(grace) {
+      unwatch();
       await within(grace, timers, front.close());
       await connection.close();
       await embedded?.close();

@@ -4,6 +4,7 @@
 const MAX_RESPONSE_TOPIC_BYTES = 256;
 const REQUEST = 'introspect';
 const ANSWER = 'answer';
+const DELIVERIES = 'deliveries';
 
 export class Topics {
   readonly #prefix: string;
@@ -28,6 +29,11 @@ export class Topics {
     return `${this.#prefix}${device}/${ANSWER}`;
   }
 
+  /** Retained: how it stands with the tokens for a device. */
+  deliveriesOf(device: string): string {
+    return `${this.#prefix}${device}/${DELIVERIES}`;
+  }
+
   /** The device whose request topic it is: the ACL lets only that one write there. */
   deviceOf(topic: string): string | undefined {
     if (!topic.startsWith(this.#prefix) || !topic.endsWith(`/${REQUEST}`)) return undefined;
@@ -36,7 +42,7 @@ export class Topics {
   }
 
   /**
-   * Whether an answer to the device may go there: to a topic of its own, where it makes no request and no status. A hub
+   * Whether an answer to the device may go there: to a topic of its own, where it makes no request and the hub says nothing else. A hub
    * that published wherever it is told would lend everybody its rights at the broker.
    */
   mayAnswerAt(device: string, topic: string): boolean {
@@ -47,7 +53,8 @@ export class Topics {
       Buffer.byteLength(topic) <= MAX_RESPONSE_TOPIC_BYTES &&
       !/[+#\0]/.test(topic) &&
       topic !== this.status &&
-      topic !== this.requestsOf(device)
+      topic !== this.requestsOf(device) &&
+      topic !== this.deliveriesOf(device)
     );
   }
 

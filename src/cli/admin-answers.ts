@@ -2,7 +2,14 @@
 import * as z from 'zod/mini';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
-import type { AddedDevice, AuditPage, AuditVerification, DeviceView, HubStatus } from '../ports/admin.ts';
+import type {
+  AddedDevice,
+  AuditPage,
+  AuditVerification,
+  DeviceView,
+  HubStatus,
+  ListedDelivery,
+} from '../ports/admin.ts';
 
 const text = z.string();
 const number = z.number();
@@ -115,6 +122,23 @@ const verification = z.object({
   ),
 });
 
+const delivery = z.object({
+  delivery: text,
+  state: z.enum(['queued', 'delivered', 'refused', 'expired']),
+  device: text,
+  audience: text,
+  token_hash: text,
+  cti: text,
+  expires_at: number,
+  scope: text,
+  device_code: z.optional(text),
+  code: z.optional(text),
+  receipt: z.optional(z.boolean()),
+  bytes: z.object({ jwt: number, cwt: number }),
+  freshness: z.object({ keys_age: number, clock: z.enum(['sure', 'unsure']) }),
+  difficulty: z.optional(z.object({ code: text, failures: number })),
+});
+
 /** Flat, as all records are; what is in it is shown, or hashed by `audit verify`. */
 function isAuditRecord(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || !('sequence' in value) || !('hash' in value)) return false;
@@ -136,6 +160,7 @@ export const readStatus: (answer: JsonValue) => HubStatus = reader(status);
 export const readDevice: (answer: JsonValue) => DeviceView = reader(device);
 export const readDevices: (answer: JsonValue) => readonly DeviceView[] = reader(z.array(device));
 export const readAddedDevice: (answer: JsonValue) => AddedDevice = reader(z.object({ device, trust: text }));
+export const readDeliveries = reader(z.array(delivery)) as (answer: JsonValue) => readonly ListedDelivery[];
 export const readAuditPage: (answer: JsonValue) => AuditPage = reader(auditPage);
 export const readVerification: (answer: JsonValue) => AuditVerification = reader(verification);
 /** The text of a credentials file. */

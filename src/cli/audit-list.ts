@@ -4,6 +4,7 @@ import type { AuditPage } from '../ports/admin.ts';
 import type { AuditRecord } from '../ports/audit.ts';
 import { columns } from './columns.ts';
 import { addExample, type CliCommand } from './command.ts';
+import { countOption } from './count-option.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
 
 interface Options extends AdminChoice {
@@ -34,7 +35,7 @@ export const command: CliCommand = {
           device: options.device,
           since: options.since === undefined ? undefined : instant(options.since, Date.now() / 1_000),
           subject: subjectOf(options),
-          limit: limitOf(options.limit),
+          limit: countOption('--limit', options.limit, MOST),
         };
         const page = await withAdmin({ choice: options, terminal }, (admin) => admin.audit(query));
         if (options.json === true) terminal.print(JSON.stringify(page.records));
@@ -61,12 +62,6 @@ function subjectOf({ issuer, subject }: Options) {
   if (subject === undefined || issuer === undefined)
     throw new LatchkeyError('usage', '--subject and --issuer go together');
   return { issuer, subject };
-}
-
-function limitOf(text: string): number {
-  const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (limit < 1 || limit > MOST) throw new LatchkeyError('usage', `--limit must be from 1 to ${MOST}`);
-  return limit;
 }
 
 function table({ records }: AuditPage): readonly string[] {

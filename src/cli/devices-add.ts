@@ -29,6 +29,7 @@ interface Options extends AdminChoice {
   readonly cwtTag?: boolean;
   readonly bearer?: boolean;
   readonly receipt: boolean;
+  readonly clock: boolean;
   readonly trust?: string;
   readonly certificate?: string;
   readonly json?: boolean;
@@ -72,6 +73,7 @@ export const command: CliCommand = {
       .option('--cwt-tag', 'put CBOR tag 61 before tokens')
       .option('--bearer', 'take tokens without `cnf` too: whoever steals one can use it')
       .option('--no-receipt', 'the device answers without a receipt: nobody can tell that it was this device')
+      .option('--no-clock', 'the device has no clock: its tokens need `exi`, and a `cnonce` that it gave (RFC 9200)')
       .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
       .option('-c, --config <file>', 'configuration of the hub')
       .option('--json', 'print the device as JSON')
@@ -195,6 +197,7 @@ function profileOf(options: Options): JsonObject {
     ...member('cwtTag', options.cwtTag),
     ...member('bearer', options.bearer),
     receipt: options.receipt ? 'mac0' : 'none',
+    ...(options.clock ? {} : { clock: 'none' }),
   };
 }
 

@@ -12,14 +12,17 @@ import type {
   AuditPage,
   AuditQuery,
   AuditVerification,
+  DeliveriesQuery,
   DeviceView,
   HubStatus,
+  ListedDelivery,
   NewDevice,
 } from '../ports/admin.ts';
 import {
   readAddedDevice,
   readAuditPage,
   readCredentials,
+  readDeliveries,
   readDevice,
   readDevices,
   readStatus,
@@ -100,6 +103,10 @@ class NoDevices implements Admin {
     return Promise.reject(new LatchkeyError('device_unknown', id));
   }
 
+  async deliveries(): Promise<readonly ListedDelivery[]> {
+    return [];
+  }
+
   audit(): Promise<AuditPage> {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
@@ -138,6 +145,10 @@ class RemoteAdmin implements Admin {
 
   async removeDevice(id: string): Promise<void> {
     await this.#ask('DELETE', devicePath(id));
+  }
+
+  async deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]> {
+    return readDeliveries(await this.#ask('GET', withQuery('/deliveries', { ...query })));
   }
 
   async audit({ subject, ...query }: AuditQuery): Promise<AuditPage> {

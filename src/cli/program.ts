@@ -11,6 +11,7 @@ interface Listed {
 }
 
 const GROUPS: Readonly<Record<string, string>> = {
+  deliveries: 'look at tokens on their way to devices',
   audit: 'look at the record of all verdicts, and verify it',
   devices: 'register devices and look at them',
   sim: 'simulate what real installations have',
@@ -35,6 +36,11 @@ export const COMMANDS: readonly Listed[] = [
     load: () => import('./devices-credentials.ts'),
   },
   { path: ['devices', 'remove'], summary: 'forget a device', load: () => import('./devices-remove.ts') },
+  {
+    path: ['deliveries', 'list'],
+    summary: 'list what waits for devices, and what became of the rest',
+    load: () => import('./deliveries-list.ts'),
+  },
   { path: ['audit', 'list'], summary: 'show verdicts of the hub', load: () => import('./audit-list.ts') },
   {
     path: ['audit', 'verify'],

@@ -110,9 +110,11 @@ function translateOffline(
     audience: options.audience,
     time,
     whenUnsure: 'deny',
+    withoutClock: profile.device.clock === 'none',
   });
   return translate(token, {
     profile: profile.device,
+    device: profile.deviceId,
     audience: options.audience,
     keys: profile.keys,
     proofKey: profile.proofKey,

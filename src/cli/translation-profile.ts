@@ -21,6 +21,7 @@ const DEVICE_MEMBERS = [
   'ctiBytes',
   'bearer',
   'receipt',
+  'clock',
 ] as const;
 
 /** Members that hold keys, or say how they are used; `algorithm` and `encryptionAlgorithm` name them by their key. */
@@ -35,7 +36,7 @@ const KEY_MEMBERS = [
   'proofKey',
 ] as const;
 
-export const MEMBERS: readonly string[] = [...DEVICE_MEMBERS, ...KEY_MEMBERS, 'tokenTypes'];
+export const MEMBERS: readonly string[] = [...DEVICE_MEMBERS, ...KEY_MEMBERS, 'device', 'tokenTypes'];
 
 /** What an oct key is for, where neither its `alg` nor the profile says it. */
 const DEFAULT_MAC: WrapAlgorithm = 'HMAC 256/64';
@@ -43,6 +44,8 @@ const DEFAULT_CIPHER: WrapAlgorithm = 'AES-CCM-16-64-128';
 
 export interface TranslationProfile {
   readonly device: DeviceProfile;
+  /** The id of the device: in the `cti` of tokens with `exi`. */
+  readonly deviceId: string;
   readonly keys: CwtKeys;
   /** Opens `cnf.jwe`. */
   readonly hubKeys: readonly JweKey[];
@@ -59,8 +62,12 @@ export function readTranslationProfile(text: Uint8Array): TranslationProfile {
   const wrap = json.wrap ?? 'mac0';
   if (typeof wrap !== 'string') throw invalid('wrap', 'not text');
   const keys = readKeys(json, wrap);
+  const device = readDevice(json, keys);
+  if (device.clock === 'none' && json.device === undefined)
+    throw invalid('device', 'missing, and the device has no clock');
   return {
-    device: readDevice(json, keys),
+    device,
+    deviceId: json.device === undefined ? '' : nameOf(json),
     keys,
     hubKeys: json.hubKey === undefined ? [] : [named('hubKey', () => importJweKey(object(json, 'hubKey')))],
     proofKey: json.proofKey === undefined ? undefined : object(json, 'proofKey'),
@@ -127,6 +134,11 @@ function object(json: JsonObject, member: string): JsonObject {
   if (value === undefined) throw invalid(member, 'missing');
   if (!isJsonObject(value)) throw invalid(member, 'not a JWK');
   return value;
+}
+
+function nameOf({ device }: JsonObject): string {
+  if (typeof device !== 'string' || device === '') throw invalid('device', 'not text');
+  return device;
 }
 
 function texts(json: JsonObject, member: string): readonly string[] {

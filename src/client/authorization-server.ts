@@ -1,4 +1,5 @@
 import * as oauth from 'openid-client';
+import { base64url } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import type { AccessToken } from './access-token.ts';
@@ -27,6 +28,8 @@ export interface TokenRequest {
   readonly resource?: string;
   /** `audience` parameter, for servers that want this one instead. */
   readonly audience?: string;
+  /** Nonce of a device without a clock, from `HubRefusal.creationHints` (RFC 9200 §5.8.4.4). */
+  readonly cnonce?: Uint8Array;
   /** Binds the token to this key (RFC 9449). Left out, a bearer token is asked for. */
   readonly key?: DpopKey;
 }
@@ -159,6 +162,7 @@ function parameters(request: TokenRequest): Record<string, string> {
     scope: request.scope,
     ...(request.resource === undefined ? {} : { resource: request.resource }),
     ...(request.audience === undefined ? {} : { audience: request.audience }),
+    ...(request.cnonce === undefined ? {} : { cnonce: base64url(request.cnonce) }),
   };
 }
 

@@ -22,7 +22,33 @@ export interface HttpAnswer {
 }
 
 /** @throws {LatchkeyError} `client_unreachable`, `client_answer_invalid` for an answer past 64 KiB */
-export async function exchange(request: HttpRequest, environment: ClientEnvironment): Promise<HttpAnswer> {
+export function exchange(request: HttpRequest, environment: ClientEnvironment): Promise<HttpAnswer> {
+  return open(request, environment, answerOf);
+}
+
+/**
+ * Asks for events. `take` gets the data of each, and says whether that was the last one that is wanted.
+ * @returns the answer, where it is none with events; else undefined, once `take` has had enough or the events have ended
+ * @throws {LatchkeyError} `client_unreachable`, also where they go on past the deadline; `client_answer_invalid` for an
+ *   event past 64 KiB
+ */
+export function exchangeEvents(
+  request: HttpRequest,
+  environment: ClientEnvironment,
+  take: (data: string) => boolean,
+): Promise<HttpAnswer | undefined> {
+  return open(request, environment, async (response) => {
+    if (response.headers.get('content-type')?.startsWith('text/event-stream') !== true) return answerOf(response);
+    for await (const data of eventsOf(response)) if (take(data)) return undefined;
+    return undefined;
+  });
+}
+
+async function open<T>(
+  request: HttpRequest,
+  environment: ClientEnvironment,
+  use: (response: Response) => Promise<T>,
+): Promise<T> {
   const abort = new AbortController();
   const cancel = environment.timers.after(request.deadline, () => abort.abort());
   try {
@@ -34,13 +60,34 @@ export async function exchange(request: HttpRequest, environment: ClientEnvironm
       signal: abort.signal,
       ...(request.body === undefined ? {} : { body: request.body }),
     });
-    return { status: response.status, headers: response.headers, body: await readBody(response) };
+    return await use(response);
   } catch (error) {
     if (error instanceof LatchkeyError) throw error;
     const reason = abort.signal.aborted ? `no answer in ${request.deadline} ms` : networkReason(error);
     throw new LatchkeyError('client_unreachable', `${request.url.origin}: ${reason}`);
   } finally {
     cancel();
+  }
+}
+
+async function answerOf(response: Response): Promise<HttpAnswer> {
+  return { status: response.status, headers: response.headers, body: await readBody(response) };
+}
+
+/** The data of each event (WHATWG HTML, section 9.2.6): what the hub sends, with one data line an event. */
+async function* eventsOf(response: Response): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let unread = '';
+  for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    unread += decoder.decode(part, { stream: true });
+    const events = unread.split('\n\n');
+    unread = events.pop() ?? '';
+    if (unread.length > MAX_ANSWER_BYTES)
+      throw new LatchkeyError('client_answer_invalid', `an event of more than ${MAX_ANSWER_BYTES} bytes`);
+    for (const event of events) {
+      const data = event.split('\n').find((line) => line.startsWith('data: '));
+      if (data !== undefined) yield data.slice('data: '.length);
+    }
   }
 }
 

@@ -5,6 +5,13 @@ import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import type { HttpAnswer } from './http.ts';
 
+/** AS Request Creation Hints (RFC 9200 §5.3). The device gave them, and nobody vouches for them. */
+export interface CreationHints {
+  readonly authorizationServer: string | undefined;
+  readonly audience: string | undefined;
+  readonly cnonce: Uint8Array | undefined;
+}
+
 /** The hub, the device behind it or a connected device said no. `hubCode` is the code that it gave, out of docs/errors.md. */
 export class HubRefusal extends LatchkeyError {
   readonly status: number;
@@ -13,10 +20,18 @@ export class HubRefusal extends LatchkeyError {
   readonly requestId: string | undefined;
   /** CoAP code of the device's answer, such as "4.03", where the device was asked at all. */
   readonly deviceCode: string | undefined;
+  /** What the next token must hold, where the device has no clock: see `TokenRequest.cnonce`. */
+  readonly creationHints: CreationHints | undefined;
 
   constructor(
     code: Extract<ErrorCode, 'client_delivery_failed' | 'client_request_failed'>,
-    problem: { status: number; code: string; id?: string | undefined; deviceCode?: string | undefined },
+    problem: {
+      status: number;
+      code: string;
+      id?: string | undefined;
+      deviceCode?: string | undefined;
+      creationHints?: CreationHints | undefined;
+    },
   ) {
     super(
       code,
@@ -27,6 +42,7 @@ export class HubRefusal extends LatchkeyError {
     this.hubCode = problem.code;
     this.requestId = problem.id;
     this.deviceCode = problem.deviceCode;
+    this.creationHints = problem.creationHints;
   }
 }
 
@@ -55,7 +71,7 @@ export interface Delivery {
 }
 
 /** @throws {LatchkeyError} `client_answer_invalid` */
-export function readDelivery(answer: HttpAnswer): Delivery {
+export function readDelivery(answer: Pick<HttpAnswer, 'body'>): Delivery {
   const json = readJson(answer);
   const bytes = object(json, 'bytes');
   const freshness = object(json, 'freshness');
@@ -90,6 +106,7 @@ export function readRefusal(code: ConstructorParameters<typeof HubRefusal>[0], a
       code: text(json, 'code'),
       id: optionalText(json, 'id'),
       deviceCode: optionalText(json, 'device_code'),
+      creationHints: json.creation_hints === undefined ? undefined : readHints(object(json, 'creation_hints')),
     });
   } catch (error) {
     if (!isCoded(error)) throw error;
@@ -97,12 +114,20 @@ export function readRefusal(code: ConstructorParameters<typeof HubRefusal>[0], a
   }
 }
 
+function readHints(json: JsonObject): CreationHints {
+  return {
+    authorizationServer: optionalText(json, 'AS'),
+    audience: optionalText(json, 'audience'),
+    cnonce: json.cnonce === undefined ? undefined : decoded(json, 'cnonce', fromBase64url),
+  };
+}
+
 export function isSuccess(answer: HttpAnswer): boolean {
   return answer.status >= 200 && answer.status < 300;
 }
 
 /** @throws {LatchkeyError} `client_answer_invalid` */
-export function readJson(answer: HttpAnswer): JsonObject {
+export function readJson(answer: Pick<HttpAnswer, 'body'>): JsonObject {
   let value: unknown;
   try {
     value = JSON.parse(fromUtf8(answer.body));

@@ -1,8 +1,9 @@
-import { LatchkeyError } from '../core/errors.ts';
+import { utf8 } from '../core/bytes.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { type AccessToken, requestKey } from './access-token.ts';
 import { DeviceSession } from './device-session.ts';
 import { type ClientEnvironment, systemEnvironment } from './environment.ts';
-import { exchange, type HttpAnswer } from './http.ts';
+import { exchange, exchangeEvents, type HttpAnswer } from './http.ts';
 import { type Delivery, HubRefusal, isSuccess, readDelivery, readRefusal } from './hub-answer.ts';
 import { TokenPresenter } from './token-presenter.ts';
 
@@ -58,8 +59,7 @@ export class HubClient {
   /** @throws {HubRefusal} `client_delivery_failed` where the hub does not know the delivery */
   async delivery(id: string): Promise<Delivery> {
     const answer = await this.#get(`/deliveries/${encodeURIComponent(id)}`);
-    if (!isSuccess(answer)) throw readRefusal('client_delivery_failed', answer);
-    return readDelivery(answer);
+    return deliveryOf(answer);
   }
 
   /**
@@ -77,14 +77,21 @@ export class HubClient {
     });
   }
 
-  /** Asks until the delivery has ended, ever more slowly. */
+  /**
+   * Has the hub tell when the delivery has ended. Where that does not come through, of a proxy or an earlier hub, it asks
+   * again and again, ever more slowly.
+   */
   async #settle(first: Delivery, deadline: number): Promise<Delivery> {
     let delivery = first;
+    const { clock, random } = this.#environment;
     for (let pause = FIRST_POLL; delivery.state === 'queued'; pause = Math.min(pause * 2, SLOWEST_POLL)) {
-      const left = deadline - this.#environment.clock.monotonic();
+      const left = deadline - clock.monotonic();
       if (left <= 0) return delivery;
-      await this.#pause(Math.min(left, pause * (1 + this.#environment.random.fraction() / 4)));
-      delivery = await this.delivery(delivery.id);
+      delivery = await this.#follow(delivery, left);
+      if (delivery.state !== 'queued') break;
+      const pauseLeft = deadline - clock.monotonic();
+      if (pauseLeft <= 0) return delivery;
+      await this.#pause(Math.min(pauseLeft, pause * (1 + random.fraction() / 4)));
     }
     if (delivery.state === 'delivered') return delivery;
     throw new HubRefusal('client_delivery_failed', {
@@ -92,6 +99,31 @@ export class HubClient {
       code: delivery.hubCode ?? `delivery_${delivery.state}`,
       deviceCode: delivery.deviceCode,
     });
+  }
+
+  /** The delivery once it has ended; as it was told last where no more is told, or `left` milliseconds are over. */
+  async #follow(delivery: Delivery, left: number): Promise<Delivery> {
+    let last = delivery;
+    const ends = this.#environment.clock.monotonic() + left;
+    try {
+      const answer = await exchangeEvents(
+        {
+          method: 'GET',
+          url: this.#address(`/deliveries/${encodeURIComponent(delivery.id)}`),
+          headers: { accept: 'text/event-stream, application/json;q=0.9' },
+          deadline: left,
+        },
+        this.#environment,
+        (data) => {
+          last = readDelivery({ body: utf8(data) });
+          return last.state !== 'queued';
+        },
+      );
+      return answer === undefined ? last : deliveryOf(answer);
+    } catch (error) {
+      if (isCoded(error, 'client_unreachable') && this.#environment.clock.monotonic() >= ends) return last;
+      throw error;
+    }
   }
 
   #pause(milliseconds: number): Promise<void> {
@@ -106,6 +138,12 @@ export class HubClient {
   #address(path: string): URL {
     return new URL(this.#base + path);
   }
+}
+
+/** @throws {HubRefusal} `client_delivery_failed` */
+function deliveryOf(answer: HttpAnswer): Delivery {
+  if (!isSuccess(answer)) throw readRefusal('client_delivery_failed', answer);
+  return readDelivery(answer);
 }
 
 /** @throws {LatchkeyError} `client_answer_invalid` for a delivery to another device than was asked for */

@@ -30,6 +30,6 @@ export { makeCoseProof } from './cose-proof.ts';
 export { type DeviceAnswer, type DeviceMethod, type DeviceRequest, DeviceSession } from './device-session.ts';
 export { type DpopAlgorithm, DpopKey } from './dpop-key.ts';
 export { type ClientEnvironment, systemEnvironment } from './environment.ts';
-export { type Delivery, HubRefusal } from './hub-answer.ts';
+export { type CreationHints, type Delivery, HubRefusal } from './hub-answer.ts';
 export { type DeliverOptions, HubClient, type HubClientOptions } from './hub-client.ts';
 export { deriveSessionKey, openSessionKey, type SessionContext } from './session-key.ts';

@@ -11,11 +11,12 @@ import { Secret } from '../core/secret.ts';
 import { secretLength } from './cose/algorithm.ts';
 import { type CoseKey, importJwk } from './cose/key.ts';
 
-/** The last three are for connected devices (docs/protocol.md, "Connected devices"). */
+/** `introspect`, `session` and `http-secret` are for connected devices (docs/protocol.md, "Connected devices"). */
 export type DeviceKeyUse =
   | 'token-mac'
   | 'token-encryption'
   | 'answer'
+  | 'commit'
   | 'time'
   | 'trust-bundle'
   | 'introspect'

@@ -28,6 +28,31 @@ export const COSE_ENCRYPT = { tag: 96, ecdhEsHkdf256: -25, ephemeralKey: -1 } as
 /** Members of a session key for device or CBOR client, in a map of our own (docs/protocol.md, "Session keys"). */
 export const SESSION_KEY = { key: 1, expiresAt: 2, tokenHash: 3, clientThumbprint: 4 } as const;
 
+/** Members of what a device trusts, in a map of our own (docs/protocol.md, "Provisioning"). */
+export const DEVICE_TRUST = {
+  version: 1,
+  device: 2,
+  audience: 3,
+  time: 4,
+  wrap: 5,
+  cwtTag: 6,
+  scopeForm: 7,
+  maxTokenBytes: 8,
+  receipt: 9,
+  hubKeys: 10,
+  issuers: 11,
+  permissions: 12,
+  authentication: 13,
+  encryption: 14,
+  rootKey: 15,
+} as const;
+
+/** Members of the other messages of provisioning, likewise. */
+export const PROVISION_NONCE = 1;
+export const PROVISION_CONFIRMATION = { version: 1, rootKeyCheck: 2 } as const;
+export const DEVICE_ORDER = { operation: 1, version: 2, hubNonce: 3, deviceNonce: 4 } as const;
+export const DEVICE_OPERATION = { commit: 1, unpair: 2, identify: 3 } as const;
+
 /** COSE_Key parameters (RFC 9052 §7.1, RFC 9053 §7). */
 export const COSE_KEY = { kty: 1, kid: 2, alg: 3, keyOps: 4, baseIv: 5, crv: -1, x: -2, y: -3, d: -4, k: -1 } as const;
 export const COSE_KEY_TYPE = { OKP: 1, EC2: 2, Symmetric: 4 } as const;

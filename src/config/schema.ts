@@ -3,6 +3,7 @@
  * and `config/latchkey.schema.json` come from here (`npm run generate`; a test holds them together).
  */
 import * as z from 'zod/mini';
+import { LIMITS } from '../core/limits.ts';
 import type { Camel } from './camel.ts';
 import {
   brokerUrl,
@@ -90,6 +91,14 @@ const delivery = section('Tokens on their way to devices.', {
     z.prefault(milliseconds({ min: '1s', max: '24h' }), '10m'),
     'Longest pause between two attempts. A device that shows up is tried at once, whatever the pause.',
   ),
+  max_per_device: setting(
+    z._default(whole(1, 1_024), LIMITS.deliveriesPerDevice),
+    'Tokens that wait for one device at most; a client that brings more is refused with `delivery_queue_full`.',
+  ),
+  max_overall: setting(
+    z._default(whole(16, 65_536), LIMITS.deliveriesOverall),
+    'Deliveries that are kept at most, ended ones too. Each takes about 1 KiB on the medium and in memory.',
+  ),
 });
 
 const dpop = section('Proofs of possession by clients (RFC 9449). Every proof carries a nonce of the hub.', {
@@ -171,6 +180,10 @@ const issuer = z.strictObject({
   require_rfc9068: setting(
     z._default(flag(), false),
     'Refuse tokens that lack any claim that RFC 9068 §2.2 requires: sub, client_id, iat and jti too.',
+  ),
+  exi_without_exp: setting(
+    z._default(flag(), false),
+    'Take tokens that have `exi` and no `exp` (RFC 9200 §5.10.3), for devices without a clock. The hub counts `exi` from `iat`, the device from when the token comes. What it costs: a token that is held back lives up to twice as long as meant.',
   ),
   offline_limit: setting(
     z.prefault(seconds({ min: '1m', max: '365d' }), '30d'),

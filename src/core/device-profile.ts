@@ -44,4 +44,6 @@ export interface DeviceProfile {
   readonly bearer: boolean;
   /** Whether the device answers /authz-info with a receipt under its own key (docs/protocol.md) or with a bare 2.01. */
   readonly receipt: 'mac0' | 'none';
+  /** `none`: the device cannot judge `exp`, so its tokens need `exi`, and a `cnonce` that it gave (RFC 9200 §5.3.1). */
+  readonly clock: 'own' | 'none';
 }

@@ -131,6 +131,7 @@ export const CATALOGUE = {
   confirmation_missing: forbidden('The token is not bound to a key', 'It has no `cnf`: whoever steals it can use it.', 'Have the AS bind it (DPoP), or allow bearer tokens for this device and accept that risk.'),
   confirmation_unsupported: forbidden('The token is bound in a way that devices cannot check', 'For example `x5t#S256`, which needs TLS.', 'Bind it with DPoP, a jwk or a jwe.'),
   confirmation_invalid: unauthorized('The confirmation of the token cannot be used', 'Its `cnf` has no or several members, or a key that is not acceptable.', ASK_AS),
+  cnonce_missing: unauthorized('The token lacks the nonce of the device', 'The device has no clock, and by a `cnonce` that it gave it knows that the token is new (RFC 9200 section 5.3.1).', 'Take the `cnonce` of `creation_hints`, and ask the authorization server for a token with it.'),
   token_too_large_for_device: entry('The token is too large for the device', 'Its claims need more bytes than the device takes.', 'Ask for fewer claims or use the slim profile; the log names the claims that cost most.', 413, '4.13'),
   claim_not_translatable: forbidden('A claim has no form on the device', 'Its value goes past what a CWT can carry.', 'Have the AS write it in the usual form.'),
   profile_invalid: badRequest('The device profile is not possible', 'Wrap, algorithms and keys do not fit together.', 'Compare it with docs/protocol.md, "Device profiles".'),
@@ -211,6 +212,9 @@ export const CATALOGUE = {
   hub_no_answer: unavailable('The device got no verdict from its hub', 'Hub or broker are away, or the authorization server is slow.', 'Try again; until then the device refuses everybody.'),
   verdict_stale: unavailable('The device takes no stale verdicts', 'The authorization server cannot be reached, and what the hub knows of the token is from before.', 'Bring the authorization server back.'),
   scope_insufficient: forbidden('The scope of the token is not enough', 'It does not name what the device asks for.', 'Ask the authorization server for a token with that scope.'),
+  setup_code_invalid: badRequest('That is no setup code', 'A character is missing or wrong: the check symbol at its end does not fit the others.', 'Compare it with the label, or scan the QR code; it is 27 letters and digits, or begins with latchkey:1?.'),
+  provisioning_invalid: badRequest('A provisioning message cannot be understood', 'The sender is broken, of another version or hostile.', 'Compare it with docs/protocol.md, "Provisioning".'),
+  device_trust_invalid: badRequest('What a device is to trust is not acceptable', 'A member is missing, unknown, of the wrong form or past its limit, or two of them do not fit each other.', 'Compare it with docs/protocol.md, "Provisioning"; give the device fewer scopes, permissions or issuers.'),
   trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
 
   // Client

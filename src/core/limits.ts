@@ -64,6 +64,23 @@ export const LIMITS = {
   coapOptions: 64,
   /** Requests of one device that the hub works on at once; a device that waits for answers sends one. */
   coapHandlers: 4,
+  /** Text of a setup code: the longest QR text has 110 characters, a typed code with a dash behind each symbol 54. */
+  setupCodeLength: 160,
+  /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */
+  deviceTrustBytes: 8_192,
+  /** Version of it: 32 bits, as a small device counts; one an hour would last half a million years. */
+  deviceTrustVersion: 0xffff_ffff,
+  /** Hub keys that a device trusts at once: the one in use, the next, and what a device that was away still has. */
+  trustedHubKeys: 8,
+  /** Issuers that a device trusts, and keys of each: Keycloak and Entra publish 2 to 6. */
+  trustedIssuers: 8,
+  trustedIssuerKeys: 16,
+  /** An issuer's address on a device; Entra's, with the tenant in it, has 70 bytes. */
+  trustedIssuerBytes: 255,
+  /** Scopes that a device knows, rows of path and methods for each, and a path: what fits `deviceTrustBytes`. */
+  deviceScopes: 64,
+  permissionRows: 32,
+  permissionPathBytes: 255,
   /** Largest COSE message that a proxy request may carry; no other request northbound has a body. */
   proxyBodyBytes: 8_192,
   /** What a refused sender may still send before its connection is closed on it: it is read and dropped. */
@@ -74,6 +91,8 @@ export const LIMITS = {
   httpConnections: 256,
   /** Of them, those of one IPv4 address or IPv6 /64: a building behind one NAT works, one host cannot shut out others. */
   httpConnectionsPerNetwork: 64,
+  /** Of them, those that wait for events: half, so that there is always room for requests. */
+  eventStreams: 128,
   /** Connections on the admin socket, apart from the others: an operator gets through while they are flooded. */
   adminConnections: 32,
   /** Requests under way on one connection. HTTP clients send one; who pipelines more waits for answers. */
@@ -115,13 +134,15 @@ export const LIMITS = {
   replayEntriesPerKey: 256,
   /** The same for proofs that devices relay, where one client may visit a whole ward: 27 a second, all the time. */
   relayedProofsPerKey: 4_096,
-  /** Deliveries waiting for one device and overall: a device away for a month must not fill the card. */
+  /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,
   /** Ended deliveries kept for one device, to be asked about and to let its clients through: its own oldest go first. */
   endedPerDevice: 128,
   /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
   auditWaiting: 8_192,
+  /** Deliveries in one answer on the admin socket, 700 bytes each. */
+  deliveriesAnswered: 1_024,
   /** Audit records in one answer on the admin socket, 500 bytes each. */
   auditAnswerRecords: 1_024,
   /** One line of an exported audit: a record, or a signed introspection answer. */

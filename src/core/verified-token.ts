@@ -15,6 +15,7 @@ export interface TokenFacts {
   readonly issuer: string;
   readonly subject: string | undefined;
   readonly audience: readonly string[];
+  /** Of a token without `exp`, where that is taken: `iat` and `exi` together. */
   readonly expiresAt: number;
   readonly notBefore: number | undefined;
   readonly issuedAt: number | undefined;
@@ -24,6 +25,10 @@ export interface TokenFacts {
   readonly scope: readonly string[];
   /** The `cnf` claim as it stood (RFC 7800), or undefined. */
   readonly confirmation: JsonObject | undefined;
+  /** Seconds that it lives from when a device first receives it (`exi`, RFC 9200 §5.10.3). */
+  readonly expiresIn: number | undefined;
+  /** The nonce of the device that it was asked for with (`cnonce`, RFC 9200 §5.3.1). */
+  readonly cnonce: Uint8Array | undefined;
   /** SHA-256 over the compact JWT as received. 32 bytes. Caches and logs name a token by this, never by value. */
   readonly digest: Uint8Array;
   /** Length of the compact JWT. */

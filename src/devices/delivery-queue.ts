@@ -8,17 +8,33 @@ import { LIMITS } from '../core/limits.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { type Delivery, decodeDelivery, encodeDelivery, hasEnded } from './delivery.ts';
+import { DeliveryWatchers } from './delivery-watchers.ts';
 
 const PREFIX = 'delivery/';
 
 export type Outcome =
-  | { readonly state: 'delivered'; readonly deviceCode: string; readonly receipt: boolean }
+  | {
+      readonly state: 'delivered';
+      readonly deviceCode: string;
+      readonly receipt: boolean;
+      /** NumericDate: of a token whose life began when it came. */
+      readonly expiresAt?: number | undefined;
+    }
   | { readonly state: 'refused'; readonly deviceCode: string; readonly code: 'device_refused_token' }
   | { readonly state: 'expired'; readonly code: 'delivery_expired' };
 
+export interface QueueLimits {
+  /** Deliveries that wait for one device. */
+  readonly perDevice: number;
+  /** Deliveries of all devices, ended ones too. */
+  readonly overall: number;
+}
+
 export class DeliveryQueue {
+  readonly watchers = new DeliveryWatchers();
   readonly #store: Store;
   readonly #log: Log;
+  readonly #limits: QueueLimits;
   readonly #byId = new Map<string, Delivery>();
   /** Deliveries whose first write is under way: nobody is told of them yet, the device neither. */
   readonly #unwritten = new Map<string, Promise<void>>();
@@ -26,9 +42,10 @@ export class DeliveryQueue {
   /** Whether tokens of ended deliveries may still be in the files: the run before may have left some. */
   #hasRemains = true;
 
-  constructor(dependencies: { readonly store: Store; readonly log: Log }) {
+  constructor(dependencies: { readonly store: Store; readonly log: Log; readonly limits?: QueueLimits }) {
     this.#store = dependencies.store;
     this.#log = dependencies.log;
+    this.#limits = dependencies.limits ?? { perDevice: LIMITS.deliveriesPerDevice, overall: LIMITS.deliveriesOverall };
   }
 
   /** Reads what was left by the run before. A record that cannot be read is set aside and logged. */
@@ -60,11 +77,9 @@ export class DeliveryQueue {
     }
     const waitingForDevice = this.waiting(delivery.device);
     const overall = this.#byId.size;
-    const replaced = overall >= LIMITS.deliveriesOverall ? this.#oldestFailed() : undefined;
-    if (
-      waitingForDevice >= LIMITS.deliveriesPerDevice ||
-      (overall >= LIMITS.deliveriesOverall && replaced === undefined)
-    ) {
+    const isFull = overall >= this.#limits.overall;
+    const replaced = isFull ? this.#oldestFailed() : undefined;
+    if (waitingForDevice >= this.#limits.perDevice || (isFull && replaced === undefined)) {
       throw new LatchkeyError(
         'delivery_queue_full',
         `${waitingForDevice} wait for ${delivery.device}, ${overall} are kept overall`,
@@ -94,6 +109,7 @@ export class DeliveryQueue {
     } finally {
       this.#unwritten.delete(queued.id);
     }
+    this.watchers.tell(queued);
     return queued;
   }
 
@@ -119,6 +135,21 @@ export class DeliveryQueue {
     const devices = new Set<string>();
     for (const delivery of this.#byId.values()) if (!hasEnded(delivery)) devices.add(delivery.device);
     return devices;
+  }
+
+  /** When the first of those that wait expires; NumericDate. */
+  firstExpiry(): number | undefined {
+    let first: number | undefined;
+    for (const delivery of this.#byId.values())
+      if (!hasEnded(delivery) && (first === undefined || delivery.expiresAt < first)) first = delivery.expiresAt;
+    return first;
+  }
+
+  /** Those of one device or of all, in the order of their arrival. */
+  list(device?: string): readonly Delivery[] {
+    return [...this.#byId.values()]
+      .filter((delivery) => (device === undefined || delivery.device === device) && !this.#unwritten.has(delivery.id))
+      .sort((a, b) => a.sequence - b.sequence);
   }
 
   /** What still waits although its token is expired at `earliest`. */
@@ -153,6 +184,7 @@ export class DeliveryQueue {
       deviceCode: outcome.state === 'expired' ? undefined : outcome.deviceCode,
       code: outcome.state === 'delivered' ? undefined : outcome.code,
       receipt: outcome.state === 'delivered' && outcome.receipt,
+      expiresAt: (outcome.state === 'delivered' ? outcome.expiresAt : undefined) ?? delivery.expiresAt,
     };
     const surplus = this.#surplus(delivery);
     this.#hasRemains = true;
@@ -164,6 +196,7 @@ export class DeliveryQueue {
     if (this.#byId.has(id)) this.#byId.set(id, ended);
     // Its device was removed while this was written: nothing of it may come back.
     else await this.#store.write([{ remove: PREFIX + id }]);
+    this.watchers.tell(ended);
     return ended;
   }
 
@@ -206,6 +239,8 @@ export class DeliveryQueue {
     const own = [...this.#byId.values()].filter((delivery) => delivery.device === device);
     for (const delivery of own) this.#forget(delivery);
     await this.#store.write(own.map((delivery) => ({ remove: PREFIX + delivery.id })));
+    for (const delivery of own)
+      this.watchers.tell(hasEnded(delivery) ? delivery : { ...delivery, state: 'refused', code: 'device_unknown' });
     return own;
   }
 

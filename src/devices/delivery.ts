@@ -28,6 +28,8 @@ export interface Delivery {
   readonly cti: Uint8Array;
   /** NumericDate, whole seconds, as the device reads it. */
   readonly expiresAt: number;
+  /** Seconds that the token lives from when it comes, on a device without a clock. */
+  readonly expiresIn?: number | undefined;
   readonly scope: string;
   readonly jwtBytes: number;
   readonly cwtBytes: number;
@@ -60,6 +62,7 @@ export function encodeDelivery(delivery: Delivery): Uint8Array {
     token_hash: base64url(delivery.tokenHash),
     cti: base64url(delivery.cti),
     expires_at: delivery.expiresAt,
+    ...(delivery.expiresIn === undefined ? {} : { expires_in: delivery.expiresIn }),
     scope: delivery.scope,
     jwt_bytes: delivery.jwtBytes,
     cwt_bytes: delivery.cwtBytes,
@@ -91,6 +94,7 @@ export function decodeDelivery(bytes: Uint8Array): Delivery {
       tokenHash: fromBase64url(text(json.token_hash)),
       cti: fromBase64url(text(json.cti)),
       expiresAt: number(json.expires_at),
+      expiresIn: json.expires_in === undefined ? undefined : number(json.expires_in),
       scope: text(json.scope),
       jwtBytes: number(json.jwt_bytes),
       cwtBytes: number(json.cwt_bytes),

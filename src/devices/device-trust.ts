@@ -4,6 +4,7 @@
  */
 import type { CoseKey } from '../codec/cose/key.ts';
 import { type DeviceKeyUse, deriveDeviceKey } from '../codec/device-keys.ts';
+import type { DeviceTrust } from '../codec/device-trust-map.ts';
 import { writeTrustFile } from '../codec/trust-file.ts';
 import type { WrapAlgorithm } from '../core/device-profile.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -91,7 +92,40 @@ export function trustFileOf(device: Device, hub: HubSigningKeys): string {
     answerKey: derivedKey(device, 'answer', ANSWER_ALGORITHM).jwk.expose(),
     timeKey: derivedKey(device, 'time', TIME_ALGORITHM).jwk.expose(),
     receipt: profile.receipt,
-    // A scope without permissions is one that the device knows and that permits nothing.
-    permissions: { ...Object.fromEntries(profile.scopes.map((scope) => [scope, []])), ...profile.permissions },
+    permissions: permissionsOf(profile),
   });
+}
+
+/**
+ * The same without its secrets, as it travels when the device is paired and in trust bundles.
+ * @param options.issuers authorization servers that the device takes tokens of, with their public JWKs
+ * @param options.time NumericDate, whole seconds; undefined while the hub is not sure of it
+ */
+export function trustOf(
+  device: Device,
+  hub: HubSigningKeys,
+  { issuers, time }: Pick<DeviceTrust, 'issuers' | 'time'>,
+): DeviceTrust {
+  const { authentication, cwtTag, encryption, maxTokenBytes, receipt, scopeForm, wrap } = device.profile;
+  return {
+    version: device.trustVersion,
+    device: device.id,
+    audience: device.audience,
+    time,
+    wrap,
+    cwtTag,
+    scopeForm,
+    maxTokenBytes,
+    receipt,
+    hubKeys: wrap.startsWith('sign1') ? [hub.signingKey(authentication).publicJwk] : [],
+    issuers,
+    permissions: permissionsOf(device.profile),
+    authentication: wrap === 'encrypt0' ? undefined : authentication,
+    encryption,
+  };
+}
+
+/** A scope without permissions is one that the device knows and that permits nothing. */
+function permissionsOf({ permissions, scopes }: Device['profile']): DeviceTrust['permissions'] {
+  return { ...Object.fromEntries(scopes.map((scope) => [scope, []])), ...permissions };
 }

@@ -31,6 +31,7 @@ const MEMBERS = [
   'ctiBytes',
   'bearer',
   'receipt',
+  'clock',
 ] as const;
 
 function invalid(member: string, what: string): LatchkeyError {
@@ -81,6 +82,7 @@ export function profileFromJson(
     ctiBytes: integer('ctiBytes', value.ctiBytes ?? 16, 4, 16),
     bearer: flag('bearer', value.bearer ?? false),
     receipt: oneOf<'mac0' | 'none'>('receipt', value.receipt ?? 'mac0', ['mac0', 'none']),
+    clock: oneOf<'own' | 'none'>('clock', value.clock ?? 'own', ['own', 'none']),
   });
 }
 

@@ -12,9 +12,17 @@ import { credentialsFileOf } from '../devices/device-credentials.ts';
 import { type HubSigningKeys, trustFileOf } from '../devices/device-trust.ts';
 import { profileFromJson, profileToJson } from '../devices/profile.ts';
 import type { Registry } from '../devices/registry.ts';
-import type { AddedDevice, DeviceView, NewDevice } from '../ports/admin.ts';
+import type {
+  AddedDevice,
+  DeliveriesQuery,
+  DeviceView,
+  Difficulty,
+  ListedDelivery,
+  NewDevice,
+} from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
+import { viewDelivery } from './deliver.ts';
 import { deliveryEnd } from './delivery-end.ts';
 
 export interface AdministerDependencies {
@@ -30,6 +38,8 @@ export interface AdministerDependencies {
   /** Whether there is a radio. */
   readonly radio: boolean;
   readonly issuers: readonly string[];
+  /** Of the dispatcher; nothing, where no hub runs. */
+  readonly difficulty: (device: string) => Difficulty | undefined;
 }
 
 export class AdministerFlow {
@@ -100,6 +110,15 @@ export class AdministerFlow {
     log.info({ event: 'device_removed', device: id, deliveries: dropped.length }, 'a device was removed');
     await registry.forgetRemoved();
     await queue.forgetEnded();
+  }
+
+  deliveries({ device, limit, waiting = false }: DeliveriesQuery): readonly ListedDelivery[] {
+    const { difficulty, queue } = this.#dependencies;
+    const wanted = queue.list(device).filter((delivery) => !waiting || !hasEnded(delivery));
+    return wanted.slice(-limit).map((delivery) => ({
+      ...viewDelivery(delivery),
+      ...(hasEnded(delivery) ? {} : { difficulty: difficulty(delivery.device) }),
+    }));
   }
 
   #view(device: Device): DeviceView {

@@ -4,7 +4,7 @@
  */
 import { base64url, hex, sha256 } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
-import { coded, LatchkeyError } from '../core/errors.ts';
+import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
@@ -13,8 +13,15 @@ import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { Audit, AuditEntry } from '../ports/audit.ts';
-import type { DeliveryView, PresentedToken, RequestContext } from '../ports/northbound.ts';
+import {
+  CnonceMissing,
+  type CreationHintsView,
+  type DeliveryView,
+  type PresentedToken,
+  type RequestContext,
+} from '../ports/northbound.ts';
 import type { TranslatedToken } from '../token/translate.ts';
+import type { AskForHints } from './creation-hints.ts';
 import type { Dispatcher } from './dispatch.ts';
 
 export interface DeliverDependencies {
@@ -27,6 +34,8 @@ export interface DeliverDependencies {
   /** The DPoP proof against the token's `cnf.jkt` (pop/dpop.ts); the answer is the presenter's public key. */
   readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string) => JsonObject;
   readonly translate: (token: VerifiedToken, device: Device, proofKey: JsonObject | undefined) => TranslatedToken;
+  /** What a device without a clock says of the token that it wants. */
+  readonly hints: Pick<AskForHints, 'of'>;
   readonly audit: Audit;
   /** Milliseconds to wait for the device before the answer is "queued". */
   readonly wait: number;
@@ -53,12 +62,22 @@ export class DeliverFlow {
       queued = await this.#accept(deviceId, presented, context, judgement);
     } catch (error) {
       audit.record({ ...entry(), verdict: 'refused', code: coded(error).code });
-      throw error;
+      throw isCoded(error, 'cnonce_missing') ? new CnonceMissing(await this.#hints(deviceId, context)) : error;
     }
     const { delivery, isNew } = queued;
     audit.record({ ...entry(), verdict: isNew ? 'queued' : 'accepted', delivery: delivery.id });
     dispatcher.wake(delivery.device);
-    return viewDelivery(await dispatcher.settled(delivery.id, this.#dependencies.wait));
+    const settled = await dispatcher.settled(delivery.id, this.#dependencies.wait);
+    // The nonce in the token may have been too old: the client gets a new one without having to ask for it.
+    const isStale = settled.deviceCode === '4.01' && settled.expiresIn !== undefined;
+    const hints = isStale ? await this.#hints(deviceId, context) : undefined;
+    return { ...viewDelivery(settled), ...(hints === undefined ? {} : { creation_hints: hints }) };
+  }
+
+  /** Asked only for a client that holds a good token, so a stranger cannot make the device work. */
+  async #hints(device: string, { log }: RequestContext): Promise<CreationHintsView | undefined> {
+    const { hints, registry } = this.#dependencies;
+    return hints.of(registry.get(device), log);
   }
 
   async #accept(
@@ -86,6 +105,7 @@ export class DeliverFlow {
       tokenHash: translated.tokenHash,
       cti: translated.cti,
       expiresAt: translated.expiresAt,
+      expiresIn: translated.expiresIn,
       scope: translated.scope.join(' '),
       jwtBytes: token.bytes,
       cwtBytes: translated.cwt.expose().length,

@@ -9,12 +9,14 @@ import { openReceipt, RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-
 import { base64url } from '../core/bytes.ts';
 import type { Random, Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { type Delivery, hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue, Outcome } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
 import { answerKey } from '../devices/device-trust.ts';
 import type { Registry } from '../devices/registry.ts';
+import type { Difficulty } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
@@ -23,10 +25,12 @@ import type { Errand } from './errand.ts';
 
 /** First pause between attempts, milliseconds; each further one is twice as long. */
 const FIRST_PAUSE = 1_000;
-/** How often expired deliveries are ended and old records removed, milliseconds. */
+/** How often old records are removed, and expired deliveries looked for whatever their dates say. Milliseconds. */
 const SWEEP_EVERY = 30_000;
-/** Sweeps from one time that ended tokens are taken off the medium to the next: an hour. Each rewrites the whole queue. */
-const FORGET_EVERY = 120;
+/** Shortest time from one sweep to the next: a clock that goes back must not make the hub sweep all the time. Milliseconds. */
+const SWEEP_PAUSE = 1_000;
+/** How often ended tokens are taken off the medium. Each time rewrites the whole queue. Milliseconds. */
+const FORGET_EVERY = 3_600_000;
 /** Records of ended deliveries outlive their token by this, so that a client can still ask. Seconds. */
 const KEEP_ENDED_FOR = 3_600;
 
@@ -54,16 +58,20 @@ interface Worker {
   /** Set when the device was sighted, or something queued, while an attempt was under way. */
   again: boolean;
   failures: number;
+  /** Code of why the last attempt failed. */
+  lastError: ErrorCode | undefined;
   cancelPause: (() => void) | undefined;
 }
 
 export class Dispatcher {
   readonly #dependencies: DispatchDependencies;
   readonly #workers = new Map<string, Worker>();
-  readonly #waiters = new Map<string, Set<() => void>>();
   readonly #stopping = new AbortController();
   #cancelSweep: (() => void) | undefined;
-  #sweeps = 0;
+  #unwatch: (() => void) | undefined;
+  /** When the next sweep is due; NumericDate. */
+  #sweepAt = Number.POSITIVE_INFINITY;
+  #cancelForget: (() => void) | undefined;
 
   constructor(dependencies: DispatchDependencies) {
     this.#dependencies = dependencies;
@@ -75,6 +83,10 @@ export class Dispatcher {
     const devices = new Set([...queue.waitingDevices(), ...errands.flatMap((errand) => [...errand.devices()])]);
     for (const device of devices) this.wake(device);
     this.#scheduleSweep();
+    this.#scheduleForgetting(SWEEP_EVERY);
+    this.#unwatch = queue.watchers.watchAll((delivery) => {
+      if (!hasEnded(delivery) && delivery.expiresAt < this.#sweepAt) this.#scheduleSweep();
+    });
   }
 
   /** Whether anything waits for this device: a token, or what goes before tokens. */
@@ -85,7 +97,13 @@ export class Dispatcher {
   /** Attempts at once what waits for this device: something was queued, or the device was sighted. */
   wake(device: string): void {
     if (this.#stopping.signal.aborted) return;
-    const worker = this.#workers.get(device) ?? { busy: false, again: false, failures: 0, cancelPause: undefined };
+    const worker = this.#workers.get(device) ?? {
+      busy: false,
+      again: false,
+      failures: 0,
+      lastError: undefined,
+      cancelPause: undefined,
+    };
     this.#workers.set(device, worker);
     worker.cancelPause?.();
     worker.cancelPause = undefined;
@@ -103,29 +121,37 @@ export class Dispatcher {
    */
   async settled(id: string, milliseconds: number): Promise<Delivery> {
     const { queue, timers } = this.#dependencies;
+    const { signal } = this.#stopping;
     const delivery = queue.get(id);
-    if (delivery.state !== 'queued' || this.#stopping.signal.aborted) return delivery;
+    if (hasEnded(delivery) || signal.aborted) return delivery;
     await new Promise<void>((resolve) => {
-      const waiters = this.#waiters.get(id) ?? new Set();
-      this.#waiters.set(id, waiters);
       const finish = () => {
         cancel();
-        waiters.delete(finish);
-        if (waiters.size === 0) this.#waiters.delete(id);
+        unwatch();
+        signal.removeEventListener('abort', finish);
         resolve();
       };
       const cancel = timers.after(milliseconds, finish);
-      waiters.add(finish);
+      const unwatch = queue.watchers.watch(id, finish);
+      signal.addEventListener('abort', finish);
     });
     return queue.get(id);
+  }
+
+  /** Why what waits for this device is still waiting; undefined where nothing failed since it was last reached. */
+  difficulty(device: string): Difficulty | undefined {
+    const worker = this.#workers.get(device);
+    if (worker?.lastError === undefined) return undefined;
+    return { code: worker.lastError, failures: worker.failures };
   }
 
   /** Ends attempts under way and begins no more. What waits stays on the medium. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#cancelSweep?.();
+    this.#cancelForget?.();
+    this.#unwatch?.();
     for (const worker of this.#workers.values()) worker.cancelPause?.();
-    for (const id of [...this.#waiters.keys()]) this.#notify(id);
   }
 
   async #work(device: string, worker: Worker): Promise<void> {
@@ -135,10 +161,13 @@ export class Dispatcher {
         worker.again = false;
         const attempt = this.#nextAttempt(device);
         if (attempt === undefined || this.#stopping.signal.aborted) return;
-        if (await attempt()) {
+        worker.lastError = await attempt();
+        if (worker.lastError === undefined) {
           worker.failures = 0;
-        } else if (!worker.again) {
-          worker.failures += 1;
+          continue;
+        }
+        worker.failures += 1;
+        if (!worker.again) {
           this.#pause(device, worker);
           return;
         }
@@ -146,6 +175,7 @@ export class Dispatcher {
     } catch (error) {
       const { code } = coded(error);
       log.error({ event: 'dispatch_failed', device, code, error }, 'delivering to this device failed inside the hub');
+      worker.lastError = code;
       worker.failures += 1;
       this.#pause(device, worker);
     } finally {
@@ -164,8 +194,8 @@ export class Dispatcher {
     });
   }
 
-  /** What is to be tried next for this device; the answer says whether that is done, or to be tried again. */
-  #nextAttempt(device: string): (() => Promise<boolean>) | undefined {
+  /** What is to be tried next for this device; it answers with the code of what went wrong, if anything did. */
+  #nextAttempt(device: string): (() => Promise<ErrorCode | undefined>) | undefined {
     const errand = this.#dueErrand(device);
     if (errand !== undefined) return () => this.#run(errand, device);
     const delivery = this.#dependencies.queue.next(device);
@@ -176,30 +206,30 @@ export class Dispatcher {
     return this.#dependencies.errands?.find((errand) => errand.isDue(device));
   }
 
-  /** True where it is done for now, false where it is to be tried again. */
-  async #run(errand: Errand, id: string): Promise<boolean> {
+  /** Undefined where it is done for now, and where it is to be tried again the code of what went wrong. */
+  async #run(errand: Errand, id: string): Promise<ErrorCode | undefined> {
     const { attemptTimeout, log, registry } = this.#dependencies;
     try {
       await errand.run(registry.get(id), { deadline: attemptTimeout, signal: this.#stopping.signal });
-      return true;
+      return undefined;
     } catch (error) {
-      if (this.#stopping.signal.aborted) return false;
+      if (this.#stopping.signal.aborted) return 'shutting_down';
       const { code, detail } = coded(error);
       log.info(
         { event: 'errand_failed', errand: errand.name, device: id, code, detail },
         'what goes before the tokens of this device could not be done now; it is tried again',
       );
-      return false;
+      return code;
     }
   }
 
-  /** True where the delivery has ended, false where it is to be tried again. */
-  async #attempt(delivery: Delivery): Promise<boolean> {
+  /** Undefined where the delivery has ended, and where it is to be tried again the code of what went wrong. */
+  async #attempt(delivery: Delivery): Promise<ErrorCode | undefined> {
     const { certain, registry } = this.#dependencies;
     const log = this.#log(delivery);
     if (delivery.expiresAt <= certain()) {
       await this.#expire(delivery);
-      return true;
+      return undefined;
     }
     if (delivery.cwt === undefined) throw new LatchkeyError('internal', 'a queued delivery without its token');
     try {
@@ -217,7 +247,7 @@ export class Dispatcher {
         { deadline: this.#dependencies.attemptTimeout, signal: this.#stopping.signal },
       );
       const outcome = judgeAnswer(device, { tokenHash: delivery.tokenHash, nonce }, answer);
-      await this.#end(delivery, outcome);
+      await this.#end(delivery, this.#fromNowOn(delivery, outcome));
       const fields = { event: `delivery_${outcome.state}`, device_code: codeText(answer.code) };
       if (outcome.state === 'delivered')
         log.info({ ...fields, receipt: outcome.receipt }, 'the device accepted the token');
@@ -226,16 +256,22 @@ export class Dispatcher {
           { ...fields, code: outcome.state === 'refused' ? outcome.code : undefined },
           'the device refused the token',
         );
-      return true;
+      return undefined;
     } catch (error) {
-      if (this.#stopping.signal.aborted) return false;
+      if (this.#stopping.signal.aborted) return 'shutting_down';
       const { code, detail } = coded(error);
       log.info(
         { event: 'delivery_attempt_failed', code, detail },
         'the token could not be delivered now; it stays queued',
       );
-      return false;
+      return code;
     }
+  }
+
+  /** The life of a token with `exi` begins when the device has it (RFC 9200 §5.10.3). */
+  #fromNowOn({ expiresIn }: Delivery, outcome: Outcome): Outcome {
+    if (outcome.state !== 'delivered' || expiresIn === undefined) return outcome;
+    return { ...outcome, expiresAt: this.#dependencies.certain() + expiresIn };
   }
 
   async #expire(delivery: Delivery): Promise<void> {
@@ -257,23 +293,23 @@ export class Dispatcher {
     const isFirst = !hasEnded(queue.get(delivery.id));
     await queue.end(delivery.id, outcome);
     if (isFirst) audit.record(deliveryEnd(delivery, outcome));
-    this.#notify(delivery.id);
   }
 
-  #notify(id: string): void {
-    for (const waiter of [...(this.#waiters.get(id) ?? [])]) waiter();
-  }
-
-  #scheduleSweep(): void {
-    const { log, timers } = this.#dependencies;
-    this.#cancelSweep = timers.after(SWEEP_EVERY, () => {
+  /** The next sweep: when the first of what waits expires, so that its end is told the moment that it is certain. */
+  #scheduleSweep(pause = 0): void {
+    const { certain, log, queue, timers } = this.#dependencies;
+    if (this.#stopping.signal.aborted) return;
+    const now = certain();
+    const untilExpiry = ((queue.firstExpiry() ?? Number.POSITIVE_INFINITY) - now) * 1_000;
+    const wait = Math.max(pause, Math.min(SWEEP_EVERY, untilExpiry));
+    this.#sweepAt = now + wait / 1_000;
+    this.#cancelSweep?.();
+    this.#cancelSweep = timers.after(wait, () => {
       this.#sweep()
         .catch((error: unknown) => {
           log.error({ event: 'sweep_failed', code: coded(error).code, error }, 'cleaning up old deliveries failed');
         })
-        .finally(() => {
-          if (!this.#stopping.signal.aborted) this.#scheduleSweep();
-        });
+        .finally(() => this.#scheduleSweep(SWEEP_PAUSE));
     });
   }
 
@@ -282,8 +318,19 @@ export class Dispatcher {
     const past = certain();
     for (const delivery of queue.expired(past)) await this.#expire(delivery);
     await queue.clean(past, KEEP_ENDED_FOR);
-    if (this.#sweeps % FORGET_EVERY === 0) await queue.forgetEnded();
-    this.#sweeps += 1;
+  }
+
+  #scheduleForgetting(wait: number): void {
+    const { log, queue, timers } = this.#dependencies;
+    if (this.#stopping.signal.aborted) return;
+    this.#cancelForget = timers.after(wait, () => {
+      queue
+        .forgetEnded()
+        .catch((error: unknown) => {
+          log.error({ event: 'forget_failed', code: coded(error).code, error }, 'ended tokens are still on the medium');
+        })
+        .finally(() => this.#scheduleForgetting(FORGET_EVERY));
+    });
   }
 }
 

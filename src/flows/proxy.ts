@@ -18,13 +18,14 @@ import { answerKey } from '../devices/device-trust.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { ProxyRequest, ProxyResponse, RequestContext } from '../ports/northbound.ts';
+import { hintsOf } from './creation-hints.ts';
 
 /** Bytes of a token hash, and of a device's nonce (docs/protocol.md). */
 const TOKEN_HASH_BYTES = 8;
 const NONCE_BYTES = 16;
 
-/** Paths with their own way in: tokens go through `deliver`, trust through provisioning. */
-const CLOSED_PATHS: ReadonlySet<string> = new Set(['authz-info', 'provision']);
+/** Paths with their own way in: tokens go through `deliver`, trust through provisioning and bundles. */
+const CLOSED_PATHS: ReadonlySet<string> = new Set(['authz-info', 'provision', 'trust']);
 
 export interface ProxyDependencies {
   readonly registry: Registry;
@@ -69,7 +70,7 @@ export class ProxyFlow {
     });
     if (isSuccess(answer.code) && answer.payload.length !== NONCE_BYTES)
       throw new LatchkeyError('device_answer_invalid', 'nonce');
-    return { ...answer, verified: false };
+    return { ...answer, verified: false, ...told(device, answer) };
   }
 
   async #signedRequest(device: Device, request: ProxyRequest): Promise<ProxyResponse> {
@@ -92,7 +93,10 @@ export class ProxyFlow {
       audience: device.audience,
       code: answer.code,
     };
-    return isSuccess(answer.code) ? openedAnswer(answer, context) : refusal(answer, context);
+    if (isSuccess(answer.code)) return openedAnswer(answer, context);
+    const hints = told(device, answer);
+    if (hints.hints !== undefined) return { code: answer.code, payload: EMPTY, verified: false, ...hints };
+    return refusal(answer, context);
   }
 
   #requireToken(device: Device, tokenHash: Uint8Array): void {
@@ -113,6 +117,12 @@ export class ProxyFlow {
       else this.#underWay.delete(device.id);
     }
   }
+}
+
+/** A device without a clock tells whoever it does not know how to ask for a token. */
+function told(device: Device, answer: CoapResponse): Pick<ProxyResponse, 'hints'> {
+  const hints = device.profile.clock === 'none' ? hintsOf(answer) : undefined;
+  return hints === undefined ? {} : { hints };
 }
 
 type AnswerContext = Parameters<typeof openAnswer>[1];

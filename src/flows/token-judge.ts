@@ -1,4 +1,5 @@
 /** What the hub knows of a token that a connected device is shown: by the keys of its issuer, by the issuer's word, or both. */
+import { base64url } from '../core/bytes.ts';
 import { type Clock, certainty } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
@@ -170,7 +171,8 @@ function byKeys(verified: VerifiedToken): TokenVerdict {
 
 /** What RFC 7662 §2.2 has names for, from what the verified JWT says. */
 function membersOf(verified: VerifiedToken): JsonObject {
-  const { audience, clientId, confirmation, expiresAt, issuedAt, issuer, jwtId, notBefore, scope, subject } = verified;
+  const { audience, clientId, cnonce, confirmation, expiresAt, expiresIn, issuedAt } = verified;
+  const { issuer, jwtId, notBefore, scope, subject } = verified;
   const members = {
     iss: issuer,
     sub: subject,
@@ -182,6 +184,8 @@ function membersOf(verified: VerifiedToken): JsonObject {
     jti: jwtId,
     scope: scope.length === 0 ? undefined : scope.join(' '),
     cnf: confirmation,
+    cnonce: cnonce === undefined ? undefined : base64url(cnonce),
+    exi: expiresIn,
   };
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as JsonObject;
 }

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
 import { wrapKeys } from '../devices/device-trust.ts';
+import { AskForHints } from '../flows/creation-hints.ts';
 import { DeliverFlow, viewDelivery } from '../flows/deliver.ts';
 import type { Dispatcher } from '../flows/dispatch.ts';
 import { ProxyFlow } from '../flows/proxy.ts';
@@ -15,6 +16,9 @@ import type { DeviceLink } from '../ports/device-link.ts';
 import type { Northbound } from '../ports/northbound.ts';
 import { translate } from '../token/translate.ts';
 import type { State } from './state.ts';
+
+/** Milliseconds that a device gets to say what token it wants, where clients are not to wait for deliveries at all. */
+const SHORTEST_QUESTION = 1_000;
 
 export function openNorthbound(parts: {
   readonly config: Config;
@@ -51,12 +55,14 @@ export function openNorthbound(parts: {
     translate: (token, device, proofKey) =>
       translate(token, {
         profile: device.profile,
+        device: device.id,
         audience: device.audience,
         keys: wrapKeys(device, hubKeys),
         proofKey,
         hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(),
         random: systemRandom,
       }),
+    hints: new AskForHints({ link, random: systemRandom, timeout: Math.max(config.delivery.wait, SHORTEST_QUESTION) }),
     audit,
     wait: config.delivery.wait,
   });
@@ -64,6 +70,7 @@ export function openNorthbound(parts: {
   return {
     deliver: (device, presented, context) => deliver.deliver(device, presented, context),
     delivery: (id) => viewDelivery(queue.get(id)),
+    watchDelivery: (id, listener) => queue.watchers.watch(id, (delivery) => listener(viewDelivery(delivery))),
     proxy: (request, context) => proxy.proxy(request, context),
     dpopNonce: () => nonces.current(monotonic()),
     publicKeys: () => hubKeys.publicJwks(),

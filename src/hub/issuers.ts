@@ -42,6 +42,7 @@ export function verifierOf(config: Config, { clock }: State, issuers: Issuers) {
       audience: device.audience,
       time: clock.now(),
       whenUnsure,
+      withoutClock: device.profile.clock === 'none',
       witness: (issuedAt) => clock.witness(issuedAt),
     });
 }

@@ -5,6 +5,7 @@ import { monotonic, systemRandom, systemTimers } from '../../drivers/system-time
 import type { Config } from '../config/schema.ts';
 import { readCertificate, readSecret } from '../config/setting-files.ts';
 import type { Log } from '../ports/log.ts';
+import type { DeliveryFeed } from '../ports/northbound.ts';
 import type { RelayParts } from './relay.ts';
 
 type MqttSettings = Config['mqtt'];
@@ -13,6 +14,7 @@ type MqttSettings = Config['mqtt'];
 export async function openMqttFront(
   { mqtt }: Config,
   { devices, introspection, relay }: RelayParts,
+  deliveries: DeliveryFeed,
   log: Log,
 ): Promise<MqttFront | undefined> {
   if (mqtt.url === undefined && !mqtt.embedded) return undefined;
@@ -22,6 +24,7 @@ export async function openMqttFront(
     topicPrefix: mqtt.topicPrefix,
     json: mqtt.json,
     relay,
+    deliveries,
     devices,
     // The topic is the device's own: nobody asks on that of another.
     answerProtected: (message, device, context) => introspection.answer(message, ({ id }) => id === device, context),

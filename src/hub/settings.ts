@@ -21,6 +21,7 @@ export function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
     algorithms: settings.algorithms,
     tokenTypes: settings.tokenTypes,
     requireRfc9068: settings.requireRfc9068,
+    exiWithoutExp: settings.exiWithoutExp,
     offlineLimit: settings.offlineLimit,
     leeway: settings.leeway,
     refresh: { least: settings.refreshMin, most: settings.refreshMax },

@@ -12,7 +12,7 @@ import { AdministerFlow } from '../flows/administer.ts';
 import { AuditTrail } from '../observe/audit.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
 import { headText } from '../observe/audit-record.ts';
-import type { Admin, HubStatus } from '../ports/admin.ts';
+import type { Admin, Difficulty, HubStatus } from '../ports/admin.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { openStore } from '../store/open-store.ts';
@@ -38,7 +38,10 @@ export async function openStateFolder(options: {
     await store.close();
     throw error;
   });
-  const admin = adminOf(config, state, log, async () => offlineStatus(state));
+  const admin = adminOf(config, state, log, {
+    status: async () => offlineStatus(state),
+    difficulty: () => undefined,
+  });
   return {
     admin,
     async close() {
@@ -69,7 +72,8 @@ export async function loadState(config: Config, store: Store, log: Log): Promise
     initial: RELEASED_AT,
   });
   const registry = new Registry({ store, log });
-  const queue = new DeliveryQueue({ store, log });
+  const { maxOverall, maxPerDevice } = config.delivery;
+  const queue = new DeliveryQueue({ store, log, limits: { perDevice: maxPerDevice, overall: maxOverall } });
   const [hubKeys, audit] = await Promise.all([
     HubKeys.load(store),
     openAudit(config, { store, clock }, log),
@@ -91,8 +95,13 @@ function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 's
   });
 }
 
-export function adminOf(config: Config, state: State, log: Log, status: () => Promise<HubStatus>): Admin {
-  const flow = administerFlow(config, state, log);
+export interface Running {
+  readonly status: () => Promise<HubStatus>;
+  readonly difficulty: (device: string) => Difficulty | undefined;
+}
+
+export function adminOf(config: Config, state: State, log: Log, { difficulty, status }: Running): Admin {
+  const flow = administerFlow(config, state, log, difficulty);
   const reader = new AuditReader({ store: state.store, trail: state.audit });
   return {
     status,
@@ -101,12 +110,18 @@ export function adminOf(config: Config, state: State, log: Log, status: () => Pr
     addDevice: (device) => flow.addDevice(device),
     deviceCredentials: async (id) => flow.deviceCredentials(id),
     removeDevice: (id) => flow.removeDevice(id),
+    deliveries: async (query) => flow.deliveries(query),
     audit: (query) => reader.page(query),
     verifyAudit: (pin) => reader.verify(pin),
   };
 }
 
-function administerFlow(config: Config, { audit, clock, hubKeys, queue, registry }: State, log: Log): AdministerFlow {
+function administerFlow(
+  config: Config,
+  { audit, clock, hubKeys, queue, registry }: State,
+  log: Log,
+  difficulty: Running['difficulty'],
+): AdministerFlow {
   return new AdministerFlow({
     registry,
     queue,
@@ -118,6 +133,7 @@ function administerFlow(config: Config, { audit, clock, hubKeys, queue, registry
     lines: config.lines.map((line) => line.name),
     radio: config.ble.adapter !== undefined,
     issuers: config.issuers.map((issuer) => issuer.issuer),
+    difficulty,
   });
 }
 

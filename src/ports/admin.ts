@@ -1,6 +1,7 @@
 /** What an operator can do, over the admin socket or, with no hub running, on the state folder itself. */
 import type { JsonObject } from '../core/json.ts';
 import type { AuditRecord } from './audit.ts';
+import type { DeliveryView } from './northbound.ts';
 
 export interface NewDevice {
   readonly id: string;
@@ -145,6 +146,27 @@ export interface HubStatus {
   readonly conditions: readonly HealthCondition[];
 }
 
+export interface DeliveriesQuery {
+  readonly device?: string | undefined;
+  /** Whether only those that wait are wanted. */
+  readonly waiting?: boolean | undefined;
+  /** Deliveries at most, the newest ones. */
+  readonly limit: number;
+}
+
+/** Why what waits is still waiting: how the last attempt at its device went. */
+export interface Difficulty {
+  /** Code of the catalogue. */
+  readonly code: string;
+  /** Attempts in a row that failed. */
+  readonly failures: number;
+}
+
+/** `difficulty`: of a delivery that waits, where its device was tried since the hub was started. */
+export interface ListedDelivery extends DeliveryView {
+  readonly difficulty?: Difficulty | undefined;
+}
+
 export interface AuditQuery {
   /** Records past this number, the oldest first; without it the newest ones that match. */
   readonly after?: number | undefined;
@@ -211,6 +233,8 @@ export interface Admin {
   /** What a connected device needs to ask the hub, as the text of a file: it holds secret keys. */
   deviceCredentials(id: string): Promise<string>;
   removeDevice(id: string): Promise<void>;
+  /** In the order of their arrival. */
+  deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]>;
   audit(query: AuditQuery): Promise<AuditPage>;
   /**
    * Follows the chain through all records that are kept.

@@ -25,6 +25,8 @@ export interface OutgoingMessage {
   readonly correlationData: Uint8Array | undefined;
   /** Where an answer is wanted, for a request (MQTT 5.0 §4.10). */
   readonly responseTopic?: string;
+  /** The broker keeps it for those who listen later, in place of the one before (MQTT 5.0 §3.3.1.3). */
+  readonly retain?: true;
 }
 
 /** A message that was written. */

@@ -1,5 +1,6 @@
 /** What the hub offers to clients, whatever the front (HTTP now; MQTT and CoAP ask the same). Implemented by flows/. */
 import type { CoapResponse } from '../core/coap-exchange.ts';
+import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Freshness } from '../core/verified-token.ts';
@@ -20,6 +21,24 @@ export interface PresentedToken {
   readonly method: string;
   /** Addresses of the request as the hub knows them: what `htu` may be. */
   readonly uris: readonly string[];
+}
+
+/** AS Request Creation Hints in their JSON form (RFC 9200 §5.3), as the device gave them: nobody vouches for them. */
+export interface CreationHintsView {
+  readonly AS?: string;
+  readonly audience?: string;
+  /** base64url. */
+  readonly cnonce?: string;
+}
+
+/** The token needs a nonce of the device; `hints` has one where the device was there to ask. */
+export class CnonceMissing extends LatchkeyError {
+  readonly hints: CreationHintsView | undefined;
+
+  constructor(hints: CreationHintsView | undefined) {
+    super('cnonce_missing');
+    this.hints = hints;
+  }
 }
 
 type DeliveryState = 'queued' | 'delivered' | 'refused' | 'expired';
@@ -43,8 +62,26 @@ export interface DeliveryView {
   readonly code?: string;
   /** True where the device's receipt was checked with its own key. */
   readonly receipt?: boolean;
+  /** Of a device without a clock that refused the token: its nonce was missing or too old. */
+  readonly creation_hints?: CreationHintsView | undefined;
   readonly bytes: { readonly jwt: number; readonly cwt: number };
   readonly freshness: { readonly keys_age: Freshness['keysAge']; readonly clock: Freshness['clock'] };
+}
+
+/** How it stands with the deliveries of one device. */
+export interface DeliverySummary {
+  readonly device: string;
+  /** Tokens that wait for it. */
+  readonly waiting: number;
+  /** The one that changed last; undefined where the device is not registered any more. */
+  readonly delivery?: DeliveryView;
+}
+
+export interface DeliveryFeed {
+  /** Of each device that has deliveries. */
+  now(): readonly DeliverySummary[];
+  /** Calls back with each change, once it is on the medium. The answer ends it. */
+  watch(listener: (summary: DeliverySummary) => void): () => void;
 }
 
 export interface ProxyRequest {
@@ -59,6 +96,8 @@ export interface ProxyRequest {
 /** `verified`: the answer carried the device's MAC and this is what was inside. */
 export interface ProxyResponse extends CoapResponse {
   readonly verified: boolean;
+  /** What a device without a clock said beside its refusal. */
+  readonly hints?: CreationHintsView | undefined;
 }
 
 export interface Northbound {
@@ -70,6 +109,8 @@ export interface Northbound {
   deliver(device: string, presented: PresentedToken, context: RequestContext): Promise<DeliveryView>;
   /** @throws {LatchkeyError} `delivery_unknown` */
   delivery(id: string): DeliveryView;
+  /** Calls back with each change of a delivery, the last time when it has ended. The answer ends it. */
+  watchDelivery(id: string, listener: (view: DeliveryView) => void): () => void;
   /** Forwards one CoAP request of a client whose token was delivered. */
   proxy(request: ProxyRequest, context: RequestContext): Promise<ProxyResponse>;
   /** A fresh nonce for DPoP proofs (RFC 9449 §9). */

@@ -2,6 +2,7 @@
 
 import type { CoseKey } from '../codec/cose/key.ts';
 import { type CwtClaims, type CwtKeys, makeCwt } from '../codec/cwt.ts';
+import { exiSequence, exiTokenId } from '../codec/exi-token-id.ts';
 import type { JweKey } from '../codec/jwe-key.ts';
 import { tokenHash } from '../codec/signed-request.ts';
 import type { Random } from '../core/clock.ts';
@@ -12,11 +13,16 @@ import { Secret } from '../core/secret.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import { type ClaimCosts, claimCosts, describeCosts } from './claim-costs.ts';
 import { translateConfirmation } from './confirmation.ts';
-import { wholeDates } from './dates.ts';
+import { type WholeDates, wholeDates } from './dates.ts';
 import { encodeScope, narrowScope } from './scope.ts';
+
+/** What the seconds of a small device can hold: 32 bits. */
+const LONGEST_LIFE = 0xffff_ffff;
 
 export interface TranslationContext {
   readonly profile: DeviceProfile;
+  /** The id of the device: the name that tokens with `exi` are numbered under. */
+  readonly device: string;
   /** The `aud` value that names the device. */
   readonly audience: string;
   /** Keys of the device (codec/device-keys.ts), or the hub's private key as `authentication` of a Sign1. */
@@ -36,8 +42,10 @@ export class TranslatedToken {
   /** The scope left for the device, as names. */
   readonly scope: readonly string[];
   readonly cti: Uint8Array;
-  /** NumericDate, whole seconds. */
+  /** NumericDate, whole seconds: by then it must have come. */
   readonly expiresAt: number;
+  /** Whole seconds that it lives from when it comes, on a device without a clock. */
+  readonly expiresIn: number | undefined;
 
   constructor(made: {
     cwt: Uint8Array;
@@ -45,12 +53,14 @@ export class TranslatedToken {
     scope: readonly string[];
     cti: Uint8Array;
     expiresAt: number;
+    expiresIn: number | undefined;
   }) {
     this.cwt = new Secret(made.cwt);
     this.claims = new Secret(made.claims);
     this.scope = made.scope;
     this.cti = made.cti;
     this.expiresAt = made.expiresAt;
+    this.expiresIn = made.expiresIn;
   }
 
   /** First 8 bytes of SHA-256 over the CWT: names the token in challenges and signed requests. */
@@ -66,7 +76,7 @@ export class TranslatedToken {
 
 /**
  * @throws {LatchkeyError} `audience_ambiguous`, `jwt_audience_mismatch`, `lifetime_empty`, `claim_not_translatable`,
- * `scope_empty`, those of `translateConfirmation`, `token_too_large_for_device`, and `profile_invalid` where a key that the wrap
+ * `jwt_claim_missing`, `cnonce_missing`, `scope_empty`, those of `translateConfirmation`, `token_too_large_for_device`, and `profile_invalid` where a key that the wrap
  * needs is missing
  */
 export function translate(token: VerifiedToken, context: TranslationContext): TranslatedToken {
@@ -75,18 +85,18 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
   checkAudience(token.audience, context.audience);
   const dates = wholeDates(token);
   const scope = narrowScope(token.scope, profile.scopes);
-  // The same JWT always makes the same cti, so the device knows a second copy of it (docs/protocol.md, "Translation").
-  const cti = token.digest.subarray(0, profile.ctiBytes);
+  const life =
+    profile.clock === 'none' ? lifeByArrival(token, dates, context.device) : lifeByDate(token, dates, profile);
   const full = profile.claims === 'full';
   const claims: CwtClaims = {
     issuer: full ? token.issuer : undefined,
     subject: full ? token.subject : undefined,
     audience: context.audience,
-    expiresAt: dates.expiresAt,
+    expiresAt: life.expiresAt,
     // A token whose nbf was judged against a known time is valid from now on, and slim saves the bytes.
     notBefore: full || token.freshness.clock === 'unsure' ? dates.notBefore : undefined,
     issuedAt: dates.issuedAt,
-    cwtId: cti,
+    cwtId: life.cti,
     confirmation: translateConfirmation(token.confirmation, {
       profile,
       proofKey: context.proofKey,
@@ -95,6 +105,8 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
       nonce,
     }),
     scope: encodeScope(scope, profile),
+    cnonce: life.cnonce,
+    expiresIn: life.expiresIn,
   };
   const cwt = makeCwt(claims, {
     wrap: profile.wrap,
@@ -103,7 +115,39 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
     nonce: () => nonce(profile.encryption),
   });
   if (cwt.length > profile.maxTokenBytes) throw tooLarge(cwt.length, claims, profile);
-  return new TranslatedToken({ cwt, claims, scope, cti, expiresAt: dates.expiresAt });
+  const { cti, expiresIn } = life;
+  return new TranslatedToken({ cwt, claims, scope, cti, expiresAt: dates.expiresAt, expiresIn });
+}
+
+/** What limits the life of a token on the device, and names it there. */
+interface Life {
+  readonly expiresAt: number | undefined;
+  readonly expiresIn: number | undefined;
+  readonly cnonce: Uint8Array | undefined;
+  readonly cti: Uint8Array;
+}
+
+/**
+ * `exi` and `cnonce` stay behind: they are for devices that cannot read a calendar, and such a token has `exp` beside them.
+ * The same JWT always makes the same cti, so the device knows a second copy of it (docs/protocol.md, "Translation").
+ */
+function lifeByDate(token: VerifiedToken, dates: WholeDates, profile: DeviceProfile): Life {
+  const cti = token.digest.subarray(0, profile.ctiBytes);
+  return { expiresAt: dates.expiresAt, expiresIn: undefined, cnonce: undefined, cti };
+}
+
+/** RFC 9200 §5.3.1 and §5.10.3. A device without a clock refuses what lacks either, so it is not troubled with it. */
+function lifeByArrival(token: VerifiedToken, { expiresAt, issuedAt }: WholeDates, device: string): Life {
+  const { cnonce, digest } = token;
+  const expiresIn = token.expiresIn === undefined ? undefined : Math.floor(token.expiresIn);
+  if (expiresIn === undefined) throw new LatchkeyError('jwt_claim_missing', 'exi');
+  if (issuedAt === undefined) throw new LatchkeyError('jwt_claim_missing', 'iat');
+  if (cnonce === undefined) throw new LatchkeyError('cnonce_missing');
+  if (expiresIn === 0) throw new LatchkeyError('lifetime_empty', 'exi');
+  if (expiresIn > LONGEST_LIFE) throw new LatchkeyError('claim_not_translatable', 'exi');
+  const cti = exiTokenId(device, exiSequence(issuedAt, digest));
+  // Where the token has `exp` too, no device is to keep it for longer than one that reads `exp`.
+  return { expiresAt: undefined, expiresIn: Math.min(expiresIn, expiresAt - issuedAt), cnonce, cti };
 }
 
 /** A token that names several devices could be shown to all of them by whoever holds one of its copies. */

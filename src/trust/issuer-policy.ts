@@ -29,6 +29,8 @@ export interface IssuerPolicy {
   readonly leeway: number;
   /** Demand every claim that RFC 9068 §2.2 does, not only those that the hub works with. */
   readonly requireRfc9068: boolean;
+  /** Take tokens with `exi` and without `exp`, for devices that have no clock (RFC 9200 §5.10.3). */
+  readonly exiWithoutExp: boolean;
   /** Bounds in seconds for how long a key set is used before the issuer is asked again, whatever its headers say. */
   readonly refresh: { readonly least: number; readonly most: number };
   /** Seconds between attempts that tokens cause, however many unknown `kid`s a sender makes up. */
@@ -45,6 +47,7 @@ const POLICY_DEFAULTS = {
   offlineLimit: 30 * DAY,
   leeway: 60,
   requireRfc9068: false,
+  exiWithoutExp: false,
   refresh: { least: 60, most: DAY },
   unknownKeyCooldown: 30,
 } as const satisfies Omit<IssuerPolicy, 'issuer' | 'source'>;

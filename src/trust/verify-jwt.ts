@@ -10,7 +10,7 @@ import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
 import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
-import { demandRfc9068, type JwtClaims, readClaims } from './jwt-claims.ts';
+import { demandRfc9068, endOf, type JwtClaims, readClaims } from './jwt-claims.ts';
 import type { KeyRing } from './key-ring.ts';
 import { readPlainClaims } from './plain-claims.ts';
 
@@ -21,6 +21,8 @@ interface JudgingOptions {
   readonly audience: ExpectedAudience;
   readonly time: TimeBounds;
   readonly whenUnsure: WhenUnsure;
+  /** Whether the token is for a device that has no clock: one that cannot judge `exp` (RFC 9200 §5.10.3). */
+  readonly withoutClock?: boolean;
   /** Told of the `iat` of tokens that only the time is still to be judged of: it raises the time floor. */
   readonly witness?: (issuedAt: number) => void;
 }
@@ -77,10 +79,12 @@ function judge(unverified: UnverifiedJwt, algorithm: JwtAlgorithm, options: Veri
   const claims = readClaims(unverified.claims);
   if (policy.requireRfc9068) demandRfc9068(claims);
   demandAudience(claims.audience, options.audience);
-  const moment = witnessedMoment(claims);
+  const expiresAt = endOf(claims, { mayLackExpiry: policy.exiWithoutExp && options.withoutClock === true });
+  const times = { ...claims, expiresAt };
+  const moment = witnessedMoment(times);
   if (moment !== undefined) options.witness?.(moment);
-  judgeTimes(claims, { time, whenUnsure, leeway: policy.leeway });
-  return verified(unverified, claims, options);
+  judgeTimes(times, { time, whenUnsure, leeway: policy.leeway });
+  return verified(unverified, times, options);
 }
 
 const headers = new HeaderMemory();
@@ -138,7 +142,7 @@ function demandAudience(named: readonly string[], expected: ExpectedAudience): v
 /** The one place that makes a `VerifiedToken` (a test searches for others). */
 function verified(
   unverified: UnverifiedJwt,
-  claims: JwtClaims,
+  claims: JwtClaims & { readonly expiresAt: number },
   { time, keysAge }: VerifyJwtWithKeysOptions,
 ): VerifiedToken {
   const facts: TokenFacts = {
@@ -152,6 +156,8 @@ function verified(
     clientId: claims.clientId,
     scope: claims.scope,
     confirmation: claims.confirmation,
+    expiresIn: claims.expiresIn,
+    cnonce: claims.cnonce,
     digest: unverified.digest,
     bytes: unverified.bytes,
     freshness: { keysAge, clock: certainty(time) },

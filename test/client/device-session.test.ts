@@ -11,7 +11,7 @@ import { DELIVERED, json, problem, type Script, scriptedHub } from './scripted-h
 
 const NONCE = new Uint8Array(16).fill(5);
 const AUDIENCE = DELIVERED.audience;
-const DELIVERY = readDelivery({ status: 201, headers: new Headers(), body: utf8(JSON.stringify(DELIVERED)) });
+const DELIVERY = readDelivery({ body: utf8(JSON.stringify(DELIVERED)) });
 const FETCH_TEMPERATURE = { method: 'FETCH', path: ['temperature'] } as const;
 const nonceGiven = () => new Response(NONCE, { status: 201, headers: { 'content-type': 'application/octet-stream' } });
 const reading = () =>

@@ -5,7 +5,7 @@ import { bearerToken, dpopToken } from '../../src/client/access-token.ts';
 import { DpopKey } from '../../src/client/dpop-key.ts';
 import { HubRefusal } from '../../src/client/hub-answer.ts';
 import { HubClient } from '../../src/client/hub-client.ts';
-import { base64url, sha256 } from '../../src/core/bytes.ts';
+import { base64url, sha256, utf8 } from '../../src/core/bytes.ts';
 import { DELIVERED, drive, json, problem, type Script, scriptedHub } from './scripted-hub.ts';
 
 const HUB = 'https://hub.example';
@@ -176,9 +176,61 @@ test('a queued delivery is asked for, ever more slowly, until the device has it'
   expect(asked.slice(1).map(({ method, url }) => `${method} ${url}`)).toEqual(
     Array(3).fill(`GET ${HUB}/deliveries/d-1`),
   );
+  expect(asked.slice(1).map(({ headers }) => headers.get('accept'))).toEqual(
+    Array(3).fill('text/event-stream, application/json;q=0.9'),
+  );
   const [first = 0, second = 0, third = 0] = times;
-  expect(second - first).toBeGreaterThan(first);
+  expect(first).toBe(0);
+  expect(second).toBeGreaterThan(0);
   expect(third - second).toBeGreaterThan(second - first);
+});
+
+/** Events as the hub writes them, each part a chunk of its own. */
+function events(parts: readonly string[], { open = false } = {}): Response {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const part of parts) controller.enqueue(utf8(part));
+      if (!open) controller.close();
+    },
+  });
+  return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+}
+const event = (view: unknown) => `event: delivery\ndata: ${JSON.stringify(view)}\n\n`;
+const ask = (client: HubClient, wait?: number) =>
+  client.deliver({
+    device: 'tube-1',
+    audience: 'https://tube-1.devices.example',
+    token: BEARER,
+    ...(wait === undefined ? {} : { wait }),
+  });
+
+test('a hub that tells of the end is not asked again', async () => {
+  const told = `${event(QUEUED)}:\n\n${event(DELIVERED)}`;
+  const { client, time, asked } = hub(
+    () => json(202, QUEUED),
+    () => events([told.slice(0, 40), told.slice(40, 41), told.slice(41)], { open: true }),
+  );
+  expect((await drive(time, ask(client))).state).toBe('delivered');
+  expect(asked).toHaveLength(2);
+  expect(time.monotonic()).toBeLessThan(1_000);
+});
+
+test('a hub that breaks off before the end is asked again', async () => {
+  const { client, time, asked } = hub(
+    () => json(202, QUEUED),
+    () => events([event(QUEUED)]),
+    () => events([event(DELIVERED)], { open: true }),
+  );
+  expect((await drive(time, ask(client))).state).toBe('delivered');
+  expect(asked).toHaveLength(3);
+});
+
+test('an event that never ends is refused', async () => {
+  const { client, time } = hub(
+    () => json(202, QUEUED),
+    () => events(['data: ', 'x'.repeat(70_000)], { open: true }),
+  );
+  await expect(drive(time, ask(client))).rejects.toMatchObject({ code: 'client_answer_invalid' });
 });
 
 test('a device that stays away leaves the delivery queued', async () => {

@@ -245,3 +245,77 @@ describe('delivery records', () => {
     );
   });
 });
+
+describe('its limits', () => {
+  test('are those that it was given', async () => {
+    const limits = { perDevice: 1, overall: 2 };
+    const queue = new DeliveryQueue({ store: new FaultyStore(), log: new QuietLog(), limits });
+    await queue.add(delivery());
+    await expect(queue.add(delivery())).rejects.toMatchObject({ code: 'delivery_queue_full' });
+    await queue.add(delivery({ device: 'tube-2' }));
+    await expect(queue.add(delivery({ device: 'tube-3' }))).rejects.toMatchObject({ code: 'delivery_queue_full' });
+  });
+});
+
+describe('list', () => {
+  test('has the deliveries in the order of their arrival, of all devices or of one', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const first = await queue.add(delivery({ id: 'f'.repeat(32) }));
+    const second = await queue.add(delivery({ device: 'tube-2' }));
+    expect(queue.list().map(({ id }) => id)).toEqual([first.id, second.id]);
+    expect(queue.list('tube-2').map(({ id }) => id)).toEqual([second.id]);
+  });
+});
+
+describe('a watcher', () => {
+  test('hears of a delivery once it is on the medium, and of its end', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const heard: string[] = [];
+    queue.watchers.watchAll(({ id, state }) => {
+      heard.push(`${state}, ${store.entries.has(`delivery/${id}`) ? 'written' : 'not written'}`);
+    });
+    const { id } = await queue.add(delivery());
+    await queue.end(id, accepted);
+    expect(heard).toEqual(['queued, written', 'delivered, written']);
+  });
+
+  test('of one delivery hears of no other', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const [one, other] = [await queue.add(delivery()), await queue.add(delivery())];
+    const heard: string[] = [];
+    queue.watchers.watch(one.id, ({ id }) => heard.push(id));
+    await queue.end(other.id, accepted);
+    await queue.end(one.id, accepted);
+    expect(heard).toEqual([one.id]);
+  });
+
+  test('hears nothing of what could not be written', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const heard: string[] = [];
+    queue.watchers.watchAll(({ state }) => heard.push(state));
+    store.failAt(1);
+    await expect(queue.add(delivery())).rejects.toThrow();
+    expect(heard).toEqual([]);
+  });
+
+  test('hears that what waited is refused where its device is removed', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const { id } = await queue.add(delivery());
+    const heard: unknown[] = [];
+    queue.watchers.watch(id, ({ code, state }) => heard.push([state, code]));
+    await queue.removeDevice('tube-1');
+    expect(heard).toEqual([['refused', 'device_unknown']]);
+  });
+
+  test('that has left hears no more', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const heard: string[] = [];
+    const { id } = await queue.add(delivery());
+    const leave = [queue.watchers.watch(id, () => heard.push('one')), queue.watchers.watchAll(() => heard.push('all'))];
+    for (const each of leave) each();
+    await queue.end(id, accepted);
+    expect(heard).toEqual([]);
+  });
+});

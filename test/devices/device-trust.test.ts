@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { CoseKey } from '../../src/codec/cose/key.ts';
+import { decodeDeviceTrust, encodeDeviceTrust } from '../../src/codec/device-trust-map.ts';
 import { readTrustFile } from '../../src/codec/trust-file.ts';
 import { base64url } from '../../src/core/bytes.ts';
 import type { DeviceProfile, Wrap } from '../../src/core/device-profile.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { Device } from '../../src/devices/device.ts';
-import { answerKey, trustFileOf, wrapKeys } from '../../src/devices/device-trust.ts';
+import { answerKey, trustFileOf, trustOf, wrapKeys } from '../../src/devices/device-trust.ts';
 import { HubKeys } from '../../src/devices/hub-keys.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { codeOf } from '../fixtures/code-of.ts';
@@ -72,4 +73,27 @@ test.each<[Wrap, DeviceProfile['authentication'], readonly string[]]>([
 test('a scope without permissions is known, and permits nothing', () => {
   const trust = JSON.parse(trustFileOf(device({ scopes: ['read', 'idle'] }), hub)) as { permissions: object };
   expect(trust.permissions).toEqual({ idle: [], read: [['temperature', ['FETCH']]] });
+});
+
+describe('what travels to a device', () => {
+  const options = { issuers: [{ issuer: 'https://as.example', keys: [] }], time: 1_700_000_100 };
+
+  test.each<[Wrap, DeviceProfile['authentication'], readonly (string | undefined)[]]>([
+    ['mac0', 'HMAC 256/64', []],
+    ['sign1', 'EdDSA', ['EdDSA']],
+    ['sign1+encrypt0', 'ES256', ['ES256']],
+    ['encrypt0', 'HMAC 256/64', []],
+  ])('of %s with %s names the keys of the hub that sign for it', (wrap, authentication, algorithms) => {
+    const asked = device({ wrap, authentication, scopes: ['read', 'idle'] });
+    const trust = decodeDeviceTrust(encodeDeviceTrust(trustOf(asked, hub, options)));
+    expect(trust).toMatchObject({ version: 1, device: 'tube-1', audience: 'coap://tube-1', wrap, ...options });
+    expect(trust.hubKeys.map(({ alg }) => alg)).toEqual(algorithms);
+    expect(trust.authentication).toBe(wrap === 'encrypt0' ? undefined : authentication);
+    expect(trust.permissions).toEqual({ idle: [], read: [['temperature', 16]] });
+  });
+
+  test('says no time where the hub is not sure of it', () => {
+    const trust = trustOf(device(), hub, { ...options, time: undefined });
+    expect(decodeDeviceTrust(encodeDeviceTrust(trust)).time).toBeUndefined();
+  });
 });

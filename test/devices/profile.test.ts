@@ -68,6 +68,7 @@ test('what is left out takes the defaults of docs/protocol.md', () => {
     ctiBytes: 16,
     bearer: false,
     receipt: 'mac0',
+    clock: 'own',
   });
 });
 

@@ -17,6 +17,7 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
   const registry = new Registry({ store, log });
   const queue = new DeliveryQueue({ store, log });
   const flow = new AdministerFlow({
+    difficulty: () => ({ code: 'link_down', failures: 1 }),
     registry,
     queue,
     hubKeys: await HubKeys.load(store),

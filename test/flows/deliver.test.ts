@@ -49,10 +49,14 @@ async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<De
   await registry.add(DEVICE);
   const queue = new DeliveryQueue({ store, log });
   const asked = { woken: [] as string[], proofs: 0, proofKeys: [] as (JsonObject | undefined)[] };
+  let settled = async (id: string) => queue.get(id);
   const dispatcher = {
     wake: (id: string) => void asked.woken.push(id),
-    settled: async (id: string) => queue.get(id),
+    settled: (id: string) => settled(id),
   } as unknown as Dispatcher;
+  const setSettled = (by: typeof settled) => {
+    settled = by;
+  };
   const flow = new DeliverFlow({
     registry,
     queue,
@@ -67,6 +71,7 @@ async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<De
       asked.proofKeys.push(proofKey);
       return translated();
     },
+    hints: { of: async () => undefined },
     audit: new AuditList(),
     wait: 0,
     ...changes,
@@ -77,7 +82,7 @@ async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<De
       { scheme: 'Bearer', token: new Secret(CANARY), proof: undefined, method: 'POST', uris: [], ...presented },
       { id: 'r1', log },
     );
-  return { deliver, registry, queue, store, log, asked };
+  return { deliver, registry, queue, store, log, asked, setSettled };
 }
 
 const DPOP = { scheme: 'DPoP', proof: new Secret('proof') } as const;
@@ -175,4 +180,46 @@ test('the log names delivery, device and token hash, and holds no token', async 
     token_hash: 'AAAAAAAAAAA',
   });
   expect(JSON.stringify(log.lines)).not.toContain(CANARY);
+});
+
+describe('for a device without a clock', () => {
+  const HINTS = { audience: AUDIENCE, cnonce: 'AQIDBA' };
+  const missing = () => {
+    throw new LatchkeyError('cnonce_missing');
+  };
+
+  /** A device that says what it wants, and who asked it. */
+  function hinting() {
+    const asked: string[] = [];
+    const of = async ({ id }: Device) => {
+      asked.push(id);
+      return HINTS;
+    };
+    return { asked, hints: { of } };
+  }
+
+  test('a good token without its nonce is refused with a fresh one', async () => {
+    const { asked, hints } = hinting();
+    const { deliver } = await setup(verifiedToken(), { translate: missing, hints });
+    await expect(deliver()).rejects.toMatchObject({ code: 'cnonce_missing', hints: HINTS });
+    expect(asked).toEqual(['tube-1']);
+  });
+
+  test('a token that is not good gets none: a stranger cannot make the device work', async () => {
+    const { asked, hints } = hinting();
+    const refuse = async () => {
+      throw new LatchkeyError('jwt_expired');
+    };
+    const { deliver } = await setup(verifiedToken(), { verify: refuse, hints });
+    await expect(deliver()).rejects.toMatchObject({ code: 'jwt_expired' });
+    expect(asked).toEqual([]);
+  });
+
+  test('a nonce that the device finds too old is answered with a fresh one', async () => {
+    const { hints } = hinting();
+    const translate = () => ({ ...translated(), expiresIn: 300 }) as never;
+    const { deliver, queue, setSettled } = await setup(verifiedToken(), { translate, hints });
+    setSettled((id) => queue.end(id, { state: 'refused', deviceCode: '4.01', code: 'device_refused_token' }));
+    expect(await deliver()).toMatchObject({ state: 'refused', device_code: '4.01', creation_hints: HINTS });
+  });
 });

@@ -72,7 +72,7 @@ async function setup(
   });
   line.onSighting(() => dispatcher.wake(of.id));
   let made = 0;
-  const add = (text: string, expiresAt = NOW + 600) => {
+  const add = (text: string, expiresAt = NOW + 600, expiresIn?: number) => {
     made += 1;
     const cwt = utf8(text);
     return queue.add({
@@ -83,6 +83,7 @@ async function setup(
       tokenHash: tokenHash(cwt),
       cti: utf8(text),
       expiresAt,
+      expiresIn,
       scope: 'read',
       jwtBytes: 1,
       cwtBytes: cwt.length,
@@ -128,6 +129,14 @@ describe('Dispatcher', () => {
       { ...same, verdict: 'delivered', delivery: good.id },
       { ...same, verdict: 'refused', code: 'device_refused_token', delivery: bad.id },
     ]);
+  });
+
+  test('counts the life of a token with exi from when the device has it', async () => {
+    const { add, dispatcher, time } = await setup(acceptAll);
+    await time.advance(100_000);
+    const delivery = await add('token', NOW + 600, 300);
+    dispatcher.wake('tube-1');
+    expect(await dispatcher.settled(delivery.id, 1_000)).toMatchObject({ state: 'delivered', expiresAt: NOW + 400 });
   });
 
   test('delivers in the order of arrival, one at a time', async () => {
@@ -242,6 +251,22 @@ describe('Dispatcher', () => {
     expect(queue.get(delivery.id).state).toBe('delivered');
   });
 
+  test('says why its device was not reached, until it is', async () => {
+    const { add, dispatcher, line, of, time } = await setup(
+      () => new ScriptedLink(() => new LatchkeyError('device_no_answer')),
+    );
+    await add('token');
+    expect(dispatcher.difficulty('tube-1')).toBeUndefined();
+    dispatcher.wake('tube-1');
+    await settle();
+    await time.advance(1_000);
+    expect(dispatcher.difficulty('tube-1')).toEqual({ code: 'device_no_answer', failures: 2 });
+    line.answer = (request) => accepted(of, request);
+    line.sight();
+    await settle();
+    expect(dispatcher.difficulty('tube-1')).toBeUndefined();
+  });
+
   test('pauses grow and stay below the longest', async () => {
     const { add, dispatcher, line, time } = await setup(
       () => new ScriptedLink(() => new LatchkeyError('device_no_answer')),
@@ -270,6 +295,22 @@ describe('Dispatcher', () => {
     await settle();
     expect(queue.get(delivery.id)).toMatchObject({ state: 'expired', code: 'delivery_expired' });
     expect(line.requests.length).toBeGreaterThanOrEqual(before);
+  });
+
+  test('it is dropped the moment that it expires, whatever else was going to be looked at first', async () => {
+    const { add, dispatcher, queue, time } = await setup(() => new ScriptedLink(() => new LatchkeyError('link_down')));
+    const late = await add('late', NOW + 29);
+    dispatcher.start();
+    await time.advance(3_000);
+    const early = await add('early', NOW + 5);
+    await time.advance(1_900);
+    expect(queue.get(early.id).state).toBe('queued');
+    await time.advance(100);
+    expect([queue.get(early.id).state, queue.get(late.id).state]).toEqual(['expired', 'queued']);
+    await time.advance(24_000);
+    expect(queue.get(late.id).state).toBe('expired');
+    await dispatcher.stop();
+    expect(time.pendingTimers).toBe(0);
   });
 
   test('a token is not dropped for a time that is not certain', async () => {

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { codeNumber } from '../../src/codec/coap/codes.ts';
 import { importJwk } from '../../src/codec/cose/key.ts';
+import { makeCreationHints } from '../../src/codec/creation-hints.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
 import { makeAnswer, makeSignedRequest } from '../../src/codec/signed-request.ts';
 import { EMPTY, hex, utf8 } from '../../src/core/bytes.ts';
@@ -43,13 +44,14 @@ function device(id: string, fill: number): Device {
 
 const tube = device('tube-1', 7);
 const other = device('tube-2', 8);
+const clockless: Device = { ...tube, profile: profileFromJson({ scopes: ['read'], clock: 'none' }) };
 
-async function setup(answer: ScriptedLink['answer']) {
+async function setup(answer: ScriptedLink['answer'], of = tube) {
   const time = new FakeTime({ now: NOW });
   const log = new QuietLog();
   const store = new FaultyStore();
   const registry = new Registry({ store, log });
-  await registry.add(tube);
+  await registry.add(of);
   await registry.add(other);
   const queue = new DeliveryQueue({ store, log });
   const added = await queue.add({
@@ -149,6 +151,7 @@ describe('ProxyFlow', () => {
     ['a challenge with a hash of another size', challenge({ payload: utf8('1234567') }), 'request_invalid'],
     ['a challenge by another method', challenge({ method: COAP_METHOD.PUT }), 'method_not_allowed'],
     ['a token past the queue', signed({ path: ['authz-info'] }), 'proxy_path_refused'],
+    ['a trust bundle from outside', signed({ path: ['trust'] }), 'proxy_path_refused'],
     ['provisioning from outside', signed({ path: ['provision'] }), 'proxy_path_refused'],
     ['no path at all', signed({ path: [] }), 'proxy_path_refused'],
     ['a request that is not signed', signed({ contentFormat: CONTENT_FORMAT.text }), 'request_invalid'],
@@ -205,5 +208,29 @@ describe('ProxyFlow', () => {
     for (let count = 0; count < LIMITS.requestsPerDevice; count += 1) void flow.proxy(challenge(), context);
     await expect(flow.proxy(challenge(), context)).rejects.toMatchObject({ code: 'link_busy' });
     expect(line.requests).toHaveLength(LIMITS.requestsPerDevice);
+  });
+
+  const hinted = {
+    code: codeNumber('4.01'),
+    contentFormat: CONTENT_FORMAT.aceCbor,
+    payload: makeCreationHints({ audience: tube.audience, cnonce: Uint8Array.of(1, 2, 3, 4) }),
+  };
+
+  test.each([
+    ['a signed request', signed()],
+    ['a challenge', challenge()],
+  ])('hands on what a device without a clock says beside its refusal of %s', async (_, request) => {
+    const { flow } = await setup(() => hinted, clockless);
+    const answer = await flow.proxy(request, context);
+    expect(answer).toMatchObject({
+      code: codeNumber('4.01'),
+      verified: false,
+      hints: { audience: tube.audience, cnonce: 'AQIDBA' },
+    });
+  });
+
+  test('distrusts the same from a device with a clock, which has nothing to say there', async () => {
+    const { flow } = await setup(() => hinted);
+    await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_untrusted' });
   });
 });

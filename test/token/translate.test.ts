@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { type CwtKeys, encodeClaims, openCwt } from '../../src/codec/cwt.ts';
+import { exiSequence, exiTokenId } from '../../src/codec/exi-token-id.ts';
 import { hex, sha256, utf8 } from '../../src/core/bytes.ts';
 import { WRAPS } from '../../src/core/device-profile.ts';
 import { isCoded } from '../../src/core/errors.ts';
@@ -14,7 +15,14 @@ import { AUDIENCE, deviceProfile, verifiedToken } from '../fixtures/verified-tok
 const KEYS: CwtKeys = { authentication: KEY['HMAC 256/64'], encryption: KEY['AES-CCM-16-64-128'] };
 
 function context(changes: Partial<TranslationContext> = {}): TranslationContext {
-  return { profile: deviceProfile(), audience: AUDIENCE, keys: KEYS, random: new FakeTime(), ...changes };
+  return {
+    profile: deviceProfile(),
+    device: 'tube-1',
+    audience: AUDIENCE,
+    keys: KEYS,
+    random: new FakeTime(),
+    ...changes,
+  };
 }
 
 const claimsOf = (token: Partial<TokenFacts>, changes: Partial<TranslationContext> = {}) =>
@@ -152,4 +160,54 @@ test('a token of exactly the size that the device takes goes through', () => {
   const bytes = translate(verifiedToken(), context()).cwt.expose().length;
   expect(refusal({}, { profile: deviceProfile({ maxTokenBytes: bytes }) })).toBe('none');
   expect(refusal({}, { profile: deviceProfile({ maxTokenBytes: bytes - 1 }) })).toBe('token_too_large_for_device');
+});
+
+describe('for a device without a clock', () => {
+  const CNONCE = Uint8Array.of(1, 2, 3, 4);
+  const none = context({ profile: deviceProfile({ clock: 'none' }) });
+  const fit = { expiresIn: 300, cnonce: CNONCE } as const;
+
+  test('exi and cnonce travel, exp does not, and cti is the number of the token at this device', () => {
+    const translated = translate(verifiedToken(fit), none);
+    expect(translated.claims.expose()).toEqual({
+      audience: AUDIENCE,
+      issuedAt: 1_700_000_000,
+      cwtId: exiTokenId('tube-1', exiSequence(1_700_000_000, verifiedToken().digest)),
+      confirmation: { method: 'kid', keyId: utf8('client-1') },
+      scope: 'read',
+      cnonce: CNONCE,
+      expiresIn: 300,
+    });
+    expect(translated).toMatchObject({ expiresAt: 1_700_003_600, expiresIn: 300 });
+  });
+
+  test('the same JWT makes the same cti, another one another', () => {
+    const cti = (digest: Uint8Array) => hex(translate(verifiedToken({ ...fit, digest }), none).cti);
+    expect(cti(sha256('a'))).toBe(cti(sha256('a')));
+    expect(cti(sha256('b'))).not.toBe(cti(sha256('a')));
+  });
+
+  test('exi is rounded down, and no longer than exp would have it', () => {
+    expect(translate(verifiedToken({ ...fit, expiresIn: 299.9 }), none).expiresIn).toBe(299);
+    expect(translate(verifiedToken({ ...fit, expiresIn: 86_400 }), none).expiresIn).toBe(3_600);
+  });
+
+  test.each<[string, Partial<TokenFacts>, string]>([
+    ['without exi', { cnonce: CNONCE }, 'jwt_claim_missing'],
+    ['without cnonce', { expiresIn: 300 }, 'cnonce_missing'],
+    ['without iat', { ...fit, issuedAt: undefined }, 'jwt_claim_missing'],
+    ['with a life under a second', { ...fit, expiresIn: 0.9 }, 'lifetime_empty'],
+    ['with a life past 32 bits', { ...fit, expiresIn: 0x1_0000_0000 }, 'claim_not_translatable'],
+  ])('a token %s is refused', (_, facts, code) => {
+    expect(codeOf(() => translate(verifiedToken(facts), none))).toBe(code);
+  });
+
+  test('a device with a clock gets exp, and neither exi nor cnonce', () => {
+    const { cnonce, expiresAt, expiresIn } = claimsOf(fit);
+    expect({ cnonce, expiresAt, expiresIn }).toEqual({
+      cnonce: undefined,
+      expiresAt: 1_700_003_600,
+      expiresIn: undefined,
+    });
+  });
 });

@@ -21,6 +21,7 @@ test('a policy has safe defaults', () => {
     offlineLimit: 2_592_000,
     leeway: 60,
     requireRfc9068: false,
+    exiWithoutExp: false,
     refresh: { least: 60, most: 86_400 },
     unknownKeyCooldown: 30,
   });

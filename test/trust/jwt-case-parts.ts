@@ -36,6 +36,8 @@ export interface JwtCase {
   /** Why jose, with equivalent options, decides otherwise. */
   readonly difference?: string;
   readonly policy?: Partial<IssuerPolicy>;
+  /** The device that it is for has no clock. */
+  readonly withoutClock?: true;
   readonly jwks?: JsonObject;
 }
 
@@ -65,6 +67,11 @@ export function claims(members: JsonObject): string {
 }
 export function without(name: keyof typeof CLAIMS): string {
   return token({ claims: Object.fromEntries(Object.entries(CLAIMS).filter(([member]) => member !== name)) });
+}
+/** The good claims without `exp`, and with what is said. */
+export function undated(members: JsonObject): string {
+  const { exp: _, ...rest } = CLAIMS;
+  return token({ claims: { ...rest, ...members } });
 }
 export function claimsText(text: string): string {
   return token({ claimsText: text });
@@ -116,4 +123,5 @@ export const TWICE = 'RFC 8725 §2.4: the text has two readings; JSON.parse take
 export const OWN_KEY = 'the member is of no effect in jose; we refuse a token that tries';
 export const NO_SENSE = 'jose reads registered claims that it was not asked about as they come';
 export const SKEW = 'jose knows one tolerance, and it would lengthen exp too: it runs with none';
+export const NO_EXP = 'jose is told to demand exp; RFC 9200 §5.10.3 has exi in its place';
 export const FUTURE = 'jose judges iat only where a maximum age was asked for';

@@ -7,7 +7,7 @@ import { readPlainClaims } from '../../src/trust/plain-claims.ts';
 
 const read = (text: string) => readPlainClaims(utf8(text));
 
-const KNOWN = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'cnf'];
+const KNOWN = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'cnf', 'exi', 'cnonce'];
 
 /** What the strict parser makes of a text, known claims alone; undefined where it refuses. */
 function strictly(text: string): unknown {

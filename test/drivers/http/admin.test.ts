@@ -7,18 +7,20 @@ import { openAdminSocket } from '../../../drivers/http/admin.ts';
 import type { HttpServer } from '../../../drivers/http/server.ts';
 import { systemRandom } from '../../../drivers/system-time.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
-import type { Admin, NewDevice } from '../../../src/ports/admin.ts';
+import type { Admin, DeliveriesQuery, NewDevice } from '../../../src/ports/admin.ts';
 import { QuietLog } from '../../fakes/quiet-log.ts';
 
 let folder: string;
 let socket: string;
 let added: NewDevice[];
+let deliveriesAsked: DeliveriesQuery[];
 const open: HttpServer[] = [];
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'latchkey-admin-'));
   socket = join(folder, 'admin.sock');
   added = [];
+  deliveriesAsked = [];
 });
 
 afterEach(async () => {
@@ -36,6 +38,10 @@ const admin: Admin = {
   },
   removeDevice: async () => undefined,
   deviceCredentials: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
+  deliveries: async (query) => {
+    deliveriesAsked.push(query);
+    return [];
+  },
   audit: () => Promise.reject(new LatchkeyError('internal')),
   verifyAudit: () => Promise.reject(new LatchkeyError('internal')),
 };
@@ -78,6 +84,22 @@ describe('a device is refused', () => {
     expect(JSON.parse(text)).toMatchObject({ code: 'request_invalid' });
     expect(added).toEqual([]);
   });
+});
+
+test('deliveries are asked for as wanted, never more than fit in one answer', async () => {
+  await listen();
+  await ask('GET', '/deliveries?device=tube-1&waiting=true&limit=5');
+  await ask('GET', '/deliveries?limit=100000');
+  expect(deliveriesAsked).toEqual([
+    { device: 'tube-1', waiting: true, limit: 5 },
+    { device: undefined, waiting: false, limit: 1_024 },
+  ]);
+});
+
+test('a limit that is no number is refused', async () => {
+  await listen();
+  expect((await ask('GET', '/deliveries?limit=all')).status).toBe(400);
+  expect(deliveriesAsked).toEqual([]);
 });
 
 test('a device reaches the hub as it was asked for, and its trust file comes back', async () => {

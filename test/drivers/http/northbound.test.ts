@@ -28,6 +28,7 @@ function deliver(view: Partial<DeliveryView> = {}) {
       return { ...DELIVERY, ...view };
     },
     delivery: () => DELIVERY,
+    watchDelivery: () => () => undefined,
     proxy: () => Promise.reject(new Error('not asked')),
     dpopNonce: () => 'fresh',
     publicKeys: () => ({ keys: [] }),
@@ -89,4 +90,68 @@ test.each<[DeliveryView['state'], number, string | undefined]>([
   const answer = await deliver({ state }).ask({ authorization: ['Bearer abc'] });
   expect(answer).toMatchObject({ status, headers: { location: '/deliveries/d1', 'dpop-nonce': 'fresh' } });
   expect((answer.body as { code?: string }).code).toBe(code);
+});
+
+describe('GET /deliveries/{id}', () => {
+  /** The route in front of a delivery that waits; `change` is what becomes of it. */
+  function deliveries(state: DeliveryView['state'] = 'queued') {
+    const listeners = new Set<(view: DeliveryView) => void>();
+    const northbound: Northbound = {
+      deliver: () => Promise.reject(new Error('not asked')),
+      delivery: () => ({ ...DELIVERY, state }),
+      watchDelivery: (_, listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      proxy: () => Promise.reject(new Error('not asked')),
+      dpopNonce: () => 'fresh',
+      publicKeys: () => ({ keys: [] }),
+    };
+    const route = northboundRoutes({ northbound, origins: () => [] }).find(({ path }) => path === '/deliveries/:id');
+    const ask = async (accept: readonly string[]): Promise<HttpAnswer | undefined> =>
+      route?.handle({
+        method: 'GET',
+        url: '/deliveries/d1',
+        parameters: { id: 'd1' },
+        headers: { accept },
+        query: new URLSearchParams(),
+        body: new Uint8Array(0),
+        peerCertificateThumbprint: undefined,
+        id: 'r1',
+        log: new QuietLog(),
+      });
+    return { ask, change: (view: DeliveryView) => [...listeners].map((listener) => listener(view)), listeners };
+  }
+
+  /** What a client that waits is sent. */
+  function told(answer: HttpAnswer | undefined) {
+    const sent: string[] = [];
+    const stop = answer?.events?.({
+      send: (event, data) => sent.push(`${event} ${(data as DeliveryView).state}`),
+      end: () => sent.push('end'),
+    });
+    return { sent, stop };
+  }
+
+  test.each([[['application/json']], [['*/*']], [[]], [['text/event-streams']]])(
+    'answers with the state where %j is wanted',
+    async (accept) => {
+      expect((await deliveries().ask(accept))?.body).toMatchObject({ delivery: 'd1', state: 'queued' });
+    },
+  );
+
+  test('with Accept: text/event-stream it tells of each change up to the end', async () => {
+    const { ask, change, listeners } = deliveries();
+    const { sent, stop } = told(await ask(['text/event-stream, application/json;q=0.9']));
+    expect(sent).toEqual(['delivery queued']);
+    change({ ...DELIVERY, state: 'delivered' });
+    expect(sent).toEqual(['delivery queued', 'delivery delivered', 'end']);
+    stop?.();
+    expect(listeners.size).toBe(0);
+  });
+
+  test('what has ended already is told of once', async () => {
+    const { sent } = told(await deliveries('expired').ask(['text/event-stream']));
+    expect(sent).toEqual(['delivery expired', 'end']);
+  });
 });

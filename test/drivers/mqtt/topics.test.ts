@@ -35,6 +35,7 @@ describe('an answer may not go', () => {
     ['to a device whose name begins alike', 'ekg-1', 'latchkey/v1/ekg-10/answer'],
     ['to the request topic', 'ekg-1', 'latchkey/v1/ekg-1/introspect'],
     ['to the status of the hub', 'hub', 'latchkey/v1/hub/status'],
+    ['to where the hub tells of its deliveries', 'ekg-1', 'latchkey/v1/ekg-1/deliveries'],
     ['to the root of the device', 'ekg-1', 'latchkey/v1/ekg-1/'],
     ['anywhere else', 'ekg-1', '$SYS/broker'],
     ['to a filter of one level', 'ekg-1', 'latchkey/v1/ekg-1/+'],

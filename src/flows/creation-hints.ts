@@ -1,0 +1,78 @@
+/**
+ * creation hints: a device without a clock is asked, for a client with a good token, what the next token must hold (RFC 9200
+ * §5.3). Its nonce makes a token new; without it the device refuses every one.
+ */
+import { readCreationHints } from '../codec/creation-hints.ts';
+import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
+import { TOKEN_HASH_BYTES } from '../codec/signed-request.ts';
+import { base64url } from '../core/bytes.ts';
+import type { Random } from '../core/clock.ts';
+import type { CoapResponse } from '../core/coap-exchange.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
+import type { Device } from '../devices/device.ts';
+import type { DeviceLink } from '../ports/device-link.ts';
+import type { Log } from '../ports/log.ts';
+import type { CreationHintsView } from '../ports/northbound.ts';
+
+export interface AskForHintsDependencies {
+  /** @throws {LatchkeyError} `link_unconfigured` */
+  readonly link: (device: Device) => DeviceLink;
+  readonly random: Pick<Random, 'bytes'>;
+  /** Milliseconds that a client is made to wait for the device at most. */
+  readonly timeout: number;
+}
+
+export class AskForHints {
+  readonly #dependencies: AskForHintsDependencies;
+  /** One question at a time for each device, however many clients wait for it. */
+  readonly #asking = new Map<string, Promise<CreationHintsView | undefined>>();
+
+  constructor(dependencies: AskForHintsDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Undefined where the device does not answer now, or has nothing to say. */
+  async of(device: Device, log: Log): Promise<CreationHintsView | undefined> {
+    const known = this.#asking.get(device.id);
+    if (known !== undefined) return known;
+    const asking = this.#ask(device, log).finally(() => this.#asking.delete(device.id));
+    this.#asking.set(device.id, asking);
+    return asking;
+  }
+
+  /** A challenge for a token that nobody has is a request without authorization, and has no effect. */
+  async #ask(device: Device, log: Log): Promise<CreationHintsView | undefined> {
+    const { link, random, timeout } = this.#dependencies;
+    try {
+      const payload = random.bytes(TOKEN_HASH_BYTES);
+      const answer = await link(device).request(
+        { method: COAP_METHOD.POST, path: ['challenge'], contentFormat: CONTENT_FORMAT.octetStream, payload },
+        { deadline: timeout },
+      );
+      const hints = hintsOf(answer);
+      if (hints === undefined) throw new LatchkeyError('device_answer_invalid', 'no creation hints');
+      return hints;
+    } catch (error) {
+      const { code, detail } = coded(error);
+      log.info(
+        { event: 'creation_hints_missing', device: device.id, code, detail },
+        'the device gave no creation hints',
+      );
+      return undefined;
+    }
+  }
+}
+
+/**
+ * The hints in a refusal of the device, in their JSON form; undefined where it has none.
+ * @throws {LatchkeyError} `cbor_*`, `device_answer_invalid`
+ */
+export function hintsOf(answer: CoapResponse): CreationHintsView | undefined {
+  if (answer.code !== COAP_CODE.unauthorized || answer.contentFormat !== CONTENT_FORMAT.aceCbor) return undefined;
+  const { as, audience, cnonce } = readCreationHints(answer.payload);
+  return {
+    ...(as === undefined ? {} : { AS: as }),
+    ...(audience === undefined ? {} : { audience }),
+    ...(cnonce === undefined ? {} : { cnonce: base64url(cnonce) }),
+  };
+}

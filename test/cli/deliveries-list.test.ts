@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ListedDelivery } from '../../src/ports/admin.ts';
+import { runLine } from '../fixtures/fake-terminal.ts';
+
+let folder: string;
+let socket: string;
+let server: Server | undefined;
+let asked: string[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-deliveries-'));
+  socket = join(folder, 'admin.sock');
+  asked = [];
+});
+
+afterEach(async () => {
+  const open = server;
+  server = undefined;
+  if (open !== undefined) await new Promise((resolve) => open.close(resolve));
+  rmSync(folder, { recursive: true });
+});
+
+const WAITING: ListedDelivery = {
+  delivery: 'd1',
+  state: 'queued',
+  device: 'tube-1',
+  audience: 'coap://tube-1',
+  token_hash: 'q83vEjRWeJo',
+  cti: '00',
+  expires_at: 1_700_000_000,
+  scope: 'read',
+  bytes: { jwt: 1, cwt: 1 },
+  freshness: { keys_age: 0, clock: 'sure' },
+  difficulty: { code: 'link_down', failures: 2 },
+};
+
+async function answer(body: unknown): Promise<void> {
+  const created = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    response.end(JSON.stringify(body));
+  });
+  server = created;
+  await new Promise<void>((resolve) => created.listen(socket, resolve));
+}
+
+const list = (...args: readonly string[]) => runLine(['deliveries', 'list', '--socket', socket, ...args]);
+
+test('says what waits and why, and what became of the rest', async () => {
+  const { difficulty, ...known } = WAITING;
+  await answer([
+    WAITING,
+    { ...known, delivery: 'd2' },
+    { ...known, delivery: 'd3', state: 'delivered', device_code: '2.01', receipt: true },
+    { ...known, delivery: 'd4', state: 'refused', device_code: '4.03', code: 'device_refused_token' },
+    { ...known, delivery: 'd5', state: 'expired', code: 'delivery_expired' },
+  ]);
+  expect((await list()).printed.split('\n').map((line) => line.trimEnd())).toEqual([
+    'DELIVERY  DEVICE  STATE      EXPIRES               SCOPE  WHY',
+    'd1        tube-1  queued     2023-11-14T22:13:20Z  read   link_down, 2 attempts',
+    'd2        tube-1  queued     2023-11-14T22:13:20Z  read',
+    'd3        tube-1  delivered  2023-11-14T22:13:20Z  read   receipt checked',
+    'd4        tube-1  refused    2023-11-14T22:13:20Z  read   device_refused_token, device 4.03',
+    'd5        tube-1  expired    2023-11-14T22:13:20Z  read   delivery_expired',
+  ]);
+});
+
+test('asks for what is wanted', async () => {
+  await answer([]);
+  expect((await list('--device', 'tube 1', '--waiting', '--limit', '7')).printed).toBe('Nothing is on its way.');
+  expect(asked).toEqual(['GET /deliveries?device=tube+1&waiting=true&limit=7']);
+});
+
+test('with --json it is the answer of the hub', async () => {
+  await answer([WAITING]);
+  expect(JSON.parse((await list('--json')).printed)).toEqual([WAITING]);
+});
+
+test.each([['0'], ['1025'], ['all'], ['-1']])('--limit %s is refused', async (limit) => {
+  expect(await list('--limit', limit)).toMatchObject({ status: 2, printed: '' });
+});
+
+test('an answer that is not as agreed is refused', async () => {
+  await answer([{ ...WAITING, state: 'lost' }]);
+  expect((await list()).noted).toContain('[client_answer_invalid]');
+});
