@@ -3,6 +3,7 @@ import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { refuseUnusable, type SystemFolders } from './adapter-fault.ts';
 import { type BleSettings, RADIO_TIMES, SUPERVISION_TIMEOUT } from './ble-settings.ts';
 import { disconnect } from './gatt-session.ts';
+import { muteUart, watchUart } from './hci-uart.ts';
 import { type Noble, type NobleOptions, type NoblePeripheral, newNoble, startQuietly } from './noble.ts';
 import {
   clampMtu,
@@ -12,9 +13,8 @@ import {
   heardDevices,
   idOf,
   isConnecting,
-  muteUart,
   onReset,
-  watchUart,
+  silence,
 } from './noble-internals.ts';
 import { raced } from './raced.ts';
 
@@ -114,6 +114,7 @@ export class Adapter {
     // It writes these to standard error by itself.
     noble.removeAllListeners('warning');
     noble.on('warning', () => undefined);
+    silence(noble);
     controlScanDuty(noble, this.#options.duty);
     await new Promise<void>((resolve, reject) => {
       let last = 'unknown';

@@ -130,10 +130,10 @@ export class BleLink implements DeviceLink, SlotHolder {
     const address = this.#answeredBy;
     if (address === undefined) return;
     if (isProven) {
-      this.#failures = 0;
       radio.sightings.confirm(this.name, address);
       return;
     }
+    this.#failures += 1;
     radio.counters.unproven += 1;
     radio.sightings.unproven(this.name, address);
     log.warn(
@@ -288,6 +288,8 @@ export class BleLink implements DeviceLink, SlotHolder {
       });
       if (gone !== undefined) throw gone;
       radio.counters.connected += 1;
+      radio.sightings.reached(this.name, address);
+      this.#failures = 0;
       this.#session = { gatt, address, since: clock.monotonic() };
       log.debug({ event: 'device_connected', address }, 'the device is connected');
       if (this.#closed) this.#release('closed');

@@ -37,14 +37,14 @@ export const RADIO_TIMES = {
   /** A link that is let go ends within a supervision timeout. */
   disconnect: 3_000,
   /** An adapter that is not there is looked for so often: it costs two calls to the system. */
-  recheck: 500,
+  recheck: 250,
   /** First wait after an adapter that is there did not start or was lost; doubles with every failure. */
   reopen: 250,
   reopenCap: 15_000,
   /** An adapter that works this long counts as good, and the next wait is the first one again. */
   settled: 30_000,
   /** A scan is begun anew so often: controllers lose it in a reset, and noble what it heard is forgotten then. */
-  rescan: 10_000,
+  rescan: 5_000,
   /** A device that was heard so lately takes a connection now; else the next advertisement is waited for. */
   fresh: 1_000,
   /** How long a place among the links is held for a device that did not advertise again. */

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { Bleno, HciBindingsOptions } from '@stoprocent/bleno';
 import type { Timers } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
+import { muteUart, watchUart } from './hci-uart.ts';
 
 export interface BlenoAdapterOptions {
   /** Path of a UART that speaks H4; without one the system's first adapter. */
@@ -36,6 +37,7 @@ export class BlenoAdapter {
     const adapter = new BlenoAdapter(withBindings('hci', hci === undefined ? {} : uart(hci)));
     try {
       await adapter.#powerOn(timers);
+      watchUart(adapter.bleno);
       return adapter;
     } catch (error) {
       adapter.close();
@@ -47,6 +49,7 @@ export class BlenoAdapter {
   close(): void {
     this.bleno.removeAllListeners();
     this.bleno.stop();
+    muteUart(this.bleno);
     stopPolling(this.bleno);
   }
 

@@ -17,7 +17,13 @@ const NO_DEVICE = '?';
 /** Characters of an issuer identifier, a request id, a delivery id. */
 const NAME_LENGTH = 256;
 
-const KINDS: readonly unknown[] = ['deliver', 'deliver-end', 'relay', 'gap'] satisfies readonly AuditRecord['kind'][];
+const KINDS: readonly unknown[] = [
+  'deliver',
+  'deliver-end',
+  'relay',
+  'answer',
+  'gap',
+] satisfies readonly AuditRecord['kind'][];
 
 /** A record with its bytes and its place in the chain. */
 export interface ChainedRecord {

@@ -4,11 +4,14 @@ import type { IntrospectionEvidence } from '../core/introspected-token.ts';
 import type { PresentedProof, RelayFreshness } from '../core/introspection.ts';
 
 export interface AuditEntry {
-  /** `deliver`: a token for an offline device was judged; `deliver-end`: what became of it; `relay`: a device asked. */
-  readonly kind: 'deliver' | 'deliver-end' | 'relay';
+  /**
+   * `deliver`: a token for an offline device was judged; `deliver-end`: what became of it; `relay`: a device asked;
+   * `answer`: somebody answered in the place of a device whose key he does not hold.
+   */
+  readonly kind: 'deliver' | 'deliver-end' | 'relay' | 'answer';
   /**
    * `deliver`: `queued` (good, and new), `accepted` (good, and waiting already) or `refused`. `deliver-end`: `delivered`,
-   * `refused` or `expired`. `relay`: `active`, `inactive`, or `refused` where no verdict was possible.
+   * `refused` or `expired`. `relay`: `active`, `inactive`, or `refused` where no verdict was possible. `answer`: `refused`.
    */
   readonly verdict: 'accepted' | 'queued' | 'delivered' | 'refused' | 'expired' | 'active' | 'inactive';
   /** Id of the device, or what the peer named in place of one: kept only if it could be an id. */

@@ -2,7 +2,7 @@ import { encodeCbor } from '../codec/cbor.ts';
 import { codeText } from '../codec/coap/codes.ts';
 import { makeCreationHints } from '../codec/creation-hints.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
-import { makeAnswer, makeReceipt, readReceiptQuery, TOKEN_HASH_BYTES } from '../codec/signed-request.ts';
+import { makeAnswer, makeReceipt, readReceiptQuery, TOKEN_HASH_BYTES, tokenHash } from '../codec/signed-request.ts';
 import type { TrustFile } from '../codec/trust-file.ts';
 import { base64url, EMPTY, utf8 } from '../core/bytes.ts';
 import type { Clock, Random } from '../core/clock.ts';
@@ -103,13 +103,13 @@ export class SimulatedDevice {
     const query = request.query ?? [];
     const nonce = readReceiptQuery(query);
     if (query.length > 0 && nonce === undefined) return bare(COAP_CODE.badOption);
-    if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token.length);
+    if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token, nonce);
     const verdict = judgeToken(token, this.#trust, this.#clock.now(), this.#byUptime());
-    if (verdict.kind === 'refused') return this.#refuseToken(verdict.reason, token.length);
+    if (verdict.kind === 'refused') return this.#refuseToken(verdict.reason, token, nonce);
     this.#slots.forgetExpired(this.#present() ?? this.#clock.now().earliest);
     const outcome = this.#slots.put(verdict.token);
-    if (outcome === 'expired') return this.#refuseToken('expired', token.length);
-    if (outcome === 'full') return this.#refuseToken('slots_full', token.length);
+    if (outcome === 'expired') return this.#refuseToken('expired', token, nonce);
+    if (outcome === 'full') return this.#refuseToken('slots_full', token, nonce);
     this.#challenges.keepOnly(new Set(this.#slots.list().map(({ identity }) => identity)));
     if (outcome === 'stored') this.#accepted += 1;
     this.#onEvent({
@@ -130,23 +130,27 @@ export class SimulatedDevice {
     return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.coseMac0, payload };
   }
 
-  #refuseToken(reason: TokenRefusal, bytes: number): CoapResponse {
+  /** A MAC says who refuses, to whoever asked for a receipt: by radio anybody could. It says nothing of why. */
+  #refuseToken(reason: TokenRefusal, token: Uint8Array, nonce: Uint8Array | undefined): CoapResponse {
     const code = TOKEN_REFUSALS[reason];
-    this.#onEvent({ event: 'token_refused', reason, code: codeText(code), bytes });
-    return bare(code);
+    this.#onEvent({ event: 'token_refused', reason, code: codeText(code), bytes: token.length });
+    const { answerKey: key, audience, receipt } = this.#trust;
+    if (receipt === 'none' || nonce === undefined) return bare(code);
+    const payload = makeReceipt({ key, tokenHash: tokenHash(token), audience, nonce, refusal: code });
+    return { code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
   }
 
   #challenge(request: CoapRequest): CoapResponse {
-    const tokenHash = request.payload ?? EMPTY;
+    const named = request.payload ?? EMPTY;
     const latest = this.#present();
     const token =
-      latest === undefined || tokenHash.length !== TOKEN_HASH_BYTES ? undefined : this.#slots.find(tokenHash, latest);
+      latest === undefined || named.length !== TOKEN_HASH_BYTES ? undefined : this.#slots.find(named, latest);
     if (token === undefined) {
-      const code = tokenHash.length === TOKEN_HASH_BYTES ? COAP_CODE.unauthorized : COAP_CODE.badRequest;
+      const code = named.length === TOKEN_HASH_BYTES ? COAP_CODE.unauthorized : COAP_CODE.badRequest;
       this.#onEvent({ event: 'challenge_refused', code: codeText(code) });
       return this.#refuseStranger(code);
     }
-    this.#onEvent({ event: 'challenge_given', token: base64url(tokenHash) });
+    this.#onEvent({ event: 'challenge_given', token: base64url(named) });
     const payload = this.#challenges.issue(token.identity);
     return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.octetStream, payload };
   }

@@ -161,6 +161,8 @@ test.each([
     ['--connected', 'mqtt://127.0.0.1:1', '--credentials', 'FILE', '--listen', 'http://0.0.0.0:0'],
   ],
   ['without a place to listen', ['--trust', 'FILE']],
+  ['both on a line and on the radio', ['--trust', 'FILE', '--listen', 'tcp://127.0.0.1:0', '--ble']],
+  ['on a line with a Bluetooth controller', ['--trust', 'FILE', '--listen', 'tcp://127.0.0.1:0', '--hci', '/dev/null']],
 ])('a device %s is refused', async (_, args) => {
   expect(await refused(...args)).toMatchObject({ status: 2, error: { code: 'usage' } });
 });
@@ -171,4 +173,12 @@ test('a credentials file that is none is refused without quoting it', async () =
   const { error, status } = await refused('--connected', 'mqtt://127.0.0.1:1', '--credentials', broken);
   expect([status, error.code]).toEqual([1, 'credentials_file_invalid']);
   expect(JSON.stringify(error)).not.toContain(SECRET);
+});
+
+test('a Bluetooth controller that is not there is refused by its path', async () => {
+  const hci = join(folder, 'absent');
+  expect(await refused('--ble', '--hci', hci, '--trust', trust)).toMatchObject({
+    status: 1,
+    error: { code: 'peripheral_adapter_down', detail: expect.stringContaining(hci) },
+  });
 });
