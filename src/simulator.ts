@@ -3,6 +3,8 @@
  * that is connected, an authorization server on loopback, and a stranger on the line.
  */
 
+import { usableAdapters } from '../drivers/ble/adapter-fault.ts';
+import { BlenoAdapter } from '../drivers/ble/bleno-adapter.ts';
 import { servePeripheral } from '../drivers/ble/peripheral.ts';
 import { startAuthorizationServer } from '../drivers/demo/authorization-server.ts';
 import { serveDeviceFace } from '../drivers/http/device-face.ts';
@@ -16,7 +18,7 @@ import type { Credentials } from './codec/credentials-file.ts';
 import type { TrustFile } from './codec/trust-file.ts';
 import { bestGuess, type Clock } from './core/clock.ts';
 import type { CoapRequest } from './core/coap-exchange.ts';
-import { coded, LatchkeyError } from './core/errors.ts';
+import { coded, isCoded, LatchkeyError } from './core/errors.ts';
 import type { DeviceLink } from './ports/device-link.ts';
 import type { Log } from './ports/log.ts';
 import { ConnectedDevice } from './sim/connected-device.ts';
@@ -30,7 +32,7 @@ import { SimulatedDevice } from './sim/simulated-device.ts';
 export interface RadioAddress {
   /** What it advertises as its local name. */
   readonly ble: string;
-  /** Path of a UART that speaks H4; without one the system's first adapter. */
+  /** Path of a UART that speaks H4, or the name of an adapter of the system; without one its first. */
   readonly hci?: string | undefined;
 }
 
@@ -236,6 +238,20 @@ export async function openStrangersLine(device: SimulatedDevice): Promise<Device
       await port.close();
     },
   };
+}
+
+/** Two adapters of this machine, for a hub and a simulated device; undefined where there are not two that can be used. */
+export async function findRadios(): Promise<{ readonly hub: string; readonly tube: string } | undefined> {
+  const [hub, ...others] = await usableAdapters();
+  for (const tube of others) {
+    try {
+      (await BlenoAdapter.open({ hci: tube, timers: systemTimers })).close();
+      if (hub !== undefined) return { hub, tube };
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+    }
+  }
+  return undefined;
 }
 
 function serve(handler: SimulatedDevice['handler'], listen: string | RadioAddress, clock: Clock) {

@@ -92,7 +92,10 @@ export class Adapter {
    * @throws {LatchkeyError} `link_down`; `link_busy` where the adapter has no room for one more
    */
   connect(address: string, deadline: number): Promise<NoblePeripheral> {
-    return this.#alone(() => this.#connect(address, deadline));
+    return new Promise((resolve, reject) => {
+      // Whoever waits for the connection does not wait for the scan that goes on after it.
+      this.#alone(() => this.#connect(address, deadline, resolve)).catch(reject);
+    });
   }
 
   /** To be called when the characteristics of a device are known. */
@@ -147,16 +150,16 @@ export class Adapter {
     this.#options.onAdvertisement({ name, address, rssi });
   }
 
-  async #connect(address: string, deadline: number): Promise<NoblePeripheral> {
+  async #connect(address: string, deadline: number, done: (peripheral: NoblePeripheral) => void): Promise<void> {
     if (this.#ended) throw new LatchkeyError('link_down', 'the adapter is gone');
     const peripheral = this.#peripheral(address);
     await this.#silence();
     try {
       await this.#initiate(peripheral, deadline);
+      done(peripheral);
     } finally {
       if (!this.#ended) await this.#scan();
     }
-    return peripheral;
   }
 
   async #initiate(peripheral: NoblePeripheral, deadline: number): Promise<void> {

@@ -12,6 +12,8 @@ export interface BleSettings {
   readonly scanDuty: number;
   readonly presence: number;
   readonly linger: number;
+  /** 0: never. */
+  readonly visit: number;
   readonly mtu: number;
   readonly connectTimeout: number;
   readonly operationTimeout: number;

@@ -33,7 +33,10 @@ export const command: CliCommand = {
       )
       .option('--trust <file>', 'the trust file that `latchkey devices add` wrote')
       .option('--ble [name]', 'be a Bluetooth device with this name, or with the id of the device as its name')
-      .option('--hci <port>', 'the UART of its Bluetooth controller (H4), in place of the first adapter of the system')
+      .option(
+        '--hci <adapter>',
+        'its Bluetooth adapter: a name such as hci1, or the path of a serial port that has a controller on it (default: the first of the system)',
+      )
       .addOption(
         new Option(
           '--clock <kind>',

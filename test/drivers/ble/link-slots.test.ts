@@ -75,6 +75,15 @@ describe('places among the links', () => {
     expect(slots.limit).toBe(1);
   });
 
+  it('are as many as before once there is another adapter', async () => {
+    const slots = new LinkSlots(2);
+    slots.full(1);
+    const holders = await asking(slots, 2);
+    slots.restore(2);
+    await settle();
+    expect(granted(holders)).toEqual([true, true]);
+  });
+
   it('are not freed by whoever has none', async () => {
     const slots = new LinkSlots(1);
     const [first, second] = await asking(slots, 2);

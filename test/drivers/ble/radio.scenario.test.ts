@@ -82,6 +82,48 @@ describe('a device that is heard', () => {
   });
 });
 
+describe('a visit', () => {
+  it('lets a device ask that nobody asks anything', async () => {
+    const asked: string[] = [];
+    const rig = await open({
+      settings: { visit: 60_000, linger: 300 },
+      handler:
+        () =>
+        async ({ path }) => {
+          asked.push(path.join('/'));
+          return accepted(body(40));
+        },
+    });
+    const tube = await rig.device();
+    await until(() => tube.peripheral.isConnected());
+    // More than once the time that a link is kept: what is asked keeps it.
+    for (let round = 0; round < 5; round += 1) {
+      expect(await tube.peripheral.request(post(body(9), 'time'), DEADLINE)).toMatchObject(accepted(body(40)));
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    expect(asked).toHaveLength(5);
+    await until(() => !tube.peripheral.isConnected());
+    expect(tube.requests).toEqual([]);
+    expect(rig.radio.counters).toMatchObject({ connected: 1, lost: 0 });
+  });
+
+  it('is made once in its time', async () => {
+    const rig = await open({ settings: { visit: 60_000, linger: 0 } });
+    const tube = await rig.device();
+    await until(() => rig.radio.counters.connected === 1 && !tube.peripheral.isConnected());
+    const heard = rig.radio.counters.heard;
+    await until(() => rig.radio.counters.heard > heard + 20);
+    expect(rig.radio.counters.connected).toBe(1);
+  });
+
+  it('is not made where it is not wanted', async () => {
+    const rig = await open({ settings: { visit: 0 } });
+    await rig.device();
+    await until(() => rig.radio.counters.heard > 20);
+    expect(rig.radio.counters.connected).toBe(0);
+  });
+});
+
 describe('values of any size', () => {
   it.each([
     [23, 1],
@@ -269,5 +311,31 @@ describe('a link that does not come about', () => {
     tube.adapter.controller.faults.pass('toCentral', READ_BY_TYPE_RESPONSE);
     await until(() => rig.radio.link('tube-1').isUp());
     expect(await rig.radio.link('tube-1').request(post(body(9)), DEADLINE)).toMatchObject(accepted(body(9)));
+  });
+});
+
+describe('many links, one after another', () => {
+  it('leave neither timers nor listeners behind', async () => {
+    const warnings: string[] = [];
+    const warn = ({ name, message }: Error) => warnings.push(`${name}: ${message}`);
+    process.on('warning', warn);
+    const rig = await open({ settings: { linger: 0 } });
+    const tube = await rig.device();
+    await rig.heard();
+    const link = rig.radio.link('tube-1');
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const rounds = async (count: number) => {
+      for (let round = 0; round < count; round += 1) {
+        await until(() => link.isUp());
+        await link.request(post(body(40)), DEADLINE);
+        await until(() => !link.isConnected && !tube.peripheral.isConnected());
+      }
+      return timers();
+    };
+    const few = await rounds(15);
+    expect(await rounds(60)).toBeLessThanOrEqual(few + 2);
+    expect(rig.radio.counters).toMatchObject({ connected: 75, lost: 0 });
+    expect(warnings).toEqual([]);
+    process.removeListener('warning', warn);
   });
 });

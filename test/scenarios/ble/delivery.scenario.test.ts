@@ -105,6 +105,59 @@ describe('by radio', () => {
   });
 });
 
+describe('a link that is lost', () => {
+  test.each(['toPeripheral', 'toCentral'] as const)(
+    'after every tenth byte %s of a delivery loses no token and delivers none twice',
+    async (direction) => {
+      const opened = await open({ ble: 'linger = "0s"\nvisit = "0s"\n', settings: '[delivery]\nwait = "0s"\n' });
+      await opened.plugIn();
+      const { faults } = opened.tube.controller;
+      const client = opened.client();
+      const deliver = async () => {
+        const { id } = await client.deliver({ ...target, token: await opened.token(), wait: 0 });
+        while ((await client.delivery(id)).state === 'queued') await new Promise((resolve) => setTimeout(resolve, 20));
+        expect(await client.delivery(id)).toMatchObject({ state: 'delivered', receipt: true });
+        await opened.until(() => opened.tube.controller.links.size === 0);
+      };
+      await deliver();
+      const carried = opened.tube.controller.lastLink?.carried[direction] ?? 0;
+      expect(carried).toBeGreaterThan(100);
+      let delivered = 1;
+      for (let at = 0; at < carried; at += 10) {
+        // As many as the device has slots.
+        if (delivered % 7 === 0) await opened.powerCycle();
+        const lost = faults.loseLinkAfter(direction, at);
+        const before = opened.device.acceptedTokens;
+        await deliver();
+        await lost;
+        delivered += 1;
+        expect(opened.device.acceptedTokens).toBe(before + 1);
+      }
+    },
+    300_000,
+  );
+});
+
+describe('what a device asks by radio', () => {
+  test('is answered when it is there, though nothing waits for it: what time it is', async () => {
+    const opened = await open({ ble: 'linger = "3s"\n' });
+    const { path } = await opened.tubeAdapter();
+    const told: string[] = [];
+    const tube = await startSimulator({
+      listen: { ble: 'tube-1', hci: path },
+      trust: readTrustFile(opened.trust),
+      clock: 'hub',
+      onEvent: ({ event }) => told.push(event),
+    });
+    closers.push(() => tube.close());
+    await opened.hub.event('time_told');
+    await opened.client().deliver({ ...target, token: await opened.token() });
+    await opened.hub.event('delivery_delivered');
+    expect(told).toContain('time_told');
+    expect(tube.device.acceptedTokens).toBe(1);
+  });
+});
+
 describe('an impostor', () => {
   test('that advertises the name of the device gets no say, goes on record, and does not keep the device from its token', async () => {
     const opened = await open();
