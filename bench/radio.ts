@@ -48,11 +48,10 @@ const SILENCE: Log = { debug: write, info: write, warn: write, error: write, chi
 const surroundings = { timers: systemTimers, clock: { monotonic }, random: systemRandom };
 
 /** A device with a mac0 profile never asks for the hub's keys. */
-const NO_HUB_KEYS: HubSigningKeys = {
-  signingKey: () => {
-    throw new LatchkeyError('internal', 'no key of the hub is needed');
-  },
+const noKey = (): never => {
+  throw new LatchkeyError('internal', 'no key of the hub is needed');
 };
+const NO_HUB_KEYS: HubSigningKeys = { signingKey: noKey, signingKeys: noKey };
 
 const DEVICE: Device = {
   id: NAME,
@@ -162,7 +161,7 @@ function roundTrips({ controller }: Adapter): number {
 
 function serve({ path }: Adapter): Promise<Peripheral> {
   const device = new SimulatedDevice({
-    trust: readTrustFile(trustFileOf(DEVICE, NO_HUB_KEYS)),
+    trust: readTrustFile(trustFileOf(DEVICE, NO_HUB_KEYS, [])),
     clock: { now: () => ({ earliest: NOW, latest: NOW }), monotonic },
     slots: TOKENS,
     random: systemRandom,

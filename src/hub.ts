@@ -15,7 +15,7 @@ import { readServerCertificate } from './config/setting-files.ts';
 import { LatchkeyError } from './core/errors.ts';
 import type { Device } from './devices/device.ts';
 import { deliveryFeed } from './flows/delivery-feed.ts';
-import { Dispatcher } from './flows/dispatch.ts';
+import { type DispatchDependencies, Dispatcher } from './flows/dispatch.ts';
 import { openNorthbound } from './hub/deliver.ts';
 import { openIntrospectors, openIssuers, verifierOf } from './hub/issuers.ts';
 import { deviceServer, linkOf, openLine, wakeAtSightings } from './hub/links.ts';
@@ -25,8 +25,8 @@ import { openRelay, type RelayParts } from './hub/relay.ts';
 import { connectionsOf } from './hub/settings.ts';
 import { adminOf, loadState, type State } from './hub/state.ts';
 import { type RunningParts, statusOf } from './hub/status.ts';
+import { issuersForDevices, openTrust } from './hub/trust.ts';
 import type { Admin } from './ports/admin.ts';
-import type { DeviceLink } from './ports/device-link.ts';
 import type { Log } from './ports/log.ts';
 import type { Northbound } from './ports/northbound.ts';
 import { openStore } from './store/open-store.ts';
@@ -83,7 +83,8 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   opened.add(() => clock.close());
   audit.start();
   opened.add(() => audit.close());
-  const issuers = openIssuers(config, state, log);
+  let issuerChanged: (issuer: string) => void = () => undefined;
+  const issuers = openIssuers(config, state, log, (issuer) => issuerChanged(issuer));
   await issuers.start();
   opened.add(() => issuers.close());
   const verify = verifierOf(config, state, issuers);
@@ -94,7 +95,9 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   const lines = new Map<string, SerialLine>();
   opened.add(() => Promise.all([...lines.values()].map((line) => line.close())));
   const link = (device: Device) => linkOf(device, running);
-  const dispatcher = openDispatcher(config, state, link, log);
+  const wake = (device: string) => dispatcher.wake(device);
+  const trust = openTrust(state, { issuers: issuersForDevices(issuers), link, wake }, log);
+  const dispatcher = openDispatcher(config, state, { link, errands: [trust] }, log);
   const running: RunningParts = {
     config,
     state,
@@ -102,12 +105,15 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     introspectors,
     lines,
     radio: undefined,
+    trust,
+    trustWarnAfter: config.trust.warnAfter,
     startedAt: monotonic(),
     mqtt: undefined,
   };
   const admin = adminOf(config, state, log, {
     status: async () => statusOf(running),
     difficulty: (device) => dispatcher.difficulty(device),
+    trust,
   });
   const northbound = openNorthbound({ config, state, verify, dispatcher, link });
   let origins: readonly string[] = [];
@@ -126,6 +132,9 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   running.radio = await openRadio(config, state, serve, log);
   opened.add(async () => running.radio?.close());
   wakeAtSightings(running, dispatcher, state);
+  // What changed until here is looked at by the start itself.
+  issuerChanged = (issuer) => trust.issuerChanged(issuer);
+  await trust.retire();
   dispatcher.start();
   opened.add(() => dispatcher.stop());
   return {
@@ -140,13 +149,14 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
 function openDispatcher(
   config: Config,
   { audit, clock, queue, registry }: State,
-  link: (device: Device) => DeviceLink,
+  { errands, link }: Pick<DispatchDependencies, 'errands' | 'link'>,
   log: Log,
 ): Dispatcher {
   return new Dispatcher({
     queue,
     registry,
     link,
+    errands: errands ?? [],
     certain: () => clock.certain(),
     timers: systemTimers,
     random: systemRandom,

@@ -78,6 +78,12 @@ function adminRoutes(admin: Admin): readonly Route[] {
       path: '/deliveries',
       handle: async ({ query }) => ({ status: 200, body: await admin.deliveries(deliveriesQueryOf(query)) }),
     },
+    { method: 'GET', path: '/trust', handle: async () => ({ status: 200, body: await admin.trust() }) },
+    {
+      method: 'POST',
+      path: '/trust/hub-key',
+      handle: async () => ({ status: 201, body: await admin.rotateHubKey() }),
+    },
     {
       method: 'GET',
       path: '/audit',

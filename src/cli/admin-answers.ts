@@ -9,6 +9,8 @@ import type {
   DeviceView,
   HubStatus,
   ListedDelivery,
+  RotatedHubKey,
+  TrustView,
 } from '../ports/admin.ts';
 
 const text = z.string();
@@ -100,6 +102,20 @@ const status = z.object({
   conditions: z.array(z.object({ code: text, subject: text, title: text, fix: text })),
 });
 
+const trust = z.object({
+  device: text,
+  state: z.enum(['current', 'waiting', 'refused', 'by_hand', 'lost']),
+  version: number,
+  held_since: number,
+  pending: z.optional(number),
+  waiting_since: z.optional(number),
+  changes: z.array(text),
+  device_code: z.optional(text),
+  signed_by: z.optional(text),
+});
+
+const rotated = z.object({ keys: z.record(text, text), waiting: z.array(text) });
+
 const auditPage = z.object({
   records: z.array(z.custom<AuditPage['records'][number]>(isAuditRecord)),
   through: number,
@@ -161,6 +177,8 @@ export const readDevice: (answer: JsonValue) => DeviceView = reader(device);
 export const readDevices: (answer: JsonValue) => readonly DeviceView[] = reader(z.array(device));
 export const readAddedDevice: (answer: JsonValue) => AddedDevice = reader(z.object({ device, trust: text }));
 export const readDeliveries = reader(z.array(delivery)) as (answer: JsonValue) => readonly ListedDelivery[];
+export const readTrust: (answer: JsonValue) => readonly TrustView[] = reader(z.array(trust));
+export const readRotated: (answer: JsonValue) => RotatedHubKey = reader(rotated);
 export const readAuditPage: (answer: JsonValue) => AuditPage = reader(auditPage);
 export const readVerification: (answer: JsonValue) => AuditVerification = reader(verification);
 /** The text of a credentials file. */

@@ -17,6 +17,8 @@ import type {
   HubStatus,
   ListedDelivery,
   NewDevice,
+  RotatedHubKey,
+  TrustView,
 } from '../ports/admin.ts';
 import {
   readAddedDevice,
@@ -25,7 +27,9 @@ import {
   readDeliveries,
   readDevice,
   readDevices,
+  readRotated,
   readStatus,
+  readTrust,
   readVerification,
 } from './admin-answers.ts';
 import { adminRequest, findAdminSockets, isNoHub, type SocketChoice } from './admin-client.ts';
@@ -107,6 +111,14 @@ class NoDevices implements Admin {
     return [];
   }
 
+  async trust(): Promise<readonly TrustView[]> {
+    return [];
+  }
+
+  rotateHubKey(): Promise<RotatedHubKey> {
+    return Promise.reject(new LatchkeyError('store_missing'));
+  }
+
   audit(): Promise<AuditPage> {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
@@ -149,6 +161,14 @@ class RemoteAdmin implements Admin {
 
   async deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]> {
     return readDeliveries(await this.#ask('GET', withQuery('/deliveries', { ...query })));
+  }
+
+  async trust(): Promise<readonly TrustView[]> {
+    return readTrust(await this.#ask('GET', '/trust'));
+  }
+
+  async rotateHubKey(): Promise<RotatedHubKey> {
+    return readRotated(await this.#ask('POST', '/trust/hub-key'));
   }
 
   async audit({ subject, ...query }: AuditQuery): Promise<AuditPage> {

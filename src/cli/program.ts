@@ -15,6 +15,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   audit: 'look at the record of all verdicts, and verify it',
   devices: 'register devices and look at them',
   sim: 'simulate what real installations have',
+  trust: 'what devices trust, and the signing key of the hub',
   token: 'look into tokens and translate them, without a hub',
 };
 
@@ -40,6 +41,16 @@ export const COMMANDS: readonly Listed[] = [
     path: ['deliveries', 'list'],
     summary: 'list what waits for devices, and what became of the rest',
     load: () => import('./deliveries-list.ts'),
+  },
+  {
+    path: ['trust', 'status'],
+    summary: 'show which device trusts what, and what it waits for',
+    load: () => import('./trust-status.ts'),
+  },
+  {
+    path: ['trust', 'rotate-hub-key'],
+    summary: 'give the hub a new signing key',
+    load: () => import('./trust-rotate-hub-key.ts'),
   },
   { path: ['audit', 'list'], summary: 'show verdicts of the hub', load: () => import('./audit-list.ts') },
   {

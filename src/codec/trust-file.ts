@@ -7,6 +7,7 @@ import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { kindOf } from './cose/algorithm.ts';
 import { type CoseKey, importJwk } from './cose/key.ts';
+import type { NamedKeys } from './device-trust-members.ts';
 import { COAP_METHOD } from './iana.ts';
 
 const FORMAT = 'latchkey-trust-1';
@@ -25,6 +26,8 @@ const MEMBERS: ReadonlySet<string> = new Set([
   'confirmationKeys',
   'answerKey',
   'timeKey',
+  'bundleKey',
+  'issuers',
   'receipt',
   'permissions',
 ]);
@@ -53,6 +56,10 @@ export interface TrustFile extends TrustSettings {
   readonly answerKey: CoseKey;
   /** What the hub's word for the time is under; undefined where the device is not to ask. */
   readonly timeKey: CoseKey | undefined;
+  /** What trust bundles are under, for a device that does not check signatures; undefined where it is to take none. */
+  readonly bundleKey: CoseKey | undefined;
+  /** Authorization servers with their public JWKs; where tokens carry `iss`, the only ones that are good, unless there is none. */
+  readonly issuers: readonly NamedKeys[];
   /** What each scope permits: paths, and for each the names of CoAP methods. */
   readonly permissions: Readonly<Record<string, readonly (readonly [path: string, methods: readonly string[]])[]>>;
 }
@@ -63,6 +70,8 @@ export interface TrustFileContents extends TrustSettings {
   readonly confirmationKeys: readonly JsonObject[];
   readonly answerKey: JsonObject;
   readonly timeKey?: JsonObject | undefined;
+  readonly bundleKey?: JsonObject | undefined;
+  readonly issuers?: readonly NamedKeys[] | undefined;
   /** As the device profile has them: bit (code − 1) for each CoAP method. The file names the methods. */
   readonly permissions: DeviceProfile['permissions'];
 }
@@ -72,7 +81,7 @@ export interface TrustFileContents extends TrustSettings {
  * @throws {LatchkeyError} `trust_file_invalid` where `readTrustFile` would refuse it
  */
 export function writeTrustFile(contents: TrustFileContents): string {
-  const { issuer, timeKey } = contents;
+  const { bundleKey, issuer, issuers = [], timeKey } = contents;
   const file: JsonObject = {
     format: FORMAT,
     version: contents.version,
@@ -87,7 +96,11 @@ export function writeTrustFile(contents: TrustFileContents): string {
     confirmationKeys: contents.confirmationKeys.map(withAlgorithm),
     answerKey: withAlgorithm(contents.answerKey),
     ...(timeKey === undefined ? {} : { timeKey: withAlgorithm(timeKey) }),
+    ...(bundleKey === undefined ? {} : { bundleKey: withAlgorithm(bundleKey) }),
     receipt: contents.receipt,
+    ...(issuers.length === 0
+      ? {}
+      : { issuers: issuers.map((named) => ({ issuer: named.issuer, keys: named.keys.map(withAlgorithm) })) }),
     permissions: Object.fromEntries(
       Object.entries(contents.permissions).map(([scope, rows]) => [
         scope,
@@ -128,7 +141,9 @@ export function readTrustFile(text: string): TrustFile {
     confirmationKeys: keyList(file, 'confirmationKeys'),
     answerKey: macKey(file.answerKey, 'answerKey'),
     timeKey: file.timeKey === undefined ? undefined : macKey(file.timeKey, 'timeKey'),
+    bundleKey: file.bundleKey === undefined ? undefined : macKey(file.bundleKey, 'bundleKey'),
     receipt: oneOf(file, 'receipt', RECEIPTS),
+    issuers: issuersOf(file.issuers),
     permissions: permissions(file.permissions),
   };
 }
@@ -159,6 +174,21 @@ function key(value: JsonValue | undefined, name: string): CoseKey {
   } catch (error) {
     throw isCoded(error) ? invalid(error.detail ?? error.code, name) : coded(error);
   }
+}
+
+function issuersOf(value: JsonValue | undefined): readonly NamedKeys[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw invalid('not an array', 'issuers');
+  return value.map((row: JsonValue, index) => {
+    const name = `issuers[${index}]`;
+    if (!isJsonObject(row) || typeof row.issuer !== 'string' || !Array.isArray(row.keys))
+      throw invalid('no issuer with its keys', name);
+    const keys: readonly JsonValue[] = row.keys;
+    for (const jwk of keys) {
+      if (kindOf(key(jwk, name).algorithm) !== 'sign1') throw invalid('a key that signs nothing', name);
+    }
+    return { issuer: row.issuer, keys: keys.filter(isJsonObject) };
+  });
 }
 
 function macKey(value: JsonValue | undefined, name: string): CoseKey {

@@ -108,6 +108,13 @@ const dpop = section('Proofs of possession by clients (RFC 9449). Every proof ca
   ),
 });
 
+const trust = section('What devices are given to trust: keys of issuers, and of the hub.', {
+  warn_after: setting(
+    z.prefault(seconds({ min: '1m', max: '365d' }), '7d'),
+    'How long a device may wait for a change of what it trusts before `latchkey status` says so.',
+  ),
+});
+
 const audit = section(
   'The record of every verdict: `latchkey audit`. What goes past a limit is dropped, the oldest first.',
   {
@@ -393,6 +400,7 @@ export const schema = z.strictObject({
   clock,
   delivery,
   dpop,
+  trust,
   audit,
   issuers: setting(
     z._default(z.array(issuer, { error: 'must be written as [[issuers]]' }), []),

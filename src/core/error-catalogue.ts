@@ -215,6 +215,11 @@ export const CATALOGUE = {
   setup_code_invalid: badRequest('That is no setup code', 'A character is missing or wrong: the check symbol at its end does not fit the others.', 'Compare it with the label, or scan the QR code; it is 27 letters and digits, or begins with latchkey:1?.'),
   provisioning_invalid: badRequest('A provisioning message cannot be understood', 'The sender is broken, of another version or hostile.', 'Compare it with docs/protocol.md, "Provisioning".'),
   device_trust_invalid: badRequest('What a device is to trust is not acceptable', 'A member is missing, unknown, of the wrong form or past its limit, or two of them do not fit each other.', 'Compare it with docs/protocol.md, "Provisioning"; give the device fewer scopes, permissions or issuers.'),
+  device_refused_trust: entry('The device refused what it is to trust', 'It takes no trust bundles, or none under the keys that the hub has; `device_code` says how.', 'Look at `latchkey trust status`; if it trusts another hub, or was reset, provision it again.', 502, '5.02'),
+  trust_waiting: unavailable('A device has been waiting for its trust bundle for long', 'It was not reached since the keys changed; until then it goes by the old ones.', 'Bring it back into reach, or remove it if it is gone for good: `latchkey trust status`.'),
+  trust_key_lost: local('The hub has no key that the device trusts', 'Its keys were lost, or restored from a backup of before a rotation.', 'Provision the device again.'),
+  trust_by_hand: local('A device has to be given its trust by hand', 'It confirms nothing (`--no-receipt`), so the hub cannot know that a bundle arrived.', 'Register it again, and hand it the new trust file.'),
+  hub_keys_in_use: entry('The hub has too many keys that devices still trust', 'It was rotated again and again while devices were away.', 'Bring the devices back that `latchkey trust status` shows as waiting, or remove those that are gone for good.', 409, '4.09'),
   trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
 
   // Client

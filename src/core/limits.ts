@@ -72,6 +72,8 @@ export const LIMITS = {
   deviceTrustVersion: 0xffff_ffff,
   /** Hub keys that a device trusts at once: the one in use, the next, and what a device that was away still has. */
   trustedHubKeys: 8,
+  /** Signing keys of the hub that are kept beside the current two, for devices that were away: eight rotations. */
+  olderHubKeys: 16,
   /** Issuers that a device trusts, and keys of each: Keycloak and Entra publish 2 to 6. */
   trustedIssuers: 8,
   trustedIssuerKeys: 16,

@@ -244,6 +244,11 @@ export class DeliveryQueue {
     return own;
   }
 
+  /** What waits for a device, in no order. */
+  waitingFor(device: string): readonly Delivery[] {
+    return [...this.#byId.values()].filter((delivery) => delivery.device === device && !hasEnded(delivery));
+  }
+
   waiting(device: string): number {
     let count = 0;
     for (const delivery of this.#byId.values()) if (delivery.device === device && !hasEnded(delivery)) count += 1;

@@ -24,6 +24,8 @@ export interface Delivery {
   readonly state: (typeof DELIVERY_STATES)[number];
   /** The translated token while it waits; forgotten once the delivery has ended. */
   readonly cwt: Secret<Uint8Array> | undefined;
+  /** `kid` of the hub key that it is signed with, where it is; a delivery of an earlier version does not say. */
+  readonly hubKey?: string | undefined;
   readonly tokenHash: Uint8Array;
   readonly cti: Uint8Array;
   /** NumericDate, whole seconds, as the device reads it. */
@@ -59,6 +61,7 @@ export function encodeDelivery(delivery: Delivery): Uint8Array {
     audience: delivery.audience,
     state: delivery.state,
     ...(delivery.cwt === undefined ? {} : { cwt: base64url(delivery.cwt.expose()) }),
+    ...(delivery.hubKey === undefined ? {} : { hub_key: delivery.hubKey }),
     token_hash: base64url(delivery.tokenHash),
     cti: base64url(delivery.cti),
     expires_at: delivery.expiresAt,
@@ -91,6 +94,7 @@ export function decodeDelivery(bytes: Uint8Array): Delivery {
       audience: text(json.audience),
       state,
       cwt: json.cwt === undefined ? undefined : new Secret(fromBase64url(text(json.cwt))),
+      hubKey: json.hub_key === undefined ? undefined : text(json.hub_key),
       tokenHash: fromBase64url(text(json.token_hash)),
       cti: fromBase64url(text(json.cti)),
       expiresAt: number(json.expires_at),

@@ -11,16 +11,26 @@ import type { JsonObject } from '../core/json.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Device } from './device.ts';
 
+export interface SigningKey {
+  readonly keyId: string;
+  readonly key: CoseKey;
+  readonly publicJwk: JsonObject;
+}
+
 /** The hub's own signing keys by algorithm: what devices with a `sign1` wrap trust. */
 export interface HubSigningKeys {
-  /** @throws {LatchkeyError} `profile_invalid` for an algorithm that is not a signature */
-  signingKey(algorithm: WrapAlgorithm): { readonly key: CoseKey; readonly publicJwk: JsonObject };
+  /** The newest. @throws {LatchkeyError} `profile_invalid` for an algorithm that is not a signature */
+  signingKey(algorithm: WrapAlgorithm): SigningKey;
+  /** All that are kept, the newest first; none for an algorithm that is not a signature. */
+  signingKeys(algorithm: WrapAlgorithm): readonly SigningKey[];
 }
 
 /** Receipts and answers are authenticated with this algorithm whatever the wrap: 8 bytes of MAC suit every link. */
 const ANSWER_ALGORITHM: WrapAlgorithm = 'HMAC 256/64';
 /** Of the hub's word for the time, which comes rarely and is as short. */
 const TIME_ALGORITHM: WrapAlgorithm = 'HMAC 256/64';
+/** What a device trusts is decided by this MAC, for years: it is not cut short. */
+const BUNDLE_ALGORITHM: WrapAlgorithm = 'HMAC 256/256';
 
 interface Derived {
   readonly jwk: Secret<JsonObject>;
@@ -50,6 +60,11 @@ export function timeKey(device: Device): CoseKey {
   return derivedKey(device, 'time', TIME_ALGORITHM).key;
 }
 
+/** The key that trust bundles are MACed with for a device that does not check signatures. */
+export function bundleMacKey(device: Device): CoseKey {
+  return derivedKey(device, 'trust-bundle', BUNDLE_ALGORITHM).key;
+}
+
 /** The keys that a token for this device is wrapped with; `encryption` also seals a `cnf` key (RFC 8747 §3.3). */
 export function wrapKeys(
   device: Device,
@@ -70,8 +85,9 @@ export function wrapKeys(
 
 /**
  * The trust file of a device. Holds its secret keys: write it with mode 0600, hand it to the device, delete it.
+ * @param issuers authorization servers that it takes tokens of, with their public JWKs as far as they are known
  */
-export function trustFileOf(device: Device, hub: HubSigningKeys): string {
+export function trustFileOf(device: Device, hub: HubSigningKeys, issuers: DeviceTrust['issuers']): string {
   const { profile } = device;
   const authenticationJwk = profile.wrap.startsWith('sign1')
     ? hub.signingKey(profile.authentication).publicJwk
@@ -91,7 +107,11 @@ export function trustFileOf(device: Device, hub: HubSigningKeys): string {
     confirmationKeys: [],
     answerKey: derivedKey(device, 'answer', ANSWER_ALGORITHM).jwk.expose(),
     timeKey: derivedKey(device, 'time', TIME_ALGORITHM).jwk.expose(),
+    ...(profile.wrap.startsWith('sign1')
+      ? {}
+      : { bundleKey: derivedKey(device, 'trust-bundle', BUNDLE_ALGORITHM).jwk.expose() }),
     receipt: profile.receipt,
+    issuers,
     permissions: permissionsOf(profile),
   });
 }
@@ -117,12 +137,16 @@ export function trustOf(
     scopeForm,
     maxTokenBytes,
     receipt,
-    hubKeys: wrap.startsWith('sign1') ? [hub.signingKey(authentication).publicJwk] : [],
+    hubKeys: wrap.startsWith('sign1') ? hub.signingKeys(authentication).slice(0, 1).map(publicJwkOf) : [],
     issuers,
     permissions: permissionsOf(device.profile),
     authentication: wrap === 'encrypt0' ? undefined : authentication,
     encryption,
   };
+}
+
+function publicJwkOf({ publicJwk }: SigningKey): JsonObject {
+  return publicJwk;
 }
 
 /** A scope without permissions is one that the device knows and that permits nothing. */

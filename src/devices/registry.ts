@@ -2,7 +2,7 @@
 import { hex } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Log } from '../ports/log.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store, StoreChange } from '../ports/store.ts';
 import { type Device, decodeDevice, encodeDevice } from './device.ts';
 
 const PREFIX = 'device/';
@@ -69,8 +69,11 @@ export class Registry {
     return this.#devices.size;
   }
 
-  /** @throws {LatchkeyError} `device_exists` where the id, the certificate or the advertised name is taken, `audience_taken` */
-  async add(device: Device): Promise<void> {
+  /**
+   * @param alongside what is to be on the medium exactly when the device is
+   * @throws {LatchkeyError} `device_exists` where the id, the certificate or the advertised name is taken, `audience_taken`
+   */
+  async add(device: Device, alongside: readonly StoreChange[] = []): Promise<void> {
     if (this.#devices.has(device.id)) throw new LatchkeyError('device_exists', device.id);
     for (const other of this.#devices.values()) {
       // Two devices under one audience would both take a token meant for one of them.
@@ -85,7 +88,7 @@ export class Registry {
     }
     this.#remember(device);
     try {
-      await this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }]);
+      await this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }, ...alongside]);
     } catch (error) {
       this.#forget(device);
       throw error;

@@ -1,17 +1,19 @@
 /** administer: what operators do with devices. The same whether asked over the admin socket or with no hub running. */
 import { certificateFromText } from '../codec/certificate.ts';
+import type { DeviceTrust } from '../codec/device-trust-map.ts';
 import { base64url, sha256 } from '../core/bytes.ts';
 import { bestGuess, type Clock, type Random } from '../core/clock.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 import { hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { checkDeviceNames, type Device, ROOT_KEY_BYTES, takesTokens } from '../devices/device.ts';
 import { credentialsFileOf } from '../devices/device-credentials.ts';
-import { type HubSigningKeys, trustFileOf } from '../devices/device-trust.ts';
+import { type HubSigningKeys, trustFileOf, trustOf } from '../devices/device-trust.ts';
 import { profileFromJson, profileToJson } from '../devices/profile.ts';
 import type { Registry } from '../devices/registry.ts';
+import type { Provisioned } from '../devices/trust-records.ts';
 import type {
   AddedDevice,
   DeliveriesQuery,
@@ -24,6 +26,7 @@ import type { Audit } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
 import { viewDelivery } from './deliver.ts';
 import { deliveryEnd } from './delivery-end.ts';
+import type { RefreshTrust } from './refresh-trust.ts';
 
 export interface AdministerDependencies {
   readonly registry: Registry;
@@ -40,6 +43,7 @@ export interface AdministerDependencies {
   readonly issuers: readonly string[];
   /** Of the dispatcher; nothing, where no hub runs. */
   readonly difficulty: (device: string) => Difficulty | undefined;
+  readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removed' | 'versionOf'>;
 }
 
 export class AdministerFlow {
@@ -59,7 +63,7 @@ export class AdministerFlow {
 
   /** Registers a device under a fresh root key. The trust file is made here and now, and cannot be had a second time. */
   async addDevice(request: NewDevice): Promise<AddedDevice> {
-    const { clock, hubKeys, issuers, lines, log, radio, random, registry } = this.#dependencies;
+    const { clock, hubKeys, issuers, lines, log, radio, random } = this.#dependencies;
     const ble = request.ble === undefined ? undefined : { name: request.ble.name ?? request.id };
     checkDeviceNames({ ...request, ble });
     if (request.line !== undefined && !lines.includes(request.line))
@@ -80,8 +84,9 @@ export class AdministerFlow {
       trustVersion: 1,
       addedAt: Math.floor(bestGuess(clock.now())),
     };
-    const trust = trustFileOf(device, hubKeys);
-    await registry.add(device);
+    const given = this.#dependencies.trust.issuersOf(device);
+    const trust = trustFileOf(device, hubKeys, given);
+    await this.#register(device, given);
     log.info(
       { event: 'device_added', device: device.id, line: device.line, ble: ble?.name, wrap: device.profile.wrap },
       'a device was registered',
@@ -108,6 +113,7 @@ export class AdministerFlow {
     for (const delivery of dropped)
       if (!hasEnded(delivery)) audit.record(deliveryEnd(delivery, { state: 'refused', code: 'device_unknown' }));
     log.info({ event: 'device_removed', device: id, deliveries: dropped.length }, 'a device was removed');
+    await this.#dependencies.trust.removed(id);
     await registry.forgetRemoved();
     await queue.forgetEnded();
   }
@@ -121,6 +127,29 @@ export class AdministerFlow {
     }));
   }
 
+  /** Device and what it was given are on the medium together: that must be known however soon the hub gets another key. */
+  async #register(device: Device, issuers: DeviceTrust['issuers']): Promise<void> {
+    const { registry } = this.#dependencies;
+    if (registry.find(device.id) !== undefined) throw new LatchkeyError('device_exists', device.id);
+    const provisioned = takesTokens(device) ? this.#provisioned(device, issuers) : undefined;
+    try {
+      await registry.add(device, provisioned === undefined ? [] : [provisioned.change]);
+    } catch (error) {
+      provisioned?.undo();
+      throw error;
+    }
+  }
+
+  #provisioned(device: Device, issuers: DeviceTrust['issuers']): Provisioned {
+    const { hubKeys, trust } = this.#dependencies;
+    try {
+      return trust.provisioned(device, trustOf(device, hubKeys, { issuers, time: undefined }));
+    } catch (error) {
+      if (!isCoded(error, 'device_trust_invalid')) throw error;
+      throw new LatchkeyError('device_invalid', `profile: too much for a device to hold (${error.detail})`);
+    }
+  }
+
   #view(device: Device): DeviceView {
     return {
       id: device.id,
@@ -130,7 +159,7 @@ export class AdministerFlow {
       profile: profileToJson(device.profile) as JsonObject,
       issuers: device.issuers ?? 'any',
       ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),
-      trust_version: device.trustVersion,
+      trust_version: takesTokens(device) ? this.#dependencies.trust.versionOf(device) : device.trustVersion,
       added_at: device.addedAt,
       waiting: this.#dependencies.queue.waiting(device.id),
     };

@@ -102,6 +102,7 @@ export class DeliverFlow {
       audience: device.audience,
       // A copy of its own: what waits for a month must not hold the pool that it was made in.
       cwt: new Secret(Uint8Array.from(translated.cwt.expose())),
+      hubKey: translated.hubKey,
       tokenHash: translated.tokenHash,
       cti: translated.cti,
       expiresAt: translated.expiresAt,

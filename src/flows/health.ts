@@ -3,7 +3,7 @@
 import type { ClockCertainty } from '../core/clock.ts';
 import { CATALOGUE, type ErrorCode } from '../core/error-catalogue.ts';
 import type { IntrospectorStatus } from '../pop/introspection/introspector.ts';
-import type { HealthCondition } from '../ports/admin.ts';
+import type { HealthCondition, TrustView } from '../ports/admin.ts';
 import type { IssuerStatus } from '../trust/issuer-keys.ts';
 
 export interface HealthFacts {
@@ -19,6 +19,9 @@ export interface HealthFacts {
   readonly introspection: readonly Pick<IntrospectorStatus, 'issuer' | 'state' | 'lastError'>[];
   /** Undefined where no broker is configured. */
   readonly broker: { readonly up: boolean; readonly code: ErrorCode | undefined } | undefined;
+  readonly trust: readonly Pick<TrustView, 'device' | 'state' | 'waiting_since'>[];
+  /** NumericDate: a device that has been waiting since before that waits for too long. */
+  readonly trustWaitsSince: number;
 }
 
 export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
@@ -37,8 +40,28 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
     ...(facts.broker === undefined || facts.broker.up
       ? []
       : [condition('MQTT broker', facts.broker.code ?? 'broker_unreachable')]),
+    ...facts.trust.flatMap((device) => trustCondition(device, facts.trustWaitsSince)),
     ...(facts.audit === undefined ? [] : [condition('audit', facts.audit)]),
   ];
+}
+
+function trustCondition(
+  { device, state, waiting_since: since }: HealthFacts['trust'][number],
+  limit: number,
+): readonly HealthCondition[] {
+  const subject = `trust of ${device}`;
+  switch (state) {
+    case 'refused':
+      return [condition(subject, 'device_refused_trust')];
+    case 'lost':
+      return [condition(subject, 'trust_key_lost')];
+    case 'by_hand':
+      return [condition(subject, 'trust_by_hand')];
+    case 'waiting':
+      return since !== undefined && since <= limit ? [condition(subject, 'trust_waiting')] : [];
+    case 'current':
+      return [];
+  }
 }
 
 /** Keys that are held hide a passing fault: an issuer that could not be asked just now is no condition, old keys are. */

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
 import { wrapKeys } from '../devices/device-trust.ts';
+import { hubKeysFor } from '../devices/wanted-trust.ts';
 import { AskForHints } from '../flows/creation-hints.ts';
 import { DeliverFlow, viewDelivery } from '../flows/deliver.ts';
 import type { Dispatcher } from '../flows/dispatch.ts';
@@ -28,7 +29,7 @@ export function openNorthbound(parts: {
   readonly link: (device: Device) => DeviceLink;
 }): Northbound {
   const { config, dispatcher, link, verify } = parts;
-  const { audit, clock, hubKeys, queue, registry } = parts.state;
+  const { audit, clock, hubKeys, queue, registry, trust } = parts.state;
   const { window } = config.dpop;
   const nonces = new DpopNonces({ random: systemRandom });
   const keys = new ProofKeys();
@@ -57,7 +58,7 @@ export function openNorthbound(parts: {
         profile: device.profile,
         device: device.id,
         audience: device.audience,
-        keys: wrapKeys(device, hubKeys),
+        keys: wrapKeys(device, hubKeysFor(device, trust.of(device), hubKeys)),
         proofKey,
         hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(),
         random: systemRandom,

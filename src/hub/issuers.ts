@@ -16,7 +16,13 @@ import type { State } from './state.ts';
 
 type IssuerSettings = Config['issuers'][number];
 
-export function openIssuers(config: Config, { store, clock }: State, log: Log): Issuers {
+/** @param onChange called when an issuer has other keys than before */
+export function openIssuers(
+  config: Config,
+  { store, clock }: State,
+  log: Log,
+  onChange: (issuer: string) => void,
+): Issuers {
   const settings = new Map(config.issuers.map((issuer) => [issuer.issuer, issuer]));
   return new Issuers({
     policies: config.issuers.map(policyOf),
@@ -26,6 +32,7 @@ export function openIssuers(config: Config, { store, clock }: State, log: Log): 
     timers: systemTimers,
     random: systemRandom,
     log,
+    onChange,
   });
 }
 

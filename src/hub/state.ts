@@ -8,7 +8,9 @@ import { RELEASED_AT, VERSION } from '../core/version.ts';
 import { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { HubKeys } from '../devices/hub-keys.ts';
 import { Registry } from '../devices/registry.ts';
+import { TrustRecords } from '../devices/trust-records.ts';
 import { AdministerFlow } from '../flows/administer.ts';
+import type { RefreshTrust } from '../flows/refresh-trust.ts';
 import { AuditTrail } from '../observe/audit.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
 import { headText } from '../observe/audit-record.ts';
@@ -17,6 +19,7 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { openStore } from '../store/open-store.ts';
 import { TimeFloor } from '../trust/time-floor.ts';
+import { trustAtRest } from './trust.ts';
 
 export interface OpenStateFolder {
   readonly admin: Admin;
@@ -41,6 +44,7 @@ export async function openStateFolder(options: {
   const admin = adminOf(config, state, log, {
     status: async () => offlineStatus(state),
     difficulty: () => undefined,
+    trust: trustAtRest(config, state, log),
   });
   return {
     admin,
@@ -59,6 +63,7 @@ export interface State {
   readonly registry: Registry;
   readonly queue: DeliveryQueue;
   readonly audit: AuditTrail;
+  readonly trust: TrustRecords;
 }
 
 export async function loadState(config: Config, store: Store, log: Log): Promise<State> {
@@ -80,7 +85,9 @@ export async function loadState(config: Config, store: Store, log: Log): Promise
     registry.load(),
     queue.load(),
   ]);
-  return { store, clock, hubKeys, registry, queue, audit };
+  const trust = new TrustRecords({ store, hubKeys, log });
+  await trust.load();
+  return { store, clock, hubKeys, registry, queue, audit, trust };
 }
 
 function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 'store'>, log: Log): Promise<AuditTrail> {
@@ -98,10 +105,12 @@ function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 's
 export interface Running {
   readonly status: () => Promise<HubStatus>;
   readonly difficulty: (device: string) => Difficulty | undefined;
+  readonly trust: RefreshTrust;
 }
 
-export function adminOf(config: Config, state: State, log: Log, { difficulty, status }: Running): Admin {
-  const flow = administerFlow(config, state, log, difficulty);
+export function adminOf(config: Config, state: State, log: Log, running: Running): Admin {
+  const { status, trust } = running;
+  const flow = administerFlow(config, state, log, running);
   const reader = new AuditReader({ store: state.store, trail: state.audit });
   return {
     status,
@@ -111,6 +120,8 @@ export function adminOf(config: Config, state: State, log: Log, { difficulty, st
     deviceCredentials: async (id) => flow.deviceCredentials(id),
     removeDevice: (id) => flow.removeDevice(id),
     deliveries: async (query) => flow.deliveries(query),
+    trust: async () => trust.status(),
+    rotateHubKey: () => trust.rotateHubKey(),
     audit: (query) => reader.page(query),
     verifyAudit: (pin) => reader.verify(pin),
   };
@@ -120,7 +131,7 @@ function administerFlow(
   config: Config,
   { audit, clock, hubKeys, queue, registry }: State,
   log: Log,
-  difficulty: Running['difficulty'],
+  { difficulty, trust }: Running,
 ): AdministerFlow {
   return new AdministerFlow({
     registry,
@@ -134,6 +145,7 @@ function administerFlow(
     radio: config.ble.adapter !== undefined,
     issuers: config.issuers.map((issuer) => issuer.issuer),
     difficulty,
+    trust,
   });
 }
 

@@ -4,8 +4,9 @@ import type { MqttFront } from '../../drivers/mqtt/open-mqtt.ts';
 import type { SerialLine } from '../../drivers/serial/serial-line.ts';
 import { monotonic } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
-import { certainty } from '../core/clock.ts';
+import { bestGuess, certainty } from '../core/clock.ts';
 import { healthOf } from '../flows/health.ts';
+import type { RefreshTrust } from '../flows/refresh-trust.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
 import type { BrokerView, HubStatus, IssuerView, LineView } from '../ports/admin.ts';
 import type { Issuers } from '../trust/issuers.ts';
@@ -21,6 +22,9 @@ export interface RunningParts {
   readonly lines: ReadonlyMap<string, SerialLine>;
   /** Undefined where none is configured, and until it is opened. */
   radio: Radio | undefined;
+  readonly trust: RefreshTrust;
+  /** Seconds that a device may wait for a change of what it trusts before that is a condition. */
+  readonly trustWarnAfter: number;
   /** Milliseconds of the monotonic clock. */
   readonly startedAt: number;
   /** Undefined where no broker is configured, and until it is there. */
@@ -28,7 +32,7 @@ export interface RunningParts {
 }
 
 export function statusOf(running: RunningParts): HubStatus {
-  const { config, introspectors, issuers, lines, mqtt, radio, startedAt, state } = running;
+  const { config, introspectors, issuers, lines, mqtt, radio, startedAt, state, trust } = running;
   return {
     ...offlineStatus(state),
     uptime: Math.round((monotonic() - startedAt) / 1_000),
@@ -48,6 +52,8 @@ export function statusOf(running: RunningParts): HubStatus {
       audit: state.audit.status().code,
       introspection: introspectors.map((introspector) => introspector.status()),
       broker: mqtt?.health(),
+      trust: trust.status(),
+      trustWaitsSince: bestGuess(state.clock.now()) - running.trustWarnAfter,
     }),
   };
 }

@@ -22,6 +22,8 @@ const KINDS: readonly unknown[] = [
   'deliver-end',
   'relay',
   'answer',
+  'trust',
+  'hub-key',
   'gap',
 ] satisfies readonly AuditRecord['kind'][];
 
@@ -50,7 +52,7 @@ export function recordOf(
     ...present(time),
     kind: entry.kind,
     verdict: entry.verdict,
-    device: DEVICE_ID.test(entry.device) ? entry.device : NO_DEVICE,
+    ...(entry.device === undefined ? {} : { device: DEVICE_ID.test(entry.device) ? entry.device : NO_DEVICE }),
     request: clip(entry.request, NAME_LENGTH),
     ...(token === undefined ? {} : { token: base64url(token.subarray(0, DIGEST_BYTES)) }),
     ...(issuer === undefined ? {} : { issuer: clip(issuer, NAME_LENGTH) }),

@@ -40,6 +40,38 @@ export interface AddedDevice {
   readonly trust: string;
 }
 
+/** What a device trusts, and what it waits for. Holds no key. */
+export interface TrustView {
+  readonly device: string;
+  /**
+   * `current`: it holds what it should. `waiting`: a bundle is to be brought, or confirmed. `refused`: it answered that it
+   * will not have it. `by_hand`: it confirms nothing, so changes need a new trust file. `lost`: the hub has no key any more
+   * that it trusts.
+   */
+  readonly state: 'current' | 'waiting' | 'refused' | 'by_hand' | 'lost';
+  /** Version that it holds: provisioned, or confirmed by the device. */
+  readonly version: number;
+  /** NumericDate. */
+  readonly held_since: number;
+  /** Version on its way. */
+  readonly pending?: number | undefined;
+  /** NumericDate. */
+  readonly waiting_since?: number | undefined;
+  /** What becomes different, in words. */
+  readonly changes: readonly string[];
+  /** CoAP code that it refused with. */
+  readonly device_code?: string | undefined;
+  /** `kid` of the hub key that its tokens are signed with. */
+  readonly signed_by?: string | undefined;
+}
+
+export interface RotatedHubKey {
+  /** The new `kid` for each algorithm. */
+  readonly keys: Readonly<Record<string, string>>;
+  /** Devices that trust an older key until they get their bundle. */
+  readonly waiting: readonly string[];
+}
+
 /** What is wrong, with the catalogue's code and fix; empty means healthy. */
 export interface HealthCondition {
   readonly code: string;
@@ -235,6 +267,13 @@ export interface Admin {
   removeDevice(id: string): Promise<void>;
   /** In the order of their arrival. */
   deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]>;
+  /** What each device that takes tokens trusts. */
+  trust(): Promise<readonly TrustView[]>;
+  /**
+   * New signing keys for the hub; devices get them by bundles.
+   * @throws {LatchkeyError} `hub_keys_in_use`
+   */
+  rotateHubKey(): Promise<RotatedHubKey>;
   audit(query: AuditQuery): Promise<AuditPage>;
   /**
    * Follows the chain through all records that are kept.

@@ -6,16 +6,27 @@ import type { PresentedProof, RelayFreshness } from '../core/introspection.ts';
 export interface AuditEntry {
   /**
    * `deliver`: a token for an offline device was judged; `deliver-end`: what became of it; `relay`: a device asked;
-   * `answer`: somebody answered in the place of a device whose key he does not hold.
+   * `answer`: somebody answered in the place of a device whose key he does not hold; `trust`: a device answered a trust
+   * bundle; `hub-key`: the signing key of the hub.
    */
-  readonly kind: 'deliver' | 'deliver-end' | 'relay' | 'answer';
+  readonly kind: 'deliver' | 'deliver-end' | 'relay' | 'answer' | 'trust' | 'hub-key';
   /**
    * `deliver`: `queued` (good, and new), `accepted` (good, and waiting already) or `refused`. `deliver-end`: `delivered`,
    * `refused` or `expired`. `relay`: `active`, `inactive`, or `refused` where no verdict was possible. `answer`: `refused`.
+   * `trust`: `delivered` (the device confirmed it) or `refused`. `hub-key`: `rotated`, or `retired` when no device needs it.
    */
-  readonly verdict: 'accepted' | 'queued' | 'delivered' | 'refused' | 'expired' | 'active' | 'inactive';
-  /** Id of the device, or what the peer named in place of one: kept only if it could be an id. */
-  readonly device: string;
+  readonly verdict:
+    | 'accepted'
+    | 'queued'
+    | 'delivered'
+    | 'refused'
+    | 'expired'
+    | 'active'
+    | 'inactive'
+    | 'rotated'
+    | 'retired';
+  /** Id of the device, or what the peer named in place of one: kept only if it could be an id. Undefined for none. */
+  readonly device: string | undefined;
   /** Id of the request, as in the log. */
   readonly request: string;
   /** SHA-256 over the token as presented, at least its first 16 bytes. */

@@ -1,6 +1,7 @@
 /** What happens on the simulated device, for whoever watches. Nothing in here is a key, a token or a proof. */
 import { codeText } from '../codec/coap/codes.ts';
 import { COAP_METHOD } from '../codec/iana.ts';
+import type { BundleRefusal } from './judge-bundle.ts';
 import type { RequestRefusal } from './judge-request.ts';
 import type { TokenRefusal } from './judge-token.ts';
 
@@ -35,6 +36,8 @@ export type DeviceEvent =
       readonly path: string;
       readonly code: string;
     }
+  | { readonly event: 'trust_taken' | 'trust_known'; readonly version: number; readonly bytes: number }
+  | { readonly event: 'trust_refused'; readonly reason: BundleRefusal; readonly code: string; readonly bytes: number }
   /** NumericDate seconds. */
   | { readonly event: 'time_told'; readonly time: number }
   | { readonly event: 'time_not_told'; readonly code: string }
@@ -61,6 +64,12 @@ export function describe(event: DeviceEvent): string {
       return `${event.method} /${event.path} answered ${event.code} to the holder of token ${event.token}`;
     case 'request_refused':
       return `${event.method} /${event.path} refused with ${event.code}: ${event.reason}`;
+    case 'trust_taken':
+      return `trust bundle of ${event.bytes} bytes taken: version ${event.version}`;
+    case 'trust_known':
+      return `trust bundle of version ${event.version} is here already: answered again, nothing changed`;
+    case 'trust_refused':
+      return `trust bundle of ${event.bytes} bytes refused with ${event.code}: ${event.reason}`;
     case 'time_told':
       return `the hub says that it is ${isoDate(event.time)}`;
     case 'time_not_told':

@@ -152,12 +152,15 @@ function firstWrongClaim(
   uptime: Uptime | undefined,
 ): TokenRefusal | undefined {
   // Without an issuer in the trust file the key itself is the anchor, and no other issuer could have made the token.
-  if (trust.issuer !== undefined && claims.issuer !== undefined && claims.issuer !== trust.issuer) {
-    return 'issuer_foreign';
-  }
+  if (claims.issuer !== undefined && !isTrusted(claims.issuer, trust)) return 'issuer_foreign';
   const wrong = uptime === undefined ? wrongDate(claims, now) : wrongAge(claims, now, uptime);
   if (wrong !== undefined) return wrong;
   return claims.audience === trust.audience ? undefined : 'audience_foreign';
+}
+
+function isTrusted(issuer: string, trust: TrustFile): boolean {
+  if (trust.issuer !== undefined) return issuer === trust.issuer;
+  return trust.issuers.length === 0 || trust.issuers.some((known) => known.issuer === issuer);
 }
 
 function wrongDate(claims: CwtClaims, now: TimeBounds): TokenRefusal | undefined {

@@ -3,14 +3,16 @@ import { codeText } from '../codec/coap/codes.ts';
 import { makeCreationHints } from '../codec/creation-hints.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { makeAnswer, makeReceipt, readReceiptQuery, TOKEN_HASH_BYTES, tokenHash } from '../codec/signed-request.ts';
+import { makeTrustAnswer } from '../codec/trust-bundle.ts';
 import type { TrustFile } from '../codec/trust-file.ts';
 import { base64url, EMPTY, utf8 } from '../core/bytes.ts';
-import type { Clock, Random } from '../core/clock.ts';
+import type { Clock, Random, TimeBounds } from '../core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
 import { coded } from '../core/errors.ts';
 import { Challenges } from './challenges.ts';
 import { ClientNonces } from './client-nonces.ts';
 import { type DeviceEvent, methodName } from './device-event.ts';
+import { BUNDLE_REFUSALS, type HeldTrust, judgeBundle } from './judge-bundle.ts';
 import { judgeRequest, type ProvenClient, REQUEST_REFUSALS } from './judge-request.ts';
 import { type JudgedToken, judgeToken, TOKEN_REFUSALS, type TokenRefusal, type Uptime } from './judge-token.ts';
 import { linkFormat } from './link-format.ts';
@@ -22,11 +24,18 @@ const TOKEN_SLOTS = 8;
 
 export interface SimulatedDeviceOptions {
   readonly trust: TrustFile;
+  /** The trust map that it came in, where it came in one. */
+  readonly heldPayload?: Uint8Array;
   readonly clock: Clock;
   /** False for a device that counts seconds and no more: its tokens need `exi`, and a `cnonce` that it gave. */
   readonly hasCalendar?: boolean;
   readonly random: Random;
   readonly onEvent?: (event: DeviceEvent) => void;
+  /**
+   * Keeps what is trusted from now on for after a restart, before the device says that it has it. Where it throws, nothing
+   * changes.
+   */
+  readonly keepTrust?: (held: HeldTrust) => void;
   readonly slots?: number;
 }
 
@@ -41,7 +50,10 @@ export class SimulatedDevice {
     ['temperature', this.thermometer],
     ['led', this.lamp],
   ]);
-  readonly #trust: TrustFile;
+  #held: HeldTrust;
+  readonly #keepTrust: (held: HeldTrust) => void;
+  /** NumericDate that is past for certain, by word of the hub. */
+  #floor = 0;
   readonly #clock: Clock;
   readonly #slots: TokenSlots;
   readonly #challenges: Challenges;
@@ -51,7 +63,8 @@ export class SimulatedDevice {
   #accepted = 0;
 
   constructor(options: SimulatedDeviceOptions) {
-    this.#trust = options.trust;
+    this.#held = { trust: options.trust, payload: options.heldPayload };
+    this.#keepTrust = options.keepTrust ?? (() => undefined);
     this.#clock = options.clock;
     this.#slots = new TokenSlots(options.slots ?? TOKEN_SLOTS);
     this.#challenges = new Challenges({ clock: options.clock, random: options.random });
@@ -89,6 +102,8 @@ export class SimulatedDevice {
         return request.method === COAP_METHOD.POST ? this.#takeToken(request) : bare(COAP_CODE.methodNotAllowed);
       case 'challenge':
         return request.method === COAP_METHOD.POST ? this.#challenge(request) : bare(COAP_CODE.methodNotAllowed);
+      case 'trust':
+        return request.method === COAP_METHOD.POST ? this.#takeTrust(request) : bare(COAP_CODE.methodNotAllowed);
       case 'status':
         return request.method === COAP_METHOD.GET ? this.#status() : bare(COAP_CODE.methodNotAllowed);
       case '.well-known/core':
@@ -104,9 +119,9 @@ export class SimulatedDevice {
     const nonce = readReceiptQuery(query);
     if (query.length > 0 && nonce === undefined) return bare(COAP_CODE.badOption);
     if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token, nonce);
-    const verdict = judgeToken(token, this.#trust, this.#clock.now(), this.#byUptime());
+    const verdict = judgeToken(token, this.#trust, this.#now(), this.#byUptime());
     if (verdict.kind === 'refused') return this.#refuseToken(verdict.reason, token, nonce);
-    this.#slots.forgetExpired(this.#present() ?? this.#clock.now().earliest);
+    this.#slots.forgetExpired(this.#present() ?? this.#now().earliest);
     const outcome = this.#slots.put(verdict.token);
     if (outcome === 'expired') return this.#refuseToken('expired', token, nonce);
     if (outcome === 'full') return this.#refuseToken('slots_full', token, nonce);
@@ -140,6 +155,34 @@ export class SimulatedDevice {
     return { code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
   }
 
+  /** All of a bundle or nothing, and only upward. */
+  #takeTrust(request: CoapRequest): CoapResponse {
+    const bundle = request.payload ?? EMPTY;
+    if (request.query !== undefined && request.query.length > 0) return bare(COAP_CODE.badOption);
+    const verdict = judgeBundle(bundle, request.contentFormat, this.#held);
+    const bytes = bundle.length;
+    if (verdict.kind === 'refused') {
+      const code = BUNDLE_REFUSALS[verdict.reason];
+      this.#onEvent({ event: 'trust_refused', reason: verdict.reason, code: codeText(code), bytes });
+      // The hub, and nobody else, gets to know what is held: it may have lost count.
+      return verdict.reason === 'old' ? this.#trustAnswer(code, bundle) : bare(code);
+    }
+    if (verdict.kind === 'taken') {
+      this.#keepTrust(verdict.held);
+      this.#held = verdict.held;
+      this.#floor = Math.max(this.#floor, verdict.time ?? 0);
+    }
+    const event = verdict.kind === 'taken' ? 'trust_taken' : 'trust_known';
+    this.#onEvent({ event, version: this.#trust.version, bytes });
+    return this.#trustAnswer(COAP_CODE.changed, bundle);
+  }
+
+  #trustAnswer(code: number, bundle: Uint8Array): CoapResponse {
+    const { answerKey: key, device, version } = this.#trust;
+    const payload = makeTrustAnswer({ key, device, code, bundle, version });
+    return { code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
+  }
+
   #challenge(request: CoapRequest): CoapResponse {
     const named = request.payload ?? EMPTY;
     const latest = this.#present();
@@ -156,7 +199,7 @@ export class SimulatedDevice {
   }
 
   #status(): CoapResponse {
-    const now = this.#clock.now();
+    const now = this.#now();
     this.#slots.forgetExpired(this.#present() ?? now.earliest);
     const status = new Map<string, string | number | boolean>([
       ['aud', this.#trust.audience],
@@ -202,9 +245,22 @@ export class SimulatedDevice {
     return this.#seal(answer, verdict.client);
   }
 
+  get #trust(): TrustFile {
+    return this.#held.trust;
+  }
+
+  /** What a bundle said of the time is only that it is past: it may have been held back on its way. */
+  #now(): TimeBounds {
+    const { earliest, latest } = this.#clock.now();
+    return {
+      earliest: Math.max(earliest, this.#floor),
+      latest: latest === undefined ? undefined : Math.max(latest, this.#floor),
+    };
+  }
+
   /** The present on the scale that the ends of its tokens are on; undefined while the time is not known. */
   #present(): number | undefined {
-    return this.#clientNonces === undefined ? this.#clock.now().latest : this.#uptime();
+    return this.#clientNonces === undefined ? this.#now().latest : this.#uptime();
   }
 
   #uptime(): number {

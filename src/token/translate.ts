@@ -5,6 +5,7 @@ import { type CwtClaims, type CwtKeys, makeCwt } from '../codec/cwt.ts';
 import { exiSequence, exiTokenId } from '../codec/exi-token-id.ts';
 import type { JweKey } from '../codec/jwe-key.ts';
 import { tokenHash } from '../codec/signed-request.ts';
+import { fromUtf8 } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
 import type { DeviceProfile } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
@@ -46,6 +47,8 @@ export class TranslatedToken {
   readonly expiresAt: number;
   /** Whole seconds that it lives from when it comes, on a device without a clock. */
   readonly expiresIn: number | undefined;
+  /** `kid` of the hub key that it is signed with; undefined where it is not signed. */
+  readonly hubKey: string | undefined;
 
   constructor(made: {
     cwt: Uint8Array;
@@ -54,6 +57,7 @@ export class TranslatedToken {
     cti: Uint8Array;
     expiresAt: number;
     expiresIn: number | undefined;
+    hubKey: string | undefined;
   }) {
     this.cwt = new Secret(made.cwt);
     this.claims = new Secret(made.claims);
@@ -61,6 +65,7 @@ export class TranslatedToken {
     this.cti = made.cti;
     this.expiresAt = made.expiresAt;
     this.expiresIn = made.expiresIn;
+    this.hubKey = made.hubKey;
   }
 
   /** First 8 bytes of SHA-256 over the CWT: names the token in challenges and signed requests. */
@@ -116,7 +121,13 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
   });
   if (cwt.length > profile.maxTokenBytes) throw tooLarge(cwt.length, claims, profile);
   const { cti, expiresIn } = life;
-  return new TranslatedToken({ cwt, claims, scope, cti, expiresAt: dates.expiresAt, expiresIn });
+  const hubKey = signerOf(profile, context.keys);
+  return new TranslatedToken({ cwt, claims, scope, cti, expiresAt: dates.expiresAt, expiresIn, hubKey });
+}
+
+function signerOf({ wrap }: DeviceProfile, { authentication }: CwtKeys): string | undefined {
+  const keyId = wrap.startsWith('sign1') ? authentication?.keyId : undefined;
+  return keyId === undefined ? undefined : fromUtf8(keyId);
 }
 
 /** What limits the life of a token on the device, and names it there. */

@@ -38,6 +38,8 @@ export interface IssuerKeys {
    * @throws {LatchkeyError} `introspection_unavailable`: nothing is known, and the detail says why the issuer was of no help
    */
   introspection(): Promise<IntrospectionAddresses>;
+  /** What is held, however old; undefined while nothing ever was. For what devices are told, not for verdicts. */
+  ring(): KeyRing | undefined;
   /** Reads what the disk has and begins to keep it fresh. Never waits for the network. */
   start(): Promise<void>;
   status(): IssuerStatus;
@@ -61,6 +63,10 @@ export class StaticKeys implements IssuerKeys {
 
   async introspection(): Promise<IntrospectionAddresses> {
     throw new LatchkeyError('introspection_unavailable', 'its keys are from a file: nothing is discovered');
+  }
+
+  ring(): KeyRing {
+    return this.#held.ring;
   }
 
   async start(): Promise<void> {}

@@ -16,6 +16,8 @@ export interface IssuersOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
+  /** Called when an issuer has other keys than before. */
+  readonly onChange?: (issuer: string) => void;
 }
 
 /** One issuer: what is demanded of its tokens, and the keys to check them with. */
@@ -29,14 +31,14 @@ export class Issuers {
   readonly #issuers = new Map<string, Issuer>();
 
   /** @throws {LatchkeyError} `config_invalid` for one issuer twice, `jwks_invalid` for a file without a usable key */
-  constructor({ policies, connect, ...shared }: IssuersOptions) {
+  constructor({ policies, connect, onChange, ...shared }: IssuersOptions) {
     for (const policy of policies) {
       if (this.#issuers.has(policy.issuer)) throw new LatchkeyError('config_invalid', `${policy.issuer} twice`);
       const { source } = policy;
       const keys =
         source.kind === 'file'
           ? new StaticKeys(policy, source.jwks)
-          : new KeyCache({ ...shared, policy, as: connect(policy) });
+          : new KeyCache({ ...shared, policy, as: connect(policy), onChange: () => onChange?.(policy.issuer) });
       this.#issuers.set(policy.issuer, { policy, keys });
     }
   }
@@ -48,6 +50,10 @@ export class Issuers {
   /** Reads the keys on disk; the network is asked afterwards and nobody waits for it. */
   async start(): Promise<void> {
     await Promise.all([...this.#issuers.values()].map(({ keys }) => keys.start()));
+  }
+
+  list(): readonly Issuer[] {
+    return [...this.#issuers.values()];
   }
 
   status(): readonly IssuerStatus[] {

@@ -21,6 +21,8 @@ export interface KeyCacheOptions {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
+  /** Called when other keys are held than before. */
+  readonly onChange?: (() => void) | undefined;
 }
 
 /** Milliseconds after which the metadata is read anew: an AS that moves its keys announces it there. */
@@ -96,6 +98,10 @@ export class KeyCache implements IssuerKeys {
       'introspection_unavailable',
       isDiscovered ? this.#lastError : 'nothing is discovered of this issuer',
     );
+  }
+
+  ring(): KeyRing | undefined {
+    return this.#held?.ring;
   }
 
   status(): IssuerStatus {
@@ -220,6 +226,7 @@ export class KeyCache implements IssuerKeys {
     this.#writtenAt = undefined;
     const { skipped } = fetched.ring;
     log.info({ event: 'keys_changed', ...change, skipped: firstOf(skipped) }, 'the keys of the issuer changed');
+    this.#options.onChange?.();
   }
 
   async #load(): Promise<void> {

@@ -28,6 +28,8 @@ export class KeyRing {
   readonly skipped: readonly SkippedKey[];
   /** The held keys as a JWK Set for the disk, public members only. */
   readonly document: JsonObject;
+  /** The held keys in the order of `keys`, public members only. */
+  readonly jwks: readonly JsonObject[];
   readonly #byKeyId = new Map<string, Candidates>();
   readonly #all: Candidates;
 
@@ -59,6 +61,7 @@ export class KeyRing {
     this.keys = keys;
     this.skipped = skipped;
     this.document = { keys: kept };
+    this.jwks = kept;
     this.#all = candidatesOf(keys);
     for (const { keyId } of keys) {
       if (keyId !== undefined) this.#byKeyId.set(keyId, candidatesOf(keys.filter((key) => key.keyId === keyId)));

@@ -34,18 +34,18 @@ const bits = (key: CoseKey | undefined) => (key === undefined ? '' : base64url(k
 describe('never in a trust file', () => {
   test.each<Wrap>(['sign1', 'mac0', 'encrypt0', 'sign1+encrypt0', 'mac0+encrypt0'])('of %s: the root key', (wrap) => {
     const authentication = wrap.startsWith('sign1') ? 'ES256' : 'HMAC 256/64';
-    expect(trustFileOf(device({ wrap, authentication }), hub)).not.toContain(base64url(ROOT));
+    expect(trustFileOf(device({ wrap, authentication }), hub, [])).not.toContain(base64url(ROOT));
   });
 
   test("the hub's private key", () => {
-    const text = trustFileOf(device({ wrap: 'sign1', authentication: 'ES256' }), hub);
+    const text = trustFileOf(device({ wrap: 'sign1', authentication: 'ES256' }), hub, []);
     expect((JSON.parse(text) as { keys: { d?: string }[] }).keys.filter((key) => key.d !== undefined)).toEqual([]);
   });
 
   test("another device's keys", () => {
     const other = Uint8Array.from(ROOT, (byte) => byte ^ 1);
-    const own = readTrustFile(trustFileOf(device(), hub));
-    const others = readTrustFile(trustFileOf(device({}, other), hub));
+    const own = readTrustFile(trustFileOf(device(), hub, []));
+    const others = readTrustFile(trustFileOf(device({}, other), hub, []));
     const all = [...own.keys, own.answerKey, ...others.keys, others.answerKey].map(bits);
     expect(new Set(all).size).toBe(all.length);
   });
@@ -62,7 +62,7 @@ test.each<[Wrap, DeviceProfile['authentication'], readonly string[]]>([
   ['mac0+encrypt0', 'HMAC 256/256', ['HMAC 256/256', 'AES-CCM-16-64-128']],
 ])('a device of %s trusts the keys that the hub wraps with', (wrap, authentication, algorithms) => {
   const asked = device({ wrap, authentication });
-  const trust = readTrustFile(trustFileOf(asked, hub));
+  const trust = readTrustFile(trustFileOf(asked, hub, []));
   expect(names(trust.keys)).toEqual(algorithms);
   const keys = wrapKeys(asked, hub);
   expect(keys.authentication === undefined).toBe(wrap === 'encrypt0');
@@ -71,7 +71,7 @@ test.each<[Wrap, DeviceProfile['authentication'], readonly string[]]>([
 });
 
 test('a scope without permissions is known, and permits nothing', () => {
-  const trust = JSON.parse(trustFileOf(device({ scopes: ['read', 'idle'] }), hub)) as { permissions: object };
+  const trust = JSON.parse(trustFileOf(device({ scopes: ['read', 'idle'] }), hub, [])) as { permissions: object };
   expect(trust.permissions).toEqual({ idle: [], read: [['temperature', ['FETCH']]] });
 });
 

@@ -3,12 +3,15 @@ import { readTrustFile } from '../../src/codec/trust-file.ts';
 import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
 import { HubKeys } from '../../src/devices/hub-keys.ts';
 import { Registry } from '../../src/devices/registry.ts';
+import { TrustRecords } from '../../src/devices/trust-records.ts';
 import { AdministerFlow } from '../../src/flows/administer.ts';
+import { RefreshTrust } from '../../src/flows/refresh-trust.ts';
 import type { NewDevice } from '../../src/ports/admin.ts';
 import { AuditList } from '../fakes/audit-list.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
+import { ScriptedLink } from '../fakes/scripted-link.ts';
 
 async function setup(issuers: readonly string[] = ['https://as.example'], radio = true) {
   const time = new FakeTime();
@@ -16,20 +19,36 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
   const store = new FaultyStore();
   const registry = new Registry({ store, log });
   const queue = new DeliveryQueue({ store, log });
+  const [hubKeys, audit] = [await HubKeys.load(store), new AuditList()];
+  const records = new TrustRecords({ store, hubKeys, log });
+  const trust = new RefreshTrust({
+    registry,
+    records,
+    hubKeys,
+    queue,
+    link: () => new ScriptedLink(() => 'silence'),
+    issuers: () => [],
+    clock: time,
+    random: time,
+    log,
+    audit,
+    wake: () => undefined,
+  });
   const flow = new AdministerFlow({
     difficulty: () => ({ code: 'link_down', failures: 1 }),
     registry,
     queue,
-    hubKeys: await HubKeys.load(store),
+    hubKeys,
+    trust,
     clock: time,
     random: time,
     log,
-    audit: new AuditList(),
+    audit,
     lines: ['line-1'],
     radio,
     issuers,
   });
-  return { flow, log, store };
+  return { flow, log, records, store };
 }
 
 /** A device that is found by radio. */

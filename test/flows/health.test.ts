@@ -21,6 +21,8 @@ const well: HealthFacts = {
   audit: undefined,
   introspection: [{ issuer: 'https://as.example', state: 'ready', lastError: undefined }],
   broker: { up: true, code: undefined },
+  trust: [{ device: 'tube-1', state: 'current' }],
+  trustWaitsSince: 1_000,
 };
 
 const codes = (changes: Partial<HealthFacts>) =>
@@ -33,6 +35,18 @@ describe('healthOf', () => {
 
   test.each<[string, Partial<HealthFacts>, string]>([
     ['an unsure clock', { clock: 'unsure' }, 'clock: clock_unsure'],
+    [
+      'a device that refuses its trust',
+      { trust: [{ device: 'a', state: 'refused' }] },
+      'trust of a: device_refused_trust',
+    ],
+    ['a device whose key is lost', { trust: [{ device: 'a', state: 'lost' }] }, 'trust of a: trust_key_lost'],
+    ['a device to see to by hand', { trust: [{ device: 'a', state: 'by_hand' }] }, 'trust of a: trust_by_hand'],
+    [
+      'a device that waits for its trust for too long',
+      { trust: [{ device: 'a', state: 'waiting', waiting_since: 1_000 }] },
+      'trust of a: trust_waiting',
+    ],
     ['a hub without issuer', { issuers: [] }, 'issuers: jwt_issuer_unknown'],
     [
       'an issuer never reached',

@@ -42,6 +42,8 @@ const admin: Admin = {
     deliveriesAsked.push(query);
     return [];
   },
+  trust: async () => [],
+  rotateHubKey: async () => ({ keys: { ES256: 'new' }, waiting: ['tube-1'] }),
   audit: () => Promise.reject(new LatchkeyError('internal')),
   verifyAudit: () => Promise.reject(new LatchkeyError('internal')),
 };

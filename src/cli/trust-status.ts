@@ -1,0 +1,60 @@
+import { printable } from '../core/printable.ts';
+import type { TrustView } from '../ports/admin.ts';
+import { columns } from './columns.ts';
+import { addExample, type CliCommand } from './command.ts';
+import { type AdminChoice, withAdmin } from './devices-admin.ts';
+
+interface Options extends AdminChoice {
+  readonly json?: boolean;
+}
+
+/** Changes of one device that are named; `--json` has them all. */
+const MOST_NAMED = 4;
+
+export const command: CliCommand = {
+  configure(command, terminal) {
+    command
+      .description(
+        'Show which device holds which version of what it trusts, and what it still waits for. A version counts when the device confirmed it under its own key.',
+      )
+      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
+      .option('-c, --config <file>', 'configuration of the hub')
+      .option('--json', 'print it as JSON')
+      .action(async (options: Options) => {
+        const devices = await withAdmin({ choice: options, terminal }, (admin) => admin.trust());
+        if (options.json === true) terminal.print(JSON.stringify(devices));
+        else for (const line of table(devices)) terminal.print(line);
+      });
+    addExample(command, '$ latchkey trust status');
+  },
+};
+
+function table(devices: readonly TrustView[]): readonly string[] {
+  if (devices.length === 0) return ['No device takes tokens here. See `latchkey devices add --help`.'];
+  return columns([
+    ['DEVICE', 'HOLDS', 'SINCE', 'STATE', 'NEXT', 'WAITS SINCE', 'CHANGES'],
+    ...devices.map((view) => [
+      view.device,
+      String(view.version),
+      date(view.held_since),
+      stateOf(view),
+      view.pending === undefined ? '' : String(view.pending),
+      view.waiting_since === undefined ? '' : date(view.waiting_since),
+      changesOf(view),
+    ]),
+  ]);
+}
+
+function stateOf({ device_code: deviceCode, state }: TrustView): string {
+  if (state === 'by_hand') return 'by hand';
+  return deviceCode === undefined ? state : `${state} ${printable(deviceCode)}`;
+}
+
+function changesOf({ changes }: TrustView): string {
+  const more = changes.length > MOST_NAMED ? [`and ${changes.length - MOST_NAMED} more`] : [];
+  return [...changes.slice(0, MOST_NAMED).map(printable), ...more].join(', ');
+}
+
+function date(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString().replace('.000', '');
+}

@@ -1,0 +1,176 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { importJwk } from '../../src/codec/cose/key.ts';
+import { makeSign1, openSign1 } from '../../src/codec/cose/sign1.ts';
+import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import { HubKeys } from '../../src/devices/hub-keys.ts';
+import { openStore } from '../../src/store/open-store.ts';
+import { FaultyStore } from '../fakes/faulty-store.ts';
+import { asyncCodeOf } from '../fixtures/async-code-of.ts';
+import { codeOf } from '../fixtures/code-of.ts';
+
+const kids = (keys: HubKeys) => keys.signingKeys('ES256').map(({ keyId }) => keyId);
+const recordOf = (store: FaultyStore) =>
+  JSON.parse(fromUtf8(store.entries.get('hub/keys') ?? new Uint8Array())) as JsonObject;
+
+describe('keys of the hub', () => {
+  it('are made once, and are the same after a restart', async () => {
+    const store = new FaultyStore();
+    const first = await HubKeys.load(store);
+    const second = await HubKeys.load(new FaultyStore(store.entries));
+    for (const algorithm of ['ES256', 'EdDSA'] as const)
+      expect(second.signingKey(algorithm).publicJwk).toEqual(first.signingKey(algorithm).publicJwk);
+    expect(second.publicJwks()).toEqual(first.publicJwks());
+    expect(store.writes).toBe(1);
+  });
+
+  it('sign, and what they sign verifies with the public part', async () => {
+    const keys = await HubKeys.load(new FaultyStore());
+    for (const algorithm of ['ES256', 'EdDSA'] as const) {
+      const { key, publicJwk } = keys.signingKey(algorithm);
+      expect(publicJwk.d).toBeUndefined();
+      const signed = makeSign1({ payload: utf8('x'), key });
+      expect(openSign1(signed, { key: importJwk(publicJwk) }).payload).toEqual(utf8('x'));
+    }
+  });
+
+  it('of a store of an earlier version load, and look the same there until one is replaced', async () => {
+    const store = new FaultyStore();
+    await HubKeys.load(store);
+    expect(Object.keys(recordOf(store))).toEqual(['ES256', 'EdDSA', 'decryption']);
+  });
+
+  it('do not sign with a MAC', async () => {
+    const keys = await HubKeys.load(new FaultyStore());
+    expect(codeOf(() => keys.signingKey('HMAC 256/64'))).toBe('profile_invalid');
+    expect(keys.signingKeys('HMAC 256/64')).toEqual([]);
+  });
+
+  it('do not print', async () => {
+    const store = new FaultyStore();
+    const keys = await HubKeys.load(store);
+    await keys.rotate();
+    const text = inspect(keys, { depth: 9, showHidden: true }) + JSON.stringify(keys);
+    for (const jwk of [recordOf(store).ES256, ...(recordOf(store).older as JsonObject[])])
+      expect(text).not.toContain(String((jwk as JsonObject).d));
+  });
+});
+
+describe('a rotation', () => {
+  it('puts a new key before the old one, on the medium first', async () => {
+    const store = new FaultyStore();
+    const keys = await HubKeys.load(store);
+    const [old] = kids(keys);
+    await keys.rotate();
+    expect(kids(keys)).toHaveLength(2);
+    expect(kids(keys)[1]).toBe(old);
+    expect(keys.signingKeys('EdDSA')).toHaveLength(2);
+    expect(kids(await HubKeys.load(new FaultyStore(store.entries)))).toEqual(kids(keys));
+  });
+
+  it('leaves all as it was where the medium does not take it', async () => {
+    const store = new FaultyStore();
+    const keys = await HubKeys.load(store);
+    const before = kids(keys);
+    store.failAt(1);
+    await expect(keys.rotate()).rejects.toThrow('the medium failed');
+    expect(kids(keys)).toEqual(before);
+    expect(kids(await HubKeys.load(new FaultyStore(store.entries)))).toEqual(before);
+  });
+
+  it('leaves the key for cnf.jwe alone: clients have it, and no device does', async () => {
+    const keys = await HubKeys.load(new FaultyStore());
+    const before = keys.publicJwks();
+    await keys.rotate();
+    expect(keys.publicJwks()).toEqual(before);
+  });
+
+  it('is refused where too many older keys are needed still', async () => {
+    const keys = await HubKeys.load(new FaultyStore());
+    for (let count = 0; count < 8; count += 1) await keys.rotate();
+    expect(await asyncCodeOf(keys.rotate())).toBe('hub_keys_in_use');
+    expect(kids(keys)).toHaveLength(9);
+  });
+});
+
+describe('an old key', () => {
+  it('is kept as long as it is needed, and dropped when it is not', async () => {
+    const store = new FaultyStore();
+    const keys = await HubKeys.load(store);
+    await keys.rotate();
+    const [current, old] = kids(keys);
+    const oldEdDsa = keys.signingKeys('EdDSA')[1]?.keyId;
+    expect(await keys.retire((keyId) => keyId === old)).toEqual([oldEdDsa]);
+    expect(kids(keys)).toEqual([current, old]);
+    await keys.retire(() => false);
+    expect(kids(keys)).toEqual([current]);
+    expect(keys.olderKeyIds()).toEqual([]);
+  });
+
+  it('goes off the medium, and at the next start where the hub was killed on the way', async () => {
+    const store = new FaultyStore();
+    const keys = await HubKeys.load(store);
+    await keys.rotate();
+    const killed = new FaultyStore(new Map(store.entries));
+    await keys.retire(() => false);
+    expect(store.forgotten).toEqual(['hub/']);
+    expect(recordOf(store).remains).toBeUndefined();
+
+    const dying = await HubKeys.load(killed);
+    killed.forget = () => Promise.reject(new Error('killed'));
+    await expect(dying.retire(() => false)).rejects.toThrow('killed');
+    const next = new FaultyStore(killed.entries);
+    await HubKeys.load(next);
+    expect(next.forgotten).toEqual(['hub/']);
+    expect(recordOf(next).remains).toBeUndefined();
+  });
+
+  it('is never the current one', async () => {
+    const keys = await HubKeys.load(new FaultyStore());
+    expect(await keys.retire(() => false)).toEqual([]);
+    expect(kids(keys)).toHaveLength(1);
+  });
+
+  it('is in no file afterwards', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'latchkey-hub-keys-'));
+    try {
+      const database = join(folder, 'db');
+      const files = () =>
+        readdirSync(database)
+          .map((name) => readFileSync(join(database, name), 'latin1'))
+          .join('\n');
+      const store = await openStore(database);
+      const keys = await HubKeys.load(store);
+      const { ES256 } = JSON.parse(fromUtf8((await store.read('hub/keys')) ?? new Uint8Array())) as {
+        ES256: JsonObject;
+      };
+      await keys.rotate();
+      expect(files()).toContain(String(ES256.d));
+      await keys.retire(() => false);
+      expect(files()).not.toContain(String(ES256.d));
+      await store.close();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('a record of keys that cannot be used', () => {
+  const GOOD = '"ES256":{},"EdDSA":{},"decryption":{}';
+  it.each([
+    ['no JSON', '{'],
+    ['no object', '[]'],
+    ['without a key', '{"ES256":{},"EdDSA":{}}'],
+    ['older keys that are no list', `{${GOOD},"older":{}}`],
+    ['an older key that is none', `{${GOOD},"older":["x"]}`],
+    ['an older key that signs nothing', `{${GOOD},"older":[{"alg":"ECDH-ES+A128KW"}]}`],
+  ])('stops the hub: %s', async (_, text) => {
+    const store = new FaultyStore(new Map([['hub/keys', utf8(text)]]));
+    expect(await asyncCodeOf(HubKeys.load(store))).toBe('store_corrupt');
+    expect(store.writes).toBe(0);
+  });
+});

@@ -1,0 +1,337 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { codeNumber } from '../../src/codec/coap/codes.ts';
+import { makeTrustAnswer, openTrustBundle } from '../../src/codec/trust-bundle.ts';
+import { EMPTY, utf8 } from '../../src/core/bytes.ts';
+import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
+import { Secret } from '../../src/core/secret.ts';
+import type { Device } from '../../src/devices/device.ts';
+import { answerKey, bundleMacKey } from '../../src/devices/device-trust.ts';
+import { Dispatcher } from '../../src/flows/dispatch.ts';
+import { asyncCodeOf } from '../fixtures/async-code-of.ts';
+import { ISSUER, issuerKey, NOW, TrustRig } from '../fixtures/trust-rig.ts';
+
+const FIRST = issuerKey('as-1');
+const SECOND = issuerKey('as-2');
+
+let rig: TrustRig;
+let tube: Device;
+
+/** A device that was given the first key of the issuer. */
+beforeEach(async () => {
+  rig = await TrustRig.open();
+  rig.keys = [FIRST];
+  tube = await rig.add();
+});
+
+/** What the device answers in place of what it would have said. */
+function answers(answer: (request: CoapRequest) => CoapResponse | LatchkeyError): void {
+  rig.link().request = async (request) => {
+    rig.link().requests.push(request);
+    const said = answer(request);
+    if (said instanceof LatchkeyError) throw said;
+    return said;
+  };
+}
+
+const bare = (code: string): CoapResponse => ({ code: codeNumber(code), payload: EMPTY });
+
+async function queueToken(hubKey?: string, text = 'token'): Promise<string> {
+  const cwt = utf8(text);
+  const { id } = await rig.queue.add({
+    id: Buffer.from(text).toString('hex').padStart(32, '0'),
+    device: tube.id,
+    audience: tube.audience,
+    cwt: new Secret(cwt),
+    hubKey,
+    tokenHash: cwt.subarray(0, 4),
+    cti: cwt,
+    expiresAt: NOW + 600,
+    scope: 'read',
+    jwtBytes: 1,
+    cwtBytes: cwt.length,
+    keysAge: 0,
+    clock: 'sure',
+    request: 'r',
+  });
+  return id;
+}
+
+describe('a device', () => {
+  test('holds what it was provisioned with, and nothing is due', () => {
+    expect(rig.trust.isDue('tube-1')).toBe(false);
+    expect(rig.trust.status()).toMatchObject([{ device: 'tube-1', state: 'current', version: 1, changes: [] }]);
+    expect(rig.held(tube).issuers).toEqual([{ issuer: ISSUER, keys: [FIRST] }]);
+  });
+
+  test('gets the new key of an issuer, and loses the old one', async () => {
+    rig.keys = [FIRST, SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    expect(rig.woken).toEqual(['tube-1']);
+    expect(rig.trust.status()).toMatchObject([{ state: 'waiting', changes: [`+ key of ${ISSUER} as-2`] }]);
+    expect(await rig.work(tube)).toBe(1);
+    expect(rig.held(tube)).toMatchObject({ version: 2, issuers: [{ issuer: ISSUER, keys: [FIRST, SECOND] }] });
+    rig.keys = [SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    await rig.work(tube);
+    expect(rig.held(tube)).toMatchObject({ version: 3, issuers: [{ issuer: ISSUER, keys: [SECOND] }] });
+    expect(rig.events.map(({ event }) => event)).toEqual(['trust_taken', 'trust_taken']);
+    expect(rig.trust.status()).toMatchObject([{ state: 'current', version: 3 }]);
+  });
+
+  test('is left alone where the issuer published the same keys in another order', async () => {
+    rig.keys = [FIRST];
+    rig.trust.issuerChanged(ISSUER);
+    expect(rig.woken).toEqual([]);
+  });
+
+  test('keeps what it holds of an issuer that was not reached since the start', async () => {
+    const again = await TrustRig.open(rig);
+    again.keys = undefined;
+    expect(again.trust.isDue('tube-1')).toBe(false);
+  });
+
+  test('that was given no keys of issuers gets them when no token waits, not before', async () => {
+    const blank = await TrustRig.open();
+    const device = await blank.add('tube-2');
+    blank.keys = [FIRST];
+    blank.trust.issuerChanged(ISSUER);
+    rig = blank;
+    tube = device;
+    const delivery = await queueToken();
+    expect(blank.trust.isDue('tube-2')).toBe(false);
+    await blank.queue.end(delivery, { state: 'delivered', deviceCode: '2.01', receipt: true });
+    expect(blank.trust.isDue('tube-2')).toBe(true);
+    await blank.work(device);
+    expect(blank.held(device).issuers).toHaveLength(1);
+  });
+
+  test('of another issuer is left alone', async () => {
+    const other = await rig.add('tube-9');
+    await rig.registry.remove('tube-9');
+    await rig.registry.add({ ...other, issuers: ['https://else.example'] });
+    rig.keys = [SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    expect(rig.woken).toEqual(['tube-1']);
+  });
+
+  test('that cannot prove what it holds is given nothing', async () => {
+    const silent = await rig.add('tube-3', { receipt: 'none' });
+    rig.keys = [SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    expect(rig.trust.isDue(silent.id)).toBe(false);
+    expect(rig.trust.status().find(({ device }) => device === silent.id)).toMatchObject({ state: 'current' });
+  });
+
+  test('that is no device any more, or asks by itself, is not looked at', async () => {
+    await rig.registry.add({ ...tube, id: 'ekg-1', audience: 'coap://ekg-1', line: undefined });
+    expect([rig.trust.isDue('ekg-1'), rig.trust.isDue('nobody')]).toEqual([false, false]);
+    expect(rig.trust.status().map(({ device }) => device)).toEqual(['tube-1']);
+  });
+});
+
+describe('a bundle', () => {
+  beforeEach(() => {
+    rig.keys = [SECOND];
+    rig.trust.issuerChanged(ISSUER);
+  });
+
+  test('goes to /trust under the key of the device, with a time that is past', async () => {
+    await rig.work(tube);
+    const [request] = rig.link().requests;
+    expect(request).toMatchObject({ method: 2, path: ['trust'], contentFormat: 17 });
+    const { trust } = openTrustBundle(request?.payload ?? EMPTY, {
+      keys: [bundleMacKey(tube)],
+      audience: tube.audience,
+    });
+    expect(trust).toMatchObject({ version: 2, device: 'tube-1', time: NOW });
+  });
+
+  test('has no time where the hub does not know it', async () => {
+    rig.time.forgetLatest();
+    await rig.work(tube);
+    expect(rig.held(tube).time).toBeUndefined();
+  });
+
+  test('is on the medium before it is sent, and is the same after a restart', async () => {
+    answers(() => new LatchkeyError('device_no_answer'));
+    expect(await asyncCodeOf(rig.work(tube))).toBe('device_no_answer');
+    const sent = rig.link().requests[0]?.payload;
+    await rig.time.advance(3_600_000);
+    const again = await TrustRig.open(rig);
+    expect(await asyncCodeOf(again.work(tube))).toBe('device_no_answer');
+    expect(rig.link().requests[1]?.payload).toEqual(sent);
+    expect(again.trust.status()).toMatchObject([{ state: 'waiting', version: 1, pending: 2, waiting_since: NOW }]);
+  });
+
+  test('is not sent where the medium does not take it', async () => {
+    rig.store.failAt(1);
+    await expect(rig.work(tube)).rejects.toThrow('the medium failed');
+    expect(rig.link().requests).toEqual([]);
+  });
+
+  test('whose answer got lost is answered again, and then counts', async () => {
+    const given = rig.devices.get('tube-1');
+    answers((request) => {
+      void given?.handler(request);
+      return new LatchkeyError('device_no_answer');
+    });
+    expect(await asyncCodeOf(rig.work(tube))).toBe('device_no_answer');
+    expect(rig.held(tube).version).toBe(1);
+    rig.link().request = (request) => given?.handler(request) ?? Promise.reject(new Error('no device'));
+    await rig.work(tube);
+    expect(rig.held(tube).version).toBe(2);
+    expect(rig.events.map(({ event }) => event)).toEqual(['trust_taken', 'trust_known']);
+  });
+
+  test('that another one took the place of has a higher version', async () => {
+    answers(() => new LatchkeyError('device_no_answer'));
+    await asyncCodeOf(rig.work(tube));
+    rig.keys = [FIRST, SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    await asyncCodeOf(rig.work(tube));
+    expect(rig.records.of(tube).pending?.trust).toMatchObject({ version: 3 });
+  });
+
+  test('is settled even where all became as it was: nobody knows which one the device holds', async () => {
+    answers(() => new LatchkeyError('device_no_answer'));
+    await asyncCodeOf(rig.work(tube));
+    rig.keys = [FIRST];
+    rig.trust.issuerChanged(ISSUER);
+    expect(rig.trust.isDue('tube-1')).toBe(true);
+    const given = rig.devices.get('tube-1');
+    rig.link().request = (request) => given?.handler(request) ?? Promise.reject(new Error('no device'));
+    await rig.work(tube);
+    expect(rig.held(tube)).toMatchObject({ version: 3, issuers: [{ keys: [FIRST] }] });
+  });
+
+  test('leaves a record in the audit when the device confirmed it', async () => {
+    await rig.work(tube);
+    expect(rig.audit.entries).toMatchObject([{ kind: 'trust', verdict: 'delivered', device: 'tube-1' }]);
+  });
+});
+
+describe('an answer', () => {
+  const signed = (code: string, version: number, other?: Device) => (request: CoapRequest) => {
+    const of = other ?? tube;
+    const bundle = request.payload ?? EMPTY;
+    const number = codeNumber(code);
+    return {
+      code: number,
+      payload: makeTrustAnswer({ key: answerKey(of), device: of.id, code: number, bundle, version }),
+    };
+  };
+
+  beforeEach(() => {
+    rig.keys = [SECOND];
+    rig.trust.issuerChanged(ISSUER);
+  });
+
+  test('of 2.04 counts with the MAC of the device only', async () => {
+    answers(() => bare('2.04'));
+    expect(await asyncCodeOf(rig.work(tube))).toBe('device_answer_untrusted');
+    const other = { ...tube, rootKey: new Secret(new Uint8Array(32).fill(99)) };
+    answers(signed('2.04', 2, other));
+    expect(await asyncCodeOf(rig.work(tube))).toBe('device_answer_untrusted');
+    expect(rig.held(tube).version).toBe(1);
+  });
+
+  test('of the past does not count', async () => {
+    let recorded: CoapResponse | undefined;
+    answers((request) => {
+      recorded = signed('2.04', 2)(request);
+      return new LatchkeyError('device_no_answer');
+    });
+    await asyncCodeOf(rig.work(tube));
+    rig.keys = [FIRST, SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    answers(() => recorded ?? bare('5.00'));
+    expect(await asyncCodeOf(rig.work(tube))).toBe('device_answer_untrusted');
+  });
+
+  test('of 2.04 for another version is not as agreed', async () => {
+    answers(signed('2.04', 7));
+    expect(await asyncCodeOf(rig.work(tube))).toBe('device_answer_invalid');
+  });
+
+  test('of 4.09 has the next version above the one that the device proves: a restored hub finds its way', async () => {
+    const given = rig.devices.get('tube-1');
+    answers((request) => {
+      const { trust } = openTrustBundle(request.payload ?? EMPTY, {
+        keys: [bundleMacKey(tube)],
+        audience: tube.audience,
+      });
+      return trust.version > 40 ? signed('2.04', trust.version)(request) : signed('4.09', 40)(request);
+    });
+    expect(given).toBeDefined();
+    expect(await rig.work(tube)).toBe(2);
+    expect(rig.held(tube).version).toBe(41);
+  });
+
+  test.each([
+    ['bare', () => bare('4.09'), 'device_answer_untrusted'],
+    ['for a version below', signed('4.09', 1), 'device_answer_invalid'],
+  ])('of 4.09 that is %s changes nothing', async (_, answer, code) => {
+    answers(answer);
+    expect(await asyncCodeOf(rig.work(tube))).toBe(code);
+    expect(rig.records.of(tube).highest).toBe(2);
+  });
+
+  test.each(['5.03', '4.08', '5.00'])('of %s judges the moment: it is tried again', async (code) => {
+    answers(() => bare(code));
+    expect(await asyncCodeOf(rig.work(tube))).toBe('device_answer_invalid');
+    expect(rig.trust.isDue('tube-1')).toBe(true);
+  });
+
+  test.each(['4.00', '4.01', '4.03', '4.04', '4.05', '4.13', '4.15'])(
+    'of %s is a refusal: tokens go on, and it is asked again an hour later',
+    async (code) => {
+      answers(() => bare(code));
+      expect(await rig.work(tube)).toBe(1);
+      expect(rig.trust.status()).toMatchObject([{ state: 'refused', device_code: code, version: 1 }]);
+      expect(rig.audit.entries).toMatchObject([{ kind: 'trust', verdict: 'refused', code: 'device_refused_trust' }]);
+      await rig.time.advance(3_599_000);
+      expect(rig.trust.isDue('tube-1')).toBe(false);
+      await rig.time.advance(1_000);
+      expect(rig.trust.isDue('tube-1')).toBe(true);
+    },
+  );
+
+  test('that refused does not hold up another bundle', async () => {
+    answers(() => bare('4.04'));
+    await rig.work(tube);
+    rig.keys = [FIRST, SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    expect(rig.trust.isDue('tube-1')).toBe(true);
+  });
+});
+
+describe('tokens', () => {
+  test('wait for the bundle that they need, and go behind it in the same worker', async () => {
+    const order: string[] = [];
+    rig.keys = [SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    answers((request) => {
+      order.push(request.path.join('/'));
+      return order.length < 3 ? new LatchkeyError('device_no_answer') : bare('4.04');
+    });
+    await queueToken();
+    const dispatcher = new Dispatcher({
+      queue: rig.queue,
+      registry: rig.registry,
+      link: () => rig.link(),
+      certain: () => rig.time.certain(),
+      timers: rig.time,
+      random: rig.time,
+      log: rig.log,
+      audit: rig.audit,
+      errands: [rig.trust],
+      attemptTimeout: 1_000,
+      longestPause: 1_000,
+    });
+    dispatcher.start();
+    await rig.time.advance(4_000);
+    expect(order.slice(0, 4)).toEqual(['trust', 'trust', 'trust', 'authz-info']);
+    await dispatcher.stop();
+  });
+});
