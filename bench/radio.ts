@@ -48,12 +48,10 @@ const SILENCE: Log = { debug: write, info: write, warn: write, error: write, chi
 const surroundings = { timers: systemTimers, clock: { monotonic }, random: systemRandom };
 
 /** A device with a mac0 profile never asks for the hub's keys. */
-const NO_HUB_KEYS: HubSigningKeys = {
-  signingKey: () => {
-    throw new LatchkeyError('internal', 'no key of the hub is needed');
-  },
-  signingKeys: () => [],
+const noKey = (): never => {
+  throw new LatchkeyError('internal', 'no key of the hub is needed');
 };
+const NO_HUB_KEYS: HubSigningKeys = { signingKey: noKey, signingKeys: noKey };
 
 const DEVICE: Device = {
   id: NAME,

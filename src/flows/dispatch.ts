@@ -3,6 +3,7 @@
  * the device cuts short. A delivery ends in the device's receipt, in its refusal, or in its own expiry.
  */
 
+import { setMaxListeners } from 'node:events';
 import { codeText, isSuccess } from '../codec/coap/codes.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { openReceipt, RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-request.ts';
@@ -81,6 +82,8 @@ export class Dispatcher {
 
   constructor(dependencies: DispatchDependencies) {
     this.#dependencies = dependencies;
+    // One listener for each attempt under way and each client that waits: as many as there are devices and clients.
+    setMaxListeners(0, this.#stopping.signal);
   }
 
   /** Starts with whatever the run before left waiting. */
