@@ -191,7 +191,13 @@ export const readPairing: (answer: JsonValue) => PairingView = reader(
     closes_in: number,
     attempts_left: number,
     candidates: z.array(
-      z.object({ key: text, name: text, medium: z.enum(['line', 'ble']), signal: z.optional(number) }),
+      z.object({
+        key: text,
+        name: text,
+        medium: z.enum(['line', 'ble']),
+        signal: z.optional(number),
+        rivals: z.optional(number),
+      }),
     ),
   }),
 );

@@ -23,9 +23,11 @@ export function requestOf(options: PairOptions): Omit<PairRequest, 'code' | 'pro
   return { audience, id, name, ...(issuers === undefined ? {} : { issuers }) };
 }
 
-export function describeCandidate({ medium, name, signal }: CandidateView): string {
+export function describeCandidate({ medium, name, rivals = 0, signal }: CandidateView): string {
   if (medium === 'line') return `${name}, on a serial line`;
-  return `${name}, by radio${signal === undefined ? '' : `, ${signal} dBm (${strength(signal)})`}`;
+  const near = signal === undefined ? '' : `, ${signal} dBm (${strength(signal)})`;
+  const others = rivals === 0 ? '' : `; ${rivals} more of that name`;
+  return `${name}, by radio${near}${others}`;
 }
 
 /** In words, for whoever stands in a room with ten of them. */

@@ -122,7 +122,11 @@ export class PairFlow implements Pairing {
       const { code, detail } = coded(error);
       audit.record({ kind: 'pair', verdict: 'refused', ...attempt, code });
       log.warn({ event: 'pairing_failed', ...attempt, code, detail }, 'a device was not paired');
-      if (!isCoded(error, 'setup_code_refused') || !window.countWrongCode()) throw error;
+      if (!isCoded(error, 'setup_code_refused')) throw error;
+      // Where several answer to the name, the next attempt goes to another one. A single one that a person only took for
+      // another device must not be set aside.
+      if ((chosen.candidate.rivals ?? 0) > 0) chosen.candidate.link.proven?.(false);
+      if (!window.countWrongCode()) throw error;
       const spent = new LatchkeyError('pairing_attempts_spent');
       audit.record({ kind: 'pair', verdict: 'refused', ...attempt, code: spent.code });
       throw spent;

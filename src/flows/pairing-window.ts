@@ -89,12 +89,13 @@ export class PairingWindow {
 }
 
 function viewCandidate(candidate: PairCandidate): CandidateView {
-  const { name, signal } = candidate;
+  const { name, rivals = 0, signal } = candidate;
   return {
     key: keyOf(candidate),
     name,
     medium: mediumOf(candidate),
     ...(signal === undefined ? {} : { signal }),
+    ...(rivals === 0 ? {} : { rivals }),
   };
 }
 

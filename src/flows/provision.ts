@@ -41,7 +41,6 @@ export async function provisionDevice(provisioning: Provisioning): Promise<Provi
   const nonces = { hub, device: nonceIn(await ask(CONTENT_FORMAT.cbor, encodeNonce(hub))) };
   const sealed = sealProvisionedTrust(provisioned, { setup, nonces });
   judge(await ask(CONTENT_FORMAT.coseEncrypt0, sealed), provisioned, { setup, nonces });
-  // The opposite is not said: a person who mistook one device for another must not have it set aside.
   link.proven?.(true);
   return nonces;
 }

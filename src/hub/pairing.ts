@@ -62,13 +62,14 @@ function radioTargets(links: Links, registry: Registry): PairTargets {
   };
 }
 
-/** Of those that advertise one name the strongest counts: the link finds out which of them it can talk to. */
+/** Of those that advertise one name the strongest shows: the link finds out which of them it can talk to. */
 function heardBy(radio: Radio, registry: Registry): ReturnType<PairTargets['list']> {
-  const signals = new Map<string, number>();
-  for (const { name, rssi } of radio.heard()) signals.set(name, Math.max(rssi, signals.get(name) ?? rssi));
-  return [...signals].flatMap(([name, signal]) => {
+  const signals = new Map<string, readonly number[]>();
+  for (const { name, rssi } of radio.heard()) signals.set(name, [...(signals.get(name) ?? []), rssi]);
+  return [...signals].flatMap(([name, heard]) => {
     const known = registry.byBleName(name);
     if (known !== undefined && known.pairing === undefined) return [];
-    return [{ name, place: { ble: { name } }, signal, link: radio.link(name) }];
+    const signal = Math.max(...heard);
+    return [{ name, place: { ble: { name } }, signal, rivals: heard.length - 1, link: radio.link(name) }];
   });
 }

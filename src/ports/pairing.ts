@@ -12,6 +12,8 @@ export interface PairCandidate {
   readonly place: Pick<NewDevice, 'line' | 'ble'>;
   /** dBm of what was last heard of it, by radio. */
   readonly signal?: number | undefined;
+  /** Others that advertise the same name: one of them may be an impostor. */
+  readonly rivals?: number | undefined;
   readonly link: DeviceLink;
 }
 
@@ -30,6 +32,8 @@ export interface CandidateView {
   readonly medium: 'line' | 'ble';
   /** dBm. */
   readonly signal?: number | undefined;
+  /** Others that advertise the same name; left out where there are none. */
+  readonly rivals?: number | undefined;
 }
 
 export interface PairingView {

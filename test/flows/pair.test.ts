@@ -220,6 +220,14 @@ describe('pairing is refused', () => {
     expect((await rig.pair()).state).toBe('paired');
   });
 
+  test('for a wrong code: a rival of the name is set aside, a device that has none is not', async () => {
+    await asyncCodeOf(rig.pair({ code: WRONG_CODE }));
+    expect(rig.link.proofs).toEqual([]);
+    rig.link.rivals = 1;
+    await asyncCodeOf(rig.pair({ code: WRONG_CODE }));
+    expect(rig.link.proofs).toEqual([false]);
+  });
+
   test('five times for wrong codes, and then the window is closed', async () => {
     for (let attempt = 1; attempt <= 4; attempt++)
       expect(await asyncCodeOf(rig.pair({ code: WRONG_CODE }))).toBe('setup_code_refused');
