@@ -8,6 +8,7 @@ import { hostileInputFigures } from './hostile-input.ts';
 import { judgementFigures } from './judgement.ts';
 import { mqttFigures } from './mqtt.ts';
 import { proofFigures } from './proof.ts';
+import { radioFigures } from './radio.ts';
 import { relayFigures } from './relay.ts';
 import { sizeFigures } from './sizes.ts';
 import { startUpFigures } from './start-up.ts';
@@ -17,6 +18,8 @@ export interface BenchOptions {
   readonly effort: Effort;
   /** Starts of a process that the start-up figures are taken over. */
   readonly starts: number;
+  /** Deliveries by radio. */
+  readonly deliveries: number;
 }
 
 const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<readonly Figure[]>)[] = [
@@ -25,6 +28,7 @@ const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<re
   ({ effort }) => proofFigures(effort),
   ({ effort }) => relayFigures(effort),
   ({ effort }) => mqttFigures(effort, note),
+  ({ deliveries }) => radioFigures(deliveries, note),
   sizeFigures,
   ({ effort }) => hostileInputFigures(effort),
   ({ starts }) => startUpFigures(starts),
@@ -32,8 +36,8 @@ const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<re
 
 const json = process.argv.includes('--json');
 const options: BenchOptions = process.argv.includes('--short')
-  ? { effort: { rounds: 20, calls: 100 }, starts: 3 }
-  : { effort: { rounds: 200, calls: 100 }, starts: 15 };
+  ? { effort: { rounds: 20, calls: 100 }, starts: 3, deliveries: 5 }
+  : { effort: { rounds: 200, calls: 100 }, starts: 15, deliveries: 31 };
 
 for (const goal of process.argv.includes('--fleet') ? [() => fleetFigures()] : GOALS) {
   for (const figure of await goal(options)) print(figure);

@@ -7,7 +7,7 @@ import { openAdminSocket } from '../drivers/http/admin.ts';
 import { introspectRoutes } from '../drivers/http/introspect.ts';
 import { northboundRoutes } from '../drivers/http/northbound.ts';
 import { HttpServer } from '../drivers/http/server.ts';
-import { openSerialLine, type SerialLine } from '../drivers/serial/serial-line.ts';
+import type { SerialLine } from '../drivers/serial/serial-line.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
 import { originsOf } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
@@ -16,14 +16,15 @@ import { LatchkeyError } from './core/errors.ts';
 import type { Device } from './devices/device.ts';
 import { deliveryFeed } from './flows/delivery-feed.ts';
 import { type DispatchDependencies, Dispatcher } from './flows/dispatch.ts';
-import { serveDevices } from './flows/serve-devices.ts';
-import { TellTime } from './flows/tell-time.ts';
 import { openNorthbound } from './hub/deliver.ts';
 import { openIntrospectors, openIssuers, verifierOf } from './hub/issuers.ts';
+import { deviceServer, linkOf, openLine, wakeAtSightings } from './hub/links.ts';
 import { brokerAddress, openMqttFront } from './hub/mqtt.ts';
+import { openPairing } from './hub/pairing.ts';
+import { openRadio } from './hub/radio.ts';
 import { openRelay, type RelayParts } from './hub/relay.ts';
 import { connectionsOf } from './hub/settings.ts';
-import { adminOf, loadState, type State } from './hub/state.ts';
+import { adminOf, finishPairing, loadState, type State } from './hub/state.ts';
 import { type RunningParts, statusOf } from './hub/status.ts';
 import { issuersForDevices, openTrust } from './hub/trust.ts';
 import type { Admin } from './ports/admin.ts';
@@ -94,20 +95,19 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   opened.add(() => Promise.all(introspectors.map((each) => each.close())));
   const lines = new Map<string, SerialLine>();
   opened.add(() => Promise.all([...lines.values()].map((line) => line.close())));
-  const link = (device: Device) => {
-    const line = device.line === undefined ? undefined : lines.get(device.line);
-    if (line === undefined) throw new LatchkeyError('link_unconfigured', device.line);
-    return line;
-  };
+  const link = (device: Device) => linkOf(device, running);
+  const finish = finishPairing(state, link, log);
   const wake = (device: string) => dispatcher.wake(device);
   const trust = openTrust(state, { issuers: issuersForDevices(issuers), link, wake }, log);
-  const dispatcher = openDispatcher(config, state, { link, errands: [trust] }, log);
+  // What is paired goes before what is brought up to date.
+  const dispatcher = openDispatcher(config, state, { link, errands: [finish, trust] }, log);
   const running: RunningParts = {
     config,
     state,
     issuers,
     introspectors,
     lines,
+    radio: undefined,
     trust,
     trustWarnAfter: config.trust.warnAfter,
     startedAt: monotonic(),
@@ -116,12 +116,16 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   const admin = adminOf(config, state, log, {
     status: async () => statusOf(running),
     difficulty: (device) => dispatcher.difficulty(device),
+    link,
+    finish,
     trust,
   });
+  const pairing = openPairing({ config, state, trust, links: running, finish, dispatcher, log });
+  opened.add(() => pairing.close());
   const northbound = openNorthbound({ config, state, verify, dispatcher, link });
   let origins: readonly string[] = [];
   const server = openServer({ config, state, northbound, relay, origins: () => origins, log });
-  const adminServer = await openAdminSocket({ socket: config.admin.socket, admin, log, random: systemRandom });
+  const adminServer = await openAdminSocket({ socket: config.admin.socket, admin, pairing, log, random: systemRandom });
   const servers = [adminServer];
   opened.add(() => Promise.all(servers.map((each) => each.close(STOP_GRACE))));
   // A hub that cannot listen touches no line: the one that has the port may have the lines too.
@@ -130,8 +134,11 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   origins = originsOf(config, port);
   running.mqtt = await openMqttFront(config, relay, deliveryFeed(state), log);
   opened.add(async () => running.mqtt?.close(STOP_GRACE));
-  for (const line of config.lines) lines.set(line.name, openLine(line, state, relay, log));
-  wakeAtSightings(lines, dispatcher, state);
+  const serve = deviceServer(state, relay);
+  for (const line of config.lines) lines.set(line.name, openLine(line, state, serve, log));
+  running.radio = await openRadio(config, state, serve, log);
+  opened.add(async () => running.radio?.close());
+  wakeAtSightings(running, dispatcher, state);
   // What changed until here is looked at by the start itself.
   issuerChanged = (issuer) => trust.issuerChanged(issuer);
   await trust.retire();
@@ -185,41 +192,6 @@ function openServer(parts: {
     connections: connectionsOf(config),
     onRefusal: () => ({ 'dpop-nonce': northbound.dpopNonce() }),
   });
-}
-
-function openLine(
-  { ackTimeout, baudRate, name, path }: Config['lines'][number],
-  { clock, registry }: State,
-  { introspection }: RelayParts,
-  log: Log,
-): SerialLine {
-  return openSerialLine({
-    name,
-    path,
-    baudRate,
-    timers: systemTimers,
-    clock,
-    random: systemRandom,
-    log,
-    handler: serveDevices({
-      isExpected: (device) => device.line === name,
-      introspection,
-      time: new TellTime({ registry, clock }),
-      random: systemRandom,
-      log: log.child({ line: name }),
-    }),
-    coap: { ackTimeout },
-  });
-}
-
-/** A device that shows up is tried at once, whatever the pause. */
-function wakeAtSightings(lines: ReadonlyMap<string, SerialLine>, dispatcher: Dispatcher, { registry }: State): void {
-  for (const line of lines.values()) {
-    line.onSighting(() => {
-      for (const device of registry.list())
-        if (device.line === line.name && dispatcher.hasWork(device.id)) dispatcher.wake(device.id);
-    });
-  }
 }
 
 async function listen(server: HttpServer, config: Config): Promise<number> {

@@ -3,25 +3,33 @@
  * that is connected, an authorization server on loopback, and a stranger on the line.
  */
 
+import { usableAdapters } from '../drivers/ble/adapter-fault.ts';
+import { BlenoAdapter } from '../drivers/ble/bleno-adapter.ts';
 import { servePeripheral } from '../drivers/ble/peripheral.ts';
 import { startAuthorizationServer } from '../drivers/demo/authorization-server.ts';
 import { serveDeviceFace } from '../drivers/http/device-face.ts';
 import { parseBrokerUrl } from '../drivers/mqtt/broker-address.ts';
 import { DeviceQuestions } from '../drivers/mqtt/device-questions.ts';
+import { readReplacedFile, replaceFile } from '../drivers/replaced-file.ts';
 import type { DevicePort } from '../drivers/serial/device-end.ts';
 import { serveDevice } from '../drivers/serial/device-port.ts';
 import { openSerialLine } from '../drivers/serial/serial-line.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
+import type { CoseKey } from './codec/cose/key.ts';
 import type { Credentials } from './codec/credentials-file.ts';
 import type { TrustFile } from './codec/trust-file.ts';
 import { bestGuess, type Clock } from './core/clock.ts';
 import type { CoapRequest } from './core/coap-exchange.ts';
-import { coded, LatchkeyError } from './core/errors.ts';
+import { coded, isCoded, LatchkeyError } from './core/errors.ts';
+import type { Secret } from './core/secret.ts';
 import type { DeviceLink } from './ports/device-link.ts';
 import type { Log } from './ports/log.ts';
 import { ConnectedDevice } from './sim/connected-device.ts';
 import type { ConnectedEvent } from './sim/connected-event.ts';
 import type { DeviceEvent } from './sim/device-event.ts';
+import { DeviceMemory } from './sim/device-memory.ts';
+import { DeviceSetup } from './sim/device-setup.ts';
+import { type DeviceState, decodeDeviceState, encodeDeviceState, FRESH_DEVICE } from './sim/device-state.ts';
 import { HubTime } from './sim/hub-time.ts';
 import type { VerdictPolicy } from './sim/hub-verdict.ts';
 import type { HeldTrust } from './sim/judge-bundle.ts';
@@ -31,7 +39,7 @@ import { SimulatedDevice } from './sim/simulated-device.ts';
 export interface RadioAddress {
   /** What it advertises as its local name. */
   readonly ble: string;
-  /** Path of a UART that speaks H4; without one the system's first adapter. */
+  /** Path of a UART that speaks H4, or the name of an adapter of the system; without one its first. */
   readonly hci?: string | undefined;
 }
 
@@ -44,7 +52,8 @@ export type SimulatedClock = 'machine' | 'unset' | 'hub' | 'none';
 export interface SimulatorOptions {
   /** `tcp://127.0.0.1:PORT` (0 for any port), the path of a tty, or a name on the radio. */
   readonly listen: string | RadioAddress;
-  readonly trust: TrustFile;
+  /** What it trusts once and for all, or how it is paired. */
+  readonly trust: TrustFile | PairableOptions;
   /** The trust map that the trust came in, where a bundle brought it before a restart. */
   readonly heldPayload?: Uint8Array | undefined;
   /** Keeps what a bundle brought for after a restart. */
@@ -54,6 +63,15 @@ export interface SimulatorOptions {
   readonly onEvent?: (event: DeviceEvent) => void;
   /** Sees every request as it came over the line, tokens and all. */
   readonly onRequest?: (request: CoapRequest) => void;
+}
+
+interface PairableOptions {
+  /** Of the setup code on its label: 16 bytes. */
+  readonly setupSecret: Secret<Uint8Array>;
+  /** Where it keeps its state without power; written with mode 0600. */
+  readonly stateFile: string;
+  /** Somebody presses its reset button before it starts. */
+  readonly reset?: boolean;
 }
 
 export type { DemoAuthorizationServer } from '../drivers/demo/authorization-server.ts';
@@ -71,8 +89,10 @@ export interface RunningSimulator {
  *   `peripheral_package_missing`, `peripheral_adapter_down` for a radio that cannot be used, `usage` for a name too long for it
  */
 export async function startSimulator(options: SimulatorOptions): Promise<RunningSimulator> {
-  const { clock: kind = 'machine', trust } = options;
-  const hubTime = kind === 'hub' ? openHubTime(trust) : undefined;
+  const { clock: kind = 'machine', onEvent = () => undefined } = options;
+  const trust = 'stateFile' in options.trust ? await openSetup(options.trust, onEvent) : options.trust;
+  const held = () => ('memory' in trust ? trust.memory.trust : trust);
+  const hubTime = kind === 'hub' ? openHubTime(held) : undefined;
   const clock = hubTime ?? (kind === 'machine' ? machineClock : unsetClock);
   const device = new SimulatedDevice({
     trust,
@@ -81,14 +101,15 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
     ...(options.heldPayload === undefined ? {} : { heldPayload: options.heldPayload }),
     ...(options.keepTrust === undefined ? {} : { keepTrust: options.keepTrust }),
     random: systemRandom,
-    ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+    onEvent,
   });
   const handler = (request: CoapRequest) => {
     options.onRequest?.(request);
     return device.handler(request);
   };
   const port = await serve(handler, options.listen, clock);
-  const asking = hubTime === undefined ? undefined : keepAsking(hubTime, port, options.onEvent);
+  const asking =
+    hubTime === undefined ? undefined : keepAsking(hubTime, port, { isPaired: () => held() !== undefined, onEvent });
   return {
     device,
     address: port.address,
@@ -99,10 +120,41 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
   };
 }
 
-/** @throws {LatchkeyError} `trust_file_invalid` for a device that was given no key for it */
-function openHubTime({ device, timeKey: key }: TrustFile): HubTime {
-  if (key === undefined) throw new LatchkeyError('trust_file_invalid', 'timeKey: none, so the hub cannot be asked');
-  return new HubTime({ device, key, monotonic, random: systemRandom, builtAt: FIRMWARE_BUILT });
+/** @throws {LatchkeyError} `device_state_invalid`, `file_unreadable`, `file_unwritable` */
+async function openSetup(
+  { reset = false, setupSecret, stateFile }: PairableOptions,
+  onEvent: (event: DeviceEvent) => void,
+): Promise<DeviceSetup> {
+  const save = (state: DeviceState) => replaceFile(stateFile, encodeDeviceState(state));
+  const text = reset ? undefined : await readReplacedFile(stateFile);
+  const state = text === undefined ? FRESH_DEVICE : decodeDeviceState(text);
+  if (text === undefined) await save(state);
+  const memory = new DeviceMemory({ state, save });
+  return new DeviceSetup({ secret: setupSecret, memory, clock: machineClock, random: systemRandom, onEvent });
+}
+
+/**
+ * A device that is not paired yet has nobody to ask.
+ * @throws {LatchkeyError} `trust_file_invalid` for a device that was given no key for it
+ */
+function openHubTime(trust: () => TrustFile | undefined): HubTime {
+  const current = (): TrustFile & { readonly timeKey: CoseKey } => {
+    const held = trust();
+    if (held?.timeKey === undefined)
+      throw new LatchkeyError('trust_file_invalid', 'timeKey: none, so the hub cannot be asked');
+    return { ...held, timeKey: held.timeKey };
+  };
+  return new HubTime({
+    get device() {
+      return current().device;
+    },
+    get key() {
+      return current().timeKey;
+    },
+    monotonic,
+    random: systemRandom,
+    builtAt: FIRMWARE_BUILT,
+  });
 }
 
 /** Milliseconds from one question to the next: until the hub has answered, and from then on. */
@@ -114,20 +166,20 @@ const ASK_DEADLINE = 5_000;
 function keepAsking(
   clock: HubTime,
   port: Pick<DevicePort, 'isConnected' | 'request'>,
-  onEvent: SimulatorOptions['onEvent'],
+  { isPaired, onEvent }: { readonly isPaired: () => boolean; readonly onEvent: (event: DeviceEvent) => void },
 ): { stop(): void } {
   let cancel: (() => void) | undefined;
   let stopped = false;
   const ask = async () => {
     let next = ASK_AGAIN;
     try {
-      if (port.isConnected()) {
+      if (port.isConnected() && isPaired()) {
         await clock.ask((question) => port.request(question, { deadline: ASK_DEADLINE }));
         next = ASK_ANEW;
-        onEvent?.({ event: 'time_told', time: bestGuess(clock.now()) });
+        onEvent({ event: 'time_told', time: bestGuess(clock.now()) });
       }
     } catch (error) {
-      onEvent?.({ event: 'time_not_told', code: coded(error).code });
+      onEvent({ event: 'time_not_told', code: coded(error).code });
     }
     if (!stopped) cancel = systemTimers.after(next, () => void ask());
   };
@@ -243,6 +295,20 @@ export async function openStrangersLine(device: SimulatedDevice): Promise<Device
       await port.close();
     },
   };
+}
+
+/** Two adapters of this machine, for a hub and a simulated device; undefined where there are not two that can be used. */
+export async function findRadios(): Promise<{ readonly hub: string; readonly tube: string } | undefined> {
+  const [hub, ...others] = await usableAdapters();
+  for (const tube of others) {
+    try {
+      (await BlenoAdapter.open({ hci: tube, timers: systemTimers })).close();
+      if (hub !== undefined) return { hub, tube };
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+    }
+  }
+  return undefined;
 }
 
 function serve(handler: SimulatedDevice['handler'], listen: string | RadioAddress, clock: Clock) {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LatchkeyError } from '../../src/core/errors.ts';
+import { isCoded, LatchkeyError } from '../../src/core/errors.ts';
 
 /** What the system says of its adapters, for tests to stand in for. */
 export interface SystemFolders {
@@ -11,7 +11,7 @@ export interface SystemFolders {
   readonly proc: string;
 }
 
-export const SYSTEM: SystemFolders = { sys: '/sys', proc: '/proc' };
+const SYSTEM: SystemFolders = { sys: '/sys', proc: '/proc' };
 
 /** Bit of CAP_NET_RAW in a capability set (linux/capability.h): to send commands to an adapter that all may share. */
 const CAP_NET_RAW = 13n;
@@ -35,6 +35,21 @@ export async function refuseUnusable(adapter: string, folders: SystemFolders = S
   }
   if (await isBlocked(folders.sys, found)) throw new LatchkeyError('radio_blocked', found.join(', '));
   if (!(await mayUse(folders.proc))) throw new LatchkeyError('radio_permission', 'CAP_NET_RAW is missing');
+}
+
+/** Adapters of the system that can be used, by their names. */
+export async function usableAdapters(folders: SystemFolders = SYSTEM): Promise<readonly string[]> {
+  const usable: string[] = [];
+  for (const name of await entries(join(folders.sys, 'class/bluetooth'))) {
+    if (!/^hci\d+$/.test(name)) continue;
+    try {
+      await refuseUnusable(name, folders);
+      usable.push(name);
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+    }
+  }
+  return usable;
 }
 
 async function refuseInaccessible(path: string): Promise<void> {

@@ -3,6 +3,7 @@ import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { refuseUnusable, type SystemFolders } from './adapter-fault.ts';
 import { type BleSettings, RADIO_TIMES, SUPERVISION_TIMEOUT } from './ble-settings.ts';
 import { disconnect } from './gatt-session.ts';
+import { muteUart, watchUart } from './hci-uart.ts';
 import { type Noble, type NobleOptions, type NoblePeripheral, newNoble, startQuietly } from './noble.ts';
 import {
   clampMtu,
@@ -12,9 +13,8 @@ import {
   heardDevices,
   idOf,
   isConnecting,
-  muteUart,
   onReset,
-  watchUart,
+  silence,
 } from './noble-internals.ts';
 import { raced } from './raced.ts';
 
@@ -92,7 +92,10 @@ export class Adapter {
    * @throws {LatchkeyError} `link_down`; `link_busy` where the adapter has no room for one more
    */
   connect(address: string, deadline: number): Promise<NoblePeripheral> {
-    return this.#alone(() => this.#connect(address, deadline));
+    return new Promise((resolve, reject) => {
+      // Whoever waits for the connection does not wait for the scan that goes on after it.
+      this.#alone(() => this.#connect(address, deadline, resolve)).catch(reject);
+    });
   }
 
   /** To be called when the characteristics of a device are known. */
@@ -114,6 +117,7 @@ export class Adapter {
     // It writes these to standard error by itself.
     noble.removeAllListeners('warning');
     noble.on('warning', () => undefined);
+    silence(noble);
     controlScanDuty(noble, this.#options.duty);
     await new Promise<void>((resolve, reject) => {
       let last = 'unknown';
@@ -146,16 +150,16 @@ export class Adapter {
     this.#options.onAdvertisement({ name, address, rssi });
   }
 
-  async #connect(address: string, deadline: number): Promise<NoblePeripheral> {
+  async #connect(address: string, deadline: number, done: (peripheral: NoblePeripheral) => void): Promise<void> {
     if (this.#ended) throw new LatchkeyError('link_down', 'the adapter is gone');
     const peripheral = this.#peripheral(address);
     await this.#silence();
     try {
       await this.#initiate(peripheral, deadline);
+      done(peripheral);
     } finally {
       if (!this.#ended) await this.#scan();
     }
-    return peripheral;
   }
 
   async #initiate(peripheral: NoblePeripheral, deadline: number): Promise<void> {

@@ -4,6 +4,9 @@ export interface BleCounters {
   heard: number;
   /** Advertisements under other names, or of nobody's. */
   passedOver: number;
+  /** Values of characteristics, all links together. */
+  bytesSent: number;
+  bytesReceived: number;
   connected: number;
   connectFailed: number;
   /** Links that ended without having been let go. */
@@ -22,6 +25,8 @@ export function newBleCounters(): BleCounters {
   return {
     heard: 0,
     passedOver: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
     connected: 0,
     connectFailed: 0,
     lost: 0,

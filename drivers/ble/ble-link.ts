@@ -20,7 +20,7 @@ export interface LinkRadio {
   readonly counters: BleCounters;
   /** Why there is no adapter now. */
   fault(): LatchkeyError | undefined;
-  /** Something waits for the device, or does not any more: the radio listens the harder while anything does. */
+  /** The next advertisement is waited for, or not any more: the radio listens all the time while any is. */
   waiting(link: BleLink, isWaiting: boolean): void;
   /**
    * A connection with its characteristics found. What it says goes to `onValue`, its end to `onEnded`.
@@ -36,7 +36,7 @@ export interface BleLinkOptions {
   /** The name that the device advertises. */
   readonly name: string;
   readonly radio: LinkRadio;
-  readonly settings: Pick<BleSettings, 'presence' | 'linger' | 'mtu' | 'operationTimeout'>;
+  readonly settings: Pick<BleSettings, 'presence' | 'linger' | 'mtu' | 'operationTimeout' | 'visit'>;
   readonly timers: Timers;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly random: Random;
@@ -67,8 +67,12 @@ export class BleLink implements DeviceLink, SlotHolder {
   /** Requests that wait for the link to have given way to others. */
   #parked: (() => void)[] = [];
   #gaveWay = false;
-  #failures = 0;
+  /** What went wrong in a row: not connected, lost under a request, not proven. */
+  #troubles = 0;
   #lastTold = Number.NEGATIVE_INFINITY;
+  /** When a connection ended, or was last asked for without need. */
+  #lastVisit = Number.NEGATIVE_INFINITY;
+  #visiting = false;
   #lastFault: LatchkeyError | undefined;
   /** Address that the last answer came from. */
   #answeredBy: string | undefined;
@@ -110,11 +114,11 @@ export class BleLink implements DeviceLink, SlotHolder {
     const fault = this.#options.radio.fault();
     if (this.#session === undefined && fault !== undefined) throw fault;
     if (!this.isUp()) throw this.#absent();
-    if (this.#gaveWay) await this.#park(options);
-    const answer = this.#endpoint.request(request, options);
+    const answer = this.#endpoint.request(request, await this.#inTurn(options));
     this.#seek();
     try {
       const response = await answer;
+      this.#troubles = 0;
       this.#answeredBy = this.#session?.address;
       return response;
     } catch (error) {
@@ -130,10 +134,10 @@ export class BleLink implements DeviceLink, SlotHolder {
     const address = this.#answeredBy;
     if (address === undefined) return;
     if (isProven) {
-      this.#failures = 0;
       radio.sightings.confirm(this.name, address);
       return;
     }
+    this.#trouble();
     radio.counters.unproven += 1;
     radio.sightings.unproven(this.name, address);
     log.warn(
@@ -157,19 +161,26 @@ export class BleLink implements DeviceLink, SlotHolder {
   heard(): void {
     this.#onHeard?.();
     const now = this.#options.clock.monotonic();
-    const pause = Math.min(SIGHTING_PAUSE * 2 ** Math.min(this.#failures, 16), SIGHTING_PAUSE_CAP);
+    const pause = Math.min(SIGHTING_PAUSE * 2 ** Math.max(0, this.#troubles - 1), SIGHTING_PAUSE_CAP);
     if (this.#session !== undefined || now - this.#lastTold < pause) return;
     if (this.#candidates(RADIO_TIMES.fresh).length === 0) return;
     this.#lastTold = now;
     for (const listener of [...this.#listeners]) listener();
   }
 
+  /** Connects to a device that was not connected for a long time, so that it can ask. */
+  visit(): void {
+    const { clock, settings } = this.#options;
+    const now = clock.monotonic();
+    if (settings.visit === 0 || this.#session !== undefined || now - this.#lastVisit < settings.visit) return;
+    this.#lastVisit = now;
+    this.#visiting = true;
+    this.#seek();
+  }
+
   /** Others wait for a place among the links. */
   giveWay(): void {
-    const session = this.#session;
-    if (session === undefined) return;
-    if (this.#endpoint.isIdle) this.#release('others wait');
-    else if (this.#options.clock.monotonic() - session.since > RADIO_TIMES.turn) this.#gaveWay = true;
+    if (this.#session !== undefined && this.#endpoint.isIdle) this.#release('others wait');
   }
 
   /** There is no adapter any more: what waits ends with the reason. */
@@ -201,6 +212,24 @@ export class BleLink implements DeviceLink, SlotHolder {
     return new LatchkeyError('link_down', heard === undefined ? 'not heard yet' : `not heard for ${seconds} s`);
   }
 
+  /**
+   * Whoever has used the link for long, while others wait for a place, lets it go first and queues up again.
+   * @returns the options with what is left of the deadline
+   * @throws {LatchkeyError} `link_busy`
+   */
+  async #inTurn(options: RequestOptions): Promise<RequestOptions> {
+    const { clock, radio } = this.#options;
+    const began = clock.monotonic();
+    const isOver = this.#session !== undefined && began - this.#session.since > RADIO_TIMES.turn;
+    if (isOver && radio.slots.isContended) this.#gaveWay = true;
+    if (!this.#gaveWay) return options;
+    if (this.#endpoint.isIdle) this.#idle();
+    await this.#park(options);
+    const deadline = options.deadline - (clock.monotonic() - began);
+    if (deadline <= 0) throw new LatchkeyError('link_busy', 'the deadline passed while others had their turn');
+    return { ...options, deadline };
+  }
+
   /** Until the link was let go for others, inside the deadline. */
   #park({ deadline, signal }: RequestOptions): Promise<void> {
     return new Promise((resolve) => {
@@ -223,19 +252,22 @@ export class BleLink implements DeviceLink, SlotHolder {
     if (this.#session !== undefined || this.#seeking !== undefined || this.#closed) return;
     const seeking = new AbortController();
     this.#seeking = seeking;
-    this.#options.radio.waiting(this, true);
     void this.#connectWhenHeard(seeking.signal).finally(() => {
       if (this.#seeking === seeking) this.#seeking = undefined;
-      this.#options.radio.waiting(this, false);
+      this.#visiting = false;
       // A request may have come while the search was being given up.
       if (!this.#endpoint.isIdle && this.#options.radio.fault() === undefined) this.#seek();
     });
   }
 
+  get #isWanted(): boolean {
+    return this.#visiting || !this.#endpoint.isIdle;
+  }
+
   async #connectWhenHeard(signal: AbortSignal): Promise<void> {
     const { slots } = this.#options.radio;
     await this.#letGo;
-    while (!signal.aborted && !this.#endpoint.isIdle) {
+    while (!signal.aborted && this.#isWanted) {
       if (!(await this.#fresh(signal))) return;
       if (!(await slots.acquire(this, signal))) return;
       const candidate = await this.#stillFresh(signal);
@@ -257,10 +289,9 @@ export class BleLink implements DeviceLink, SlotHolder {
 
   /** The same, for as long as a place is held. */
   #stillFresh(signal: AbortSignal): Promise<Candidate | undefined> {
-    const held = AbortSignal.any([signal]);
     const hold = new AbortController();
     const cancel = this.#options.timers.after(RADIO_TIMES.hold, () => hold.abort());
-    return this.#fresh(AbortSignal.any([held, hold.signal])).finally(cancel);
+    return this.#fresh(AbortSignal.any([signal, hold.signal])).finally(cancel);
   }
 
   #nextHeard(signal: AbortSignal): Promise<void> {
@@ -268,9 +299,11 @@ export class BleLink implements DeviceLink, SlotHolder {
       const done = () => {
         this.#onHeard = undefined;
         signal.removeEventListener('abort', done);
+        this.#options.radio.waiting(this, false);
         resolve();
       };
       this.#onHeard = done;
+      this.#options.radio.waiting(this, true);
       signal.addEventListener('abort', done, { once: true });
     });
   }
@@ -280,7 +313,12 @@ export class BleLink implements DeviceLink, SlotHolder {
     let gone: LatchkeyError | undefined;
     try {
       const gatt = await radio.open(address, {
-        onValue: (value) => this.#endpoint.receive(value),
+        onValue: (value) => {
+          radio.counters.bytesReceived += value.length;
+          this.#endpoint.receive(value);
+          // The device asks something itself: it may have more to ask.
+          if (this.#cancelLinger !== undefined) this.#linger();
+        },
         onEnded: (error) => {
           gone = error;
           this.#lost(error);
@@ -288,6 +326,7 @@ export class BleLink implements DeviceLink, SlotHolder {
       });
       if (gone !== undefined) throw gone;
       radio.counters.connected += 1;
+      radio.sightings.reached(this.name, address);
       this.#session = { gatt, address, since: clock.monotonic() };
       log.debug({ event: 'device_connected', address }, 'the device is connected');
       if (this.#closed) this.#release('closed');
@@ -298,6 +337,8 @@ export class BleLink implements DeviceLink, SlotHolder {
       this.#lastFault = coded(error);
       if (code === 'link_busy') radio.slots.full(radio.slots.held - 1);
       else this.#failed(address);
+      // A visit is not insisted on.
+      this.#visiting = false;
       log.debug({ event: 'device_connect_failed', code, detail, address }, 'the device could not be connected');
       return false;
     }
@@ -305,7 +346,10 @@ export class BleLink implements DeviceLink, SlotHolder {
 
   #begin(gatt: GattSession): void {
     this.#endpoint.connected({
-      send: (value) => gatt.send(value),
+      send: (value) => {
+        this.#options.radio.counters.bytesSent += value.length;
+        gatt.send(value);
+      },
       onStalled: () => {
         this.#options.radio.counters.lost += 1;
         this.#release('stalled');
@@ -315,8 +359,14 @@ export class BleLink implements DeviceLink, SlotHolder {
     else if (this.#options.radio.slots.isContended) this.giveWay();
   }
 
+  /** The first time the next advertisement is a better moment at once; then pauses grow. */
+  #trouble(): void {
+    this.#troubles += 1;
+    if (this.#troubles === 1) this.#lastTold = Number.NEGATIVE_INFINITY;
+  }
+
   #failed(address: string): void {
-    this.#failures += 1;
+    this.#trouble();
     this.#options.radio.counters.connectFailed += 1;
     this.#options.radio.sightings.unreachable(this.name, address);
   }
@@ -326,6 +376,7 @@ export class BleLink implements DeviceLink, SlotHolder {
     if (session === undefined) return;
     this.#session = undefined;
     this.#lastFault = error;
+    this.#trouble();
     this.#options.radio.counters.lost += 1;
     this.#options.log.debug(
       { event: 'device_link_lost', code: error.code, detail: error.detail, address: session.address },
@@ -338,14 +389,20 @@ export class BleLink implements DeviceLink, SlotHolder {
 
   /** Nothing is asked of the device. What follows soon after finds the link still there. */
   #idle(): void {
-    this.#seeking?.abort();
+    if (!this.#visiting) this.#seeking?.abort();
     if (this.#session === undefined || this.#cancelLinger !== undefined) return;
-    const { radio, settings, timers } = this.#options;
+    const { radio } = this.#options;
     if (radio.slots.isContended || this.#gaveWay) {
       radio.counters.gaveWay += 1;
       this.#release('others wait');
       return;
     }
+    this.#linger();
+  }
+
+  #linger(): void {
+    const { settings, timers } = this.#options;
+    this.#cancelLinger?.();
     this.#cancelLinger = timers.after(settings.linger, () => this.#release('idle'));
   }
 
@@ -363,6 +420,7 @@ export class BleLink implements DeviceLink, SlotHolder {
 
   /** The place is free when the link is gone, and only then is there room for another. */
   #letGoOf(gatt: GattSession): void {
+    this.#lastVisit = this.#options.clock.monotonic();
     this.#letGo = gatt
       .drained()
       .then(() => gatt.close())

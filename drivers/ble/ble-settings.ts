@@ -12,6 +12,8 @@ export interface BleSettings {
   readonly scanDuty: number;
   readonly presence: number;
   readonly linger: number;
+  /** 0: never. */
+  readonly visit: number;
   readonly mtu: number;
   readonly connectTimeout: number;
   readonly operationTimeout: number;
@@ -37,20 +39,20 @@ export const RADIO_TIMES = {
   /** A link that is let go ends within a supervision timeout. */
   disconnect: 3_000,
   /** An adapter that is not there is looked for so often: it costs two calls to the system. */
-  recheck: 500,
+  recheck: 250,
   /** First wait after an adapter that is there did not start or was lost; doubles with every failure. */
   reopen: 250,
   reopenCap: 15_000,
   /** An adapter that works this long counts as good, and the next wait is the first one again. */
   settled: 30_000,
   /** A scan is begun anew so often: controllers lose it in a reset, and noble what it heard is forgotten then. */
-  rescan: 10_000,
+  rescan: 5_000,
   /** A device that was heard so lately takes a connection now; else the next advertisement is waited for. */
   fresh: 1_000,
   /** How long a place among the links is held for a device that did not advertise again. */
   hold: 5_000,
   /** A link that is used longer than this, while others wait for a place, takes no further requests. */
-  turn: 10_000,
+  turn: 5_000,
 } as const;
 
 /** 2 s in units of 10 ms: noble's own 420 ms end a link at the first passer-by. */

@@ -2,9 +2,10 @@ import { stat } from 'node:fs/promises';
 import type { Bleno, HciBindingsOptions } from '@stoprocent/bleno';
 import type { Timers } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
+import { muteUart, watchUart } from './hci-uart.ts';
 
 export interface BlenoAdapterOptions {
-  /** Path of a UART that speaks H4; without one the system's first adapter. */
+  /** Path of a UART that speaks H4, or the name of an adapter of the system; without one its first. */
   readonly hci?: string | undefined;
   readonly timers: Timers;
 }
@@ -31,11 +32,12 @@ export class BlenoAdapter {
    */
   static async open({ hci, timers }: BlenoAdapterOptions): Promise<BlenoAdapter> {
     // bleno says nothing at all about a UART that it cannot open.
-    if (hci !== undefined && !(await isDevice(hci))) refuse(`${hci} is not a device`);
+    if (hci?.startsWith('/') === true && !(await isDevice(hci))) refuse(`${hci} is not a device`);
     const { withBindings } = await load();
-    const adapter = new BlenoAdapter(withBindings('hci', hci === undefined ? {} : uart(hci)));
+    const adapter = new BlenoAdapter(withBindings('hci', optionsOf(hci)));
     try {
       await adapter.#powerOn(timers);
+      watchUart(adapter.bleno);
       return adapter;
     } catch (error) {
       adapter.close();
@@ -47,6 +49,7 @@ export class BlenoAdapter {
   close(): void {
     this.bleno.removeAllListeners();
     this.bleno.stop();
+    muteUart(this.bleno);
     stopPolling(this.bleno);
   }
 
@@ -66,6 +69,11 @@ export class BlenoAdapter {
       }
     });
   }
+}
+
+function optionsOf(hci: string | undefined): HciBindingsOptions {
+  if (hci === undefined) return {};
+  return hci.startsWith('/') ? uart(hci) : ({ deviceId: Number(hci.replace(/^hci/, '')) } as HciBindingsOptions);
 }
 
 function uart(port: string): HciBindingsOptions {

@@ -61,6 +61,8 @@ export class GattSession {
       string,
     ];
     const race = { deadline, peripheral, timers };
+    // A link that never came about is lost before anybody listens.
+    if (peripheral.state !== 'connected') throw new LatchkeyError('link_down', 'connecting: lost at once');
     const found = await raced<readonly NobleCharacteristic[]>({ ...race, what: 'discovering' }, (done) =>
       peripheral.discoverSomeServicesAndCharacteristics([service], [down, up], (error, _, characteristics) =>
         done(error, characteristics),

@@ -67,6 +67,12 @@ export class LinkSlots {
     this.#limit = Math.max(1, Math.min(this.#limit, open));
   }
 
+  /** Another adapter may have more room. */
+  restore(limit: number): void {
+    this.#limit = limit;
+    this.#grant();
+  }
+
   #grant(): void {
     while (this.#holders.size < this.#limit) {
       const next = this.#waiting.shift();

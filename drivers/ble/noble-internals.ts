@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events';
-import { isPolledPort, readHangupAware } from '../serial/hangup-aware-read.ts';
 import type { Noble, NoblePeripheral } from './noble.ts';
 
 /**
@@ -9,10 +8,11 @@ import type { Noble, NoblePeripheral } from './noble.ts';
 interface Internals {
   readonly _peripherals?: Map<string, NoblePeripheral>;
   _cleanupPeriperals?(id?: string): void;
-  readonly _bindings?: {
+  readonly _bindings?: EventEmitter & {
+    _state?: string | null;
+    onStateChange?(state: string): void;
     readonly _hci?: EventEmitter & {
       setScanParameters?(interval?: number, window?: number): void;
-      readonly _socket?: { readonly _serialDevice?: EventEmitter & { readonly port?: object } };
     };
     readonly _gap?: { _discoveries?: Record<string, unknown> };
     readonly _gatts?: Record<string, { _mtu?: number } | undefined>;
@@ -26,6 +26,21 @@ interface Internals {
 
 function inside(noble: Noble): Internals {
   return noble as unknown as Internals;
+}
+
+/**
+ * Has noble keep its advice to itself: it writes to standard output, which is the hub's log, that an adapter may not be
+ * used. To be called before it starts.
+ */
+export function silence(noble: Noble): void {
+  const bindings = inside(noble)._bindings;
+  const change = bindings?.onStateChange?.bind(bindings);
+  if (bindings === undefined || change === undefined) return;
+  bindings.onStateChange = (state) => {
+    if (state !== 'unauthorized' && state !== 'unsupported') return change(state);
+    bindings._state = state;
+    bindings.emit('stateChange', state);
+  };
 }
 
 /** Units of 0.625 ms: 100 ms, in which a window of any share is longer than an advertisement. */
@@ -92,15 +107,4 @@ export function endAll(noble: Noble): void {
 
 export function idOf(address: string): string {
   return address.replaceAll(':', '').toLowerCase();
-}
-
-/** A UART whose controller is gone: without this a core is busy with reading nothing, and nobody hears of the loss. */
-export function watchUart(noble: Noble): void {
-  const port = inside(noble)._bindings?._hci?._socket?._serialDevice?.port;
-  if (isPolledPort(port)) readHangupAware(port);
-}
-
-/** noble takes its listeners off the port when it stops, and what still fails then would end the process. */
-export function muteUart(noble: Noble): void {
-  inside(noble)._bindings?._hci?._socket?._serialDevice?.on('error', () => undefined);
 }

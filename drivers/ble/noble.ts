@@ -6,7 +6,7 @@ import { LatchkeyError } from '../../src/core/errors.ts';
  * module of another name, and leave out the options of a connection.
  */
 
-export interface NobleConnectOptions {
+interface NobleConnectOptions {
   /** Asked for in the MTU exchange, which noble makes as soon as it is connected. */
   readonly mtu: number;
   /** Supervision timeout in units of 10 ms. */
@@ -54,21 +54,14 @@ export interface NobleOptions {
   readonly bindParams?: { readonly uart: { readonly port: string; readonly baudRate: number } };
 }
 
-type WithBindings = (type: 'hci', options: NobleOptions) => Noble;
-
 /**
  * A noble of its own. Imported here and nowhere else, and only when there is a radio: the import loads native code.
  * @throws {LatchkeyError} `radio_unsupported` where that cannot be loaded
  */
 export async function newNoble(options: NobleOptions): Promise<Noble> {
   try {
-    const loaded = (await import('@abandonware/noble' as string)) as {
-      readonly withBindings?: WithBindings;
-      readonly default?: { readonly withBindings?: WithBindings };
-    };
-    const withBindings = loaded.withBindings ?? loaded.default?.withBindings;
-    if (withBindings === undefined) throw new TypeError('no withBindings');
-    return withBindings('hci', options);
+    const { withBindings } = await import('@abandonware/noble');
+    return withBindings('hci', options) as Noble;
   } catch (error) {
     throw new LatchkeyError('radio_unsupported', 'noble cannot be loaded', { cause: error });
   }

@@ -179,6 +179,7 @@ export class Radio implements LinkRadio {
       this.#adapter = adapter;
       if (this.#closed) return;
       this.#fault = undefined;
+      this.slots.restore(settings.connections);
       this.#openedAt = this.#options.clock.monotonic();
       this.counters.opened += 1;
       log.info({ event: 'radio_opened', adapter: settings.adapter, address: adapter.address }, 'the radio is on');
@@ -231,8 +232,10 @@ export class Radio implements LinkRadio {
     this.counters.heard += 1;
     this.sightings.heard(name, address, rssi);
     // A stranger has a link only once somebody asks for it.
-    if (isKnown) this.link(name).heard();
-    else this.#links.get(name)?.heard();
+    if (isKnown) {
+      this.link(name).heard();
+      this.link(name).visit();
+    } else this.#links.get(name)?.heard();
   }
 
   /** What is of no interest any more goes, links too. @returns the addresses that stay */

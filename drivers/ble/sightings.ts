@@ -17,14 +17,19 @@ interface Entry extends Candidate {
   lastHeard: number;
   isConfirmed: boolean;
   readonly firstHeard: number;
-  /** Failures in a row to connect, or to prove itself. */
-  failures: number;
+  /** Failures in a row to be connected. */
+  unreached: number;
+  /** Failures in a row to prove itself. */
+  unproven: number;
   /** It is not tried before this. */
   notBefore: number;
 }
 
-/** First pause of an address that could not be connected, and longest one; milliseconds. */
-const CONNECT_PAUSE = 1_000;
+/**
+ * Pause of an address that could not be connected for the second time, and longest one; milliseconds. The first failure is
+ * mostly a passing one, and the next advertisement a better moment.
+ */
+const CONNECT_PAUSE = 500;
 const CONNECT_PAUSE_CAP = 30_000;
 /** The same of one that did not prove itself: an impostor stays for longer than a passing fault. */
 const PROOF_PAUSE = 60_000;
@@ -58,7 +63,16 @@ export class Sightings {
       return;
     }
     if (entries.length === LIMITS.bleAddressesPerName) entries.splice(mostDispensable(entries), 1);
-    const fresh = { address, rssi, firstHeard: now, lastHeard: now, isConfirmed: false, failures: 0, notBefore: now };
+    const fresh = {
+      address,
+      rssi,
+      firstHeard: now,
+      lastHeard: now,
+      isConfirmed: false,
+      unreached: 0,
+      unproven: 0,
+      notBefore: now,
+    };
     entries.push(fresh);
   }
 
@@ -89,18 +103,31 @@ export class Sightings {
     const entry = this.#find(name, address);
     if (entry === undefined) return;
     entry.isConfirmed = true;
-    entry.failures = 0;
+    entry.unproven = 0;
     entry.notBefore = this.#clock.monotonic();
+  }
+
+  /** It was connected, and speaks CoAP over GATT. */
+  reached(name: string, address: string): void {
+    const entry = this.#find(name, address);
+    if (entry !== undefined) entry.unreached = 0;
   }
 
   /** It could not be connected. */
   unreachable(name: string, address: string): void {
-    this.#setAside(name, address, CONNECT_PAUSE, CONNECT_PAUSE_CAP);
+    const entry = this.#find(name, address);
+    if (entry === undefined) return;
+    entry.unreached += 1;
+    if (entry.unreached > 1) this.#setAside(entry, CONNECT_PAUSE * 2 ** (entry.unreached - 2), CONNECT_PAUSE_CAP);
   }
 
   /** It answered, and the device's key does not vouch for the answer. */
   unproven(name: string, address: string): void {
-    this.#setAside(name, address, PROOF_PAUSE, PROOF_PAUSE_CAP);
+    const entry = this.#find(name, address);
+    if (entry === undefined) return;
+    const cap = entry.isConfirmed ? CONFIRMED_PAUSE_CAP : PROOF_PAUSE_CAP;
+    this.#setAside(entry, PROOF_PAUSE * 2 ** entry.unproven, cap);
+    entry.unproven += 1;
   }
 
   /** Forgets names that are of no interest any more, and addresses that were not heard within `age` and failed nothing. */
@@ -126,13 +153,13 @@ export class Sightings {
     return this.#names.get(name)?.find((entry) => entry.address === address);
   }
 
-  #setAside(name: string, address: string, first: number, longest: number): void {
-    const entry = this.#find(name, address);
-    if (entry === undefined) return;
-    const cap = entry.isConfirmed ? Math.min(longest, CONFIRMED_PAUSE_CAP) : longest;
-    entry.notBefore = this.#clock.monotonic() + Math.min(first * 2 ** Math.min(entry.failures, 16), cap);
-    entry.failures += 1;
+  #setAside(entry: Entry, pause: number, longest: number): void {
+    entry.notBefore = Math.max(entry.notBefore, this.#clock.monotonic() + Math.min(pause, longest));
   }
+}
+
+function failures({ unproven, unreached }: Entry): number {
+  return unproven + unreached;
 }
 
 /**
@@ -141,14 +168,14 @@ export class Sightings {
  */
 function byLikelihood(a: Entry, b: Entry): number {
   if (a.isConfirmed !== b.isConfirmed) return a.isConfirmed ? -1 : 1;
-  return a.failures - b.failures || a.firstHeard - b.firstHeard;
+  return failures(a) - failures(b) || a.firstHeard - b.firstHeard;
 }
 
 /** The one that gives way where too many advertise one name: never one that proved itself, unless all have. */
 function mostDispensable(entries: readonly Entry[]): number {
   const ranked = [...entries].sort((a, b) => {
     if (a.isConfirmed !== b.isConfirmed) return a.isConfirmed ? 1 : -1;
-    return b.failures - a.failures || a.lastHeard - b.lastHeard;
+    return failures(b) - failures(a) || a.lastHeard - b.lastHeard;
   });
   return entries.indexOf(ranked[0] as Entry);
 }

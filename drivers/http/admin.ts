@@ -1,29 +1,32 @@
 /** The admin API: JSON over HTTP on a unix socket that only the hub's user can open. */
 import { chmodSync, existsSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
-import { fromUtf8 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../src/core/json.ts';
+import { isJsonObject, type JsonValue } from '../../src/core/json.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import type { Admin, AuditQuery, DeliveriesQuery, NewDevice } from '../../src/ports/admin.ts';
 import type { Log } from '../../src/ports/log.ts';
+import type { Pairing } from '../../src/ports/pairing.ts';
+import { issuersOf, parse, text } from './admin-body.ts';
+import { pairingRoutes } from './pairing-routes.ts';
 import { type HttpRequest, HttpServer, type Route } from './server.ts';
 
 /** Listens on the socket, replacing one that a killed hub left behind. */
 export async function openAdminSocket(options: {
   readonly socket: string;
   readonly admin: Admin;
+  readonly pairing: Pairing;
   readonly log: Log;
   readonly random: Random;
 }): Promise<HttpServer> {
-  const { socket } = options;
+  const { admin, pairing, socket } = options;
   if (existsSync(socket)) {
     if (await answers(socket)) throw new LatchkeyError('store_locked', socket);
     unlinkSync(socket);
   }
   const server = new HttpServer({
-    routes: adminRoutes(options.admin),
+    routes: [...adminRoutes(admin), ...deviceRoutes(admin), ...pairingRoutes(pairing)],
     log: options.log,
     random: options.random,
     tellDetail: true,
@@ -40,6 +43,37 @@ export async function openAdminSocket(options: {
   }
   chmodSync(socket, 0o600);
   return server;
+}
+
+function deviceRoutes(admin: Admin): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/devices/:id/name',
+      bodyBytes: LIMITS.adminBodyBytes,
+      handle: async ({ body, parameters }) => ({
+        status: 200,
+        body: await admin.renameDevice(parameters.id ?? '', text(parse(body).name, 'name')),
+      }),
+    },
+    {
+      method: 'POST',
+      path: '/devices/:id/identify',
+      handle: async ({ parameters }) => {
+        await admin.identifyDevice(parameters.id ?? '');
+        return { status: 204 };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/devices/:id/unpair',
+      bodyBytes: LIMITS.adminBodyBytes,
+      handle: async ({ body, parameters }) => ({
+        status: 200,
+        body: await admin.unpairDevice(parameters.id ?? '', { force: parse(body).force === true }),
+      }),
+    },
+  ];
 }
 
 function adminRoutes(admin: Admin): readonly Route[] {
@@ -142,7 +176,7 @@ function newDeviceOf(request: HttpRequest): NewDevice {
     profile,
     ...(line === undefined ? {} : { line: text(line, 'line') }),
     ...(ble === undefined ? {} : { ble: bleOf(ble) }),
-    ...(issuers === undefined ? {} : { issuers: issuers === 'any' ? issuers : texts(issuers) }),
+    ...(issuers === undefined ? {} : { issuers: issuersOf(issuers) }),
     ...(certificate === undefined ? {} : { certificate: text(certificate, 'certificate') }),
   };
 }
@@ -150,28 +184,6 @@ function newDeviceOf(request: HttpRequest): NewDevice {
 function bleOf(value: JsonValue): { readonly name?: string } {
   if (!isJsonObject(value)) throw new LatchkeyError('request_invalid', 'ble');
   return value.name === undefined ? {} : { name: text(value.name, 'ble') };
-}
-
-function text(value: JsonValue, name: string): string {
-  if (typeof value !== 'string') throw new LatchkeyError('request_invalid', name);
-  return value;
-}
-
-function texts(value: JsonValue): readonly string[] {
-  if (!Array.isArray(value) || value.some((item) => typeof item !== 'string'))
-    throw new LatchkeyError('request_invalid', 'issuers');
-  return value as readonly string[];
-}
-
-function parse(bytes: Uint8Array): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(fromUtf8(bytes));
-  } catch (error) {
-    throw new LatchkeyError('request_invalid', 'the body is not JSON', { cause: error });
-  }
-  if (!isJsonObject(value)) throw new LatchkeyError('request_invalid', 'the body is not an object');
-  return value;
 }
 
 function answers(socket: string): Promise<boolean> {

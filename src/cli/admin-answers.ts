@@ -11,7 +11,9 @@ import type {
   ListedDelivery,
   RotatedHubKey,
   TrustView,
+  Unpaired,
 } from '../ports/admin.ts';
+import type { PairedDevice, PairingView } from '../ports/pairing.ts';
 
 const text = z.string();
 const number = z.number();
@@ -19,6 +21,7 @@ const number = z.number();
 const device = z.object({
   id: text,
   audience: text,
+  name: z.optional(text),
   line: z.optional(text),
   ble: z.optional(z.object({ name: text })),
   profile: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
@@ -27,6 +30,7 @@ const device = z.object({
   trust_version: number,
   added_at: number,
   waiting: number,
+  unfinished: z.optional(z.boolean()),
 });
 
 const status = z.object({
@@ -63,6 +67,29 @@ const status = z.object({
       lastError: z.optional(text),
       lastErrorDetail: z.optional(text),
       counters: z.record(text, number),
+    }),
+  ),
+  radio: z.optional(
+    z.object({
+      adapter: text,
+      address: z.optional(text),
+      up: z.boolean(),
+      lastError: z.optional(text),
+      lastErrorDetail: z.optional(text),
+      links: number,
+      room: number,
+      counters: z.record(text, number),
+      devices: z.array(
+        z.object({
+          device: text,
+          name: text,
+          up: z.boolean(),
+          connected: z.boolean(),
+          address: z.optional(text),
+          rssi: z.optional(number),
+          rivals: number,
+        }),
+      ),
     }),
   ),
   broker: z.optional(
@@ -158,6 +185,25 @@ export const readTrust: (answer: JsonValue) => readonly TrustView[] = reader(z.a
 export const readRotated: (answer: JsonValue) => RotatedHubKey = reader(rotated);
 export const readAuditPage: (answer: JsonValue) => AuditPage = reader(auditPage);
 export const readVerification: (answer: JsonValue) => AuditVerification = reader(verification);
+export const readUnpaired: (answer: JsonValue) => Unpaired = reader(z.object({ code: z.optional(text) }));
+export const readPairing: (answer: JsonValue) => PairingView = reader(
+  z.object({
+    closes_in: number,
+    attempts_left: number,
+    candidates: z.array(
+      z.object({
+        key: text,
+        name: text,
+        medium: z.enum(['line', 'ble']),
+        signal: z.optional(number),
+        rivals: z.optional(number),
+      }),
+    ),
+  }),
+);
+export const readPairedDevice: (answer: JsonValue) => PairedDevice = reader(
+  z.object({ device, state: z.enum(['paired', 'unfinished']) }),
+);
 /** The text of a credentials file. */
 export const readCredentials: (answer: JsonValue) => string = reader(
   z.pipe(

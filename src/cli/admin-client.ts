@@ -25,18 +25,24 @@ export interface AdminRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: JsonValue;
+  /** Milliseconds for the answer, where the hub waits for somebody else. */
+  readonly deadline?: number;
 }
 
 /**
  * One request to the hub; null for an answer without a body.
  * @throws {LatchkeyError} `admin_unreachable`, `admin_forbidden`, or the error that the hub answered with
  */
-export async function adminRequest({ sockets, method, path, body }: AdminRequest): Promise<JsonValue> {
+export async function adminRequest({ sockets, method, path, body, deadline }: AdminRequest): Promise<JsonValue> {
   const sent = body === undefined ? undefined : JSON.stringify(body);
   const absent: LatchkeyError[] = [];
   for (const socket of sockets) {
     try {
-      const { status, text } = await exchange({ socketPath: socket, method, path }, sent);
+      const { status, text } = await exchange(
+        { socketPath: socket, method, path },
+        sent,
+        deadline ?? DEADLINE_MILLISECONDS,
+      );
       const answer = parseAnswer(text, socket);
       if (status >= 200 && status < 300) return answer;
       throw answeredError(answer, status);
@@ -61,6 +67,7 @@ export function isNoHub(error: unknown): error is LatchkeyError {
 function exchange(
   target: { readonly socketPath: string; readonly method: string; readonly path: string },
   body: string | undefined,
+  deadline: number,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
@@ -69,7 +76,7 @@ function exchange(
     };
     const headers =
       body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-    const signal = AbortSignal.timeout(DEADLINE_MILLISECONDS);
+    const signal = AbortSignal.timeout(deadline);
     const sent = request({ ...target, headers, signal, agent: false }, (response) => {
       collect(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
     });

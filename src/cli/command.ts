@@ -15,6 +15,11 @@ export interface Terminal {
    * @throws {LatchkeyError} `file_unreadable`, or `request_too_large` past `maxBytes`
    */
   read(file: string, maxBytes: number): Promise<Uint8Array>;
+  /**
+   * Asks whoever sits there, on standard error, and answers with the next line of standard input, trimmed; undefined at its
+   * end, and once the signal is given.
+   */
+  ask(question: string, signal?: AbortSignal): Promise<string | undefined>;
 }
 
 /**

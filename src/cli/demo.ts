@@ -3,6 +3,7 @@ import { collectArtifacts, prepareFolder, writeArtifacts } from './demo/artifact
 import { connectedWay } from './demo/connected.ts';
 import { connectedRefusals } from './demo/connected-refusals.ts';
 import { goodWay, type Sizes, setUp } from './demo/good-way.ts';
+import { chooseRadios, type Radios } from './demo/medium.ts';
 import { Narrator } from './demo/narrator.ts';
 import { outage } from './demo/outage.ts';
 import { refusals } from './demo/refusals.ts';
@@ -11,6 +12,7 @@ import { Stage } from './demo/stage.ts';
 interface Options {
   readonly json?: boolean;
   readonly artifacts?: string;
+  readonly radio?: string;
 }
 
 export const command: CliCommand = {
@@ -20,6 +22,10 @@ export const command: CliCommand = {
         'Show both jobs of the hub end to end, on this machine and with nothing installed. A doctor logs in at a real OAuth server; a connected EKG machine has the hub judge her token, and both get a key of their own. Then the machine is the client of a test tube that is offline: its token is translated by the hub and taken by the tube. And what is refused. Every step is checked; exit status 1 if one does not hold.',
       )
       .option('--json', 'print no story, and one JSON object as the last line')
+      .option(
+        '--radio <hub,tube>',
+        'two Bluetooth adapters, by which hub and tube meet, or none for a serial line (default: the first two that can be used, else the line)',
+      )
       .option('--artifacts <folder>', 'keep token, CWT, keys and claims there, for a check by another program')
       .action((options: Options) => demonstrate(options, terminal));
     addExample(command, '$ latchkey demo', '$ latchkey demo --json --artifacts out');
@@ -32,7 +38,8 @@ async function demonstrate(options: Options, terminal: Terminal): Promise<void> 
   let sizes: Sizes = { jwtBytes: 0, cwtBytes: 0, wireBytes: 0 };
   let ok = false;
   try {
-    sizes = await play({ story, terminal, folder: options.artifacts }, (known) => {
+    const radios = await chooseRadios(options.radio);
+    sizes = await play({ story, terminal, folder: options.artifacts, radios }, (known) => {
       sizes = known;
     });
     ok = true;
@@ -46,11 +53,17 @@ async function play(
     story,
     terminal,
     folder,
-  }: { readonly story: Narrator; readonly terminal: Terminal; readonly folder: string | undefined },
+    radios,
+  }: {
+    readonly story: Narrator;
+    readonly terminal: Terminal;
+    readonly folder: string | undefined;
+    readonly radios: Radios | undefined;
+  },
   onSizes: (sizes: Sizes) => void,
 ): Promise<Sizes> {
   if (folder !== undefined) await prepareFolder(folder);
-  const stage = await Stage.open();
+  const stage = await Stage.open(radios);
   try {
     story.chapter('An OAuth server, a hub, an EKG machine, a test tube');
     await setUp(story, stage);
@@ -70,7 +83,7 @@ async function play(
     story.chapter('What goes on working, and what does not');
     await outage(story, stage, doctorsToken);
     story.chapter(
-      `All of it held. JWT ${way.sizes.jwtBytes} bytes, CWT ${way.sizes.cwtBytes}, on the serial line ${way.sizes.wireBytes}.`,
+      `All of it held. JWT ${way.sizes.jwtBytes} bytes, CWT ${way.sizes.cwtBytes}, ${stage.onTheWay} ${way.sizes.wireBytes}.`,
     );
     return way.sizes;
   } catch (error) {

@@ -1,35 +1,19 @@
 import type { Command } from 'commander';
 import { fromUtf8 } from '../core/bytes.ts';
-import { SCOPE_FORMS, WRAPS } from '../core/device-profile.ts';
-import { isCoded, LatchkeyError } from '../core/errors.ts';
-import type { JsonObject } from '../core/json.ts';
+import { LatchkeyError } from '../core/errors.ts';
 import type { Admin, DeviceView, NewDevice } from '../ports/admin.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
+import { addDeviceOptions, type DeviceOptions, inOptions, issuersOf, member, profileOf } from './device-options.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
-import { methodBit } from './methods.ts';
 import { intoNewFile, type NewFile } from './secret-file.ts';
 
 /** A PEM certificate with a large key and many names; base64 makes a third more of it. */
 const MAX_CERTIFICATE_BYTES = 16_384;
 
-interface Options extends AdminChoice {
+interface Options extends AdminChoice, DeviceOptions {
   readonly audience: string;
   readonly line?: string;
   readonly ble?: string | true;
-  readonly allow: readonly string[];
-  readonly wrap?: string;
-  readonly algorithm?: string;
-  readonly encryption?: string;
-  readonly claims?: string;
-  readonly scopeForm?: string;
-  readonly issuer: readonly string[];
-  readonly anyIssuer?: boolean;
-  readonly maxTokenBytes?: string;
-  readonly ctiBytes?: string;
-  readonly cwtTag?: boolean;
-  readonly bearer?: boolean;
-  readonly receipt: boolean;
-  readonly clock: boolean;
   readonly trust?: string;
   readonly certificate?: string;
   readonly json?: boolean;
@@ -46,34 +30,11 @@ export const command: CliCommand = {
       .option('--line <name>', 'the line it is on, by its name under [[lines]]')
       .option('--ble [name]', 'reach it by radio; the name that it advertises, if that is not its id')
       .option(
-        '--allow <permission>',
-        'what a scope permits: "scope=METHOD[,METHOD] path"; repeat for more',
-        collect,
-        [],
-      )
-      .option(
         '--certificate <file>',
         'certificate that it shows in TLS, PEM or DER in base64; the key stays with the device',
       )
-      .option('--trust <file>', 'where to write what the device is to trust (must not exist yet)')
-      .option('--wrap <wrap>', `${WRAPS.join(', ')} (default: mac0)`)
-      .option('--algorithm <name>', 'of the signature or MAC: ES256, EdDSA, "HMAC 256/64", "HMAC 256/256"')
-      .option('--encryption <name>', 'of what is encrypted: AES-CCM-16-64-128, A128GCM (default: AES-CCM-16-64-128)')
-      .option('--claims <set>', 'slim or full (default: slim)')
-      .option('--scope-form <form>', `${SCOPE_FORMS.join(', ')} (default: text)`)
-      .option(
-        '--issuer <issuer>',
-        'take tokens of this issuer; repeat for more (default: the only one that is configured)',
-        collect,
-        [],
-      )
-      .option('--any-issuer', 'take tokens of every issuer: each of them can then open this device')
-      .option('--max-token-bytes <n>', 'largest token that the device takes (default: 1024)')
-      .option('--cti-bytes <n>', 'length of the identifier of a token, 4 to 16 (default: 16)')
-      .option('--cwt-tag', 'put CBOR tag 61 before tokens')
-      .option('--bearer', 'take tokens without `cnf` too: whoever steals one can use it')
-      .option('--no-receipt', 'the device answers without a receipt: nobody can tell that it was this device')
-      .option('--no-clock', 'the device has no clock: its tokens need `exi`, and a `cnonce` that it gave (RFC 9200)')
+      .option('--trust <file>', 'where to write what the device is to trust (must not exist yet)');
+    addDeviceOptions(command)
       .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
       .option('-c, --config <file>', 'configuration of the hub')
       .option('--json', 'print the device as JSON')
@@ -116,12 +77,12 @@ async function add(id: string, options: Options, terminal: Terminal): Promise<vo
 }
 
 async function request(id: string, options: Options, terminal: Terminal): Promise<NewDevice> {
-  const { audience, anyIssuer, ble, certificate, issuer, line } = options;
+  const { audience, ble, certificate, line } = options;
   const takesTokens = line !== undefined || ble !== undefined;
   if (!takesTokens && (options.trust !== undefined || options.allow.length > 0)) {
     throw new LatchkeyError('usage', '--allow and --trust are for devices that take tokens: they need --line or --ble');
   }
-  const issuers = anyIssuer === true ? 'any' : issuer.length === 0 ? undefined : issuer;
+  const issuers = issuersOf(options);
   const text =
     certificate === undefined ? undefined : fromUtf8(await terminal.read(certificate, MAX_CERTIFICATE_BYTES));
   return {
@@ -154,78 +115,4 @@ async function register(admin: Admin, asked: NewDevice, file: NewFile): Promise<
     throw error;
   }
   return device;
-}
-
-/** Names of options for what the registry calls by the names of its members. */
-const OPTIONS: Readonly<Record<string, string>> = {
-  id: '<id>',
-  audience: '--audience',
-  line: '--line',
-  ble: '--ble',
-  certificate: '--certificate',
-  issuer: '--issuer',
-  'profile.wrap': '--wrap',
-  'profile.authentication': '--algorithm',
-  'profile.encryption': '--encryption',
-  'profile.claims': '--claims',
-  'profile.scopes': '--allow',
-  'profile.permissions': '--allow',
-  'profile.scopeForm': '--scope-form',
-  'profile.maxTokenBytes': '--max-token-bytes',
-  'profile.ctiBytes': '--cti-bytes',
-};
-
-function inOptions(error: unknown): unknown {
-  if (!isCoded(error, 'device_invalid') || error.detail === undefined) return error;
-  const [member = '', ...words] = error.detail.split(':');
-  const option = OPTIONS[member];
-  return option === undefined ? error : new LatchkeyError('device_invalid', [option, ...words].join(':'));
-}
-
-function profileOf(options: Options): JsonObject {
-  const permissions = permissionsOf(options.allow);
-  return {
-    permissions,
-    scopes: Object.keys(permissions),
-    ...member('wrap', options.wrap),
-    ...member('authentication', options.algorithm),
-    ...member('encryption', options.encryption),
-    ...member('claims', options.claims),
-    ...member('scopeForm', options.scopeForm),
-    ...member('maxTokenBytes', wholeNumber('--max-token-bytes', options.maxTokenBytes)),
-    ...member('ctiBytes', wholeNumber('--cti-bytes', options.ctiBytes)),
-    ...member('cwtTag', options.cwtTag),
-    ...member('bearer', options.bearer),
-    receipt: options.receipt ? 'mac0' : 'none',
-    ...(options.clock ? {} : { clock: 'none' }),
-  };
-}
-
-/** `scope=METHOD,METHOD path` as the rows of DeviceProfile.permissions. */
-function permissionsOf(allowed: readonly string[]): Readonly<Record<string, readonly (readonly [string, number])[]>> {
-  const permissions = new Map<string, readonly (readonly [string, number])[]>();
-  for (const text of allowed) {
-    const match = /^([^\s=]+)=([A-Za-z,]+) +\/?(\S+)$/.exec(text.trim());
-    const [, scope, methods, path] = match ?? [];
-    if (scope === undefined || methods === undefined || path === undefined) {
-      throw new LatchkeyError('usage', `--allow "${text}" is not "scope=METHOD[,METHOD] path"`);
-    }
-    const set = methods.split(',').reduce((bits, name) => bits | methodBit(name), 0);
-    permissions.set(scope, [...(permissions.get(scope) ?? []), [path, set]]);
-  }
-  return Object.fromEntries(permissions);
-}
-
-function wholeNumber(option: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[0-9]{1,6}$/.test(text)) throw new LatchkeyError('usage', `${option} "${text}" is not a whole number`);
-  return Number(text);
-}
-
-function member(name: string, value: string | number | boolean | undefined): JsonObject {
-  return value === undefined ? {} : { [name]: value };
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }

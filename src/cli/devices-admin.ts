@@ -19,6 +19,7 @@ import type {
   NewDevice,
   RotatedHubKey,
   TrustView,
+  Unpaired,
 } from '../ports/admin.ts';
 import {
   readAddedDevice,
@@ -30,6 +31,7 @@ import {
   readRotated,
   readStatus,
   readTrust,
+  readUnpaired,
   readVerification,
 } from './admin-answers.ts';
 import { adminRequest, findAdminSockets, isNoHub, type SocketChoice } from './admin-client.ts';
@@ -107,6 +109,18 @@ class NoDevices implements Admin {
     return Promise.reject(new LatchkeyError('device_unknown', id));
   }
 
+  renameDevice(id: string): Promise<DeviceView> {
+    return Promise.reject(new LatchkeyError('device_unknown', id));
+  }
+
+  identifyDevice(id: string): Promise<void> {
+    return Promise.reject(new LatchkeyError('device_unknown', id));
+  }
+
+  unpairDevice(id: string): Promise<Unpaired> {
+    return Promise.reject(new LatchkeyError('device_unknown', id));
+  }
+
   async deliveries(): Promise<readonly ListedDelivery[]> {
     return [];
   }
@@ -157,6 +171,18 @@ class RemoteAdmin implements Admin {
 
   async removeDevice(id: string): Promise<void> {
     await this.#ask('DELETE', devicePath(id));
+  }
+
+  async renameDevice(id: string, name: string): Promise<DeviceView> {
+    return readDevice(await this.#ask('POST', `${devicePath(id)}/name`, { name }));
+  }
+
+  async identifyDevice(id: string): Promise<void> {
+    await this.#ask('POST', `${devicePath(id)}/identify`);
+  }
+
+  async unpairDevice(id: string, { force }: { readonly force: boolean }): Promise<Unpaired> {
+    return readUnpaired(await this.#ask('POST', `${devicePath(id)}/unpair`, { force }));
   }
 
   async deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]> {

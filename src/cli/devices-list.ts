@@ -21,15 +21,22 @@ export const command: CliCommand = {
 
 function table(devices: readonly DeviceView[]): readonly string[] {
   if (devices.length === 0) return ['No device is registered. See `latchkey devices add --help`.'];
+  const named = devices.some(({ name }) => name !== undefined);
   const rows = [
-    ['ID', 'LINK', 'WRAP', 'WAITING', 'AUDIENCE'],
+    ['ID', 'LINK', 'WRAP', 'WAITING', 'AUDIENCE', ...(named ? ['NAME'] : [])],
     ...devices.map((device) => [
       device.id,
-      device.line ?? (device.ble === undefined ? 'connected' : `ble ${device.ble.name}`),
+      linkOf(device),
       String(device.profile.wrap),
       String(device.waiting),
       device.audience,
+      ...(named ? [device.name ?? ''] : []),
     ]),
   ];
   return columns(rows);
+}
+
+function linkOf({ ble, line, unfinished }: DeviceView): string {
+  const link = line ?? (ble === undefined ? 'connected' : `ble ${ble.name}`);
+  return unfinished === true ? `${link} (pairing unfinished)` : link;
 }

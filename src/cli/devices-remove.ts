@@ -5,7 +5,7 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Forget a device, its keys and the tokens that wait for it. Tokens that it holds stay good until they expire.',
+        'Forget a device, its keys and the tokens that wait for it. Tokens that it holds stay good until they expire, and a device that was paired keeps trusting this hub: see `latchkey devices unpair`.',
       )
       .argument('<id>', 'name of the device')
       .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')

@@ -30,6 +30,8 @@ function lines(device: DeviceView): readonly string[] {
   const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
   return [
     `${device.id}  (${device.audience})`,
+    ...(device.name === undefined ? [] : [`  name      ${device.name}`]),
+    ...(device.unfinished === true ? ['  pairing   unfinished: it did not say yet that it is paired'] : []),
     linkLine(device),
     ...(device.certificate === undefined ? [] : [`  x5t#S256  ${device.certificate}`]),
     `  issuers   ${device.issuers === 'any' ? 'every configured one' : device.issuers.join(', ')}`,

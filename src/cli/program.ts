@@ -13,7 +13,7 @@ interface Listed {
 const GROUPS: Readonly<Record<string, string>> = {
   deliveries: 'look at tokens on their way to devices',
   audit: 'look at the record of all verdicts, and verify it',
-  devices: 'register devices and look at them',
+  devices: 'register devices, look at them and let them go',
   sim: 'simulate what real installations have',
   trust: 'what devices trust, and the signing key of the hub',
   token: 'look into tokens and translate them, without a hub',
@@ -24,6 +24,7 @@ export const COMMANDS: readonly Listed[] = [
   { path: ['run'], summary: 'run the hub', load: () => import('./run.ts') },
   { path: ['demo'], summary: 'see the main job end to end, with nothing installed', load: () => import('./demo.ts') },
   { path: ['status'], summary: 'ask the running hub how it is', load: () => import('./status.ts') },
+  { path: ['pair'], summary: 'pair a device by its setup code', load: () => import('./pair.ts') },
   {
     path: ['devices', 'add'],
     summary: 'register a device and write what it is to trust',
@@ -35,6 +36,26 @@ export const COMMANDS: readonly Listed[] = [
     path: ['devices', 'credentials'],
     summary: 'write what a connected device needs to ask the hub',
     load: () => import('./devices-credentials.ts'),
+  },
+  {
+    path: ['devices', 'rename'],
+    summary: 'give a device another name for people',
+    load: () => import('./devices-rename.ts'),
+  },
+  {
+    path: ['devices', 'identify'],
+    summary: 'have a device show which one it is',
+    load: () => import('./devices-identify.ts'),
+  },
+  {
+    path: ['devices', 'unpair'],
+    summary: 'have a device give up its trust, and forget it',
+    load: () => import('./devices-unpair.ts'),
+  },
+  {
+    path: ['devices', 'label'],
+    summary: 'print the QR code of a device that has none',
+    load: () => import('./devices-label.ts'),
   },
   { path: ['devices', 'remove'], summary: 'forget a device', load: () => import('./devices-remove.ts') },
   {

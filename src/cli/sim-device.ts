@@ -1,9 +1,10 @@
 import { Option } from 'commander';
+import { readSetupCode } from '../codec/setup-code.ts';
 import { readTrustFile } from '../codec/trust-file.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { describe } from '../sim/device-event.ts';
-import { type RadioAddress, type SimulatedClock, startSimulator } from '../simulator.ts';
+import { type RadioAddress, type SimulatedClock, type SimulatorOptions, startSimulator } from '../simulator.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { type ConnectedOptions, readConnectedOptions, simulateConnected } from './sim-connected.ts';
 import { Simulation } from './simulation.ts';
@@ -13,6 +14,9 @@ const MAX_TRUST_BYTES = 65_536;
 
 interface Options extends ConnectedOptions {
   readonly trust?: string;
+  readonly setup?: string;
+  readonly state?: string;
+  readonly reset?: boolean;
   /** True without a name. */
   readonly ble?: string | true;
   readonly hci?: string;
@@ -25,15 +29,21 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Simulate a device until told to stop (SIGTERM or SIGINT), and print one line for everything that happens. With --trust it is behind a serial line, or with --ble on the radio, and trusts what is in its trust file and nothing else. With --connected it has its hub judge over MQTT what clients show it by HTTP.',
+        'Simulate a device until told to stop (SIGTERM or SIGINT), and print one line for everything that happens. It is behind a serial line, or with --ble on the radio. With --trust it trusts what is in its trust file and nothing else. With --setup it trusts nobody until `latchkey pair` pairs it, and remembers in --state what it trusts then. With --connected it has its hub judge over MQTT what clients show it by HTTP.',
       )
       .option(
         '--listen <address>',
         'tcp://127.0.0.1:PORT (0 lets the system choose), or the path of a tty; for a connected device http://127.0.0.1:PORT',
       )
       .option('--trust <file>', 'the trust file that `latchkey devices add` wrote')
+      .option('--setup <code>', 'the setup code on its label, as QR text or as typed: it can be paired')
+      .option('--state <file>', 'where it keeps its state without power; made if it is not there')
+      .option('--reset', 'press its reset button first: it forgets what it trusts, and its setup code is good again')
       .option('--ble [name]', 'be a Bluetooth device with this name, or with the id of the device as its name')
-      .option('--hci <port>', 'the UART of its Bluetooth controller (H4), in place of the first adapter of the system')
+      .option(
+        '--hci <adapter>',
+        'its Bluetooth adapter: a name such as hci1, or the path of a serial port that has a controller on it (default: the first of the system)',
+      )
       .addOption(
         new Option(
           '--clock <kind>',
@@ -52,6 +62,7 @@ export const command: CliCommand = {
     addExample(
       command,
       '$ latchkey sim device --listen tcp://127.0.0.1:4161 --trust tube-1.trust.json',
+      '$ latchkey sim device --listen tcp://127.0.0.1:4161 --state tube-1.state --setup 00041-06105-0R3GG-28A1C-60T3G-F6',
       '$ latchkey sim device --ble --trust tube-1.trust.json',
       '$ latchkey sim device --connected mqtt://127.0.0.1:1883 --credentials ekg-1.json',
     );
@@ -67,15 +78,14 @@ function clockOf({ clock }: Options): SimulatedClock {
 async function simulate(options: Options, terminal: Terminal): Promise<void> {
   const simulation = new Simulation(terminal, options.json === true);
   if (options.connected !== undefined) {
-    if (options.trust !== undefined) throw new LatchkeyError('usage', '--connected and --trust are two devices');
+    if (options.trust !== undefined || options.setup !== undefined)
+      throw new LatchkeyError('usage', '--connected is another device than --trust or --setup');
     return simulateConnected(await readConnectedOptions(options, terminal), simulation);
   }
-  const { trust: file } = options;
-  if (file === undefined) throw new LatchkeyError('usage', '--trust or --connected is needed');
   const line = lineOf(options);
-  const trust = readTrustFile(fromUtf8(await terminal.read(file, MAX_TRUST_BYTES)));
-  const listen = line ?? radioOf(options, trust.device);
-  await simulation.run(trust.device, () =>
+  const { name, trust } = await provisionedBy(options, terminal);
+  const listen = line ?? radioOf(options, name);
+  await simulation.run(name, () =>
     startSimulator({
       listen,
       trust,
@@ -83,6 +93,23 @@ async function simulate(options: Options, terminal: Terminal): Promise<void> {
       onEvent: (event) => simulation.tell(event, describe),
     }),
   );
+}
+
+async function provisionedBy(
+  { reset, setup, state, trust: file }: Options,
+  terminal: Terminal,
+): Promise<Pick<SimulatorOptions, 'trust'> & { readonly name: string }> {
+  if (setup === undefined) {
+    if (state !== undefined || reset === true) throw new LatchkeyError('usage', '--state and --reset go with --setup');
+    if (file === undefined) throw new LatchkeyError('usage', '--trust, --setup or --connected is needed');
+    const trust = readTrustFile(fromUtf8(await terminal.read(file, MAX_TRUST_BYTES)));
+    return { name: trust.device, trust };
+  }
+  if (file !== undefined) throw new LatchkeyError('usage', '--trust and --setup are two devices');
+  if (state === undefined) throw new LatchkeyError('usage', '--setup needs --state');
+  const code = readSetupCode(setup);
+  const trust = { setupSecret: code.secret, stateFile: state, reset: reset === true };
+  return { name: code.id ?? 'device', trust };
 }
 
 /** Undefined for a device on the radio. */

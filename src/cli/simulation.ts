@@ -1,5 +1,8 @@
 import type { Terminal } from './command.ts';
 
+/** How often nothing is done, milliseconds. */
+const KEEP_ALIVE = 60_000;
+
 /** A simulated device while it runs: one line for each event, until the process is told to stop. */
 export class Simulation {
   readonly #terminal: Terminal;
@@ -17,10 +20,16 @@ export class Simulation {
   /** Starts it, says that it is ready, and ends it at SIGTERM or SIGINT. */
   async run(device: string, start: () => Promise<{ readonly address: string; close(): Promise<void> }>): Promise<void> {
     const stopAsked = stopSignal();
-    const running = await start();
+    // Between two openings of a tty nothing else does: its cable may be out.
+    const keptAlive = setInterval(() => undefined, KEEP_ALIVE);
+    const running = await start().catch((error: unknown) => {
+      clearInterval(keptAlive);
+      throw error;
+    });
     const { address } = running;
     this.tell({ event: 'ready', device, address }, () => `${device} is ready on ${address}`);
     await stopAsked;
+    clearInterval(keptAlive);
     await running.close();
   }
 }

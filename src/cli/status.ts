@@ -1,4 +1,4 @@
-import type { BrokerView, HubStatus, IntrospectionView, IssuerView, LineView } from '../ports/admin.ts';
+import type { BrokerView, HubStatus, IntrospectionView, IssuerView, LineView, RadioView } from '../ports/admin.ts';
 import { readStatus } from './admin-answers.ts';
 import { adminRequest, findAdminSockets } from './admin-client.ts';
 import { addExample, type CliCommand } from './command.ts';
@@ -31,12 +31,13 @@ export const command: CliCommand = {
 
 /** The status for a person, one subject a line; what is wrong comes last, with what to do. */
 function statusLines(status: HubStatus): string[] {
-  const { version, uptime, clock, issuers, lines, broker, devices, deliveries, audit, conditions } = status;
+  const { version, uptime, clock, issuers, lines, radio, broker, devices, deliveries, audit, conditions } = status;
   return [
     `Latchkey ${version}, up for ${duration(uptime)}`,
     `Clock: ${clock.certainty}, not before ${new Date(clock.floor * 1_000).toISOString()}`,
     ...(issuers.length === 0 ? ['Issuers: none configured'] : issuers.flatMap(issuerLines)),
     ...(lines.length === 0 ? ['Lines: none configured'] : lines.flatMap(lineLines)),
+    ...(radio === undefined ? [] : radioLines(radio)),
     ...(broker === undefined ? [] : facility('MQTT broker', broker, 'connected', 'not connected')),
     `Devices: ${devices}`,
     `Deliveries: ${counted(deliveries) || 'none'}`,
@@ -75,6 +76,23 @@ function named(names: readonly string[]): string {
 
 function lineLines({ name, path, ...line }: LineView): string[] {
   return facility(`Line ${name} (${path})`, line, 'open', 'not open');
+}
+
+function radioLines(radio: RadioView): string[] {
+  const { adapter, address, devices, links, room } = radio;
+  const on = `on${address === undefined ? '' : ` as ${address}`}, ${links} of ${room} links`;
+  return [
+    ...facility(`Radio ${adapter}`, radio, on, 'off'),
+    ...devices.map((device) => {
+      const facts = [
+        device.connected ? 'connected' : device.up ? 'here' : 'not heard',
+        ...(device.rssi === undefined ? [] : [`${device.rssi} dBm`]),
+        ...(device.address === undefined ? [] : [device.address]),
+        ...(device.rivals === 0 ? [] : [`${device.rivals} more under its name`]),
+      ];
+      return `  ${device.device}${device.name === device.device ? '' : ` (${device.name})`}: ${facts.join(', ')}`;
+    }),
+  ];
 }
 
 function facility(subject: string, view: BrokerView, up: string, down: string): string[] {

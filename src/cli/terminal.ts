@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { LatchkeyError } from '../core/errors.ts';
 import { printable } from '../core/printable.ts';
 import type { Terminal } from './command.ts';
+import { InputLines } from './input-lines.ts';
 
 /**
  * The process itself. Nothing that a command repeats steers the terminal, wherever it came from; headings are bold where
@@ -10,11 +11,17 @@ import type { Terminal } from './command.ts';
 export function processTerminal(): Terminal {
   const bold = process.stdout.isTTY === true && !process.env.NO_COLOR;
   const print = (text: string) => void process.stdout.write(`${text}\n`);
+  let lines: InputLines | undefined;
   return {
     environment: process.env,
     print: (line) => print(printable(line)),
     heading: (line) => print(bold ? `\u001b[1m${printable(line)}\u001b[0m` : printable(line)),
     note: (line) => void process.stderr.write(`${printable(line)}\n`),
+    ask: async (question, signal) => {
+      process.stderr.write(`${printable(question)} `);
+      lines ??= new InputLines(process.stdin);
+      return (await lines.next(signal))?.trim();
+    },
     read: (file, maxBytes) => (file === '-' ? collect(process.stdin, '-', maxBytes) : readFile(file, maxBytes)),
   };
 }

@@ -22,7 +22,7 @@ export interface SetupCode {
 }
 
 /** A secret for the label of a device that has none. */
-export function newSetupSecret(random: Random): Secret<Uint8Array> {
+export function newSetupSecret(random: Pick<Random, 'bytes'>): Secret<Uint8Array> {
   return new Secret(random.bytes(SECRET_BYTES));
 }
 

@@ -47,6 +47,8 @@ interface ReceiptContext {
   readonly audience: string;
   /** The hub's nonce of this attempt, 8 bytes. */
   readonly nonce: Uint8Array;
+  /** Of a refusal: its CoAP response code as one byte. */
+  readonly refusal?: number | undefined;
 }
 
 export interface Content {
@@ -145,7 +147,7 @@ export function openAnswer(bytes: Uint8Array, options: AnswerContext): Content {
   return content(openMac0(bytes, { key: options.key, externalAad: answerAad(options) }));
 }
 
-/** The device's word that it took a token. @throws {LatchkeyError} `cose_algorithm_refused` for a key that does not MAC */
+/** The device's word that it took a token, or refused it. @throws {LatchkeyError} `cose_algorithm_refused` for a key that does not MAC */
 export function makeReceipt(options: ReceiptContext): Uint8Array {
   return makeMac0({ payload: options.tokenHash, key: options.key, externalAad: receiptAad(options) });
 }
@@ -196,7 +198,8 @@ function answerAad({ request, audience, code }: AnswerContext): Uint8Array {
   return encodeCbor(['latchkey-answer-1', sha256(request), audience, code]);
 }
 
-function receiptAad({ nonce, tokenHash: hash, audience }: ReceiptContext): Uint8Array {
+function receiptAad({ nonce, tokenHash: hash, audience, refusal }: ReceiptContext): Uint8Array {
+  if (refusal !== undefined) return encodeCbor(['latchkey-refusal-1', nonce, hash, audience, refusal]);
   return encodeCbor(['latchkey-receipt-1', nonce, hash, audience]);
 }
 

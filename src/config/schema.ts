@@ -308,6 +308,10 @@ const ble = section('Devices that are reached by radio (Bluetooth Low Energy). O
     z.prefault(milliseconds({ min: '0s', max: '10m' }), '2s'),
     'How long a link is kept after the last message, for what may follow. What more costs: the battery of the device, and room for others.',
   ),
+  visit: setting(
+    z.prefault(milliseconds({ min: '0s', max: '30d' }), '1h'),
+    'How long after the last link a device that is here is connected without need, so that it can ask for the time, or about a token. "0s": never.',
+  ),
   mtu: setting(
     z._default(whole(64, 517), 517),
     'Largest ATT message that devices are asked to take. Each answers with what it can, from 23 on.',

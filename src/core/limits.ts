@@ -64,6 +64,14 @@ export const LIMITS = {
   coapOptions: 64,
   /** Requests of one device that the hub works on at once; a device that waits for answers sends one. */
   coapHandlers: 4,
+  /** Longest pairing window: time for one device at a slow pace, too little to be forgotten open. Seconds. */
+  pairingWindowSeconds: 900,
+  /** Wrong setup codes after which a window closes: mistakes of a person, not guesses at 128 bits. */
+  pairingAttempts: 5,
+  /** Candidates that a window shows: the strongest of a crowded room. */
+  pairingCandidates: 64,
+  /** A line that somebody types, or pastes. */
+  terminalLineLength: 4_096,
   /** Text of a setup code: the longest QR text has 110 characters, a typed code with a dash behind each symbol 54. */
   setupCodeLength: 160,
   /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */

@@ -37,13 +37,13 @@ interface Derived {
   readonly key: CoseKey;
 }
 
-/** Derivations are cached with the device object: HKDF and a key import cost more than the MAC they serve. */
-const cache = new WeakMap<Device, Map<string, Derived>>();
+/** Derivations are cached with the root key: HKDF and a key import cost more than the MAC they serve. */
+const cache = new WeakMap<Secret<Uint8Array>, Map<string, Derived>>();
 
 /** The device's key for one use, derived once. */
 export function derivedKey(device: Device, use: DeviceKeyUse, algorithm: WrapAlgorithm): Derived {
-  const known = cache.get(device) ?? new Map<string, Derived>();
-  cache.set(device, known);
+  const known = cache.get(device.rootKey) ?? new Map<string, Derived>();
+  cache.set(device.rootKey, known);
   const name = `${use} ${algorithm}`;
   const found = known.get(name) ?? deriveDeviceKey(device.rootKey, use, algorithm);
   known.set(name, found);

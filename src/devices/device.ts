@@ -1,4 +1,5 @@
 /** A registered device and its form on disk. */
+import { PROVISION_NONCE_BYTES, type ProvisionNonces } from '../codec/provisioning.ts';
 import { base64url, fromBase64url, fromUtf8, utf8 } from '../core/bytes.ts';
 import type { DeviceProfile } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
@@ -17,8 +18,17 @@ export interface BleIdentity {
   readonly name: string;
 }
 
+/** A pairing that the device has not confirmed yet: what the order to take it into use names. */
+interface UnfinishedPairing {
+  readonly nonces: ProvisionNonces;
+  /** Id of the request that began it, as in the log. */
+  readonly request: string;
+}
+
 export interface Device {
   readonly id: string;
+  /** What people call it; nothing else goes by it. */
+  readonly name?: string | undefined;
   /** The `aud` value that names this device, in the JWT as in the CWT. */
   readonly audience: string;
   /** Name of the line that it is on. With neither line nor `ble` it is a connected device, which asks the hub itself. */
@@ -34,11 +44,14 @@ export interface Device {
   readonly trustVersion: number;
   /** NumericDate, whole seconds. */
   readonly addedAt: number;
+  /** Until the device has said that it uses what it was sent. */
+  readonly pairing?: UnfinishedPairing | undefined;
 }
 
 const ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const LINE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const MAX_AUDIENCE_BYTES = 255;
+const MAX_NAME_LENGTH = 63;
 /** What a local name has room for in a scan response of 31 bytes: Bluetooth Core 5.2, volume 3, part C §11. */
 const MAX_BLE_NAME_BYTES = 29;
 /** Control, format and unassigned characters, and line breaks of any script: what can drive a terminal. */
@@ -53,11 +66,13 @@ export function takesTokens({ line, ble }: { readonly line?: unknown; readonly b
 export function checkDeviceNames(device: {
   readonly id: string;
   readonly audience: string;
+  readonly name?: string | undefined;
   readonly line?: string | undefined;
   readonly ble?: BleIdentity | undefined;
 }): void {
   if (!ID.test(device.id))
     throw new LatchkeyError('device_invalid', 'id: 1 to 63 of a-z 0-9 . _ -, not starting with a mark');
+  if (device.name !== undefined) checkName(device.name);
   if (device.line !== undefined && !LINE.test(device.line))
     throw new LatchkeyError('device_invalid', 'line: 1 to 63 of letters, digits, . _ -');
   if (device.ble !== undefined) {
@@ -75,10 +90,17 @@ export function checkDeviceNames(device: {
     throw new LatchkeyError('device_invalid', 'audience: 1 to 255 bytes');
 }
 
+/** @throws {LatchkeyError} `device_invalid` for a name that a terminal or a table does not bear */
+export function checkName(name: string): void {
+  if (name.trim() !== name || name === '' || name.length > MAX_NAME_LENGTH || UNPRINTABLE.test(name))
+    throw new LatchkeyError('device_invalid', `name: 1 to ${MAX_NAME_LENGTH} characters that can be printed`);
+}
+
 export function encodeDevice(device: Device): Uint8Array {
   const json: JsonObject = {
     id: device.id,
     audience: device.audience,
+    ...(device.name === undefined ? {} : { name: device.name }),
     ...(device.line === undefined ? {} : { line: device.line }),
     ...(device.ble === undefined ? {} : { ble: { name: device.ble.name } }),
     profile: profileToJson(device.profile),
@@ -87,6 +109,7 @@ export function encodeDevice(device: Device): Uint8Array {
     root_key: base64url(device.rootKey.expose()),
     trust_version: device.trustVersion,
     added_at: device.addedAt,
+    ...(device.pairing === undefined ? {} : { pairing: pairingJson(device.pairing) }),
   };
   return utf8(JSON.stringify(json));
 }
@@ -99,6 +122,7 @@ export function decodeDevice(bytes: Uint8Array): Device {
     const device: Device = {
       id: text(json.id),
       audience: text(json.audience),
+      name: json.name === undefined ? undefined : text(json.name),
       line: json.line === undefined ? undefined : text(json.line),
       ble: json.ble === undefined ? undefined : bleFrom(json.ble),
       profile: profileFromJson(json.profile, { takesTokens: takesTokens(json) }),
@@ -107,6 +131,7 @@ export function decodeDevice(bytes: Uint8Array): Device {
       rootKey: new Secret(fromBase64url(text(json.root_key))),
       trustVersion: integer(json.trust_version),
       addedAt: integer(json.added_at),
+      pairing: json.pairing === undefined ? undefined : pairingFrom(json.pairing),
     };
     checkDeviceNames(device);
     if (device.certificate !== undefined && device.certificate.length !== THUMBPRINT_BYTES)
@@ -117,6 +142,19 @@ export function decodeDevice(bytes: Uint8Array): Device {
     // The cause may quote the record, and the record holds the root key: only its kind is kept.
     throw new LatchkeyError('store_corrupt', `device record (${error instanceof LatchkeyError ? error.code : 'form'})`);
   }
+}
+
+function pairingJson({ nonces, request }: UnfinishedPairing): JsonObject {
+  return { hub: base64url(nonces.hub), device: base64url(nonces.device), request };
+}
+
+function pairingFrom(value: JsonValue): UnfinishedPairing {
+  if (!isJsonObject(value)) throw new TypeError('not an object');
+  const bytes = (name: string) => new Uint8Array(fromBase64url(text(value[name])));
+  const nonces = { hub: bytes('hub'), device: bytes('device') };
+  if (nonces.hub.length !== PROVISION_NONCE_BYTES || nonces.device.length !== PROVISION_NONCE_BYTES)
+    throw new TypeError('nonce of another length');
+  return { nonces, request: text(value.request) };
 }
 
 function bleFrom(value: JsonValue): BleIdentity {

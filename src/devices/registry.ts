@@ -1,5 +1,5 @@
 /** Which devices there are. All of them are in memory; the store holds the same. */
-import { hex } from '../core/bytes.ts';
+import { equal, hex } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store, StoreChange } from '../ports/store.ts';
@@ -74,18 +74,7 @@ export class Registry {
    * @throws {LatchkeyError} `device_exists` where the id, the certificate or the advertised name is taken, `audience_taken`
    */
   async add(device: Device, alongside: readonly StoreChange[] = []): Promise<void> {
-    if (this.#devices.has(device.id)) throw new LatchkeyError('device_exists', device.id);
-    for (const other of this.#devices.values()) {
-      // Two devices under one audience would both take a token meant for one of them.
-      if (other.audience === device.audience)
-        throw new LatchkeyError('audience_taken', `${device.audience} (${other.id})`);
-    }
-    const sameName = device.ble === undefined ? undefined : this.byBleName(device.ble.name);
-    if (sameName !== undefined) throw new LatchkeyError('device_exists', `advertised name is that of ${sameName.id}`);
-    if (device.certificate !== undefined) {
-      const other = this.byCertificate(device.certificate);
-      if (other !== undefined) throw new LatchkeyError('device_exists', `certificate is that of ${other.id}`);
-    }
+    this.check(device);
     this.#remember(device);
     try {
       await this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }, ...alongside]);
@@ -93,6 +82,56 @@ export class Registry {
       this.#forget(device);
       throw error;
     }
+  }
+
+  /**
+   * Whether a device can be added.
+   * @param replacing one that would not be there any more
+   * @throws {LatchkeyError} as `add`
+   */
+  check(device: Device, replacing?: Device): void {
+    for (const other of this.#devices.values()) {
+      if (other === replacing) continue;
+      if (other.id === device.id) throw new LatchkeyError('device_exists', device.id);
+      // Two devices under one audience would both take a token meant for one of them.
+      if (other.audience === device.audience)
+        throw new LatchkeyError('audience_taken', `${device.audience} (${other.id})`);
+      if (device.ble !== undefined && other.ble?.name === device.ble.name)
+        throw new LatchkeyError('device_exists', `advertised name is that of ${other.id}`);
+      if (
+        device.certificate !== undefined &&
+        other.certificate !== undefined &&
+        equal(device.certificate, other.certificate)
+      )
+        throw new LatchkeyError('device_exists', `certificate is that of ${other.id}`);
+    }
+  }
+
+  /**
+   * Puts another record in the place of that of `device`, which may be an older one of the same device.
+   * @param alongside what is to be on the medium exactly when the record is
+   * @throws {LatchkeyError} `device_unknown` where it was removed since, or registered anew
+   */
+  async update(
+    device: Device,
+    change: Partial<Omit<Device, 'id'>>,
+    alongside: readonly StoreChange[] = [],
+  ): Promise<Device> {
+    const before = this.#devices.get(device.id);
+    if (before === undefined || before.rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', device.id);
+    const after: Device = { ...before, ...change };
+    this.#forget(before);
+    this.#remember(after);
+    try {
+      await this.#store.write([{ put: PREFIX + after.id, value: encodeDevice(after) }, ...alongside]);
+    } catch (error) {
+      if (this.#devices.get(after.id) === after) {
+        this.#forget(after);
+        this.#remember(before);
+      }
+      throw error;
+    }
+    return after;
   }
 
   /** @throws {LatchkeyError} `device_unknown` */

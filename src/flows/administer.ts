@@ -1,17 +1,14 @@
 /** administer: what operators do with devices. The same whether asked over the admin socket or with no hub running. */
-import { certificateFromText } from '../codec/certificate.ts';
 import type { DeviceTrust } from '../codec/device-trust-map.ts';
-import { base64url, sha256 } from '../core/bytes.ts';
-import { bestGuess, type Clock, type Random } from '../core/clock.ts';
+import { base64url } from '../core/bytes.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import { Secret } from '../core/secret.ts';
 import { hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
-import { checkDeviceNames, type Device, ROOT_KEY_BYTES, takesTokens } from '../devices/device.ts';
+import { checkName, type Device, takesTokens } from '../devices/device.ts';
 import { credentialsFileOf } from '../devices/device-credentials.ts';
 import { type HubSigningKeys, trustFileOf, trustOf } from '../devices/device-trust.ts';
-import { profileFromJson, profileToJson } from '../devices/profile.ts';
+import { profileToJson } from '../devices/profile.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { Provisioned } from '../devices/trust-records.ts';
 import type {
@@ -26,21 +23,15 @@ import type { Audit } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
 import { viewDelivery } from './deliver.ts';
 import { deliveryEnd } from './delivery-end.ts';
+import { type NewDeviceSurroundings, newDeviceOf } from './new-device.ts';
 import type { RefreshTrust } from './refresh-trust.ts';
 
-export interface AdministerDependencies {
+export interface AdministerDependencies extends NewDeviceSurroundings {
   readonly registry: Registry;
   readonly queue: DeliveryQueue;
   readonly hubKeys: HubSigningKeys;
-  readonly clock: Clock;
-  readonly random: Random;
   readonly log: Log;
   readonly audit: Audit;
-  /** Names of what the configuration has, to refuse a device that could never work. */
-  readonly lines: readonly string[];
-  /** Whether there is a radio. */
-  readonly radio: boolean;
-  readonly issuers: readonly string[];
   /** Of the dispatcher; nothing, where no hub runs. */
   readonly difficulty: (device: string) => Difficulty | undefined;
   readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removed' | 'versionOf'>;
@@ -54,44 +45,25 @@ export class AdministerFlow {
   }
 
   listDevices(): readonly DeviceView[] {
-    return this.#dependencies.registry.list().map((device) => this.#view(device));
+    return this.#dependencies.registry.list().map((device) => this.view(device));
   }
 
   showDevice(id: string): DeviceView {
-    return this.#view(this.#dependencies.registry.get(id));
+    return this.view(this.#dependencies.registry.get(id));
   }
 
   /** Registers a device under a fresh root key. The trust file is made here and now, and cannot be had a second time. */
   async addDevice(request: NewDevice): Promise<AddedDevice> {
-    const { clock, hubKeys, issuers, lines, log, radio, random } = this.#dependencies;
-    const ble = request.ble === undefined ? undefined : { name: request.ble.name ?? request.id };
-    checkDeviceNames({ ...request, ble });
-    if (request.line !== undefined && !lines.includes(request.line))
-      throw new LatchkeyError('device_invalid', `line: ${known(request.line, lines, '[[lines]]')}`);
-    if (ble !== undefined && !radio)
-      throw new LatchkeyError('device_invalid', 'ble: the configuration has no radio yet; see [ble]');
-    const profile = profileFromJson(request.profile, { takesTokens: takesTokens(request) });
-    const accepted = issuersOf(request, issuers);
-    const device: Device = {
-      id: request.id,
-      audience: request.audience,
-      line: request.line,
-      ble,
-      profile,
-      issuers: accepted,
-      certificate: request.certificate === undefined ? undefined : thumbprintOf(request.certificate),
-      rootKey: new Secret(random.bytes(ROOT_KEY_BYTES)),
-      trustVersion: 1,
-      addedAt: Math.floor(bestGuess(clock.now())),
-    };
-    const given = this.#dependencies.trust.issuersOf(device);
-    const trust = trustFileOf(device, hubKeys, given);
+    const { hubKeys, log, trust } = this.#dependencies;
+    const device = newDeviceOf(request, this.#dependencies);
+    const given = trust.issuersOf(device);
+    const file = trustFileOf(device, hubKeys, given);
     await this.#register(device, given);
     log.info(
-      { event: 'device_added', device: device.id, line: device.line, ble: ble?.name, wrap: device.profile.wrap },
+      { event: 'device_added', device: device.id, line: device.line, ble: device.ble?.name, wrap: device.profile.wrap },
       'a device was registered',
     );
-    return { device: this.#view(device), trust };
+    return { device: this.view(device), trust: file };
   }
 
   /**
@@ -107,15 +79,35 @@ export class AdministerFlow {
 
   /** Forgets a device, its keys and whatever waits for it, on the medium too. */
   async removeDevice(id: string): Promise<void> {
-    const { audit, log, queue, registry } = this.#dependencies;
+    const { log, registry } = this.#dependencies;
     await registry.remove(id);
-    const dropped = await queue.removeDevice(id);
-    for (const delivery of dropped)
-      if (!hasEnded(delivery)) audit.record(deliveryEnd(delivery, { state: 'refused', code: 'device_unknown' }));
-    log.info({ event: 'device_removed', device: id, deliveries: dropped.length }, 'a device was removed');
+    await this.dropDeliveries(id);
+    log.info({ event: 'device_removed', device: id }, 'a device was removed');
     await this.#dependencies.trust.removed(id);
     await registry.forgetRemoved();
+  }
+
+  /** Ends whatever waits for a device: its tokens are for a key that it has no more. */
+  async dropDeliveries(device: string): Promise<void> {
+    const { audit, log, queue } = this.#dependencies;
+    const dropped = await queue.removeDevice(device);
+    for (const delivery of dropped)
+      if (!hasEnded(delivery)) audit.record(deliveryEnd(delivery, { state: 'refused', code: 'device_unknown' }));
+    if (dropped.length > 0)
+      log.info({ event: 'deliveries_dropped', device, deliveries: dropped.length }, 'tokens of a device were dropped');
     await queue.forgetEnded();
+  }
+
+  /**
+   * What people call it from now on. Its id, by which it knows itself and clients know it, stays.
+   * @throws {LatchkeyError} `device_unknown`, `device_invalid`
+   */
+  async renameDevice(id: string, name: string): Promise<DeviceView> {
+    const { log, registry } = this.#dependencies;
+    checkName(name);
+    const device = await registry.update(registry.get(id), { name });
+    log.info({ event: 'device_renamed', device: id, name }, 'a device has another name');
+    return this.view(device);
   }
 
   deliveries({ device, limit, waiting = false }: DeliveriesQuery): readonly ListedDelivery[] {
@@ -150,10 +142,11 @@ export class AdministerFlow {
     }
   }
 
-  #view(device: Device): DeviceView {
+  view(device: Device): DeviceView {
     return {
       id: device.id,
       audience: device.audience,
+      ...(device.name === undefined ? {} : { name: device.name }),
       ...(device.line === undefined ? {} : { line: device.line }),
       ...(device.ble === undefined ? {} : { ble: device.ble }),
       profile: profileToJson(device.profile) as JsonObject,
@@ -162,36 +155,7 @@ export class AdministerFlow {
       trust_version: takesTokens(device) ? this.#dependencies.trust.versionOf(device) : device.trustVersion,
       added_at: device.addedAt,
       waiting: this.#dependencies.queue.waiting(device.id),
+      ...(device.pairing === undefined ? {} : { unfinished: true }),
     };
   }
-}
-
-function thumbprintOf(certificate: string): Uint8Array {
-  return sha256(certificateFromText(certificate));
-}
-
-/**
- * The issuers whose tokens open the device: those named, else the only one that is configured. With several it has to be
- * said which: the least trusted of them could otherwise mint tokens for every device.
- */
-function issuersOf(request: NewDevice, configured: readonly string[]): readonly string[] | undefined {
-  if (request.issuers === 'any') return undefined;
-  if (request.issuers === undefined) {
-    if (configured.length === 1) return configured;
-    throw new LatchkeyError(
-      'device_invalid',
-      `issuer: name those whose tokens open the device, or any; [[issuers]] has ${configured.join(', ') || 'none yet'}`,
-    );
-  }
-  for (const issuer of request.issuers) {
-    if (!configured.includes(issuer))
-      throw new LatchkeyError('device_invalid', `issuer: ${known(issuer, configured, '[[issuers]]')}`);
-  }
-  return request.issuers;
-}
-
-function known(asked: string, names: readonly string[], table: string): string {
-  return names.length === 0
-    ? `"${asked}" is not configured; the configuration has no ${table} yet`
-    : `"${asked}" is not configured; ${table} has ${names.join(', ')}`;
 }

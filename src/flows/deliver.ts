@@ -94,7 +94,7 @@ export class DeliverFlow {
     const proofKey = this.#checkHolder(presented, token);
     const translated = this.#dependencies.translate(token, device, proofKey);
     // While keys were fetched the device may have been removed, or registered anew under another key.
-    if (registry.get(deviceId) !== device) throw new LatchkeyError('device_unknown', deviceId);
+    if (registry.get(deviceId).rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', deviceId);
     const id = hex(this.#dependencies.random.bytes(16));
     const delivery = await queue.add({
       id,

@@ -3,6 +3,7 @@
  * the device cuts short. A delivery ends in the device's receipt, in its refusal, or in its own expiry.
  */
 
+import { setMaxListeners } from 'node:events';
 import { codeText, isSuccess } from '../codec/coap/codes.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { openReceipt, RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-request.ts';
@@ -10,7 +11,7 @@ import { base64url } from '../core/bytes.ts';
 import type { Random, Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
-import { coded, LatchkeyError } from '../core/errors.ts';
+import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import { type Delivery, hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue, Outcome } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
@@ -53,6 +54,12 @@ export interface DispatchDependencies {
   readonly longestPause: number;
 }
 
+/** What an answer comes to, and whether the key of the device vouched for it. */
+interface Judgement {
+  readonly outcome: Outcome;
+  readonly isProven: boolean;
+}
+
 interface Worker {
   busy: boolean;
   /** Set when the device was sighted, or something queued, while an attempt was under way. */
@@ -75,6 +82,8 @@ export class Dispatcher {
 
   constructor(dependencies: DispatchDependencies) {
     this.#dependencies = dependencies;
+    // One listener for each attempt under way and each client that waits: as many as there are devices and clients.
+    setMaxListeners(0, this.#stopping.signal);
   }
 
   /** Starts with whatever the run before left waiting. */
@@ -235,7 +244,8 @@ export class Dispatcher {
     try {
       const device = registry.get(delivery.device);
       const nonce = this.#dependencies.random.bytes(RECEIPT_NONCE_BYTES);
-      const answer = await this.#dependencies.link(device).request(
+      const link = this.#dependencies.link(device);
+      const answer = await link.request(
         {
           method: COAP_METHOD.POST,
           path: ['authz-info'],
@@ -246,7 +256,8 @@ export class Dispatcher {
         },
         { deadline: this.#dependencies.attemptTimeout, signal: this.#stopping.signal },
       );
-      const outcome = judgeAnswer(device, { tokenHash: delivery.tokenHash, nonce }, answer);
+      const attempt = { tokenHash: delivery.tokenHash, nonce, isOpen: link.limits.isOpen === true };
+      const outcome = this.#judge(link, delivery, () => judgeAnswer(device, attempt, answer));
       await this.#end(delivery, this.#fromNowOn(delivery, outcome));
       const fields = { event: `delivery_${outcome.state}`, device_code: codeText(answer.code) };
       if (outcome.state === 'delivered')
@@ -272,6 +283,23 @@ export class Dispatcher {
   #fromNowOn({ expiresIn }: Delivery, outcome: Outcome): Outcome {
     if (outcome.state !== 'delivered' || expiresIn === undefined) return outcome;
     return { ...outcome, expiresAt: this.#dependencies.certain() + expiresIn };
+  }
+
+  /** On an open medium somebody else may have answered: then another one is sought, and it goes on record. */
+  #judge(link: DeviceLink, delivery: Delivery, judge: () => Judgement): Outcome {
+    try {
+      const { isProven, outcome } = judge();
+      if (isProven) link.proven?.(true);
+      return outcome;
+    } catch (error) {
+      if (isCoded(error, 'device_answer_untrusted') && link.limits.isOpen === true) {
+        const { device, id, request } = delivery;
+        const code = 'device_impostor';
+        this.#dependencies.audit.record({ kind: 'answer', verdict: 'refused', device, request, delivery: id, code });
+        link.proven?.(false);
+      }
+      throw error;
+    }
   }
 
   async #expire(delivery: Delivery): Promise<void> {
@@ -341,21 +369,28 @@ export class Dispatcher {
  */
 function judgeAnswer(
   device: Device,
-  attempt: { readonly tokenHash: Uint8Array; readonly nonce: Uint8Array },
+  attempt: { readonly tokenHash: Uint8Array; readonly nonce: Uint8Array; readonly isOpen: boolean },
   answer: CoapResponse,
-): Outcome {
+): Judgement {
   const deviceCode = codeText(answer.code);
-  if (isSuccess(answer.code)) {
-    if (device.profile.receipt === 'none') return { state: 'delivered', deviceCode, receipt: false };
+  const givesReceipts = device.profile.receipt !== 'none';
+  const { isOpen, ...context } = attempt;
+  const verify = (refusal?: number) => {
     try {
-      openReceipt(answer.payload, { key: answerKey(device), audience: device.audience, ...attempt });
+      openReceipt(answer.payload, { key: answerKey(device), audience: device.audience, ...context, refusal });
     } catch (error) {
       throw new LatchkeyError('device_answer_untrusted', 'receipt', { cause: error });
     }
-    return { state: 'delivered', deviceCode, receipt: true };
+  };
+  if (isSuccess(answer.code)) {
+    if (givesReceipts) verify();
+    return { isProven: givesReceipts, outcome: { state: 'delivered', deviceCode, receipt: givesReceipts } };
   }
   // 4.00, 4.01, 4.03, 4.13 and 4.15 judge the token (RFC 9200 §5.10.1); any other code judges the moment.
-  if (['4.00', '4.01', '4.03', '4.13', '4.15'].includes(deviceCode))
-    return { state: 'refused', deviceCode, code: 'device_refused_token' };
-  throw new LatchkeyError('device_answer_invalid', deviceCode);
+  if (!['4.00', '4.01', '4.03', '4.13', '4.15'].includes(deviceCode))
+    throw new LatchkeyError('device_answer_invalid', deviceCode);
+  // On a line it is the device's word, since nobody else is there. By radio anybody could end a delivery with it.
+  const isProven = givesReceipts && isOpen;
+  if (isProven) verify(answer.code);
+  return { isProven, outcome: { state: 'refused', deviceCode, code: 'device_refused_token' } };
 }

@@ -10,8 +10,12 @@ export interface HealthFacts {
   readonly clock: ClockCertainty;
   readonly issuers: readonly IssuerStatus[];
   readonly lines: readonly { readonly name: string; readonly up: boolean; readonly code: ErrorCode | undefined }[];
-  /** Devices whose line is not configured. */
-  readonly stranded: readonly { readonly device: string; readonly line: string }[];
+  /** Undefined where none is configured. */
+  readonly radio: { readonly adapter: string; readonly up: boolean; readonly code: ErrorCode | undefined } | undefined;
+  /** Devices whose link is not configured. */
+  readonly stranded: readonly { readonly device: string; readonly link: string }[];
+  /** Devices that did not say yet that they are paired. */
+  readonly unfinished: readonly string[];
   readonly audit: ErrorCode | undefined;
   /** Issuers that are asked about tokens. */
   readonly introspection: readonly Pick<IntrospectorStatus, 'issuer' | 'state' | 'lastError'>[];
@@ -31,7 +35,11 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
       state === 'ready' ? [] : [condition(`introspection at ${issuer}`, lastError ?? 'introspection_suspended')],
     ),
     ...facts.lines.flatMap((line) => (line.up ? [] : [condition(`line ${line.name}`, line.code ?? 'link_down')])),
-    ...facts.stranded.map(({ device, line }) => condition(`device ${device} (line ${line})`, 'link_unconfigured')),
+    ...(facts.radio === undefined || facts.radio.up
+      ? []
+      : [condition(`radio ${facts.radio.adapter}`, facts.radio.code ?? 'radio_failed')]),
+    ...facts.stranded.map(({ device, link }) => condition(`device ${device} (${link})`, 'link_unconfigured')),
+    ...facts.unfinished.map((device) => condition(`device ${device}`, 'pairing_unfinished')),
     ...(facts.broker === undefined || facts.broker.up
       ? []
       : [condition('MQTT broker', facts.broker.code ?? 'broker_unreachable')]),

@@ -10,7 +10,7 @@ import { openAnswer, readSignedRequest } from '../codec/signed-request.ts';
 import { EMPTY, hex } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
@@ -25,7 +25,7 @@ const TOKEN_HASH_BYTES = 8;
 const NONCE_BYTES = 16;
 
 /** Paths with their own way in: tokens go through `deliver`, trust through provisioning and bundles. */
-const CLOSED_PATHS: ReadonlySet<string> = new Set(['authz-info', 'provision', 'trust']);
+const CLOSED_PATHS: ReadonlySet<string> = new Set(['authz-info', 'provision', 'identify', 'trust']);
 
 export interface ProxyDependencies {
   readonly registry: Registry;
@@ -93,10 +93,25 @@ export class ProxyFlow {
       audience: device.audience,
       code: answer.code,
     };
-    if (isSuccess(answer.code)) return openedAnswer(answer, context);
-    const hints = told(device, answer);
-    if (hints.hints !== undefined) return { code: answer.code, payload: EMPTY, verified: false, ...hints };
-    return refusal(answer, context);
+    return this.#vouched(device, () => {
+      if (isSuccess(answer.code)) return openedAnswer(answer, context);
+      const hints = told(device, answer);
+      if (hints.hints !== undefined) return { code: answer.code, payload: EMPTY, verified: false, ...hints };
+      return refusal(answer, context);
+    });
+  }
+
+  /** Tells the link whether this was the device: by radio anybody can answer in its place. */
+  #vouched(device: Device, judge: () => ProxyResponse): ProxyResponse {
+    const link = this.#dependencies.link(device);
+    try {
+      const answer = judge();
+      if (answer.verified) link.proven?.(true);
+      return answer;
+    } catch (error) {
+      if (isCoded(error, 'device_answer_untrusted')) link.proven?.(false);
+      throw error;
+    }
   }
 
   #requireToken(device: Device, tokenHash: Uint8Array): void {

@@ -76,7 +76,7 @@ export class RelayFlow implements Relay {
       return { active: false, code: refusalOf(error), freshness };
     }
     // While the AS was asked the device may have been removed, or registered anew under another key.
-    if (registry.find(device.id) !== device) throw new LatchkeyError('device_unknown', device.id);
+    if (registry.find(device.id)?.rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', device.id);
     return {
       active: true,
       members: verdict.token.members,

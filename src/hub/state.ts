@@ -4,21 +4,29 @@ import { systemClock } from '../../drivers/system-clock.ts';
 import { monotonic, systemRandom, systemTimers } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
 import { certainty } from '../core/clock.ts';
+import { LatchkeyError } from '../core/errors.ts';
 import { RELEASED_AT, VERSION } from '../core/version.ts';
 import { DeliveryQueue } from '../devices/delivery-queue.ts';
+import type { Device } from '../devices/device.ts';
 import { HubKeys } from '../devices/hub-keys.ts';
 import { Registry } from '../devices/registry.ts';
 import { TrustRecords } from '../devices/trust-records.ts';
 import { AdministerFlow } from '../flows/administer.ts';
+import { FinishPairing } from '../flows/finish-pairing.ts';
+import { identifyDevice } from '../flows/identify.ts';
+import type { NewDeviceSurroundings } from '../flows/new-device.ts';
 import type { RefreshTrust } from '../flows/refresh-trust.ts';
+import { UnpairFlow } from '../flows/unpair.ts';
 import { AuditTrail } from '../observe/audit.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
 import { headText } from '../observe/audit-record.ts';
 import type { Admin, Difficulty, HubStatus } from '../ports/admin.ts';
+import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { openStore } from '../store/open-store.ts';
 import { TimeFloor } from '../trust/time-floor.ts';
+import { pairingTimeout } from './settings.ts';
 import { trustAtRest } from './trust.ts';
 
 export interface OpenStateFolder {
@@ -41,9 +49,14 @@ export async function openStateFolder(options: {
     await store.close();
     throw error;
   });
+  const link = () => {
+    throw new LatchkeyError('admin_unreachable', 'devices are reached by a hub that runs');
+  };
   const admin = adminOf(config, state, log, {
     status: async () => offlineStatus(state),
     difficulty: () => undefined,
+    link,
+    finish: finishPairing(state, link, log),
     trust: trustAtRest(config, state, log),
   });
   return {
@@ -102,15 +115,31 @@ function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 's
   });
 }
 
+/** What only a hub that runs can do. */
 export interface Running {
   readonly status: () => Promise<HubStatus>;
   readonly difficulty: (device: string) => Difficulty | undefined;
+  /** @throws {LatchkeyError} `link_unconfigured`; `admin_unreachable` where none runs */
+  readonly link: (device: Device) => DeviceLink;
+  readonly finish: FinishPairing;
   readonly trust: RefreshTrust;
 }
 
 export function adminOf(config: Config, state: State, log: Log, running: Running): Admin {
-  const { status, trust } = running;
+  const { finish, link, status, trust } = running;
+  const { audit, registry } = state;
   const flow = administerFlow(config, state, log, running);
+  const attemptTimeout = pairingTimeout(config);
+  const unpair = new UnpairFlow({
+    registry,
+    link,
+    finish,
+    remove: (id) => flow.removeDevice(id),
+    random: systemRandom,
+    audit,
+    log,
+    attemptTimeout,
+  });
   const reader = new AuditReader({ store: state.store, trail: state.audit });
   return {
     status,
@@ -119,6 +148,12 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     addDevice: (device) => flow.addDevice(device),
     deviceCredentials: async (id) => flow.deviceCredentials(id),
     removeDevice: (id) => flow.removeDevice(id),
+    renameDevice: (id, name) => flow.renameDevice(id, name),
+    identifyDevice: async (id) => {
+      const device = registry.get(id);
+      await identifyDevice(device, { link: link(device), random: systemRandom, deadline: attemptTimeout });
+    },
+    unpairDevice: (id, options) => unpair.unpair(id, options),
     deliveries: async (query) => flow.deliveries(query),
     trust: async () => trust.status(),
     rotateHubKey: () => trust.rotateHubKey(),
@@ -127,26 +162,39 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
   };
 }
 
-function administerFlow(
+export function administerFlow(
   config: Config,
-  { audit, clock, hubKeys, queue, registry }: State,
+  state: State,
   log: Log,
-  { difficulty, trust }: Running,
+  { difficulty, trust }: Pick<Running, 'difficulty' | 'trust'>,
 ): AdministerFlow {
+  const { audit, hubKeys, queue, registry } = state;
   return new AdministerFlow({
+    ...newDeviceSurroundings(config, state),
     registry,
     queue,
     hubKeys,
-    clock,
-    random: systemRandom,
     log,
     audit,
-    lines: config.lines.map((line) => line.name),
-    radio: config.ble.adapter !== undefined,
-    issuers: config.issuers.map((issuer) => issuer.issuer),
     difficulty,
     trust,
   });
+}
+
+/** The last step of pairings, which is given again and again. */
+export function finishPairing({ audit, registry }: State, link: Running['link'], log: Log): FinishPairing {
+  return new FinishPairing({ registry, link, audit, log });
+}
+
+/** What a new device is held against. */
+export function newDeviceSurroundings(config: Config, { clock }: Pick<State, 'clock'>): NewDeviceSurroundings {
+  return {
+    clock,
+    random: systemRandom,
+    lines: config.lines.map((line) => line.name),
+    radio: config.ble.adapter !== undefined,
+    issuers: config.issuers.map((issuer) => issuer.issuer),
+  };
 }
 
 export function offlineStatus({ audit, clock, queue, registry }: State): HubStatus {

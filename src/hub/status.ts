@@ -1,4 +1,5 @@
 /** What the running parts say of themselves, for `latchkey status`. */
+import type { Radio } from '../../drivers/ble/radio.ts';
 import type { MqttFront } from '../../drivers/mqtt/open-mqtt.ts';
 import type { SerialLine } from '../../drivers/serial/serial-line.ts';
 import { monotonic } from '../../drivers/system-time.ts';
@@ -9,6 +10,7 @@ import type { RefreshTrust } from '../flows/refresh-trust.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
 import type { BrokerView, HubStatus, IssuerView, LineView } from '../ports/admin.ts';
 import type { Issuers } from '../trust/issuers.ts';
+import { viewRadio } from './radio.ts';
 import { keyAddressOf } from './settings.ts';
 import { offlineStatus, type State } from './state.ts';
 
@@ -18,6 +20,8 @@ export interface RunningParts {
   readonly issuers: Issuers;
   readonly introspectors: readonly Introspector[];
   readonly lines: ReadonlyMap<string, SerialLine>;
+  /** Undefined where none is configured, and until it is opened. */
+  radio: Radio | undefined;
   readonly trust: RefreshTrust;
   /** Seconds that a device may wait for a change of what it trusts before that is a condition. */
   readonly trustWarnAfter: number;
@@ -28,20 +32,24 @@ export interface RunningParts {
 }
 
 export function statusOf(running: RunningParts): HubStatus {
-  const { config, introspectors, issuers, lines, mqtt, startedAt, state, trust } = running;
+  const { config, introspectors, issuers, lines, mqtt, radio, startedAt, state, trust } = running;
   return {
     ...offlineStatus(state),
     uptime: Math.round((monotonic() - startedAt) / 1_000),
     issuers: viewIssuers(config, issuers, introspectors),
     lines: viewLines(config, lines),
+    radio: radio === undefined ? undefined : viewRadio(config, state, radio),
     broker: mqtt === undefined ? undefined : viewBroker(mqtt),
     conditions: healthOf({
       clock: certainty(state.clock.now()),
       issuers: issuers.status(),
       lines: [...lines.values()].map((line) => ({ name: line.name, ...line.health() })),
-      stranded: state.registry
-        .list()
-        .flatMap(({ id, line }) => (line === undefined || lines.has(line) ? [] : [{ device: id, line }])),
+      radio: radio === undefined ? undefined : { adapter: config.ble.adapter ?? '', ...radio.health() },
+      stranded: state.registry.list().flatMap(({ ble, id, line }) => {
+        if (ble !== undefined) return config.ble.adapter === undefined ? [{ device: id, link: 'radio' }] : [];
+        return line === undefined || lines.has(line) ? [] : [{ device: id, link: `line ${line}` }];
+      }),
+      unfinished: state.registry.list().flatMap(({ id, pairing }) => (pairing === undefined ? [] : [id])),
       audit: state.audit.status().code,
       introspection: introspectors.map((introspector) => introspector.status()),
       broker: mqtt?.health(),

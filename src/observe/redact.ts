@@ -17,6 +17,8 @@ const SECRET_NAME =
 const JOSE = /\be(?:yJ|yA|yI|wo|w0)[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}/g;
 /** Longer than any digest in hexadecimal (64): a CWT, a signature, a key. */
 const LONG_RUN = /[A-Za-z0-9_-]{80,}/g;
+/** A setup code, as QR text or with its dashes as people type it (docs/protocol.md, "Provisioning"). */
+const SETUP_CODE = /\blatchkey:1\?[^\s"]*|\b(?:[0-9A-Z]{5}-){5}[0-9A-Z][0-9A-Z*~$=]?/gi;
 /** In words that are not ours, anything that looks like 16 random bytes. */
 const RANDOM_RUN =
   /\b(?:[0-9a-fA-F]{32,}|(?=[A-Za-z_-]*\d)(?=[a-z0-9_-]*[A-Z])(?=[A-Z0-9_-]*[a-z])[A-Za-z0-9_-]{20,})/g;
@@ -26,7 +28,7 @@ const MAX_ITEMS = 256;
 
 /** Also takes out what would steer the terminal in which somebody reads the log. */
 export function redactText(text: string): string {
-  return printable(text.replace(JOSE, SECRET).replace(LONG_RUN, SECRET));
+  return printable(text.replace(JOSE, SECRET).replace(SETUP_CODE, SECRET).replace(LONG_RUN, SECRET));
 }
 
 function isSecretName(name: string): boolean {

@@ -22,6 +22,8 @@ export interface NewDevice {
 export interface DeviceView {
   readonly id: string;
   readonly audience: string;
+  /** What people call it. */
+  readonly name?: string | undefined;
   readonly line?: string | undefined;
   readonly ble?: { readonly name: string } | undefined;
   readonly profile: JsonObject;
@@ -32,12 +34,19 @@ export interface DeviceView {
   /** NumericDate. */
   readonly added_at: number;
   readonly waiting: number;
+  /** Paired, but for the device's word that it uses what it was sent; until then it takes no token. */
+  readonly unfinished?: boolean | undefined;
 }
 
 /** `trust` is the text of the trust file: it holds the device's keys, so it goes to a file of mode 0600 and nowhere else. */
 export interface AddedDevice {
   readonly device: DeviceView;
   readonly trust: string;
+}
+
+/** What came of unpairing a device: `code` says why the device did not confirm it, where it was forgotten all the same. */
+export interface Unpaired {
+  readonly code?: string | undefined;
 }
 
 /** What a device trusts, and what it waits for. Holds no key. */
@@ -131,6 +140,35 @@ export interface LineView {
   readonly counters: Readonly<Record<string, number>>;
 }
 
+/** The radio, and the devices that are found by it. */
+export interface RadioView {
+  /** As configured. */
+  readonly adapter: string;
+  /** Its own address, while it is there. */
+  readonly address?: string | undefined;
+  readonly up: boolean;
+  /** Code and words of why it is not there. */
+  readonly lastError?: string | undefined;
+  readonly lastErrorDetail?: string | undefined;
+  /** Links that are open, and how many there may be. */
+  readonly links: number;
+  readonly room: number;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly devices: readonly {
+    readonly device: string;
+    /** What it advertises. */
+    readonly name: string;
+    /** Heard of late, or connected. */
+    readonly up: boolean;
+    readonly connected: boolean;
+    readonly address?: string | undefined;
+    /** dBm, of the last advertisement. */
+    readonly rssi?: number | undefined;
+    /** Others that advertise the same name. */
+    readonly rivals: number;
+  }[];
+}
+
 export interface HubStatus {
   readonly version: string;
   /** Seconds since start. */
@@ -138,6 +176,8 @@ export interface HubStatus {
   readonly clock: { readonly certainty: 'sure' | 'unsure'; readonly floor: number };
   readonly issuers: readonly IssuerView[];
   readonly lines: readonly LineView[];
+  /** Undefined where none is configured. */
+  readonly radio?: RadioView | undefined;
   /** Undefined where no broker is configured. */
   readonly broker?: BrokerView | undefined;
   readonly devices: number;
@@ -234,6 +274,12 @@ export interface Admin {
   /** What a connected device needs to ask the hub, as the text of a file: it holds secret keys. */
   deviceCredentials(id: string): Promise<string>;
   removeDevice(id: string): Promise<void>;
+  /** What people call it; its id stays. */
+  renameDevice(id: string, name: string): Promise<DeviceView>;
+  /** Makes it show which one it is. Needs a hub that runs. */
+  identifyDevice(id: string): Promise<void>;
+  /** Has it give up what it trusts, and forgets it; with `force` even if it does not answer. */
+  unpairDevice(id: string, options: { readonly force: boolean }): Promise<Unpaired>;
   /** In the order of their arrival. */
   deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]>;
   /** What each device that takes tokens trusts. */

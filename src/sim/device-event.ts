@@ -4,6 +4,7 @@ import { COAP_METHOD } from '../codec/iana.ts';
 import type { BundleRefusal } from './judge-bundle.ts';
 import type { RequestRefusal } from './judge-request.ts';
 import type { TokenRefusal } from './judge-token.ts';
+import type { SetupRefusal } from './setup-refusals.ts';
 
 export type DeviceEvent =
   | {
@@ -31,7 +32,7 @@ export type DeviceEvent =
     }
   | {
       readonly event: 'request_refused';
-      readonly reason: RequestRefusal | 'not_found';
+      readonly reason: RequestRefusal | 'not_found' | 'not_paired';
       readonly method: string;
       readonly path: string;
       readonly code: string;
@@ -41,6 +42,15 @@ export type DeviceEvent =
   /** NumericDate seconds. */
   | { readonly event: 'time_told'; readonly time: number }
   | { readonly event: 'time_not_told'; readonly code: string }
+  | { readonly event: 'pairing_begun' | 'unpaired' | 'identified' }
+  | { readonly event: 'trust_received'; readonly version: number }
+  | {
+      readonly event: 'paired';
+      readonly version: number;
+      readonly device: string;
+      readonly audience: string;
+    }
+  | { readonly event: 'setup_refused'; readonly reason: SetupRefusal; readonly code: string }
   | { readonly event: 'failed'; readonly error: string };
 
 export function methodName(method: number): string {
@@ -74,6 +84,18 @@ export function describe(event: DeviceEvent): string {
       return `the hub says that it is ${isoDate(event.time)}`;
     case 'time_not_told':
       return `the hub did not say what time it is: ${event.code}`;
+    case 'pairing_begun':
+      return 'somebody begins to pair this device';
+    case 'trust_received':
+      return `trust of version ${event.version} received; what was trusted before still is`;
+    case 'paired':
+      return `paired as ${event.device}: trust of version ${event.version} is in use, for ${event.audience}`;
+    case 'unpaired':
+      return 'unpaired: nobody is trusted, until a reset by hand makes the setup code good again';
+    case 'identified':
+      return 'blinking: this is the device';
+    case 'setup_refused':
+      return `pairing refused with ${event.code}: ${event.reason}`;
     case 'failed':
       return `failed: ${event.error}`;
   }

@@ -21,6 +21,7 @@ import { wrongForm } from './token-form.ts';
 /** Why a token was refused, with the code that goes back. Only the code travels; the reason is for this device's own log. */
 export const TOKEN_REFUSALS = {
   format_unsupported: COAP_CODE.unsupportedContentFormat,
+  not_paired: COAP_CODE.unauthorized,
   too_large: COAP_CODE.requestEntityTooLarge,
   unparsable: COAP_CODE.badRequest,
   not_authentic: COAP_CODE.unauthorized,

@@ -2,7 +2,7 @@ import { encodeCbor } from '../codec/cbor.ts';
 import { codeText } from '../codec/coap/codes.ts';
 import { makeCreationHints } from '../codec/creation-hints.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
-import { makeAnswer, makeReceipt, readReceiptQuery, TOKEN_HASH_BYTES } from '../codec/signed-request.ts';
+import { makeAnswer, makeReceipt, readReceiptQuery, TOKEN_HASH_BYTES, tokenHash } from '../codec/signed-request.ts';
 import { makeTrustAnswer } from '../codec/trust-bundle.ts';
 import type { TrustFile } from '../codec/trust-file.ts';
 import { base64url, EMPTY, utf8 } from '../core/bytes.ts';
@@ -12,6 +12,7 @@ import { coded } from '../core/errors.ts';
 import { Challenges } from './challenges.ts';
 import { ClientNonces } from './client-nonces.ts';
 import { type DeviceEvent, methodName } from './device-event.ts';
+import type { DeviceSetup } from './device-setup.ts';
 import { BUNDLE_REFUSALS, type HeldTrust, judgeBundle } from './judge-bundle.ts';
 import { judgeRequest, type ProvenClient, REQUEST_REFUSALS } from './judge-request.ts';
 import { type JudgedToken, judgeToken, TOKEN_REFUSALS, type TokenRefusal, type Uptime } from './judge-token.ts';
@@ -23,7 +24,8 @@ import { TokenSlots } from './token-slots.ts';
 const TOKEN_SLOTS = 8;
 
 export interface SimulatedDeviceOptions {
-  readonly trust: TrustFile;
+  /** What it trusts once it was registered by hand, or how it is paired. */
+  readonly trust: TrustFile | DeviceSetup;
   /** The trust map that it came in, where it came in one. */
   readonly heldPayload?: Uint8Array;
   readonly clock: Clock;
@@ -50,29 +52,36 @@ export class SimulatedDevice {
     ['temperature', this.thermometer],
     ['led', this.lamp],
   ]);
-  #held: HeldTrust;
+  readonly #setup: DeviceSetup | undefined;
+  /** Of a device that is not paired but was registered by hand. */
+  #registered: HeldTrust | undefined;
   readonly #keepTrust: (held: HeldTrust) => void;
   /** NumericDate that is past for certain, by word of the hub. */
   #floor = 0;
   readonly #clock: Clock;
-  readonly #slots: TokenSlots;
+  readonly #slotCount: number;
   readonly #challenges: Challenges;
+  #slots: TokenSlots;
   /** Of a device without a calendar. */
   readonly #clientNonces: ClientNonces | undefined;
   readonly #onEvent: (event: DeviceEvent) => void;
   #accepted = 0;
 
   constructor(options: SimulatedDeviceOptions) {
-    this.#held = { trust: options.trust, payload: options.heldPayload };
+    const isPairable = 'memory' in options.trust;
+    this.#setup = isPairable ? (options.trust as DeviceSetup) : undefined;
+    this.#registered = isPairable ? undefined : { trust: options.trust as TrustFile, payload: options.heldPayload };
     this.#keepTrust = options.keepTrust ?? (() => undefined);
     this.#clock = options.clock;
-    this.#slots = new TokenSlots(options.slots ?? TOKEN_SLOTS);
+    this.#slotCount = options.slots ?? TOKEN_SLOTS;
+    this.#slots = new TokenSlots(this.#slotCount);
     this.#challenges = new Challenges({ clock: options.clock, random: options.random });
     this.#clientNonces =
       options.hasCalendar === false
         ? new ClientNonces({ uptime: () => this.#uptime(), random: options.random })
         : undefined;
     this.#onEvent = options.onEvent ?? (() => undefined);
+    this.#floor = this.#setup?.memory.state.trust?.trust.time ?? 0;
   }
 
   /** Tokens that took effect since start: one that came twice counts once. */
@@ -85,30 +94,46 @@ export class SimulatedDevice {
     return this.#slots.list();
   }
 
-  /** Version of what it trusts. */
+  /** Version of what it trusts; 0 while nobody paired it. */
   get trustVersion(): number {
-    return this.#trust.version;
+    return this.#trust?.version ?? 0;
   }
 
   /** Answers one request. Never rejects. */
   readonly handler = async (request: CoapRequest): Promise<CoapResponse> => {
     try {
-      return this.#answer(request);
+      return await this.#answer(request);
     } catch (error) {
       this.#onEvent({ event: 'failed', error: coded(error).code });
       return bare(COAP_CODE.internalServerError);
     }
   };
 
-  #answer(request: CoapRequest): CoapResponse {
+  /** Undefined while nobody paired it. */
+  get #held(): HeldTrust | undefined {
+    return this.#setup === undefined ? this.#registered : this.#setup.memory.held;
+  }
+
+  get #trust(): TrustFile | undefined {
+    return this.#held?.trust;
+  }
+
+  async #answer(request: CoapRequest): Promise<CoapResponse> {
     const path = request.path.join('/');
     switch (path) {
+      case 'provision':
+        return this.#setup === undefined ? bare(COAP_CODE.notFound) : this.#provision(this.#setup, request);
+      case 'identify':
+        return this.#setup === undefined ? bare(COAP_CODE.notFound) : this.#setup.identify(request);
       case 'authz-info':
         return request.method === COAP_METHOD.POST ? this.#takeToken(request) : bare(COAP_CODE.methodNotAllowed);
       case 'challenge':
         return request.method === COAP_METHOD.POST ? this.#challenge(request) : bare(COAP_CODE.methodNotAllowed);
       case 'trust':
-        return request.method === COAP_METHOD.POST ? this.#takeTrust(request) : bare(COAP_CODE.methodNotAllowed);
+        if (request.method !== COAP_METHOD.POST) return bare(COAP_CODE.methodNotAllowed);
+        return this.#setup === undefined
+          ? this.#takeTrust(request)
+          : this.#setup.inTurn(() => this.#takeTrust(request));
       case 'status':
         return request.method === COAP_METHOD.GET ? this.#status() : bare(COAP_CODE.methodNotAllowed);
       case '.well-known/core':
@@ -118,18 +143,32 @@ export class SimulatedDevice {
     }
   }
 
+  async #provision(setup: DeviceSetup, request: CoapRequest): Promise<CoapResponse> {
+    const before = this.#trust;
+    const answer = await setup.provision(request);
+    // Whatever hub it has now, the tokens are of the one before.
+    if (this.#trust !== before) {
+      this.#floor = Math.max(this.#floor, setup.memory.state.trust?.trust.time ?? 0);
+      this.#slots = new TokenSlots(this.#slotCount);
+      this.#challenges.keepOnly(new Set());
+    }
+    return answer;
+  }
+
   #takeToken(request: CoapRequest): CoapResponse {
+    const trust = this.#trust;
     const token = request.payload ?? EMPTY;
     const query = request.query ?? [];
     const nonce = readReceiptQuery(query);
     if (query.length > 0 && nonce === undefined) return bare(COAP_CODE.badOption);
-    if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token.length);
-    const verdict = judgeToken(token, this.#trust, this.#now(), this.#byUptime());
-    if (verdict.kind === 'refused') return this.#refuseToken(verdict.reason, token.length);
+    if (request.contentFormat !== CONTENT_FORMAT.cwt) return this.#refuseToken('format_unsupported', token, nonce);
+    if (trust === undefined) return this.#refuseToken('not_paired', token, nonce);
+    const verdict = judgeToken(token, trust, this.#now(), this.#byUptime());
+    if (verdict.kind === 'refused') return this.#refuseToken(verdict.reason, token, nonce);
     this.#slots.forgetExpired(this.#present() ?? this.#now().earliest);
     const outcome = this.#slots.put(verdict.token);
-    if (outcome === 'expired') return this.#refuseToken('expired', token.length);
-    if (outcome === 'full') return this.#refuseToken('slots_full', token.length);
+    if (outcome === 'expired') return this.#refuseToken('expired', token, nonce);
+    if (outcome === 'full') return this.#refuseToken('slots_full', token, nonce);
     this.#challenges.keepOnly(new Set(this.#slots.list().map(({ identity }) => identity)));
     if (outcome === 'stored') this.#accepted += 1;
     this.#onEvent({
@@ -139,73 +178,76 @@ export class SimulatedDevice {
       expiresAt: verdict.token.expiresAt,
       bytes: token.length,
     });
-    return this.#receipt(verdict.token.hash, nonce);
+    return receipt(trust, verdict.token.hash, nonce);
   }
 
-  /** 2.01 with a MAC over the token's hash, by which the hub knows that this device took it and no other on the line. */
-  /** A receipt is for whoever asked for one, and only for this once: its nonce is the hub's. */
-  #receipt(tokenHash: Uint8Array, nonce: Uint8Array | undefined): CoapResponse {
-    if (this.#trust.receipt === 'none' || nonce === undefined) return bare(COAP_CODE.created);
-    const payload = makeReceipt({ key: this.#trust.answerKey, tokenHash, audience: this.#trust.audience, nonce });
-    return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.coseMac0, payload };
-  }
-
-  #refuseToken(reason: TokenRefusal, bytes: number): CoapResponse {
+  /** A MAC says who refuses, to whoever asked for a receipt: by radio anybody could. It says nothing of why. */
+  #refuseToken(reason: TokenRefusal, token: Uint8Array, nonce: Uint8Array | undefined): CoapResponse {
     const code = TOKEN_REFUSALS[reason];
-    this.#onEvent({ event: 'token_refused', reason, code: codeText(code), bytes });
-    return bare(code);
-  }
-
-  /** All of a bundle or nothing, and only upward. */
-  #takeTrust(request: CoapRequest): CoapResponse {
-    const bundle = request.payload ?? EMPTY;
-    if (request.query !== undefined && request.query.length > 0) return bare(COAP_CODE.badOption);
-    const verdict = judgeBundle(bundle, request.contentFormat, this.#held);
-    const bytes = bundle.length;
-    if (verdict.kind === 'refused') {
-      const code = BUNDLE_REFUSALS[verdict.reason];
-      this.#onEvent({ event: 'trust_refused', reason: verdict.reason, code: codeText(code), bytes });
-      // Under the key of the device: a hub that lost count finds it again, and believes no stranger's refusal.
-      return this.#trustAnswer(code, bundle);
-    }
-    if (verdict.kind === 'taken') {
-      this.#keepTrust(verdict.held);
-      this.#held = verdict.held;
-      this.#floor = Math.max(this.#floor, verdict.time ?? 0);
-    }
-    const event = verdict.kind === 'taken' ? 'trust_taken' : 'trust_known';
-    this.#onEvent({ event, version: this.#trust.version, bytes });
-    return this.#trustAnswer(COAP_CODE.changed, bundle);
-  }
-
-  #trustAnswer(code: number, bundle: Uint8Array): CoapResponse {
-    const { answerKey: key, device, version } = this.#trust;
-    const payload = makeTrustAnswer({ key, device, code, bundle, version });
+    this.#onEvent({ event: 'token_refused', reason, code: codeText(code), bytes: token.length });
+    const trust = this.#trust;
+    if (trust === undefined || trust.receipt === 'none' || nonce === undefined) return bare(code);
+    const { answerKey: key, audience } = trust;
+    const payload = makeReceipt({ key, tokenHash: tokenHash(token), audience, nonce, refusal: code });
     return { code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
   }
 
+  /** All of a bundle or nothing, and only upward. */
+  async #takeTrust(request: CoapRequest): Promise<CoapResponse> {
+    const bundle = request.payload ?? EMPTY;
+    if (request.query !== undefined && request.query.length > 0) return bare(COAP_CODE.badOption);
+    const held = this.#held;
+    const verdict =
+      held === undefined
+        ? ({ kind: 'refused', reason: 'not_taken' } as const)
+        : judgeBundle(bundle, request.contentFormat, held);
+    const bytes = bundle.length;
+    if (held === undefined || verdict.kind === 'refused') {
+      const reason = verdict.kind === 'refused' ? verdict.reason : 'not_taken';
+      const code = BUNDLE_REFUSALS[reason];
+      this.#onEvent({ event: 'trust_refused', reason, code: codeText(code), bytes });
+      // Under the key of the device: a hub that lost count finds it again, and believes no stranger's refusal.
+      return held === undefined ? bare(code) : trustAnswer(held.trust, code, bundle);
+    }
+    if (verdict.kind === 'taken') {
+      await this.#keep(verdict.held);
+      this.#floor = Math.max(this.#floor, verdict.time ?? 0);
+    }
+    const now = verdict.kind === 'taken' ? verdict.held : held;
+    const event = verdict.kind === 'taken' ? 'trust_taken' : 'trust_known';
+    this.#onEvent({ event, version: now.trust.version, bytes });
+    return trustAnswer(now.trust, COAP_CODE.changed, bundle);
+  }
+
+  async #keep(held: HeldTrust): Promise<void> {
+    if (this.#setup !== undefined) return this.#setup.memory.keepBundle(held.payload ?? EMPTY);
+    this.#keepTrust(held);
+    this.#registered = held;
+  }
+
   #challenge(request: CoapRequest): CoapResponse {
-    const tokenHash = request.payload ?? EMPTY;
+    const named = request.payload ?? EMPTY;
     const latest = this.#present();
     const token =
-      latest === undefined || tokenHash.length !== TOKEN_HASH_BYTES ? undefined : this.#slots.find(tokenHash, latest);
+      latest === undefined || named.length !== TOKEN_HASH_BYTES ? undefined : this.#slots.find(named, latest);
     if (token === undefined) {
-      const code = tokenHash.length === TOKEN_HASH_BYTES ? COAP_CODE.unauthorized : COAP_CODE.badRequest;
+      const code = named.length === TOKEN_HASH_BYTES ? COAP_CODE.unauthorized : COAP_CODE.badRequest;
       this.#onEvent({ event: 'challenge_refused', code: codeText(code) });
       return this.#refuseStranger(code);
     }
-    this.#onEvent({ event: 'challenge_given', token: base64url(tokenHash) });
+    this.#onEvent({ event: 'challenge_given', token: base64url(named) });
     const payload = this.#challenges.issue(token.identity);
     return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.octetStream, payload };
   }
 
   #status(): CoapResponse {
+    const trust = this.#trust;
     const now = this.#now();
     this.#slots.forgetExpired(this.#present() ?? now.earliest);
     const status = new Map<string, string | number | boolean>([
-      ['aud', this.#trust.audience],
+      ...(trust === undefined ? [] : [['aud', trust.audience] as const]),
       ['time', this.#clientNonces === undefined && now.latest !== undefined],
-      ['trust', this.#trust.version],
+      ['trust', trust?.version ?? 0],
       ['tokens', this.#slots.list().length],
     ]);
     return { code: COAP_CODE.content, contentFormat: CONTENT_FORMAT.cbor, payload: encodeCbor(status) };
@@ -225,8 +267,14 @@ export class SimulatedDevice {
       this.#onEvent({ event: 'request_refused', reason: 'not_found', ...event, code });
       return bare(COAP_CODE.notFound);
     }
+    const trust = this.#trust;
+    if (trust === undefined) {
+      const code = codeText(COAP_CODE.unauthorized);
+      this.#onEvent({ event: 'request_refused', reason: 'not_paired', ...event, code });
+      return bare(COAP_CODE.unauthorized);
+    }
     const verdict = judgeRequest(request, {
-      audience: this.#trust.audience,
+      audience: trust.audience,
       slots: this.#slots,
       challenges: this.#challenges,
       latest: this.#present(),
@@ -234,7 +282,7 @@ export class SimulatedDevice {
     if (verdict.kind === 'refused') {
       const code = REQUEST_REFUSALS[verdict.reason];
       this.#onEvent({ event: 'request_refused', reason: verdict.reason, ...event, code: codeText(code) });
-      return verdict.client === undefined ? this.#refuseStranger(code) : this.#seal(bare(code), verdict.client);
+      return verdict.client === undefined ? this.#refuseStranger(code) : seal(trust, bare(code), verdict.client);
     }
     const answer = resource.serve({
       method: request.method,
@@ -243,11 +291,7 @@ export class SimulatedDevice {
     });
     const token = base64url(verdict.client.tokenHash);
     this.#onEvent({ event: 'request_served', token, ...event, code: codeText(answer.code) });
-    return this.#seal(answer, verdict.client);
-  }
-
-  get #trust(): TrustFile {
-    return this.#held.trust;
+    return seal(trust, answer, verdict.client);
   }
 
   /** What a bundle said of the time is only that it is past: it may have been held back on its way. */
@@ -275,24 +319,41 @@ export class SimulatedDevice {
 
   /** A client that has no good token is told how to come by one, where that takes a nonce of this device (RFC 9200 §5.3). */
   #refuseStranger(code: number): CoapResponse {
-    if (this.#clientNonces === undefined || code !== COAP_CODE.unauthorized) return bare(code);
-    const { audience, issuer } = this.#trust;
+    const trust = this.#trust;
+    if (trust === undefined || this.#clientNonces === undefined || code !== COAP_CODE.unauthorized) return bare(code);
+    const { audience, issuer } = trust;
     const payload = makeCreationHints({ as: issuer, audience, cnonce: this.#clientNonces.issue() });
     return { code, contentFormat: CONTENT_FORMAT.aceCbor, payload };
   }
+}
 
-  /** The answer under this device's key, bound to the client's nonce. Refusals too: their code says what a token permits. */
-  #seal(answer: CoapResponse, client: ProvenClient): CoapResponse {
-    const payload = makeAnswer({
-      payload: answer.payload,
-      key: this.#trust.answerKey,
-      request: client.request,
-      audience: this.#trust.audience,
-      code: answer.code,
-      ...(answer.contentFormat === undefined ? {} : { contentFormat: answer.contentFormat }),
-    });
-    return { code: answer.code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
-  }
+/**
+ * 2.01 with a MAC over the token's hash, by which the hub knows that this device took it and no other on the line. It is for
+ * whoever asked for one, and only for this once: its nonce is the hub's.
+ */
+function receipt(trust: TrustFile, tokenHash: Uint8Array, nonce: Uint8Array | undefined): CoapResponse {
+  if (trust.receipt === 'none' || nonce === undefined) return bare(COAP_CODE.created);
+  const payload = makeReceipt({ key: trust.answerKey, tokenHash, audience: trust.audience, nonce });
+  return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.coseMac0, payload };
+}
+
+/** Which version is held, under the device's key. */
+function trustAnswer({ answerKey: key, device, version }: TrustFile, code: number, bundle: Uint8Array): CoapResponse {
+  const payload = makeTrustAnswer({ key, device, code, bundle, version });
+  return { code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
+}
+
+/** The answer under the device's key, bound to the client's nonce. Refusals too: their code says what a token permits. */
+function seal(trust: TrustFile, answer: CoapResponse, client: ProvenClient): CoapResponse {
+  const payload = makeAnswer({
+    payload: answer.payload,
+    key: trust.answerKey,
+    request: client.request,
+    audience: trust.audience,
+    code: answer.code,
+    ...(answer.contentFormat === undefined ? {} : { contentFormat: answer.contentFormat }),
+  });
+  return { code: answer.code, contentFormat: CONTENT_FORMAT.coseMac0, payload };
 }
 
 function bare(code: number): CoapResponse {

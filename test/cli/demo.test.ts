@@ -17,6 +17,7 @@ function recordingTerminal() {
     print: (line) => void printed.push(line),
     heading: (line) => void printed.push(line),
     note: (line) => void noted.push(line),
+    ask: async () => undefined,
     read: () => Promise.reject(new Error('the demo reads no file')),
   };
   return { printed, noted, terminal };

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { credentialsFileOf } from '../../src/devices/device-credentials.ts';
 import { connectedDevice } from '../fixtures/connected-device.ts';
 import { PROGRAM } from '../fixtures/hub-process.ts';
 
+const CODE = '00041-06105-0R3GG-28A1C-60T3G-F6';
 const SECRET = Buffer.alloc(32, 'canary').toString('base64url');
 let folder: string;
 let trust: string;
@@ -113,6 +114,7 @@ async function refused(...args: readonly string[]) {
     print: () => undefined,
     heading: () => undefined,
     note: (line) => void noted.push(line),
+    ask: async () => undefined,
     read: async (file) => readFileSync(file),
   };
   const status = await runCommandLine(['sim', 'device', '--json', ...args], terminal);
@@ -161,8 +163,38 @@ test.each([
     ['--connected', 'mqtt://127.0.0.1:1', '--credentials', 'FILE', '--listen', 'http://0.0.0.0:0'],
   ],
   ['without a place to listen', ['--trust', 'FILE']],
+  ['with a setup code and nowhere to keep its state', ['--listen', 'tcp://127.0.0.1:0', '--setup', CODE]],
+  ['with a state and no setup code', ['--listen', 'tcp://127.0.0.1:0', '--state', 'FILE']],
+  ['with a setup code and a trust file', ['--listen', 'tcp://127.0.0.1:0', '--setup', CODE, '--trust', 'FILE']],
+  ['connected and with a setup code', ['--connected', 'mqtt://127.0.0.1:1', '--setup', CODE]],
+  ['both on a line and on the radio', ['--trust', 'FILE', '--listen', 'tcp://127.0.0.1:0', '--ble']],
+  ['on a line with a Bluetooth controller', ['--trust', 'FILE', '--listen', 'tcp://127.0.0.1:0', '--hci', '/dev/null']],
 ])('a device %s is refused', async (_, args) => {
   expect(await refused(...args)).toMatchObject({ status: 2, error: { code: 'usage' } });
+});
+
+test('a device that can be paired makes its state, and begins anew when it is reset', async () => {
+  const state = join(folder, 'tube.state');
+  const args = ['--listen', 'tcp://127.0.0.1:0', '--setup', CODE, '--state', state];
+  const { started, lines } = await startWith(...args);
+  expect(lines[0]).toMatch(/^device is ready on tcp:/);
+  started.kill('SIGTERM');
+  expect(await once(started, 'exit')).toEqual([0, null]);
+  expect(statSync(state).mode & 0o777).toBe(0o600);
+  const fresh = readFileSync(state, 'utf8');
+  writeFileSync(state, 'worn out');
+  expect((await refused(...args)).error.code).toBe('device_state_invalid');
+  const again = await startWith(...args, '--reset');
+  again.started.kill('SIGTERM');
+  await once(again.started, 'exit');
+  expect(readFileSync(state, 'utf8')).toBe(fresh);
+});
+
+test('a setup code that was mistyped is refused without quoting it', async () => {
+  const typed = `${CODE.slice(0, -1)}0`;
+  const { error } = await refused('--listen', 'tcp://127.0.0.1:0', '--setup', typed, '--state', join(folder, 'x'));
+  expect(error.code).toBe('setup_code_invalid');
+  expect(JSON.stringify(error)).not.toContain(typed.slice(0, 11));
 });
 
 test('a credentials file that is none is refused without quoting it', async () => {
@@ -171,4 +203,12 @@ test('a credentials file that is none is refused without quoting it', async () =
   const { error, status } = await refused('--connected', 'mqtt://127.0.0.1:1', '--credentials', broken);
   expect([status, error.code]).toEqual([1, 'credentials_file_invalid']);
   expect(JSON.stringify(error)).not.toContain(SECRET);
+});
+
+test('a Bluetooth controller that is not there is refused by its path', async () => {
+  const hci = join(folder, 'absent');
+  expect(await refused('--ble', '--hci', hci, '--trust', trust)).toMatchObject({
+    status: 1,
+    error: { code: 'peripheral_adapter_down', detail: expect.stringContaining(hci) },
+  });
 });

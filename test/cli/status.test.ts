@@ -53,6 +53,26 @@ const STATUS: HubStatus = {
       counters: {},
     },
   ],
+  radio: {
+    adapter: 'hci0',
+    address: 'c0:ff:ee:00:00:01',
+    up: true,
+    links: 1,
+    room: 5,
+    counters: { heard: 20, lost: 0 },
+    devices: [
+      {
+        device: 'tube-1',
+        name: 'Tube',
+        up: true,
+        connected: true,
+        address: 'c0:ff:ee:00:00:02',
+        rssi: -60,
+        rivals: 1,
+      },
+      { device: 'tube-2', name: 'tube-2', up: false, connected: false, rivals: 0 },
+    ],
+  },
   devices: 1,
   deliveries: { queued: 2, delivered: 0 },
   audit: { records: 3, head: '5:J3p0', lost: 1 },
@@ -73,6 +93,11 @@ describe('an answer is refused', () => {
     ['without the clock', { ...STATUS, clock: undefined }, 'clock'],
     ['with an uptime in words', { ...STATUS, uptime: 'long' }, 'uptime'],
     ['with a line of another form', { ...STATUS, lines: [{ name: 1 }] }, 'lines.0'],
+    [
+      'with a radio that has no devices',
+      { ...STATUS, radio: { ...STATUS.radio, devices: undefined } },
+      'radio.devices',
+    ],
     ['with a counter in words', { ...STATUS, deliveries: { queued: 'many' } }, 'deliveries.queued'],
   ])('%s', async (_, body, member) => {
     await answer(body);
@@ -100,6 +125,10 @@ test('it is one subject a line, in words, and what is wrong last', async () => {
     '  framesSent 10',
     'Line ward-4 (tcp://10.0.0.4:4161): not open',
     '  because link_down: ECONNREFUSED',
+    'Radio hci0: on as c0:ff:ee:00:00:01, 1 of 5 links',
+    '  heard 20',
+    '  tube-1 (Tube): connected, -60 dBm, c0:ff:ee:00:00:02, 1 more under its name',
+    '  tube-2: not heard',
     'Devices: 1',
     'Deliveries: queued 2',
     'Audit: 3 records, head 5:J3p0, 1 lost',
@@ -120,6 +149,12 @@ test('it says so where nothing is configured and nothing is wrong', async () => 
   expect(printed).toContain('up for 0 s\n');
   expect(printed).toContain('Issuers: none configured\nLines: none configured\n');
   expect(printed).toContain('Deliveries: none\nAudit: 3 records, head 5:J3p0, 1 lost\nNothing is wrong.');
+});
+
+test('it says why there is no radio', async () => {
+  const radio = { ...STATUS.radio, up: false, address: undefined, lastError: 'radio_blocked', devices: [] };
+  await answer({ ...STATUS, radio });
+  expect((await ask()).printed).toContain('Radio hci0: off\n  because radio_blocked\n');
 });
 
 test('with --json it is the answer of the hub', async () => {

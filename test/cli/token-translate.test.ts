@@ -81,6 +81,7 @@ async function run(setting: Setting = {}): Promise<Outcome> {
       print: (line) => printed.push(line),
       heading: (line) => printed.push(line),
       note: (line) => noted.push(line),
+      ask: async () => undefined,
       read: async (file, maxBytes) => {
         const content = files[file];
         if (content === undefined) throw new LatchkeyError('file_unreadable', file);
@@ -160,6 +161,7 @@ test('uses the clock of the machine without --now', async () => {
       print: (line) => printed.push(line),
       heading: (line) => printed.push(line),
       note: () => {},
+      ask: async () => undefined,
       read: async (file) => utf8(files[file] ?? ''),
     },
   );
@@ -339,6 +341,7 @@ test('a required option that is missing ends with status 2', async () => {
     print: () => {},
     heading: () => {},
     note: (line: string) => noted.push(line),
+    ask: async () => undefined,
     read: async () => utf8(''),
   };
   expect(await runCommandLine(['token', 'translate', '-'], terminal)).toBe(2);

@@ -60,6 +60,8 @@ const request = makeSignedRequest({
   path,
 });
 const receipt = makeReceipt({ key: answer.key, tokenHash: hash, audience, nonce: receiptNonce });
+const refusalCode = codeNumber('4.03');
+const refusal = makeReceipt({ key: answer.key, tokenHash: hash, audience, nonce: receiptNonce, refusal: refusalCode });
 const sealed = makeAnswer({
   payload: utf8('36.6'),
   key: answer.key,
@@ -97,6 +99,8 @@ describe('docs/protocol.md', () => {
         token_hash: hex(hash),
         receipt_query: receiptQuery(receiptNonce),
         receipt: hex(receipt),
+        refusal_code: '4.03',
+        refusal: hex(refusal),
       },
       signed_request: {
         client_key: Buffer.alloc(32, 0xc1).toString('hex'),

@@ -100,7 +100,7 @@ describe('a setup code', () => {
 
   it('is 128 bits of what is random', () => {
     const asked: number[] = [];
-    newSetupSecret({ bytes: (length) => new Uint8Array(asked.push(length)), fraction: () => 0 });
+    newSetupSecret({ bytes: (length) => new Uint8Array(asked.push(length)) });
     expect(asked).toEqual([16]);
   });
 

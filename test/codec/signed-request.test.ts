@@ -297,6 +297,21 @@ describe('a receipt', () => {
   });
 });
 
+describe('the receipt of a refusal', () => {
+  const taken = { key: ANSWER_KEY, tokenHash: HASH, audience: 'tube-1', nonce: new Uint8Array(8).fill(3) } as const;
+  const refused = { ...taken, refusal: 0x81 };
+
+  it('opens for its code', () => {
+    expect(codeOf(() => openReceipt(makeReceipt(refused), refused))).toBe('none');
+  });
+
+  it('is not taken for one of another code, nor for that of a token that was taken, nor the other way round', () => {
+    for (const context of [{ ...refused, refusal: 0x83 }, taken])
+      expect(codeOf(() => openReceipt(makeReceipt(refused), context))).toBe('cose_verification_failed');
+    expect(codeOf(() => openReceipt(makeReceipt(taken), refused))).toBe('cose_verification_failed');
+  });
+});
+
 describe('the query that asks for a receipt', () => {
   it('comes back as the nonce that it was made of', () => {
     const nonce = new Uint8Array(8).fill(0xfe);

@@ -50,6 +50,8 @@ client_key_id = "k1"
 [[lines]]
 name = "bench"
 path = "tcp://127.0.0.1:1"
+[ble]
+adapter = "/nonexistent/controller"
 `;
 
 /** Two brokers cannot be had at once. */

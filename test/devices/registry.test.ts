@@ -120,3 +120,73 @@ describe('a record is passed over, named in the log, and not quoted', () => {
     expect(store.entries.has('device/bad')).toBe(true);
   });
 });
+
+describe('another record of a device', () => {
+  const pairing = {
+    nonces: { hub: new Uint8Array(16).fill(1), device: new Uint8Array(16).fill(2) },
+    request: '0123456789abcdef',
+  };
+
+  test('takes the place of the one before, on the medium too', async () => {
+    const { registry, store } = setup();
+    const known = device({ ble: { name: 'old' }, line: undefined, pairing });
+    await registry.add(known);
+    await registry.update(known, { name: 'Fridge', ble: { name: 'new' }, pairing: undefined });
+    expect(registry.byBleName('old')).toBeUndefined();
+    expect(registry.byBleName('new')).toBe(registry.get('tube-1'));
+    const { registry: later } = setup(new FaultyStore(new Map(store.entries)));
+    await later.load();
+    expect(later.get('tube-1')).toMatchObject({ name: 'Fridge', ble: { name: 'new' }, trustVersion: 1 });
+    expect(later.get('tube-1').pairing).toBeUndefined();
+  });
+
+  test('keeps what an earlier change made of it', async () => {
+    const { registry } = setup();
+    const known = device({ pairing });
+    await registry.add(known);
+    await Promise.all([registry.update(known, { name: 'Fridge' }), registry.update(known, { pairing: undefined })]);
+    expect(registry.get('tube-1')).toMatchObject({ name: 'Fridge' });
+    expect(registry.get('tube-1').pairing).toBeUndefined();
+  });
+
+  test('is refused once the device was registered anew', async () => {
+    const { registry } = setup();
+    const known = device();
+    await registry.add(known);
+    await registry.remove('tube-1');
+    await expect(registry.update(known, { name: 'Fridge' })).rejects.toMatchObject({ code: 'device_unknown' });
+    await registry.add(device());
+    await expect(registry.update(known, { name: 'Fridge' })).rejects.toMatchObject({ code: 'device_unknown' });
+  });
+
+  test('that the medium did not take is not there', async () => {
+    const { registry, store } = setup();
+    const known = device();
+    await registry.add(known);
+    store.failAt(1);
+    await expect(registry.update(known, { name: 'Fridge' })).rejects.toThrow('the medium failed');
+    expect(registry.get('tube-1')).toBe(known);
+  });
+
+  test('says what is unfinished, over a restart', async () => {
+    const { registry, store } = setup();
+    await registry.add(device({ pairing }));
+    const { registry: later } = setup(new FaultyStore(new Map(store.entries)));
+    await later.load();
+    expect(later.get('tube-1').pairing).toEqual(pairing);
+  });
+
+  test.each([
+    ['a nonce of another size', { ...pairing, nonces: { hub: new Uint8Array(8), device: new Uint8Array(16) } }],
+    ['a pairing that is none', 'soon'],
+  ])('with %s is not read', async (_, broken) => {
+    const { registry, store, log } = setup();
+    const bytes = encodeDevice(device({ pairing: typeof broken === 'string' ? undefined : broken }));
+    const json = JSON.parse(Buffer.from(bytes).toString()) as Record<string, unknown>;
+    if (typeof broken === 'string') json.pairing = broken;
+    store.entries.set('device/tube-1', Buffer.from(JSON.stringify(json)));
+    await registry.load();
+    expect(registry.size).toBe(0);
+    expect(log.lines).toMatchObject([{ fields: { event: 'device_record_unreadable' } }]);
+  });
+});

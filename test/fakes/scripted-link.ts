@@ -1,19 +1,26 @@
 import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
-import type { DeviceLink } from '../../src/ports/device-link.ts';
+import type { DeviceLink, LinkLimits } from '../../src/ports/device-link.ts';
 
 type Answer = CoapResponse | LatchkeyError | 'silence';
 
 /** A link whose faults a test chooses: what the device answers, that it stays silent, that the line is down. */
 export class ScriptedLink implements DeviceLink {
   readonly name = 'line-1';
-  readonly limits = { maxBodyBytes: 1_024, isReliable: true };
+  readonly limits: LinkLimits;
   readonly requests: CoapRequest[] = [];
+  /** What it was told of its answers. */
+  readonly proofs: boolean[] = [];
   readonly #listeners = new Set<() => void>();
   answer: (request: CoapRequest) => Answer;
 
-  constructor(answer: (request: CoapRequest) => Answer) {
+  constructor(answer: (request: CoapRequest) => Answer, isOpen = false) {
     this.answer = answer;
+    this.limits = { maxBodyBytes: 1_024, isReliable: true, isOpen };
+  }
+
+  proven(isProven: boolean): void {
+    this.proofs.push(isProven);
   }
 
   isUp(): boolean {

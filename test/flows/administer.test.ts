@@ -149,3 +149,28 @@ describe('removeDevice', () => {
     await expect(flow.removeDevice('tube-1')).rejects.toMatchObject({ code: 'device_unknown' });
   });
 });
+
+describe('renameDevice', () => {
+  test('gives a device another name for people, and keeps its id', async () => {
+    const { flow, store } = await setup();
+    await flow.addDevice(device());
+    expect(await flow.renameDevice('tube-1', 'Fridge, second floor')).toMatchObject({
+      id: 'tube-1',
+      name: 'Fridge, second floor',
+    });
+    expect(Buffer.from(store.entries.get('device/tube-1') ?? []).toString()).toContain('Fridge, second floor');
+    expect(flow.showDevice('tube-1').name).toBe('Fridge, second floor');
+  });
+
+  test.each(['', ' Fridge', 'a'.repeat(64), 'Fridge\u001b[2J', 'a\u2028b'])('refuses %j', async (name) => {
+    const { flow } = await setup();
+    await flow.addDevice(device());
+    await expect(flow.renameDevice('tube-1', name)).rejects.toMatchObject({ code: 'device_invalid' });
+    expect(flow.showDevice('tube-1').name).toBeUndefined();
+  });
+
+  test('refuses a device that nobody registered', async () => {
+    const { flow } = await setup();
+    await expect(flow.renameDevice('tube-1', 'x')).rejects.toMatchObject({ code: 'device_unknown' });
+  });
+});

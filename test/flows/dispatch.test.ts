@@ -43,6 +43,15 @@ function accepted(of: Device, request: CoapRequest, cwt = request.payload ?? EMP
 
 const refused = (code: string): CoapResponse => ({ code: codeNumber(code), payload: EMPTY });
 
+/** As a device refuses whose word must be proven. */
+function refusedBy(of: Device, request: CoapRequest, code: string): CoapResponse {
+  const nonce = readReceiptQuery(request.query ?? []) ?? EMPTY;
+  const hash = tokenHash(request.payload ?? EMPTY);
+  const refusal = codeNumber(code);
+  const payload = makeReceipt({ key: answerKey(of), tokenHash: hash, audience: of.audience, nonce, refusal });
+  return { code: refusal, payload };
+}
+
 async function setup(
   link: (of: Device) => ScriptedLink,
   of = device(),
@@ -468,5 +477,56 @@ describe('what goes before tokens', () => {
     expect(dispatcher.hasWork('tube-1')).toBe(false);
     errand.left = 1;
     expect(dispatcher.hasWork('tube-1')).toBe(true);
+  });
+});
+
+describe('on an open medium, where anybody can answer', () => {
+  const stranger = device({ rootKey: new Secret(new Uint8Array(32).fill(9)) });
+  const open = (answer: (of: Device, request: CoapRequest) => CoapResponse) => (of: Device) =>
+    new ScriptedLink((request) => answer(of, request), true);
+
+  test('a receipt under the key of the device is its proof', async () => {
+    const { add, dispatcher, line } = await setup(open(accepted));
+    const { id } = await add('token');
+    dispatcher.wake('tube-1');
+    expect(await dispatcher.settled(id, 1_000)).toMatchObject({ state: 'delivered' });
+    expect(line.proofs).toEqual([true]);
+  });
+
+  test('a refusal under the key of the device ends the delivery', async () => {
+    const { add, dispatcher, line } = await setup(open((of, request) => refusedBy(of, request, '4.03')));
+    const { id } = await add('token');
+    dispatcher.wake('tube-1');
+    expect(await dispatcher.settled(id, 1_000)).toMatchObject({ state: 'refused', deviceCode: '4.03' });
+    expect(line.proofs).toEqual([true]);
+  });
+
+  test.each<[string, (of: Device, request: CoapRequest) => CoapResponse]>([
+    ['a bare refusal', () => refused('4.01')],
+    ['a refusal of another code', (of, request) => ({ ...refusedBy(of, request, '4.03'), code: codeNumber('4.01') })],
+    ['a refusal under another key', (_, request) => refusedBy(stranger, request, '4.01')],
+    ['an acceptance under another key', (_, request) => accepted(stranger, request)],
+    ['a bare acceptance', () => refused('2.01')],
+  ])('%s ends nothing: it goes on record, and another one is sought', async (_, answer) => {
+    const { add, audit, dispatcher, line, queue } = await setup(open(answer));
+    const { id } = await add('token');
+    dispatcher.wake('tube-1');
+    await settle();
+    expect(queue.get(id).state).toBe('queued');
+    expect(line.proofs).toEqual([false]);
+    const answered = { kind: 'answer', verdict: 'refused', device: 'tube-1', request: 'r', delivery: id };
+    expect(audit.entries).toEqual([{ ...answered, code: 'device_impostor' }]);
+    await dispatcher.stop();
+  });
+
+  test('a device without receipts is taken at its word', async () => {
+    const { add, dispatcher, line } = await setup(
+      open(() => refused('4.01')),
+      device({}, { receipt: 'none' }),
+    );
+    const { id } = await add('token');
+    dispatcher.wake('tube-1');
+    expect(await dispatcher.settled(id, 1_000)).toMatchObject({ state: 'refused' });
+    expect(line.proofs).toEqual([]);
   });
 });

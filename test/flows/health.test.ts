@@ -16,7 +16,9 @@ const well: HealthFacts = {
   clock: 'sure',
   issuers: [issuer],
   lines: [{ name: 'a', up: true, code: undefined }],
+  radio: { adapter: 'hci0', up: true, code: undefined },
   stranded: [],
+  unfinished: [],
   audit: undefined,
   introspection: [{ issuer: 'https://as.example', state: 'ready', lastError: undefined }],
   broker: { up: true, code: undefined },
@@ -64,6 +66,12 @@ describe('healthOf', () => {
       'line a: line_permission',
     ],
     [
+      'a radio that is blocked',
+      { radio: { adapter: 'hci0', up: false, code: 'radio_blocked' } },
+      'radio hci0: radio_blocked',
+    ],
+    ['a radio not opened yet', { radio: { adapter: 'auto', up: false, code: undefined } }, 'radio auto: radio_failed'],
+    [
       'an issuer that is given a pause',
       { introspection: [{ issuer: 'https://as.example', state: 'suspended', lastError: 'as_timeout' }] },
       'introspection at https://as.example: as_timeout',
@@ -73,9 +81,10 @@ describe('healthOf', () => {
     ['an audit that takes nothing', { audit: 'audit_failing' }, 'audit: audit_failing'],
     [
       'a device on a line that is gone',
-      { stranded: [{ device: 'd', line: 'x' }] },
+      { stranded: [{ device: 'd', link: 'line x' }] },
       'device d (line x): link_unconfigured',
     ],
+    ['a device that is half paired', { unfinished: ['d'] }, 'device d: pairing_unfinished'],
   ])('names %s', (_, changes, expected) => {
     expect(codes(changes)).toEqual([expected]);
   });

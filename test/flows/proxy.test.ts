@@ -198,6 +198,19 @@ describe('ProxyFlow', () => {
     await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_untrusted' });
   });
 
+  test('tells an open link whether it was the device that answered', async () => {
+    const { flow, line } = await setup((request) => answerBy(line.proofs.length === 0 ? tube : other, request));
+    await flow.proxy(signed(), context);
+    await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_untrusted' });
+    expect(line.proofs).toEqual([true, false]);
+  });
+
+  test('says nothing of a bare refusal, which anybody can give', async () => {
+    const { flow, line } = await setup(() => ({ code: codeNumber('4.01'), payload: EMPTY }));
+    await flow.proxy(signed(), context);
+    expect(line.proofs).toEqual([]);
+  });
+
   test('refuses a nonce of another size from the device', async () => {
     const { flow } = await setup(() => ({ code: codeNumber('2.01'), payload: utf8('short') }));
     await expect(flow.proxy(challenge(), context)).rejects.toMatchObject({ code: 'device_answer_invalid' });

@@ -28,6 +28,14 @@ describe('in text', () => {
   });
 
   test.each([
+    ['as QR text', 'latchkey:1?id=tube-1&s=00041061050R3GG28A1C60T3GF&c=='],
+    ['as typed', '00041-06105-0R3GG-28A1C-60T3G-F6'],
+    ['in small letters', '00041-06105-0r3gg-28a1c-60t3g-f'],
+  ])('a setup code %s is replaced', (_, code) => {
+    expect(redactText(`typed "${code}" for tube-1`)).toBe('typed "[secret]" for tube-1');
+  });
+
+  test.each([
     'tube-1',
     'https://as.example/.well-known/oauth-authorization-server',
     '/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0',

@@ -51,6 +51,22 @@ test('a good token is taken, with a receipt under the key of the device', async 
   ]);
 });
 
+test('a refused token is refused with a receipt too, which says who refused and not why', async () => {
+  const given = tube();
+  const token = macToken({}, STRANGE_MAC_KEY);
+  const answer = await given.give(token);
+  expect(codeText(answer.code)).toBe('4.01');
+  const context = { key: ANSWER_KEY, tokenHash: tokenHash(token), audience: AUDIENCE, nonce: RECEIPT_NONCE };
+  openReceipt(answer.payload, { ...context, refusal: answer.code });
+});
+
+test('a device without receipts refuses with a bare code', async () => {
+  const given = tube({ trust: trustFile({ receipt: 'none' }) });
+  const answer = await given.give(macToken({}, STRANGE_MAC_KEY));
+  expect(codeText(answer.code)).toBe('4.01');
+  expect(answer.payload).toHaveLength(0);
+});
+
 test('a device without receipts answers a bare 2.01', async () => {
   const given = tube({ trust: trustFile({ receipt: 'none' }) });
   const answer = await given.give(macToken());

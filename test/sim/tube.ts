@@ -7,7 +7,7 @@ import { type CoseKey, importJwk } from '../../src/codec/cose/key.ts';
 import { coseKeyFromJwk } from '../../src/codec/cose/key-map.ts';
 import { type CwtClaims, makeCwt } from '../../src/codec/cwt.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
-import { makeSignedRequest, openAnswer, receiptQuery, tokenHash } from '../../src/codec/signed-request.ts';
+import { makeSignedRequest, openAnswer, openReceipt, receiptQuery, tokenHash } from '../../src/codec/signed-request.ts';
 import { readTrustFile, type TrustFile, writeTrustFile } from '../../src/codec/trust-file.ts';
 import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import type { JsonObject } from '../../src/core/json.ts';
@@ -188,6 +188,7 @@ export function* bitFlips(bytes: Uint8Array): Generator<{ readonly bit: number; 
 
 export const aif = (...rows: readonly (readonly [string, number])[]) => encodeCbor(rows);
 
+/** A bare code, or one with who refuses beside it: never why. */
 export async function expectTokenRefusal(
   given: Tube,
   token: Uint8Array,
@@ -196,7 +197,10 @@ export async function expectTokenRefusal(
 ): Promise<void> {
   const answer = await given.give(token);
   expect(codeText(answer.code)).toBe(code);
-  expect(answer.payload).toHaveLength(0);
+  if (answer.payload.length > 0) {
+    const context = { key: ANSWER_KEY, tokenHash: tokenHash(token), audience: AUDIENCE, nonce: RECEIPT_NONCE };
+    openReceipt(answer.payload, { ...context, refusal: answer.code });
+  }
   expect(given.events.at(-1)).toMatchObject({ event: 'token_refused', code, reason });
   expect(given.device.acceptedTokens).toBe(0);
   expect(given.device.tokens()).toEqual([]);

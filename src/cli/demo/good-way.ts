@@ -17,7 +17,7 @@ export const FETCH_TEMPERATURE = { method: 'FETCH', path: ['temperature'] } as c
 export interface Sizes {
   readonly jwtBytes: number;
   readonly cwtBytes: number;
-  /** Both ways on the serial line, framing and acknowledgements included. */
+  /** Both ways between hub and tube: on a line with all framing, by radio in values of GATT. */
   readonly wireBytes: number;
 }
 
@@ -30,7 +30,7 @@ export interface GoodWay {
 export async function setUp(story: Narrator, stage: Stage): Promise<void> {
   await story.step('authorization-server', 'An ordinary OAuth server, node-oidc-provider, is up', async () => {
     await stage.startAuthorizationServer();
-    story.say(`issuer ${stage.authorizationServer.issuer}; it knows nothing of CoAP, CBOR or serial lines`);
+    story.say(`issuer ${stage.authorizationServer.issuer}; it knows nothing of CoAP, CBOR, serial lines or radios`);
   });
   await story.step('provisioning', 'An installer registers an EKG machine and a test tube', async () => {
     await stage.registerDevices();
@@ -43,12 +43,14 @@ export async function setUp(story: Narrator, stage: Stage): Promise<void> {
     hold(audience === EKG_AUDIENCE, 'the credentials are for this machine');
     story.say('the EKG machine is on the network: it gets credentials to ask the hub with');
     await stage.startTube();
-    story.say(`the tube waits behind a serial line, here ${stage.tube.address}`);
+    if (stage.radios === undefined) story.say(`the tube waits behind a serial line, here ${stage.tube.address}`);
+    else story.say(`the tube advertises by radio as ${TUBE}, and sleeps in between`);
   });
-  await story.step('hub', 'The hub starts and opens the line', async () => {
+  const looks = stage.radios === undefined ? 'opens the line' : 'listens for the tube';
+  await story.step('hub', `The hub starts and ${looks}`, async () => {
     await stage.startHub();
     hold((await stage.hub.admin.showDevice(TUBE)).audience === TUBE_AUDIENCE, 'the hub knows the tube');
-    await until(() => stage.lineIsUp(), 'the line is open');
+    await until(() => stage.tubeIsHere(), 'the tube is there');
     story.say(`clients reach it at ${stage.hub.address}`);
   });
   await story.step('ekg-machine', 'The EKG machine finds the hub by MQTT', async () => {
@@ -98,18 +100,18 @@ function deliver(
   token: AccessToken,
 ): Promise<{ readonly delivery: Delivery; readonly sizes: Sizes }> {
   return story.step('delivery', 'The hub verifies the JWT, makes a CWT of it and brings it to the tube', async () => {
-    const before = await stage.lineBytes();
+    const before = await stage.tubeBytes();
     const delivery = await stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token });
-    const wireBytes = (await stage.lineBytes()) - before;
+    const wireBytes = (await stage.tubeBytes()) - before;
     const { jwt: jwtBytes, cwt: cwtBytes } = delivery.bytes;
     hold(delivery.state === 'delivered' && delivery.deviceCode === '2.01', 'the tube answered 2.01 Created');
     hold(delivery.receipt, 'the receipt carries the MAC of the tube');
     hold(stage.tube.device.acceptedTokens === 1, 'the tube took one token');
-    hold(stage.tokensOnLine[0]?.length === cwtBytes, 'what came over the line is the CWT');
+    hold(stage.tokensOnLine[0]?.length === cwtBytes, 'what came to the tube is the CWT');
     story.wire('EKG', 'hub', 'the JWT, and a proof that the EKG machine holds its key');
     story.wire('hub', 'tube', `CWT, ${cwtBytes} bytes: ${Math.round((100 * cwtBytes) / jwtBytes)} % of the JWT`);
     story.wire('tube', 'hub', '2.01 Created, with a receipt under the key of the tube');
-    story.say(`on the serial line ${wireBytes} bytes, both ways, all framing included`);
+    story.say(`${stage.onTheWay} ${wireBytes} bytes, both ways`);
     story.say(
       `keys of the issuer confirmed ${Math.round(delivery.freshness.keysAge)} s ago, clock ${delivery.freshness.clock}`,
     );
@@ -119,14 +121,14 @@ function deliver(
 
 async function useToken(story: Narrator, stage: Stage, token: AccessToken, delivery: Delivery): Promise<void> {
   await story.step('proof-of-possession', 'The EKG machine proves its key to the tube and reads it', async () => {
-    const before = await stage.lineBytes();
+    const before = await stage.tubeBytes();
     const answer = await stage.client.session(delivery, token).request(FETCH_TEMPERATURE);
     const celsius = readTemperature(answer);
     hold(celsius === 36.6, 'the reading is the one of this tube');
     story.wire('tube', 'EKG', 'a challenge, 16 bytes, good once and for 30 s');
     story.wire('EKG', 'tube', 'FETCH /temperature, signed over challenge, token, tube, method and path');
     story.wire('tube', 'EKG', `${celsius} °C, under the MAC of the tube`);
-    story.say(`on the serial line ${(await stage.lineBytes()) - before} bytes for the challenge and the request`);
+    story.say(`${stage.onTheWay} ${(await stage.tubeBytes()) - before} bytes for the challenge and the request`);
   });
 }
 

@@ -10,17 +10,18 @@ import { until } from './waiting.ts';
 
 /** @param doctorsToken a reference that the OAuth server still stands by */
 export async function outage(story: Narrator, stage: Stage, doctorsToken: AccessToken): Promise<void> {
-  await story.step('tube-away', 'The tube is unplugged; a new token waits for it', async () => {
+  const goes = stage.radios === undefined ? 'is unplugged' : 'goes out of range';
+  await story.step('tube-away', `The tube ${goes}; a new token waits for it`, async () => {
     const token = await requestToken(stage);
     await stage.tube.close();
-    await until(async () => !(await stage.lineIsUp()), 'the hub noticed that the line is gone');
+    await until(async () => !(await stage.tubeIsHere()), 'the hub noticed that the tube is gone');
     const queued = await stage.client.deliver({ device: TUBE, audience: TUBE_AUDIENCE, token, wait: 0 });
     hold(queued.state === 'queued', 'the hub keeps the token');
     story.wire('hub', 'EKG', '202 Accepted: the token is on disk and goes out when the tube is back');
     await stage.startTube();
     await until(async () => (await stage.client.delivery(queued.id)).state === 'delivered', 'the tube has the token');
     hold(stage.tube.device.acceptedTokens === 1, 'the tube took it once');
-    story.say('the tube is plugged in again, and the hub delivers by itself');
+    story.say('the tube is back, and the hub delivers by itself');
   });
   const token = await serverGone(story, stage, doctorsToken);
   await story.step('authorization-server-off', 'Without the OAuth server, the hub is restarted as well', async () => {

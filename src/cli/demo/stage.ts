@@ -22,6 +22,7 @@ import {
 } from '../../simulator.ts';
 import { APP_CLIENT, DoctorsApp } from './doctors-app.ts';
 import { EKG, EKG_AUDIENCE, EkgMachine } from './ekg-machine.ts';
+import type { Radios } from './medium.ts';
 import type { RecordedRequest } from './recorded-request.ts';
 
 export const TUBE = 'tube-1';
@@ -31,6 +32,8 @@ const LINE = 'ward-3';
 const HUB_CLIENT = 'latchkey-hub';
 /** Seconds for which the hub believes "active" without asking again. Its default is a minute: too long for a story. */
 export const INTROSPECTION_CACHE = 1;
+/** Seconds that a tube counts as here after it was heard. Its default is a minute: too long for a story. */
+const PRESENCE = 2;
 const FETCH = 1 << (COAP_METHOD.FETCH - 1);
 const PUT = 1 << (COAP_METHOD.PUT - 1);
 /** The hub's last log lines, shown where a step fails. */
@@ -42,6 +45,8 @@ export class Stage {
   recorded: RecordedRequest | undefined;
   readonly tokensOnLine: Uint8Array[] = [];
   readonly key: DpopKey;
+  /** Undefined where the tube is on a serial line. */
+  readonly radios: Radios | undefined;
   readonly #folder: string;
   readonly #clientSecret = new Secret(randomBytes(24).toString('base64url'));
   readonly #hubSecret = new Secret(randomBytes(24).toString('base64url'));
@@ -57,14 +62,21 @@ export class Stage {
   #client: HubClient | undefined;
   #machine: AuthorizationServer | undefined;
 
-  private constructor(folder: string, key: DpopKey) {
+  private constructor(folder: string, key: DpopKey, radios: Radios | undefined) {
     this.#folder = folder;
     this.key = key;
+    this.radios = radios;
   }
 
-  static async open(): Promise<Stage> {
+  /** @param radios the tube is found by radio with these; else it is on a line */
+  static async open(radios: Radios | undefined): Promise<Stage> {
     const key = await DpopKey.generate();
-    return new Stage(await mkdtemp(join(tmpdir(), 'latchkey-demo-')), key);
+    return new Stage(await mkdtemp(join(tmpdir(), 'latchkey-demo-')), key, radios);
+  }
+
+  /** "on the serial line", or what stands in its place. */
+  get onTheWay(): string {
+    return this.radios === undefined ? 'on the serial line' : 'by radio';
   }
 
   get authorizationServer(): DemoAuthorizationServer {
@@ -147,7 +159,7 @@ export class Stage {
       const { trust } = await state.admin.addDevice({
         id: TUBE,
         audience: TUBE_AUDIENCE,
-        line: LINE,
+        ...(this.radios === undefined ? { line: LINE } : { ble: {} }),
         profile: {
           wrap: 'mac0',
           permissions: { read: [['/temperature', FETCH]], configure: [['/led', FETCH | PUT]] },
@@ -163,7 +175,8 @@ export class Stage {
 
   async startTube(): Promise<void> {
     this.#tube = await startSimulator({
-      listen: this.#tube?.address ?? 'tcp://127.0.0.1:0',
+      listen:
+        this.radios === undefined ? (this.#tube?.address ?? 'tcp://127.0.0.1:0') : { ble: TUBE, hci: this.radios.tube },
       trust: readTrustFile(this.trust.expose()),
       onRequest: ({ contentFormat, payload }) => {
         if (contentFormat === CONTENT_FORMAT.cwt && payload !== undefined) this.tokensOnLine.push(payload);
@@ -190,14 +203,17 @@ export class Stage {
     await this.startHub();
   }
 
-  /** Bytes on the serial line since the hub started, both ways, as the hub counts them. */
-  async lineBytes(): Promise<number> {
-    const [line] = (await this.hub.admin.status()).lines;
-    return (line?.counters.bytesSent ?? 0) + (line?.counters.bytesReceived ?? 0);
+  /** Bytes between hub and tube since the hub started, both ways, as the hub counts them. */
+  async tubeBytes(): Promise<number> {
+    const { lines, radio } = await this.hub.admin.status();
+    const { bytesReceived = 0, bytesSent = 0 } = (radio ?? lines[0])?.counters ?? {};
+    return bytesSent + bytesReceived;
   }
 
-  async lineIsUp(): Promise<boolean> {
-    return (await this.hub.admin.status()).lines[0]?.up === true;
+  /** Whether the line is open, or the tube was heard of late. */
+  async tubeIsHere(): Promise<boolean> {
+    const { lines, radio } = await this.hub.admin.status();
+    return (radio?.devices ?? lines)[0]?.up === true;
   }
 
   /** Stops every part that runs, in the order of dependence, whatever fails; then removes the folder. */
@@ -247,9 +263,9 @@ export class Stage {
       `client_id = "${HUB_CLIENT}"`,
       `client_secret_file = ${JSON.stringify(this.#hubSecretFile)}`,
       `introspection_cache = "${INTROSPECTION_CACHE}s"`,
-      '[[lines]]',
-      `name = "${LINE}"`,
-      `path = "${line}"`,
+      ...(this.radios === undefined
+        ? ['[[lines]]', `name = "${LINE}"`, `path = "${line}"`]
+        : ['[ble]', `adapter = ${JSON.stringify(this.radios.hub)}`, `presence = "${PRESENCE}s"`]),
     ].join('\n');
     return parseConfig(text, { file: 'demo', folder: this.#folder, environment: {} });
   }

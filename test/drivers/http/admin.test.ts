@@ -8,6 +8,7 @@ import type { HttpServer } from '../../../drivers/http/server.ts';
 import { systemRandom } from '../../../drivers/system-time.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
 import type { Admin, DeliveriesQuery, NewDevice } from '../../../src/ports/admin.ts';
+import type { Pairing } from '../../../src/ports/pairing.ts';
 import { QuietLog } from '../../fakes/quiet-log.ts';
 
 let folder: string;
@@ -37,6 +38,9 @@ const admin: Admin = {
     return { device: {} as never, trust: 'keys' };
   },
   removeDevice: async () => undefined,
+  renameDevice: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
+  identifyDevice: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
+  unpairDevice: async (_, { force }) => (force ? { code: 'link_down' } : {}),
   deviceCredentials: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
   deliveries: async (query) => {
     deliveriesAsked.push(query);
@@ -48,8 +52,23 @@ const admin: Admin = {
   verifyAudit: () => Promise.reject(new LatchkeyError('internal')),
 };
 
+const closed = () => Promise.reject(new LatchkeyError('pairing_window_closed'));
+const NO_PAIRING: Pairing = {
+  open: closed,
+  view: closed,
+  close: async () => undefined,
+  identify: closed,
+  pair: closed,
+};
+
 async function listen(): Promise<HttpServer> {
-  const server = await openAdminSocket({ socket, admin, log: new QuietLog(), random: systemRandom });
+  const server = await openAdminSocket({
+    socket,
+    admin,
+    pairing: NO_PAIRING,
+    log: new QuietLog(),
+    random: systemRandom,
+  });
   open.push(server);
   return server;
 }

@@ -1,9 +1,9 @@
 /** Tokens of the realm on their way to a device that cannot reach it. */
 import assert from 'node:assert/strict';
 import { DpopKey, type DpopToken } from '../../../src/client/index.ts';
+import type { Report } from '../report.ts';
 import { type Clients, FOR_EKG, FOR_TUBE } from './clients.ts';
 import { TUBE_AUDIENCE } from './realm.ts';
-import type { Report } from './report.ts';
 import type { Ward } from './ward.ts';
 
 export interface DeliveryParts {

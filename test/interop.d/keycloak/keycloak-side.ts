@@ -4,12 +4,12 @@
  *   HOME REALM   folder of the unpacked distribution, file with the realm
  */
 import { generateKeyPairSync } from 'node:crypto';
+import { Report } from '../report.ts';
 import { Clients } from './clients.ts';
 import { deliveryCases } from './delivery-cases.ts';
 import { introspectionCases, keyClientCases } from './introspection-cases.ts';
 import { Keycloak } from './keycloak.ts';
 import { Realm } from './realm.ts';
-import { Report } from './report.ts';
 import { rotationCases } from './rotation-cases.ts';
 import { Ward, type WardOptions } from './ward.ts';
 

@@ -1,0 +1,195 @@
+/**
+ * From a device that is heard to a token that it accepted, by radio: real noble and bleno over controllers with 15 ms of
+ * latency each way, against the round trips that GATT itself needs.
+ *
+ * The floor is so many round trips, made by a plain noble on the same air in the same run: reads of a characteristic, each
+ * of which has to wait for its response (Bluetooth Core 5.2, volume 3, part F §3.3.2), 30 ms and what two hosts take for it.
+ * How many is counted, not reckoned: the requests of the Attribute Protocol that crossed the hub's link before the answer of
+ * the device came. With the MTU of 256 that bleno takes these are 9: one to agree on the MTU; three to find the service (the
+ * services with short UUIDs, those with long ones, the end of the list: part G §4.4.1); two to find its characteristics (both
+ * of them, the end: §4.6.1); two to turn indications on (find the descriptor, write it); and one that writes the token. The
+ * answer comes right behind the response to that. A token that is longer than the MTU less 3 bytes has one for each piece
+ * and one more.
+ */
+
+import { DRAFT_GATT_PROFILE } from '../drivers/ble/gatt-profile.ts';
+import { type Peripheral, servePeripheral } from '../drivers/ble/peripheral.ts';
+import { Radio } from '../drivers/ble/radio.ts';
+import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
+import { COAP_METHOD, CONTENT_FORMAT } from '../src/codec/iana.ts';
+import { openReceipt, receiptQuery, tokenHash } from '../src/codec/signed-request.ts';
+import { readTrustFile } from '../src/codec/trust-file.ts';
+import { LatchkeyError } from '../src/core/errors.ts';
+import { Secret } from '../src/core/secret.ts';
+import type { Device } from '../src/devices/device.ts';
+import { answerKey, type HubSigningKeys, trustFileOf, wrapKeys } from '../src/devices/device-trust.ts';
+import type { Log } from '../src/ports/log.ts';
+import { SimulatedDevice } from '../src/sim/simulated-device.ts';
+import { NobleCentral, type NoblePeripheral } from '../test/fixtures/noble-central.ts';
+import type { Adapter } from '../test/fixtures/virtual-radio/adapter.ts';
+import { ATTRIBUTE } from '../test/fixtures/virtual-radio/hci-numbers.ts';
+import { isSocatInstalled } from '../test/fixtures/virtual-radio/host-pty.ts';
+import { VirtualRadio } from '../test/fixtures/virtual-radio/virtual-radio.ts';
+import { type Figure, quantile } from './harness.ts';
+import { AUDIENCE, deviceProfile, makeJwt, NOW, verifyAndTranslate } from './reference-token.ts';
+
+const LATENCY = { toPeripheral: 15, toCentral: 15 };
+const ROUND_TRIP = LATENCY.toPeripheral + LATENCY.toCentral;
+const NAME = 'tube-1';
+/** Connections come about at an advertisement, and how often a device makes one is not the hub's. */
+const ADVERTISING = 10;
+/** Room on the device for all tokens that are delivered: it makes none while they are alive. */
+const TOKENS = 256;
+
+const write = () => {
+  // What the log costs is not measured here.
+};
+const SILENCE: Log = { debug: write, info: write, warn: write, error: write, child: () => SILENCE };
+const surroundings = { timers: systemTimers, clock: { monotonic }, random: systemRandom };
+
+/** A device with a mac0 profile never asks for the hub's keys. */
+const noKey = (): never => {
+  throw new LatchkeyError('internal', 'no key of the hub is needed');
+};
+const NO_HUB_KEYS: HubSigningKeys = { signingKey: noKey, signingKeys: noKey };
+
+const DEVICE: Device = {
+  id: NAME,
+  audience: AUDIENCE,
+  line: undefined,
+  ble: { name: NAME },
+  profile: { ...deviceProfile('mac0', 'slim'), permissions: { temperature: [['temperature', 16]] } },
+  issuers: undefined,
+  rootKey: new Secret(systemRandom.bytes(32)),
+  trustVersion: 1,
+  addedAt: NOW,
+};
+
+/** Nothing where socat is not installed; then a note says so. */
+export async function radioFigures(deliveries: number, note: (text: string) => void): Promise<readonly Figure[]> {
+  if (!isSocatInstalled()) {
+    note('ble-connect-to-accepted is left out: socat is not installed');
+    return [];
+  }
+  const air = new VirtualRadio({ latency: LATENCY });
+  const hub = await air.plugIn();
+  const tube = await air.plugIn({ advertisingInterval: ADVERTISING });
+  const peripheral = await serve(tube);
+  const radio = openRadio(hub);
+  const plain = await NobleCentral.open((await air.plugIn()).path);
+  try {
+    return [await connectToAccepted({ radio, plain, tube, peripheral }, deliveries)];
+  } finally {
+    plain.close();
+    await radio.close();
+    await peripheral.close();
+    await air.close();
+  }
+}
+
+interface Room {
+  readonly radio: Radio;
+  readonly plain: NobleCentral;
+  readonly tube: Adapter;
+  readonly peripheral: Peripheral;
+}
+
+async function connectToAccepted({ peripheral, plain, radio, tube }: Room, deliveries: number): Promise<Figure> {
+  const ratios: number[] = [];
+  const times: number[] = [];
+  const [heard] = await plain.find(NAME);
+  if (heard === undefined) throw new Error('the device was not heard');
+  let trips = 0;
+  for (let made = 0; made < deliveries; made += 1) {
+    while (!radio.link(NAME).isUp() || peripheral.isConnected()) await pause();
+    const start = performance.now();
+    await deliver(radio);
+    const took = performance.now() - start;
+    trips = roundTrips(tube);
+    while (radio.link(NAME).isConnected || peripheral.isConnected()) await pause();
+    times.push(took);
+    ratios.push(took / (await roundTripsTake(plain, heard, trips)));
+  }
+  const middle = quantile(times, 0.5);
+  return {
+    name: 'ble-connect-to-accepted',
+    value: quantile(ratios, 0.5),
+    goal: 1.3,
+    better: 'lower',
+    remark:
+      `times the ${trips} round trips that GATT needs; middle ${middle.toFixed(0)} ms of ${deliveries}, the wait for an ` +
+      `advertisement included, ${(middle / (trips * ROUND_TRIP)).toFixed(2)} times ${trips} x ${ROUND_TRIP} ms`,
+  };
+}
+
+/** Milliseconds of so many reads, one after another. */
+async function roundTripsTake(plain: NobleCentral, device: NoblePeripheral, trips: number): Promise<number> {
+  const { gone, upstream } = await plain.link(device);
+  const start = performance.now();
+  for (let trip = 0; trip < trips; trip += 1) await upstream.readAsync();
+  const took = performance.now() - start;
+  await device.disconnectAsync();
+  await gone;
+  return took;
+}
+
+/** One token over a fresh link, until its receipt is verified. */
+async function deliver(radio: Radio): Promise<void> {
+  const cwt = verifyAndTranslate(makeJwt(), DEVICE.profile, wrapKeys(DEVICE, NO_HUB_KEYS));
+  const nonce = systemRandom.bytes(8);
+  const answer = await radio.link(NAME).request(
+    {
+      method: COAP_METHOD.POST,
+      path: ['authz-info'],
+      query: [receiptQuery(nonce)],
+      contentFormat: CONTENT_FORMAT.cwt,
+      payload: cwt,
+    },
+    { deadline: 10_000 },
+  );
+  openReceipt(answer.payload, { key: answerKey(DEVICE), audience: AUDIENCE, tokenHash: tokenHash(cwt), nonce });
+}
+
+/** Requests that crossed before the device's answer did. */
+function roundTrips({ controller }: Adapter): number {
+  const attributes = controller.lastLink?.attributes ?? [];
+  const answered = attributes.findIndex(({ opcode }) => opcode === ATTRIBUTE.indication);
+  return attributes
+    .slice(0, answered)
+    .filter(({ direction, opcode }) => direction === 'toPeripheral' && opcode !== ATTRIBUTE.confirmation).length;
+}
+
+function serve({ path }: Adapter): Promise<Peripheral> {
+  const device = new SimulatedDevice({
+    trust: readTrustFile(trustFileOf(DEVICE, NO_HUB_KEYS, [])),
+    clock: { now: () => ({ earliest: NOW, latest: NOW }), monotonic },
+    slots: TOKENS,
+    random: systemRandom,
+  });
+  return servePeripheral({ ...surroundings, name: NAME, hci: path, handler: device.handler });
+}
+
+function openRadio({ path }: Adapter): Radio {
+  return new Radio({
+    ...surroundings,
+    log: SILENCE,
+    isKnown: (name) => name === NAME,
+    settings: {
+      adapter: path,
+      baudRate: 1_000_000,
+      profile: DRAFT_GATT_PROFILE,
+      connections: 5,
+      scanDuty: 50,
+      presence: 60_000,
+      linger: 0,
+      visit: 0,
+      mtu: 517,
+      connectTimeout: 10_000,
+      operationTimeout: 10_000,
+    },
+  });
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 5));
+}

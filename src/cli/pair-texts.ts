@@ -1,0 +1,38 @@
+/** What both ways of pairing, by options and by dialogue, make of the options, and what they call what is there. */
+import type { CandidateView, PairRequest } from '../ports/pairing.ts';
+import { type DeviceOptions, issuersOf } from './device-options.ts';
+
+export interface PairOptions extends DeviceOptions {
+  readonly for: string;
+  readonly code?: string;
+  readonly line?: string;
+  /** True without a name. */
+  readonly ble?: string | true;
+  readonly id?: string;
+  readonly audience?: string;
+  readonly name?: string;
+  readonly socket?: string;
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** What the options say of it, but for the code and the profile. */
+export function requestOf(options: PairOptions): Omit<PairRequest, 'code' | 'profile'> {
+  const { audience, id, name } = options;
+  const issuers = issuersOf(options);
+  return { audience, id, name, ...(issuers === undefined ? {} : { issuers }) };
+}
+
+export function describeCandidate({ medium, name, rivals = 0, signal }: CandidateView): string {
+  if (medium === 'line') return `${name}, on a serial line`;
+  const near = signal === undefined ? '' : `, ${signal} dBm (${strength(signal)})`;
+  const others = rivals === 0 ? '' : `; ${rivals} more of that name`;
+  return `${name}, by radio${near}${others}`;
+}
+
+/** In words, for whoever stands in a room with ten of them. */
+function strength(signal: number): string {
+  if (signal >= -55) return 'very close';
+  if (signal >= -70) return 'near';
+  return signal >= -85 ? 'in the room' : 'far';
+}

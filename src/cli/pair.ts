@@ -1,0 +1,113 @@
+import type { Command } from 'commander';
+import { readSetupCode } from '../codec/setup-code.ts';
+import { fromUtf8 } from '../core/bytes.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import { Secret } from '../core/secret.ts';
+import type { CandidateView, PairedDevice, PairingView } from '../ports/pairing.ts';
+import { findAdminSockets } from './admin-client.ts';
+import { addExample, type CliCommand, type Terminal } from './command.ts';
+import { addDeviceOptions, inOptions, profileOf } from './device-options.ts';
+import { secondsOption } from './duration-option.ts';
+import { PairDialogue } from './pair-dialogue.ts';
+import { describeCandidate, type PairOptions, requestOf } from './pair-texts.ts';
+import { PairWatch } from './pair-watch.ts';
+import { PairingClient } from './pairing-client.ts';
+
+export const command: CliCommand = {
+  configure(command, terminal) {
+    command
+      .description(
+        'Pair a device by the setup code on its label. Opens a window, shows what is there, and asks for what was not given; with --code it asks nothing, and with --json alone it shows what is there until the window closes. Five wrong codes close the window.',
+      )
+      .option('--for <time>', 'how long the window is open: 90s, 2m, up to 15m', '2m')
+      .option('--code <code>', 'its setup code, QR text or as typed; - reads it from standard input')
+      .option('--line <name>', 'the line it is on; others are not looked at')
+      .option('--ble [name]', 'it is a radio device; the name that it advertises')
+      .option('--id <id>', 'its id: a-z, 0-9, and . _ - (default: that of the QR text)')
+      .option('--audience <aud>', 'the `aud` of tokens for it (default: coap:// and its id)')
+      .option('--name <name>', 'what people call it');
+    addDeviceOptions(command)
+      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
+      .option('-c, --config <file>', 'configuration of the hub')
+      .option('--json', 'print JSON lines')
+      .action((options: PairOptions) => pair(options, terminal));
+    example(command);
+  },
+};
+
+function example(command: Command): void {
+  addExample(
+    command,
+    '$ latchkey pair --for 2m',
+    '$ latchkey pair --line ward-3 --allow "read=FETCH temperature" --code - < label.txt',
+  );
+}
+
+async function pair(options: PairOptions, terminal: Terminal): Promise<void> {
+  if (options.line !== undefined && options.ble !== undefined)
+    throw new LatchkeyError('usage', '--line and --ble are two places');
+  const seconds = secondsOption('--for', options.for, LIMITS.pairingWindowSeconds);
+  const code = options.code === undefined ? undefined : await codeOf(options.code, terminal);
+  // All that can be wrong without a hub is found before the window opens.
+  const profile = code === undefined ? undefined : profileOf(options);
+  const sockets = findAdminSockets({ ...options, environment: terminal.environment });
+  const pairing = new PairingClient(sockets);
+  const medium = options.line !== undefined ? 'line' : options.ble !== undefined ? 'ble' : undefined;
+  const stop = stopSignal();
+  const window = await pairing.open({ seconds, medium });
+  try {
+    const watch = new PairWatch({ pairing, wanted: wantedOf(options), signal: stop.signal });
+    const tell = teller(options, terminal);
+    tell.opened(window);
+    if (code !== undefined && profile !== undefined) {
+      const candidate = await watch.choose(readSetupCode(code.expose()).id ?? options.id, tell.seen);
+      tell.paired(await pairing.pair({ ...requestOf(options), code, candidate: candidate.key, profile }));
+    } else if (options.json === true) await watch.untilClosed(tell.seen);
+    else tell.paired(await new PairDialogue({ options, pairing, terminal, watch }).run());
+  } catch (error) {
+    throw inOptions(error);
+  } finally {
+    stop.end();
+    // It may be closed already, or the hub be gone: then there is nothing to close.
+    await pairing.close().catch(() => undefined);
+  }
+}
+
+async function codeOf(option: string, terminal: Terminal): Promise<Secret<string>> {
+  const text = option === '-' ? fromUtf8(await terminal.read('-', LIMITS.setupCodeLength)) : option;
+  readSetupCode(text);
+  return new Secret(text);
+}
+
+function wantedOf({ ble, line }: PairOptions): string | undefined {
+  return line ?? (typeof ble === 'string' ? ble : undefined);
+}
+
+function stopSignal(): { readonly signal: AbortSignal; end(): void } {
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  return { signal: stop.signal, end: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) };
+}
+
+/** What goes to whoever looks on: sentences, or JSON lines. */
+function teller({ json = false }: PairOptions, terminal: Terminal) {
+  const line = (event: string, members: object) => terminal.print(JSON.stringify({ event, ...members }));
+  return {
+    opened({ attempts_left, closes_in }: PairingView): void {
+      if (json) line('window', { closes_in, attempts_left });
+      else terminal.note(`Devices can be paired for ${closes_in} seconds. Wake the device, or plug it in.`);
+    },
+    seen(candidate: CandidateView): void {
+      if (json) line('sighting', candidate);
+      else terminal.note(`  ${describeCandidate(candidate)}`);
+    },
+    paired({ device, state }: PairedDevice): void {
+      if (json) line(state, { device });
+      else if (state === 'paired')
+        terminal.print(`Paired ${device.id}, for tokens with the audience ${device.audience}.`);
+      if (state === 'unfinished') throw new LatchkeyError('pairing_unfinished', device.id);
+    },
+  };
+}

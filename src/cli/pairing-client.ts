@@ -1,0 +1,44 @@
+/** The Pairing port for commands: the running hub over its admin socket. Without a hub there is nobody to pair with. */
+import type { JsonObject, JsonValue } from '../core/json.ts';
+import type { PairedDevice, Pairing, PairingView, PairRequest } from '../ports/pairing.ts';
+import { readPairedDevice, readPairing } from './admin-answers.ts';
+import { type AdminRequest, adminRequest } from './admin-client.ts';
+
+const PATH = '/pairing';
+/** The hub asks the device up to four times, 15 s each, and once more than anybody waits for it. Milliseconds. */
+const PAIR_DEADLINE = 90_000;
+
+export class PairingClient implements Pairing {
+  readonly #sockets: readonly string[];
+
+  constructor(sockets: readonly string[]) {
+    this.#sockets = sockets;
+  }
+
+  async open(options: Parameters<Pairing['open']>[0]): Promise<PairingView> {
+    const { medium, seconds } = options;
+    return readPairing(await this.#ask('POST', PATH, { seconds, ...(medium === undefined ? {} : { medium }) }));
+  }
+
+  async view(): Promise<PairingView> {
+    return readPairing(await this.#ask('GET', PATH));
+  }
+
+  async close(): Promise<void> {
+    await this.#ask('DELETE', PATH);
+  }
+
+  async identify(candidate: string): Promise<void> {
+    await this.#ask('POST', `${PATH}/identify`, { candidate });
+  }
+
+  async pair({ code, ...request }: PairRequest): Promise<PairedDevice> {
+    const body = { ...request, code: code.expose() } as JsonObject;
+    return readPairedDevice(await this.#ask('POST', `${PATH}/devices`, body));
+  }
+
+  #ask(method: AdminRequest['method'], path: string, body?: JsonValue): Promise<JsonValue> {
+    const sockets = this.#sockets;
+    return adminRequest({ sockets, method, path, deadline: PAIR_DEADLINE, ...(body === undefined ? {} : { body }) });
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * The last step of a pairing: the order to the device to use what it was sent. The hub gives it whenever it can until the
+ * device has said that it does, and no token goes before that. Until then the device trusts whom it trusted before.
+ */
+import type { Device } from '../devices/device.ts';
+import type { Registry } from '../devices/registry.ts';
+import type { Audit } from '../ports/audit.ts';
+import type { DeviceLink } from '../ports/device-link.ts';
+import type { Log } from '../ports/log.ts';
+import type { Errand } from './errand.ts';
+import { type Attempt, orderDevice } from './order-device.ts';
+
+export interface FinishPairingDependencies {
+  readonly registry: Registry;
+  /** @throws {LatchkeyError} `link_unconfigured` */
+  readonly link: (device: Device) => DeviceLink;
+  readonly audit: Audit;
+  readonly log: Log;
+}
+
+export class FinishPairing implements Errand {
+  readonly name = 'pairing';
+  readonly #dependencies: FinishPairingDependencies;
+
+  constructor(dependencies: FinishPairingDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  devices(): Iterable<string> {
+    return this.#dependencies.registry.list().flatMap(({ id, pairing }) => (pairing === undefined ? [] : [id]));
+  }
+
+  isDue(device: string): boolean {
+    return this.#dependencies.registry.find(device)?.pairing !== undefined;
+  }
+
+  async run(device: Device, attempt: Attempt): Promise<void> {
+    const { pairing } = device;
+    if (pairing === undefined) return;
+    const { audit, link, log, registry } = this.#dependencies;
+    const { nonces, request } = pairing;
+    const order = { operation: 'commit', version: device.trustVersion, nonces } as const;
+    await orderDevice(device, order, { link: link(device), path: 'provision', ...attempt });
+    // Somebody else may have asked at the same time, and been first.
+    if (!this.isDue(device.id)) return;
+    await registry.update(device, { pairing: undefined });
+    audit.record({ kind: 'pair', verdict: 'paired', device: device.id, request });
+    log.info({ event: 'device_paired', device: device.id, request }, 'a device is paired: it uses what it was sent');
+  }
+}

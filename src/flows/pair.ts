@@ -1,0 +1,206 @@
+/**
+ * pair: in a window that an operator opened, with the setup code of the device's label. Device and hub prove it to each
+ * other, the device keeps what it is to trust, the hub registers the device, and tells it to use that. Until the hub has
+ * registered it, both are as before; after that the hub goes on until the device has said that it does.
+ */
+import type { DeviceTrust } from '../codec/device-trust-map.ts';
+import { readSetupCode } from '../codec/setup-code.ts';
+import { hex } from '../core/bytes.ts';
+import type { Clock, Timers } from '../core/clock.ts';
+import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import { checkName, type Device } from '../devices/device.ts';
+import { type HubSigningKeys, trustOf } from '../devices/device-trust.ts';
+import type { Registry } from '../devices/registry.ts';
+import type { DeviceView } from '../ports/admin.ts';
+import type { Audit } from '../ports/audit.ts';
+import type { Log } from '../ports/log.ts';
+import type {
+  CandidateView,
+  PairCandidate,
+  PairedDevice,
+  Pairing,
+  PairingView,
+  PairRequest,
+  PairTargets,
+} from '../ports/pairing.ts';
+import type { FinishPairing } from './finish-pairing.ts';
+import { identifyCandidate } from './identify.ts';
+import { type NewDeviceSurroundings, newDeviceOf } from './new-device.ts';
+import { PairingWindow } from './pairing-window.ts';
+import { provisionDevice } from './provision.ts';
+import type { RefreshTrust } from './refresh-trust.ts';
+
+export interface PairDependencies extends NewDeviceSurroundings {
+  readonly registry: Registry;
+  readonly hubKeys: HubSigningKeys;
+  readonly targets: readonly PairTargets[];
+  readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned'>;
+  readonly finish: FinishPairing;
+  /** Begins to finish what is unfinished (flows/dispatch.ts). */
+  readonly wake: (device: string) => void;
+  /** Forgets tokens that were made for the key of an earlier attempt. */
+  readonly dropDeliveries: (device: string) => Promise<void>;
+  readonly view: (device: Device) => DeviceView;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly audit: Audit;
+  readonly log: Log;
+  /** Milliseconds for one request to a device. */
+  readonly attemptTimeout: number;
+}
+
+interface Chosen {
+  readonly candidate: PairCandidate;
+  readonly device: Device;
+  /** The record that an earlier attempt at this device left, unfinished. */
+  readonly earlier: Device | undefined;
+}
+
+export class PairFlow implements Pairing {
+  readonly #dependencies: PairDependencies;
+  #window: PairingWindow | undefined;
+  #isPairing = false;
+
+  constructor(dependencies: PairDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  async open(options: { readonly seconds: number; readonly medium?: CandidateView['medium'] }): Promise<PairingView> {
+    const { clock, log, targets, timers } = this.#dependencies;
+    const { medium, seconds } = options;
+    if (!Number.isInteger(seconds) || seconds < 1 || seconds > LIMITS.pairingWindowSeconds)
+      throw new LatchkeyError('request_invalid', `a window is open for 1 to ${LIMITS.pairingWindowSeconds} seconds`);
+    if (this.#window?.isOpen === true) throw new LatchkeyError('pairing_window_open');
+    const onClosed = (why: string) => log.info({ event: 'pairing_window_closed', why }, 'devices are paired no more');
+    this.#window = new PairingWindow({ targets, milliseconds: seconds * 1_000, medium, clock, timers, onClosed });
+    log.info({ event: 'pairing_window_open', seconds }, 'devices can be paired');
+    return this.#window.view();
+  }
+
+  async view(): Promise<PairingView> {
+    return this.#open().view();
+  }
+
+  /** With the hub, too: what is under way ends by itself. */
+  async close(): Promise<void> {
+    this.#window?.close('operator');
+  }
+
+  async identify(candidate: string): Promise<void> {
+    const { link } = this.#open().candidate(candidate);
+    await identifyCandidate(link, { deadline: this.#dependencies.attemptTimeout });
+  }
+
+  async pair(request: PairRequest): Promise<PairedDevice> {
+    const window = this.#open();
+    if (this.#isPairing) throw new LatchkeyError('pairing_busy');
+    this.#isPairing = true;
+    try {
+      return await this.#pair(request, window);
+    } finally {
+      this.#isPairing = false;
+    }
+  }
+
+  async #pair(request: PairRequest, window: PairingWindow): Promise<PairedDevice> {
+    const { audit, log, random, wake } = this.#dependencies;
+    const { id: labelled, secret } = readSetupCode(request.code.expose());
+    const chosen = this.#choose(request, labelled, window);
+    const id = hex(random.bytes(8));
+    const attempt = { device: chosen.device.id, request: id };
+    log.info({ event: 'pairing', ...attempt, candidate: chosen.candidate.name }, 'a device is being paired');
+    try {
+      // The device may use already what an earlier attempt sent it, and only its word for that was lost.
+      if (chosen.earlier !== undefined && (await this.#isFinished(chosen.earlier)))
+        return { device: this.#view(chosen.earlier.id), state: 'paired' };
+      const device = await this.#provision(chosen, secret, id);
+      if (await this.#isFinished(device)) return { device: this.#view(device.id), state: 'paired' };
+      wake(device.id);
+      return { device: this.#view(device.id), state: 'unfinished' };
+    } catch (error) {
+      const { code, detail } = coded(error);
+      audit.record({ kind: 'pair', verdict: 'refused', ...attempt, code });
+      log.warn({ event: 'pairing_failed', ...attempt, code, detail }, 'a device was not paired');
+      if (!isCoded(error, 'setup_code_refused')) throw error;
+      // Where several answer to the name, the next attempt goes to another one. A single one that a person only took for
+      // another device must not be set aside.
+      if ((chosen.candidate.rivals ?? 0) > 0) chosen.candidate.link.proven?.(false);
+      if (!window.countWrongCode()) throw error;
+      const spent = new LatchkeyError('pairing_attempts_spent');
+      audit.record({ kind: 'pair', verdict: 'refused', ...attempt, code: spent.code });
+      throw spent;
+    }
+  }
+
+  /** All that can be wrong without the device is found before it is asked. */
+  #choose(request: PairRequest, labelled: string | undefined, window: PairingWindow): Chosen {
+    const { registry } = this.#dependencies;
+    const { candidate: key, code: _, name, ...asked } = request;
+    const candidate = key === undefined ? window.likelyCandidate(request.id ?? labelled) : window.candidate(key);
+    const id = asked.id ?? labelled ?? (candidate.place.ble === undefined ? undefined : candidate.name);
+    if (id === undefined) throw new LatchkeyError('device_invalid', 'id: the code does not say it');
+    if (name !== undefined) checkName(name);
+    const placed = { ...asked, ...candidate.place, id, audience: asked.audience ?? `coap://${id}` };
+    const device = { ...newDeviceOf(placed, this.#dependencies), ...(name === undefined ? {} : { name }) };
+    const known = registry.find(id);
+    const earlier = known?.pairing === undefined ? undefined : known;
+    registry.check(device, earlier);
+    return { candidate, device, earlier };
+  }
+
+  async #provision(
+    { candidate, device, earlier }: Chosen,
+    setup: ReturnType<typeof readSetupCode>['secret'],
+    request: string,
+  ): Promise<Device> {
+    const { attemptTimeout, clock, hubKeys, random, trust: records } = this.#dependencies;
+    const { latest } = clock.now();
+    const time = latest === undefined ? undefined : Math.floor(latest);
+    const trust = trustOf(device, hubKeys, { issuers: records.issuersOf(device), time });
+    const provisioned = { trust, rootKey: device.rootKey };
+    const { link } = candidate;
+    const nonces = await provisionDevice({ link, random, setup, provisioned, deadline: attemptTimeout });
+    return this.#register({ ...device, pairing: { nonces, request } }, trust, earlier);
+  }
+
+  /** The device with what it was sent, together: from now on it may trust that. */
+  async #register(device: Device, trust: DeviceTrust, earlier: Device | undefined): Promise<Device> {
+    const { dropDeliveries, registry, trust: records } = this.#dependencies;
+    const { change, undo } = records.provisioned(device, trust);
+    try {
+      if (earlier === undefined) await registry.add(device, [change]);
+      else await registry.update(earlier, device, [change]);
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    if (earlier !== undefined) {
+      await dropDeliveries(device.id);
+      await registry.forgetRemoved();
+    }
+    return device;
+  }
+
+  /** One attempt at the last step. Whatever goes wrong in it leaves the pairing unfinished, and is tried again. */
+  async #isFinished({ id }: Device): Promise<boolean> {
+    const { attemptTimeout, finish, log, registry } = this.#dependencies;
+    try {
+      await finish.run(registry.get(id), { deadline: attemptTimeout });
+      return true;
+    } catch (error) {
+      const { code, detail } = coded(error);
+      log.info({ event: 'pairing_unfinished', device: id, code, detail }, 'the device did not say that it is paired');
+      return false;
+    }
+  }
+
+  #view(id: string): DeviceView {
+    return this.#dependencies.view(this.#dependencies.registry.get(id));
+  }
+
+  #open(): PairingWindow {
+    if (this.#window?.isOpen !== true) throw new LatchkeyError('pairing_window_closed');
+    return this.#window;
+  }
+}

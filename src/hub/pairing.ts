@@ -1,0 +1,75 @@
+/** Pairing, over what links there are. */
+import type { Radio } from '../../drivers/ble/radio.ts';
+import { systemTimers } from '../../drivers/system-time.ts';
+import type { Config } from '../config/schema.ts';
+import type { Registry } from '../devices/registry.ts';
+import type { Dispatcher } from '../flows/dispatch.ts';
+import type { FinishPairing } from '../flows/finish-pairing.ts';
+import { PairFlow } from '../flows/pair.ts';
+import type { RefreshTrust } from '../flows/refresh-trust.ts';
+import type { Log } from '../ports/log.ts';
+import type { PairTargets } from '../ports/pairing.ts';
+import type { Links } from './links.ts';
+import { pairingTimeout } from './settings.ts';
+import { administerFlow, newDeviceSurroundings, type State } from './state.ts';
+
+export function openPairing(parts: {
+  readonly config: Config;
+  readonly state: State;
+  readonly trust: RefreshTrust;
+  readonly links: Links;
+  readonly finish: FinishPairing;
+  readonly dispatcher: Dispatcher;
+  readonly log: Log;
+}): PairFlow {
+  const { config, dispatcher, finish, links, log, state, trust } = parts;
+  const { audit, hubKeys, registry } = state;
+  const devices = administerFlow(config, state, log, { difficulty: (device) => dispatcher.difficulty(device), trust });
+  return new PairFlow({
+    ...newDeviceSurroundings(config, state),
+    registry,
+    hubKeys,
+    targets: [lineTargets(links, registry), radioTargets(links, registry)],
+    trust,
+    finish,
+    wake: (device) => dispatcher.wake(device),
+    dropDeliveries: (device) => devices.dropDeliveries(device),
+    view: (device) => devices.view(device),
+    timers: systemTimers,
+    audit,
+    log,
+    attemptTimeout: pairingTimeout(config),
+  });
+}
+
+/** A line that is open and has no device is one that may have a device that nobody knows. */
+function lineTargets(links: Links, registry: Registry): PairTargets {
+  return {
+    watch: () => () => undefined,
+    list: () => {
+      const taken = new Set(registry.list().flatMap(({ line, pairing }) => (pairing === undefined ? [line] : [])));
+      return [...links.lines.values()].flatMap((link) =>
+        link.isUp() && !taken.has(link.name) ? [{ name: link.name, place: { line: link.name }, link }] : [],
+      );
+    },
+  };
+}
+
+function radioTargets(links: Links, registry: Registry): PairTargets {
+  return {
+    watch: () => links.radio?.openWindow() ?? (() => undefined),
+    list: () => (links.radio === undefined ? [] : heardBy(links.radio, registry)),
+  };
+}
+
+/** Of those that advertise one name the strongest shows: the link finds out which of them it can talk to. */
+function heardBy(radio: Radio, registry: Registry): ReturnType<PairTargets['list']> {
+  const signals = new Map<string, readonly number[]>();
+  for (const { name, rssi } of radio.heard()) signals.set(name, [...(signals.get(name) ?? []), rssi]);
+  return [...signals].flatMap(([name, heard]) => {
+    const known = registry.byBleName(name);
+    if (known !== undefined && known.pairing === undefined) return [];
+    const signal = Math.max(...heard);
+    return [{ name, place: { ble: { name } }, signal, rivals: heard.length - 1, link: radio.link(name) }];
+  });
+}

@@ -1,0 +1,83 @@
+/** Pairing: what the hub looks for, and what an operator does in an open window. */
+import type { JsonObject } from '../core/json.ts';
+import type { Secret } from '../core/secret.ts';
+import type { DeviceView, NewDevice } from './admin.ts';
+import type { DeviceLink } from './device-link.ts';
+
+/** Something that may be a device that nobody has paired. */
+export interface PairCandidate {
+  /** What an operator chooses it by: the name of a line, or what it advertises. */
+  readonly name: string;
+  /** How it will be registered. */
+  readonly place: Pick<NewDevice, 'line' | 'ble'>;
+  /** dBm of what was last heard of it, by radio. */
+  readonly signal?: number | undefined;
+  /** Others that advertise the same name: one of them may be an impostor. */
+  readonly rivals?: number | undefined;
+  readonly link: DeviceLink;
+}
+
+/** One medium, as pairing needs it. */
+export interface PairTargets {
+  /** Looks for candidates until the answer is called. */
+  watch(): () => void;
+  /** Who is there now: no device that is registered, unless its pairing is unfinished. */
+  list(): readonly PairCandidate[];
+}
+
+export interface CandidateView {
+  /** `line` or `ble`, a slash, and the name: no two candidates have one. */
+  readonly key: string;
+  readonly name: string;
+  readonly medium: 'line' | 'ble';
+  /** dBm. */
+  readonly signal?: number | undefined;
+  /** Others that advertise the same name; left out where there are none. */
+  readonly rivals?: number | undefined;
+}
+
+export interface PairingView {
+  /** Seconds until the window closes. */
+  readonly closes_in: number;
+  /** Wrong codes that are still taken before it closes. */
+  readonly attempts_left: number;
+  readonly candidates: readonly CandidateView[];
+}
+
+export interface PairRequest extends Omit<NewDevice, 'id' | 'audience' | 'line' | 'ble' | 'certificate'> {
+  /** QR text, or as typed. */
+  readonly code: Secret<string>;
+  /** Key of a candidate; left out, the one that has the id of the code for its name, or the only one. */
+  readonly candidate?: string | undefined;
+  /** Left out, that of the QR text, or the name by which it was heard. */
+  readonly id?: string | undefined;
+  /** Left out, `coap://` and the id. */
+  readonly audience?: string | undefined;
+  /** What people are to call it. */
+  readonly name?: string | undefined;
+  readonly profile: JsonObject;
+}
+
+/** `unfinished`: the device has what it needs and did not say that it uses it; the hub asks again whenever it can. */
+export interface PairedDevice {
+  readonly device: DeviceView;
+  readonly state: 'paired' | 'unfinished';
+}
+
+export interface Pairing {
+  /**
+   * Opens a window; the hub has one at a time.
+   * @param options.medium to look on that one alone
+   * @throws {LatchkeyError} `pairing_window_open`, `request_invalid` for a time that is out of range
+   */
+  open(options: { readonly seconds: number; readonly medium?: 'line' | 'ble' | undefined }): Promise<PairingView>;
+  /** @throws {LatchkeyError} `pairing_window_closed` */
+  view(): Promise<PairingView>;
+  close(): Promise<void>;
+  /** Makes a candidate show itself. @throws {LatchkeyError} `pairing_*`, what a link throws, `device_answer_invalid` */
+  identify(candidate: string): Promise<void>;
+  /**
+   * @throws {LatchkeyError} `pairing_*`, `setup_code_*`, `device_invalid`, `device_exists`, `audience_taken`, what a link throws
+   */
+  pair(request: PairRequest): Promise<PairedDevice>;
+}

@@ -1,0 +1,271 @@
+/**
+ * How a device lets itself be paired: POST /provision and POST /identify of docs/protocol.md, "Provisioning". It believes
+ * the setup code on its label until it was paired, and from then on its hub alone, until somebody resets it by hand.
+ */
+import { codeText } from '../codec/coap/codes.ts';
+import { type DeviceOrder, makeOrderAnswer, type OrderContext, openOrder, orderKey } from '../codec/device-order.ts';
+import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
+import {
+  decodeNonce,
+  encodeNonce,
+  openProvisionedTrust,
+  PROVISION_NONCE_BYTES,
+  type ProvisionNonces,
+  sealConfirmation,
+} from '../codec/provisioning.ts';
+import { EMPTY, equal } from '../core/bytes.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
+import { isCoded } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import type { DeviceEvent } from './device-event.ts';
+import type { DeviceMemory } from './device-memory.ts';
+import type { ReceivedTrust } from './device-state.ts';
+import { SETUP_REFUSALS, type SetupRefusal } from './setup-refusals.ts';
+
+/** Milliseconds that nonces of an exchange are good for: a slow line carries all of it in a fraction. */
+const EXCHANGE_LIFETIME = 60_000;
+
+interface Exchange {
+  readonly nonces: ProvisionNonces;
+  /** Milliseconds of the monotonic clock. */
+  readonly deadline: number;
+}
+
+export interface DeviceSetupOptions {
+  /** The secret of the setup code, which was put into the device when it was made. */
+  readonly secret: Secret<Uint8Array>;
+  readonly memory: DeviceMemory;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly random: Pick<Random, 'bytes'>;
+  readonly onEvent: (event: DeviceEvent) => void;
+}
+
+export class DeviceSetup {
+  readonly memory: DeviceMemory;
+  readonly #secret: Secret<Uint8Array>;
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #random: Pick<Random, 'bytes'>;
+  readonly #onEvent: (event: DeviceEvent) => void;
+  /** One of each at a time: whoever begins anew ends what was begun before. */
+  #provisioning: Exchange | undefined;
+  #identifying: Exchange | undefined;
+  /** What was asked goes one by one: each looks at the state that the one before left. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: DeviceSetupOptions) {
+    this.memory = options.memory;
+    this.#secret = options.secret;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#onEvent = options.onEvent;
+  }
+
+  /** Answers a request to /provision. */
+  provision(request: CoapRequest): Promise<CoapResponse> {
+    return this.inTurn(async () => {
+      const fault = formFault(request);
+      if (fault !== undefined) return fault;
+      switch (request.contentFormat) {
+        case CONTENT_FORMAT.cbor:
+          return this.#begin(request.payload ?? EMPTY);
+        case CONTENT_FORMAT.coseEncrypt0:
+          return this.#receive(request.payload ?? EMPTY);
+        case CONTENT_FORMAT.coseMac0:
+          return this.#obey(request.payload ?? EMPTY);
+        default:
+          return this.#refuse('format_unsupported');
+      }
+    });
+  }
+
+  /** Answers a request to /identify. */
+  identify(request: CoapRequest): Promise<CoapResponse> {
+    return this.inTurn(async () => {
+      const fault = formFault(request);
+      if (fault !== undefined) return fault;
+      const payload = request.payload ?? EMPTY;
+      switch (request.contentFormat) {
+        case undefined:
+          return this.#show(payload);
+        case CONTENT_FORMAT.cbor:
+          return this.#beginToIdentify(payload);
+        case CONTENT_FORMAT.coseMac0:
+          return this.#showToHub(payload);
+        default:
+          return this.#refuse('format_unsupported');
+      }
+    });
+  }
+
+  /** Step 1: nonces of both sides. A replay gets another nonce, which what follows in it does not fit. */
+  #begin(payload: Uint8Array): CoapResponse {
+    if (this.memory.state.setup === 'dead') return this.#refuse('setup_code_dead');
+    const exchange = this.#exchange(payload);
+    if (exchange === undefined) return this.#refuse('unparsable');
+    this.#provisioning = exchange;
+    this.#onEvent({ event: 'pairing_begun' });
+    return nonceAnswer(exchange);
+  }
+
+  /**
+   * Step 2: what the hub wants this device to trust. It is kept beside what the device trusts now and changes nothing yet.
+   * The nonces are spent, whatever comes of it.
+   */
+  async #receive(message: Uint8Array): Promise<CoapResponse> {
+    if (this.memory.state.setup === 'dead') return this.#refuse('setup_code_dead');
+    const nonces = this.#spend(this.#provisioning);
+    this.#provisioning = undefined;
+    if (nonces === undefined) return this.#refuse('not_authentic');
+    const exchange = { setup: this.#secret, nonces };
+    let received: ReceivedTrust;
+    try {
+      received = { ...openProvisionedTrust(message, exchange), nonces };
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      // What opens is of somebody who knows the code; such a one is told that it cannot be used.
+      const opened = error.code === 'device_trust_invalid' || error.code === 'provisioning_invalid';
+      return this.#refuse(opened ? 'trust_unacceptable' : 'not_authentic');
+    }
+    await this.memory.keep({ ...this.memory.state, pending: received });
+    this.#onEvent({ event: 'trust_received', version: received.trust.version });
+    return {
+      code: COAP_CODE.changed,
+      contentFormat: CONTENT_FORMAT.coseEncrypt0,
+      payload: sealConfirmation(received, exchange),
+    };
+  }
+
+  /** Step 3, and the end of it all: what the hub of one of the root keys that this device has had tells it to do. */
+  async #obey(message: Uint8Array): Promise<CoapResponse> {
+    const { pending, released, trust } = this.memory.state;
+    return (
+      (await this.#tryOrder(message, trust, (order) => this.#orderOfHub(order))) ??
+      (await this.#tryOrder(message, pending, (order) => this.#orderOfNewHub(order))) ??
+      (await this.#tryOrder(message, released, async ({ operation }) => operation === 'unpair')) ??
+      this.#refuse('not_authentic')
+    );
+  }
+
+  async #orderOfHub(order: DeviceOrder): Promise<boolean> {
+    const { trust } = this.memory.state;
+    if (trust === undefined) return false;
+    // The answer to the first one was lost.
+    if (order.operation === 'commit') return sameNonces(order.nonces, trust.nonces);
+    if (order.operation !== 'unpair') return false;
+    await this.memory.keep({ setup: 'dead', released: { audience: trust.trust.audience, rootKey: trust.rootKey } });
+    this.#onEvent({ event: 'unpaired' });
+    return true;
+  }
+
+  async #orderOfNewHub(order: DeviceOrder): Promise<boolean> {
+    const { pending } = this.memory.state;
+    if (pending === undefined || order.operation !== 'commit' || !isOf(order, pending)) return false;
+    await this.memory.keep({ setup: 'dead', trust: pending });
+    const { audience, device, version } = pending.trust;
+    this.#onEvent({ event: 'paired', version, device, audience });
+    return true;
+  }
+
+  /** The answer where the message is an order of the hub that made this root key, and is carried out. */
+  async #tryOrder(
+    message: Uint8Array,
+    of: ReceivedTrust | { readonly audience: string; readonly rootKey: Secret<Uint8Array> } | undefined,
+    carryOut: (order: DeviceOrder) => Promise<boolean>,
+  ): Promise<CoapResponse | undefined> {
+    if (of === undefined) return undefined;
+    const context = { key: orderKey(of.rootKey), audience: 'trust' in of ? of.trust.audience : of.audience };
+    const order = authentic(message, context);
+    if (order === undefined || !(await carryOut(order))) return undefined;
+    return orderAnswer(message, context);
+  }
+
+  /** A device that nobody has paired shows itself to anybody: an installer has nothing else to go by. */
+  #show(payload: Uint8Array): CoapResponse {
+    if (payload.length > 0) return this.#refuse('format_unsupported');
+    if (this.memory.state.setup === 'dead') return this.#refuse('not_authentic');
+    this.#onEvent({ event: 'identified' });
+    return { code: COAP_CODE.changed, payload: EMPTY };
+  }
+
+  #beginToIdentify(payload: Uint8Array): CoapResponse {
+    if (this.memory.state.trust === undefined) return this.#refuse('not_paired');
+    const exchange = this.#exchange(payload);
+    if (exchange === undefined) return this.#refuse('unparsable');
+    this.#identifying = exchange;
+    return nonceAnswer(exchange);
+  }
+
+  #showToHub(message: Uint8Array): CoapResponse {
+    const { trust } = this.memory.state;
+    if (trust === undefined) return this.#refuse('not_paired');
+    const context = { key: orderKey(trust.rootKey), audience: trust.trust.audience };
+    const order = authentic(message, context);
+    const nonces = order?.operation === 'identify' ? this.#spend(this.#identifying) : undefined;
+    if (order?.operation !== 'identify' || nonces === undefined || !sameNonces(order.nonces, nonces))
+      return this.#refuse('not_authentic');
+    this.#identifying = undefined;
+    this.#onEvent({ event: 'identified' });
+    return orderAnswer(message, context);
+  }
+
+  #exchange(payload: Uint8Array): Exchange | undefined {
+    try {
+      const hub = decodeNonce(payload);
+      const device = this.#random.bytes(PROVISION_NONCE_BYTES);
+      return { nonces: { hub, device }, deadline: this.#clock.monotonic() + EXCHANGE_LIFETIME };
+    } catch (error) {
+      if (isCoded(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #spend(exchange: Exchange | undefined): ProvisionNonces | undefined {
+    return exchange === undefined || exchange.deadline <= this.#clock.monotonic() ? undefined : exchange.nonces;
+  }
+
+  #refuse(reason: SetupRefusal): CoapResponse {
+    const code = SETUP_REFUSALS[reason];
+    this.#onEvent({ event: 'setup_refused', reason, code: codeText(code) });
+    return { code, payload: EMPTY };
+  }
+
+  /** What changes the state goes one by one. */
+  async inTurn(answer: () => Promise<CoapResponse>): Promise<CoapResponse> {
+    const turn = this.#last.then(answer);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function formFault({ method, query }: CoapRequest): CoapResponse | undefined {
+  if (method !== COAP_METHOD.POST) return { code: COAP_CODE.methodNotAllowed, payload: EMPTY };
+  // Nothing covers a query.
+  if (query !== undefined && query.length > 0) return { code: COAP_CODE.badOption, payload: EMPTY };
+  return undefined;
+}
+
+function nonceAnswer({ nonces }: Exchange): CoapResponse {
+  return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.cbor, payload: encodeNonce(nonces.device) };
+}
+
+function orderAnswer(order: Uint8Array, context: OrderContext): CoapResponse {
+  return { code: COAP_CODE.changed, contentFormat: CONTENT_FORMAT.coseMac0, payload: makeOrderAnswer(order, context) };
+}
+
+function authentic(message: Uint8Array, context: OrderContext): DeviceOrder | undefined {
+  try {
+    return openOrder(message, context);
+  } catch (error) {
+    if (isCoded(error)) return undefined;
+    throw error;
+  }
+}
+
+function isOf(order: Extract<DeviceOrder, { operation: 'commit' }>, { nonces, trust }: ReceivedTrust): boolean {
+  return order.version === trust.version && sameNonces(order.nonces, nonces);
+}
+
+function sameNonces(a: ProvisionNonces, b: ProvisionNonces): boolean {
+  return equal(a.hub, b.hub) && equal(a.device, b.device);
+}

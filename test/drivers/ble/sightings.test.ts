@@ -1,0 +1,139 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Sightings } from '../../../drivers/ble/sightings.ts';
+import { LIMITS } from '../../../src/core/limits.ts';
+import { FakeTime } from '../../fakes/fake-time.ts';
+
+const AGE = 60_000;
+let time: FakeTime;
+let sightings: Sightings;
+
+beforeEach(() => {
+  time = new FakeTime();
+  sightings = new Sightings(time);
+});
+
+const hear = (address: string, name = 'tube-1', rssi = -60) => sightings.heard(name, address, rssi);
+const tried = (name = 'tube-1') => sightings.candidates(name, AGE).map(({ address }) => address);
+
+describe('who is tried', () => {
+  it('is whoever was heard of late', async () => {
+    hear('a');
+    await time.advance(AGE);
+    hear('b');
+    await time.advance(1);
+    expect(tried()).toEqual(['b']);
+  });
+
+  it('is the one on the air for longest, before others that begin to advertise its name', async () => {
+    hear('true');
+    for (const address of ['x', 'y']) {
+      await time.advance(100);
+      hear(address);
+    }
+    hear('true');
+    expect(tried()).toEqual(['true', 'x', 'y']);
+  });
+
+  it('is the one that proved itself, however late it came', async () => {
+    hear('impostor');
+    await time.advance(100);
+    hear('true');
+    sightings.confirm('tube-1', 'true');
+    expect(tried()).toEqual(['true', 'impostor']);
+  });
+
+  it('is not one that did not prove itself, for a time that grows', async () => {
+    hear('impostor');
+    hear('true');
+    const pauses: number[] = [];
+    for (let round = 0; round < 8; round += 1) {
+      sightings.unproven('tube-1', 'impostor');
+      expect(tried()).toEqual(['true']);
+      let waited = 0;
+      while (!tried().includes('impostor')) {
+        await time.advance(30_000);
+        waited += 30_000;
+        hear('impostor');
+        hear('true');
+      }
+      pauses.push(waited);
+    }
+    expect(pauses).toEqual([60_000, 120_000, 240_000, 480_000, 960_000, 1_800_000, 1_800_000, 1_800_000]);
+  });
+
+  it('is one that could not be connected: at once, and then after a pause that grows', async () => {
+    hear('a');
+    sightings.unreachable('tube-1', 'a');
+    expect(tried()).toEqual(['a']);
+    for (const pause of [500, 1_000, 2_000]) {
+      sightings.unreachable('tube-1', 'a');
+      await time.advance(pause - 1);
+      expect(tried()).toEqual([]);
+      await time.advance(1);
+      expect(tried()).toEqual(['a']);
+    }
+    sightings.reached('tube-1', 'a');
+    sightings.unreachable('tube-1', 'a');
+    expect(tried()).toEqual(['a']);
+  });
+
+  it('is soon again the one that proved itself once: whoever takes on its address may not keep it away', async () => {
+    hear('true');
+    sightings.confirm('tube-1', 'true');
+    for (let round = 0; round < 10; round += 1) sightings.unproven('tube-1', 'true');
+    await time.advance(30_000);
+    hear('true');
+    expect(tried()).toEqual(['true']);
+  });
+
+  it('is one without failures again, once it proved itself', () => {
+    hear('a');
+    sightings.unproven('tube-1', 'a');
+    expect(tried()).toEqual([]);
+    sightings.confirm('tube-1', 'a');
+    expect(tried()).toEqual(['a']);
+  });
+
+  it('is nobody under a name that was never heard', () => {
+    expect(tried('tube-2')).toEqual([]);
+    expect(sightings.lastHeard('tube-2')).toBeUndefined();
+  });
+});
+
+describe('what is remembered', () => {
+  it('is so many addresses under one name, and the one that proved itself among them', async () => {
+    hear('true');
+    sightings.confirm('tube-1', 'true');
+    for (let made = 0; made < 100; made += 1) {
+      await time.advance(10);
+      hear(`x${made}`);
+    }
+    expect(sightings.addresses()).toHaveLength(LIMITS.bleAddressesPerName);
+    expect(tried()[0]).toBe('true');
+  });
+
+  it('is that an address failed, until its time is over', async () => {
+    hear('impostor');
+    sightings.unproven('tube-1', 'impostor');
+    await time.advance(59_000);
+    sightings.forget(() => true, 1_000);
+    expect(sightings.addresses()).toEqual(['impostor']);
+    await time.advance(2_000);
+    sightings.forget(() => true, 1_000);
+    expect(sightings.addresses()).toEqual([]);
+    expect(sightings.size).toBe(0);
+  });
+
+  it('is nothing of names that are of no interest any more', () => {
+    hear('a');
+    hear('b', 'tube-2');
+    sightings.forget((name) => name === 'tube-2', AGE);
+    expect(sightings.addresses()).toEqual(['b']);
+  });
+
+  it('is how loud each was heard last', () => {
+    hear('a', 'tube-1', -80);
+    hear('a', 'tube-1', -50);
+    expect(sightings.list(AGE)).toMatchObject([{ name: 'tube-1', address: 'a', rssi: -50 }]);
+  });
+});

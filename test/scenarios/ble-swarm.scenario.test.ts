@@ -1,0 +1,199 @@
+/**
+ * 200 devices that come and go at random, by real HCI, ATT and GATT bytes, through a whole hub. Ten minutes in which a device
+ * advertises every three seconds, is there for half a minute and away for a minute, pass in forty seconds.
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterEach, expect, test } from 'vitest';
+import { bearerToken, HubClient } from '../../src/client/index.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { base64url } from '../../src/core/bytes.ts';
+import { type RunningHub, startHub } from '../../src/hub.ts';
+import type { ListedDelivery } from '../../src/ports/admin.ts';
+import type { Log, LogFields } from '../../src/ports/log.ts';
+import { RadioSwarm } from '../fixtures/radio-swarm.ts';
+import { StaticIssuer } from '../fixtures/static-issuer.ts';
+import { VirtualRadio } from '../fixtures/virtual-radio/virtual-radio.ts';
+
+const DEVICES = 200;
+/** Milliseconds: ten minutes, fifteen times as fast. */
+const DURATION = 40_000;
+const TIMES = { advertisingInterval: 200, present: [1_400, 3_500], absent: [1_400, 7_000] } as const;
+const BETWEEN_TOKENS = 200;
+const SEED = 20_261;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+const closers: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+/** Counts events and keeps nothing else: what a log kept would look like a leak of the hub. */
+class CountingLog implements Log {
+  readonly events = new Map<unknown, number>();
+  readonly #count = ({ event }: LogFields) => void this.events.set(event, (this.events.get(event) ?? 0) + 1);
+  readonly debug = this.#count;
+  readonly info = this.#count;
+  readonly warn = this.#count;
+  readonly error = this.#count;
+  child(): Log {
+    return this;
+  }
+}
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+const nameOf = (index: number) => `tube-${index}`;
+const audienceOf = (index: number) => `coap://tube-${index}`;
+
+async function open() {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-swarm-'));
+  closers.push(() => rmSync(folder, { recursive: true, force: true }));
+  const issuer = new StaticIssuer();
+  issuer.writeJwks(join(folder, 'jwks.json'));
+  const radio = new VirtualRadio();
+  closers.push(() => radio.close());
+  const adapter = await radio.plugIn({ maximumLinks: 8 });
+  const config = join(folder, 'latchkey.toml');
+  writeFileSync(
+    config,
+    `state_dir = "${folder}/state"
+[http]
+listen = "127.0.0.1:0"
+[clock]
+trust = "system"
+[delivery]
+wait = "0s"
+attempt_timeout = "5s"
+[ble]
+adapter = "${adapter.path}"
+connections = 8
+presence = "1s"
+linger = "0s"
+connect_timeout = "1s"
+operation_timeout = "1s"
+[[issuers]]
+issuer = "${issuer.issuer}"
+jwks_file = "jwks.json"
+`,
+  );
+  const log = new CountingLog();
+  const hub = await startHub({ config: loadConfig({ path: config, environment: {} }).config, log });
+  closers.push(() => hub.stop());
+  const swarm = new RadioSwarm(radio, TIMES, SEED);
+  closers.push(() => swarm.close());
+  for (let index = 0; index < DEVICES; index += 1) {
+    const { trust } = await hub.admin.addDevice({
+      id: nameOf(index),
+      audience: audienceOf(index),
+      ble: {},
+      profile: { scopes: ['read'] },
+    });
+    swarm.add(nameOf(index), trust);
+  }
+  return { adapter, hub, issuer, log, swarm };
+}
+
+/** Brings tokens to devices picked at random; some are dead in a few seconds. */
+function sender(hub: RunningHub, issuer: StaticIssuer, swarm: RadioSwarm) {
+  const client = new HubClient({ url: hub.address });
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const cnf = { jwk: publicKey.export({ format: 'jwk' }) };
+  const sent = new Map<string, string>();
+  let count = 0;
+  return {
+    sent,
+    async send(): Promise<void> {
+      const index = swarm.pick();
+      count += 1;
+      const lifetime = count % 10 === 0 ? 6 : 3_600;
+      const exp = Math.floor(Date.now() / 1_000) + lifetime;
+      const token = bearerToken(issuer.sign({ aud: audienceOf(index), scope: 'read', cnf, exp }));
+      const audience = audienceOf(index);
+      const delivery = await client.deliver({ device: nameOf(index), audience, token, wait: 0 });
+      sent.set(delivery.id, base64url(delivery.tokenHash));
+    },
+  };
+}
+
+async function deliveries(hub: RunningHub): Promise<readonly ListedDelivery[]> {
+  return hub.admin.deliveries({ limit: 100_000 });
+}
+
+/** Resolves when nothing waits any more and all links were let go. */
+async function quiet(hub: RunningHub): Promise<void> {
+  for (let turn = 0; (await deliveries(hub)).some(({ state }) => state === 'queued'); turn += 1) {
+    if (turn === 600) throw new Error('something waits for ever');
+    await pause(100);
+  }
+  await pause(1_000);
+}
+
+/** Timers that keep running and bytes that stay, with nothing going on. */
+function footprint() {
+  collectGarbage();
+  collectGarbage();
+  const timers = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  return { timers, heap: process.memoryUsage().heapUsed };
+}
+
+test('every token is delivered once, or refused with its reason, and nothing is left behind', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => warnings.push(warning);
+  process.on('warning', note);
+  closers.push(() => process.off('warning', note));
+  const { adapter, hub, issuer, log, swarm } = await open();
+  const { send, sent } = sender(hub, issuer, swarm);
+  const began = performance.now();
+  const elapsed = () => performance.now() - began;
+
+  swarm.wander();
+  while (elapsed() < DURATION / 4) {
+    await send();
+    await pause(BETWEEN_TOKENS);
+  }
+  swarm.gather();
+  await quiet(hub);
+  const before = { ...footprint(), sent: sent.size };
+  swarm.wander();
+  while (elapsed() < DURATION / 2) {
+    await send();
+    await pause(BETWEEN_TOKENS);
+  }
+  await adapter.unplug();
+  await send();
+  await pause(500);
+  const opened = () => log.events.get('radio_opened') ?? 0;
+  const openedBefore = opened();
+  await adapter.plug();
+  while (elapsed() < DURATION) {
+    await send();
+    await pause(BETWEEN_TOKENS);
+  }
+  swarm.gather();
+  await quiet(hub);
+  const after = footprint();
+
+  const all = await deliveries(hub);
+  for (const [id, hash] of sent) {
+    const ended = all.find(({ delivery }) => delivery === id);
+    const accepted = swarm.accepted.get(hash) ?? 0;
+    if (ended?.state === 'delivered') expect([id, ended.receipt, accepted]).toEqual([id, true, 1]);
+    else expect([id, ended?.state, ended?.code, accepted <= 1]).toEqual([id, 'expired', 'delivery_expired', true]);
+  }
+  const delivered = all.filter(({ state }) => state === 'delivered').length;
+  expect(delivered).toBeGreaterThan(sent.size * 0.85);
+  expect(opened()).toBe(openedBefore + 1);
+  expect(warnings).toEqual([]);
+  expect(after.timers - before.timers).toBeLessThanOrEqual(3);
+  const perDelivery = (after.heap - before.heap) / (sent.size - before.sent);
+  // 9 KiB are what hub and device keep of each delivery, for an hour past its end and longer; the rest is what they keep of
+  // each device that is reached for the first time.
+  expect(perDelivery).toBeLessThan(24_576);
+}, 180_000);
