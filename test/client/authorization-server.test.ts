@@ -65,6 +65,13 @@ test('the authorization code grant with PKCE and DPoP gives a token for the pers
   expect(decodeJwt(token.value.expose())).toMatchObject({ sub: 'doctor', cnf: { jkt: key.thumbprint } });
 });
 
+test('the nonce of a device without a clock goes along as cnonce (RFC 9200 section 5.8.4.4)', async () => {
+  const server = await app((await start()).issuer);
+  const cnonce = Uint8Array.of(1, 2, 3, 4);
+  const { url } = await server.startAuthorizationCode({ ...REQUEST, cnonce, redirectUri: REDIRECT });
+  expect(new URL(url).searchParams.get('cnonce')).toBe('AQIDBA');
+});
+
 test('a code that was stolen is refused with another key', async () => {
   const server = await app((await start()).issuer);
   const pending = await server.startAuthorizationCode({
