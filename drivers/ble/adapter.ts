@@ -184,8 +184,6 @@ export class Adapter {
     if (this.#ended) return;
     if (peripheral.state === 'connected') await disconnect(peripheral, this.#options.timers);
     if (peripheral.state === 'connecting') peripheral.cancelConnect();
-    // It stays `connecting` after that, and then never connects again.
-    if (peripheral.state === 'connecting' || peripheral.state === 'error') peripheral.state = 'disconnected';
     const { timers } = this.#options;
     const step = 20;
     for (let waited = 0; isConnecting(this.#noble); waited += step) {

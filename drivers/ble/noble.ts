@@ -28,7 +28,7 @@ export interface NoblePeripheral extends EventEmitter {
   readonly connectable: boolean;
   readonly rssi: number;
   readonly advertisement: { readonly localName?: string | undefined };
-  state: string;
+  readonly state: string;
   connect(options: NobleConnectOptions, done: (error?: Error | null) => void): void;
   cancelConnect(): void;
   disconnect(): void;

@@ -1,5 +1,6 @@
 /** What goes wrong under a request: the link, the device, the adapter. Real noble and bleno over controllers that a test orders about. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { RADIO_TIMES } from '../../../drivers/ble/ble-settings.ts';
 import { COAP_CODE } from '../../../src/codec/iana.ts';
 import type { CoapResponse } from '../../../src/core/coap-exchange.ts';
 import { body, outcome, post, RadioRig, type RigDevice, until } from '../../fixtures/radio-rig.ts';
@@ -158,6 +159,16 @@ describe('an adapter', () => {
     expect(tube.peripheral.isConnected()).toBe(false);
   });
 
+  it('that is pulled out while nothing crosses it is noticed by its hang-up, not by the next scan', async () => {
+    const rig = await open();
+    await until(() => rig.radio.health().up);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const began = performance.now();
+    await rig.hub.unplug();
+    await until(() => !rig.radio.health().up);
+    expect(performance.now() - began).toBeLessThan(RADIO_TIMES.rescan / 2);
+  });
+
   it('that is pulled out under a request ends it, and the next one is answered when it is back', async () => {
     const rig = await open({ air: { latency: { toPeripheral: 30, toCentral: 30 } } });
     await rig.device();
@@ -187,8 +198,11 @@ describe('an adapter', () => {
     const rig = await open();
     const tube = await rig.device();
     await rig.heard();
-    rig.hub.controller.powerCycle();
+    // HCI_Reset, whose completion every program hears that shares the adapter.
+    rig.hub.controller.receive(Uint8Array.of(0x01, 0x03, 0x0c, 0x00));
+    const began = performance.now();
     await until(() => rig.hub.controller.isScanning);
+    expect(performance.now() - began).toBeLessThan(RADIO_TIMES.rescan / 2);
     expect(await insist(rig, body(9))).toMatchObject(accepted(body(9)));
     expect(tube.requests).toHaveLength(1);
   });

@@ -1,7 +1,14 @@
 /** What is used of noble's insides, held to the noble that is installed: it is never started here, and touches no adapter. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Noble, newNoble } from '../../../drivers/ble/noble.ts';
-import { endAll, forgetDevices, heardDevices, isConnecting, silence } from '../../../drivers/ble/noble-internals.ts';
+import {
+  clampMtu,
+  endAll,
+  forgetDevices,
+  heardDevices,
+  isConnecting,
+  silence,
+} from '../../../drivers/ble/noble-internals.ts';
 
 interface Inside {
   _onDiscover(...heard: unknown[]): void;
@@ -11,6 +18,7 @@ interface Inside {
     on(event: string, listener: (state: string) => void): void;
     _addresses: Record<string, string>;
     _pendingConnectionUuid: string | null;
+    _gatts: Record<string, { _mtu: number }>;
   };
 }
 
@@ -36,7 +44,7 @@ describe('the noble that is installed', () => {
   it('forgets whoever is not to be kept, and whoever is connected stays', async () => {
     const noble = await hearing('c0:00:00:00:00:01', 'c0:00:00:00:00:02', 'c0:00:00:00:00:03');
     const connected = heardDevices(noble).get('c00000000003');
-    if (connected !== undefined) connected.state = 'connected';
+    if (connected !== undefined) Object.assign(connected, { state: 'connected' });
     expect(Object.keys(inside(noble)._bindings._addresses)).toHaveLength(3);
     forgetDevices(noble, (id) => id === 'c00000000001');
     expect([...heardDevices(noble).keys()]).toEqual(['c00000000001', 'c00000000003']);
@@ -47,7 +55,7 @@ describe('the noble that is installed', () => {
     const noble = await hearing('c0:00:00:00:00:01');
     const device = heardDevices(noble).get('c00000000001');
     if (device === undefined) throw new Error('not heard');
-    device.state = 'connected';
+    Object.assign(device, { state: 'connected' });
     let told = 0;
     device.on('disconnect', () => {
       told += 1;
@@ -70,6 +78,19 @@ describe('the noble that is installed', () => {
       expect(log).not.toHaveBeenCalled();
     },
   );
+
+  it.each([
+    [517, 64, 64],
+    [23, 64, 23],
+  ])('writes by the smaller MTU: the device says %i, the hub asked for %i', async (said, asked, counts) => {
+    const noble = await hearing('c0:00:00:00:00:01');
+    const device = heardDevices(noble).get('c00000000001');
+    if (device === undefined) throw new Error('not heard');
+    const gatt = { _mtu: said };
+    inside(noble)._bindings._gatts[device.id] = gatt;
+    clampMtu(noble, device, asked);
+    expect(gatt._mtu).toBe(counts);
+  });
 
   it('knows whether it waits for a connection', async () => {
     const noble = await newNoble({});

@@ -291,6 +291,9 @@ describe('a device that is away', () => {
     const answer = await rig.radio.link('here').request(post(body(9)), DEADLINE);
     expect(answer).toMatchObject(accepted(body(9)));
     expect(['link_down', 'device_no_answer']).toContain(await lost);
+    gone.adapter.controller.comeBack();
+    await until(() => rig.radio.link('gone').isUp());
+    expect(await rig.radio.link('gone').request(post(body(9)), DEADLINE)).toMatchObject(accepted(body(9)));
   });
 
   it('is told of when it comes back', async () => {
@@ -307,7 +310,7 @@ describe('a device that is away', () => {
 
 describe('a link that does not come about', () => {
   it('because the device never answers the first packet is tried again', async () => {
-    const rig = await open();
+    const rig = await open({ settings: { operationTimeout: 60_000 } });
     const tube = await rig.device();
     await rig.heard();
     tube.adapter.controller.refusal = 'never established';
