@@ -32,6 +32,7 @@ import { DeviceSetup } from './sim/device-setup.ts';
 import { type DeviceState, decodeDeviceState, encodeDeviceState, FRESH_DEVICE } from './sim/device-state.ts';
 import { HubTime } from './sim/hub-time.ts';
 import type { VerdictPolicy } from './sim/hub-verdict.ts';
+import type { HeldTrust } from './sim/judge-bundle.ts';
 import { SimulatedDevice } from './sim/simulated-device.ts';
 
 /** A place on the radio. */
@@ -53,6 +54,10 @@ export interface SimulatorOptions {
   readonly listen: string | RadioAddress;
   /** What it trusts once and for all, or how it is paired. */
   readonly trust: TrustFile | PairableOptions;
+  /** The trust map that the trust came in, where a bundle brought it before a restart. */
+  readonly heldPayload?: Uint8Array | undefined;
+  /** Keeps what a bundle brought for after a restart. */
+  readonly keepTrust?: (held: HeldTrust) => void;
   /** `machine` by default. */
   readonly clock?: SimulatedClock;
   readonly onEvent?: (event: DeviceEvent) => void;
@@ -93,6 +98,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
     trust,
     clock,
     hasCalendar: kind !== 'none',
+    ...(options.heldPayload === undefined ? {} : { heldPayload: options.heldPayload }),
+    ...(options.keepTrust === undefined ? {} : { keepTrust: options.keepTrust }),
     random: systemRandom,
     onEvent,
   });

@@ -86,8 +86,8 @@ export function openTrustBundle(
 }
 
 /**
- * The device's word for the version that it holds: after 2.04 that of the bundle, after 4.09 a higher one, or the same with
- * other contents.
+ * The device's word for the version that it holds, whatever it answers: after 2.04 that of the bundle, after 4.09 a higher
+ * one, or the same with other contents.
  */
 export function makeTrustAnswer(options: AnswerContext & { readonly version: number }): Uint8Array {
   const payload = encodeCbor([options.version, sha256(options.bundle)]);

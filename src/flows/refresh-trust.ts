@@ -124,6 +124,8 @@ export class RefreshTrust implements Errand {
     } else if (answer.code === COAP_CODE.conflict) {
       await this.#outran(device, pending, heldVersion(answer, context));
     } else if (REFUSALS.has(codeText(answer.code))) {
+      // Bare from a device that knows no bundles; else it has to be of this device.
+      if (answer.payload.length > 0) heldVersion(answer, context);
       this.#refused(device, pending, codeText(answer.code));
     } else {
       throw new LatchkeyError('device_answer_invalid', codeText(answer.code));

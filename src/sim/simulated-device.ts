@@ -94,6 +94,11 @@ export class SimulatedDevice {
     return this.#slots.list();
   }
 
+  /** Version of what it trusts; undefined while it is not paired. */
+  get trustVersion(): number | undefined {
+    return this.#trust?.version;
+  }
+
   /** Answers one request. Never rejects. */
   readonly handler = async (request: CoapRequest): Promise<CoapResponse> => {
     try {
@@ -201,8 +206,8 @@ export class SimulatedDevice {
       const reason = verdict.kind === 'refused' ? verdict.reason : 'not_taken';
       const code = BUNDLE_REFUSALS[reason];
       this.#onEvent({ event: 'trust_refused', reason, code: codeText(code), bytes });
-      // The hub, and nobody else, gets to know what is held: it may have lost count.
-      return reason === 'old' && held !== undefined ? trustAnswer(held.trust, code, bundle) : bare(code);
+      // Under the key of the device: a hub that lost count finds it again, and believes no stranger's refusal.
+      return held === undefined ? bare(code) : trustAnswer(held.trust, code, bundle);
     }
     if (verdict.kind === 'taken') {
       await this.#keep(verdict.held);

@@ -297,6 +297,16 @@ describe('an answer', () => {
     },
   );
 
+  test('that refuses counts with the MAC of the device, and not with that of another', async () => {
+    answers(signed('4.01', 1));
+    expect(await rig.work(tube)).toBe(1);
+    expect(rig.trust.status()).toMatchObject([{ state: 'refused', device_code: '4.01' }]);
+    rig.keys = [FIRST, SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    answers(signed('4.01', 1, { ...tube, rootKey: new Secret(new Uint8Array(32).fill(99)) }));
+    expect(await asyncCodeOf(rig.work(tube))).toBe('device_answer_untrusted');
+  });
+
   test('that refused does not hold up another bundle', async () => {
     answers(() => bare('4.04'));
     await rig.work(tube);

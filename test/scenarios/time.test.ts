@@ -50,6 +50,8 @@ describe('a device without a clock', () => {
     });
     world = opened;
     await opened.plugIn();
+    // A device that is not reached yet gives no nonce; once it is, it is told who its issuers are.
+    await opened.until(() => opened.events.some(({ event }) => event === 'trust_taken'));
     const { privateKey } = await generateKeyPair('ES256', { extractable: true });
     const jwk = (await exportJWK(privateKey)) as JsonObject;
     const { d: _, ...publicJwk } = jwk;
@@ -113,6 +115,6 @@ describe('a device without a clock', () => {
   test('gets no token that lives by the calendar', async () => {
     const { deliver, opened } = await withoutClock();
     expect(await refusalOf(deliver({}))).toMatchObject({ hubCode: 'jwt_claim_missing' });
-    expect(opened.events).toEqual([]);
+    expect(opened.events.filter(({ event }) => event.startsWith('token'))).toEqual([]);
   });
 });
