@@ -16,13 +16,14 @@ export interface JwtClaims {
   readonly confirmation: JsonObject | undefined;
 }
 
-const { text, date, audience, scope: scopeNames, object } = claimReaders('jwt_claim_invalid');
+const { text, date, audience, scope: scopeNames, scopeOrList, object } = claimReaders('jwt_claim_invalid');
 
 /**
- * Reads the claims that Latchkey knows (RFC 7519 §4.1, RFC 7800 §3.1, RFC 8693 §4.2, RFC 9068 §2.2).
+ * Reads the claims that Latchkey knows (RFC 7519 §4.1, RFC 7800 §3.1, RFC 8693 §4.2, RFC 9068 §2.2). Some servers call the
+ * scope `scp`, as drafts of RFC 8693 did: Entra with a text, Okta with a list. It is looked at where there is no `scope`.
  * @throws {LatchkeyError} `jwt_claim_missing`, `jwt_claim_invalid`; the detail names the claim, never its value
  */
-export function readClaims({ iss, sub, aud, exp, nbf, iat, jti, client_id, scope, cnf }: JsonObject): JwtClaims {
+export function readClaims({ iss, sub, aud, exp, nbf, iat, jti, client_id, scope, scp, cnf }: JsonObject): JwtClaims {
   return {
     issuer: required(text(iss, 'iss'), 'iss'),
     expiresAt: required(date(exp, 'exp'), 'exp'),
@@ -32,7 +33,7 @@ export function readClaims({ iss, sub, aud, exp, nbf, iat, jti, client_id, scope
     issuedAt: date(iat, 'iat'),
     jwtId: text(jti, 'jti'),
     clientId: text(client_id, 'client_id'),
-    scope: scopeNames(scope, 'scope'),
+    scope: scope === undefined ? scopeOrList(scp, 'scp') : scopeNames(scope, 'scope'),
     confirmation: object(cnf, 'cnf'),
   };
 }
