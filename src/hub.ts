@@ -167,7 +167,6 @@ function openServer(parts: {
     random: systemRandom,
     ...(tls === undefined ? {} : { tls: { ...tls, askForCertificate: parts.state.registry.hasCertificates } }),
     connections: connectionsOf(config),
-    onRefusal: () => ({ 'dpop-nonce': northbound.dpopNonce() }),
   });
 }
 

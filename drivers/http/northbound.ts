@@ -26,8 +26,9 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
     );
     return httpAnswerOf(answer, request.id);
   };
+  const onRefusal = () => ({ 'dpop-nonce': northbound.dpopNonce() });
   return [
-    { method: 'POST', path: '/devices/:id/authz-info', handle: deliver },
+    { method: 'POST', path: '/devices/:id/authz-info', onRefusal, handle: deliver },
     {
       method: 'GET',
       path: '/deliveries/:id',
@@ -38,6 +39,7 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
       method,
       path: '/devices/:id/coap/*',
       bodyBytes: LIMITS.proxyBodyBytes,
+      onRefusal,
       handle: proxy,
     })),
   ];

@@ -42,6 +42,8 @@ export interface Route {
   readonly path: string;
   /** Largest body; none is taken where this is left out. */
   readonly bodyBytes?: number;
+  /** Headers for an answer that refuses a token or proof (401), such as a fresh DPoP-Nonce. */
+  readonly onRefusal?: () => Readonly<Record<string, string>>;
   readonly handle: (request: HttpRequest) => Promise<HttpAnswer>;
 }
 
@@ -54,8 +56,6 @@ export interface HttpServerOptions {
   readonly connections: ConnectionLimits;
   /** Whether problems carry the error's detail: on the admin socket, where who asks may know. */
   readonly tellDetail?: boolean;
-  /** Headers for every answer that refuses a token or proof, such as a fresh DPoP-Nonce. */
-  readonly onRefusal?: () => Readonly<Record<string, string>>;
 }
 
 /** A client that sends its headers or body more slowly than this is cut off, milliseconds. */
@@ -140,12 +140,12 @@ export class HttpServer {
     this.#underWay += 1;
     let answer: HttpAnswer;
     let error: LatchkeyError | undefined;
-    let path = '';
+    let route: Route | undefined;
     try {
       if (this.#stopping) throw new LatchkeyError('shutting_down');
       if (sameConnection > LIMITS.requestsPerConnection) throw new LatchkeyError('hub_busy', 'on one connection');
-      const { route, ...found } = this.#find(method, incoming.url ?? '');
-      path = route.path;
+      const { route: chosen, ...found } = this.#find(method, incoming.url ?? '');
+      route = chosen;
       const body = await readBody(incoming, route.bodyBytes ?? 0);
       answer = await route.handle({
         method,
@@ -158,11 +158,11 @@ export class HttpServer {
       });
     } catch (thrown) {
       error = coded(thrown);
-      answer = this.#refuse(error, id, incoming);
+      answer = this.#refuse(error, id, incoming, route);
     }
     send(response, answer, id, hasMuchLeft(incoming));
     const ms = Math.round(performance.now() - started);
-    this.#requestLog.answered({ method, path, status: answer.status, ms, error }, log);
+    this.#requestLog.answered({ method, path: route?.path ?? '', status: answer.status, ms, error }, log);
     this.#onConnection.set(socket, (this.#onConnection.get(socket) ?? 1) - 1);
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#idle?.();
@@ -180,7 +180,12 @@ export class HttpServer {
     return { ...found, url, query: new URLSearchParams(search) };
   }
 
-  #refuse(error: LatchkeyError, id: string, { headers, url = '' }: IncomingMessage): HttpAnswer {
+  #refuse(
+    error: LatchkeyError,
+    id: string,
+    { headers, url = '' }: IncomingMessage,
+    route: Route | undefined,
+  ): HttpAnswer {
     const status = error.entry.status;
     const challenge = challengeFor(error, headers.authorization);
     return {
@@ -189,7 +194,7 @@ export class HttpServer {
         'content-type': PROBLEM_TYPE,
         ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
         ...(status === 405 ? { allow: this.#routes.methods(splitOnce(url, '?')[0]).join(', ') } : {}),
-        ...(status === 401 ? this.#options.onRefusal?.() : {}),
+        ...(status === 401 ? route?.onRefusal?.() : {}),
         ...(status === 503 ? { 'retry-after': '5' } : {}),
       },
       body:

@@ -111,6 +111,7 @@ async function shown(token: DpopToken, changes: Partial<IntrospectionQuestion> =
 
 interface Answer {
   readonly status: number;
+  readonly headers: Headers;
   readonly body: Record<string, unknown> & {
     readonly latchkey?: { readonly session_key?: { readonly device: string; readonly client: string } };
   };
@@ -125,7 +126,7 @@ async function ask(question: IntrospectionQuestion, by = ekg, secret = by.httpSe
     },
     body: Buffer.from(writeIntrospectionForm(question)),
   });
-  return { status: answer.status, body: (await answer.json()) as Answer['body'] };
+  return { status: answer.status, headers: answer.headers, body: (await answer.json()) as Answer['body'] };
 }
 
 async function records(): Promise<readonly AuditRecord[]> {
@@ -195,6 +196,8 @@ describe('over HTTP the device is told', () => {
   test('nothing, where its credentials are wrong', async () => {
     const answer = await ask(await shown(await boundToken()), ekg, 'a guess');
     expect(answer).toMatchObject({ status: 401, body: { code: 'device_unauthenticated', error: 'invalid_client' } });
+    // Who asks is no client with a proof: a nonce would be of no use to it.
+    expect(answer.headers.get('dpop-nonce')).toBeNull();
   });
 
   test('within the cache’s lifetime that a token was revoked', async () => {

@@ -23,7 +23,6 @@ async function serve(
     log,
     random: systemRandom,
     connections: { overall: 16, perNetwork: 16 },
-    onRefusal: () => ({ 'dpop-nonce': 'fresh' }),
   });
   open.push(server);
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
@@ -159,7 +158,8 @@ describe('HttpServer', () => {
   });
 
   test('tells the peer the code and never the detail', async () => {
-    const { origin } = await serve([failing(new LatchkeyError('jwt_signature_invalid', 'canary-detail'))]);
+    const refusing = failing(new LatchkeyError('jwt_signature_invalid', 'canary-detail'));
+    const { origin } = await serve([{ ...refusing, onRefusal: () => ({ 'dpop-nonce': 'fresh' }) }]);
     const answer = await fetch(`${origin}/x`, { method: 'POST' });
     const text = await answer.text();
     expect(text).toContain('jwt_signature_invalid');
