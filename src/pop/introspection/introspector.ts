@@ -67,7 +67,7 @@ export class Introspector {
   /**
    * What the AS says of the token. Whoever cannot wait any longer may go: the question goes on for the others.
    * @param digest SHA-256 over the token, 32 bytes
-   * @throws {LatchkeyError} where there is no verdict: `as_*`, `introspection_*`, `keys_*`, `key_unknown`,
+   * @throws {LatchkeyError} where there is no verdict: `as_*`, `introspection_*`, `keys_*`,
    * `clock_unsure`, `request_invalid`, `request_too_large`
    */
   async introspect(token: Secret<string>, digest: Uint8Array): Promise<IntrospectedToken> {
@@ -105,7 +105,7 @@ export class Introspector {
   }
 
   async #fetch(name: string, token: Secret<string>): Promise<Verdict> {
-    const trusted = await this.#askThrough(await this.#address(), token);
+    const trusted = await this.#askThrough(token);
     // Beyond the breaker: what one token makes the AS say must not keep others from being asked about.
     const answer = readAnswer(trusted.members, this.issuer);
     const lifetime = answer.active ? this.#lifetimeOf(trusted) : NEGATIVE_LIFETIME;
@@ -118,10 +118,11 @@ export class Introspector {
     return verdict;
   }
 
-  async #askThrough(url: string, token: Secret<string>): Promise<TrustedAnswer> {
+  async #askThrough(token: Secret<string>): Promise<TrustedAnswer> {
+    // Before the address is looked for: that may take as long again, and the AS is given a pause in all things.
     const admission = this.#breaker.admit();
     try {
-      const answer = await askIssuer(url, token.expose(), this.#options);
+      const answer = await askIssuer(await this.#address(), token.expose(), this.#options);
       this.#breaker.succeeded(admission);
       return answer;
     } catch (error) {
@@ -137,7 +138,8 @@ export class Introspector {
     const { endpoint, certificateEndpoint } = await this.#options.addresses();
     const isByCertificate = this.#options.authentication.method.endsWith('tls_client_auth');
     const url = isByCertificate ? certificateEndpoint : endpoint;
-    if (url === undefined) throw new LatchkeyError('introspection_unavailable', 'its metadata names no endpoint');
+    if (url === undefined)
+      throw new LatchkeyError('introspection_unavailable', 'no endpoint for this way of authentication');
     return url;
   }
 

@@ -192,6 +192,7 @@ describe('a signed answer', () => {
     ['about a token of another issuer', { token_introspection: active({ iss: 'https://elsewhere.example' }) }, {}],
     ['for another client', { aud: 'elsewhere' }, {}],
     ['under a key that is not known', {}, { kid: 'k2' }],
+    ['by an algorithm that is not that of the key', {}, { alg: 'RS256' }],
     ['of the type of an access token', {}, { typ: 'at+jwt' }],
   ])('%s is not believed', async (_, claims, header) => {
     const { ask } = await answering(signed(claims, header));

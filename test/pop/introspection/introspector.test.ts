@@ -402,6 +402,19 @@ describe('after five failures in a row', () => {
     expect(log.lines[0]?.fields.issuer).toBe('https://as.example');
   });
 
+  test('not even its address is looked for while it has its pause', async () => {
+    let lookups = 0;
+    const addresses = async () => {
+      lookups += 1;
+      return { endpoint: 'https://as.example/i', certificateEndpoint: undefined };
+    };
+    const { ask, server } = introspectorRig({ addresses });
+    server.react = () => new LatchkeyError('as_timeout');
+    for (let failure = 0; failure < 5; failure++) await rejection(ask());
+    expect(await rejection(ask())).toBe('introspection_suspended');
+    expect(lookups).toBe(5);
+  });
+
   test('verdicts that are remembered serve on, then as stale ones', async () => {
     const { ask, server, time } = introspectorRig({ staleGrace: 3_600 });
     server.react = () => json(active());
