@@ -106,6 +106,18 @@ test('a connected device says where its clients reach it, that its broker is awa
   expect(await once(started, 'exit')).toEqual([0, null]);
 });
 
+test('it ends quietly once nobody reads what it prints', async () => {
+  const started = spawn(process.execPath, [PROGRAM, 'sim', 'device', '--listen', 'tcp://127.0.0.1:0', '--trust', trust], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child = started;
+  started.stdout.destroy();
+  const noted: Buffer[] = [];
+  started.stderr.on('data', (chunk: Buffer) => noted.push(chunk));
+  expect(await once(started, 'close')).toEqual([0, null]);
+  expect(Buffer.concat(noted).toString()).toBe('');
+});
+
 async function refused(...args: readonly string[]) {
   const noted: string[] = [];
   const terminal: Terminal = {
