@@ -26,7 +26,7 @@ function table(devices: readonly DeviceView[]): readonly string[] {
     ...devices.map((device) => [
       device.id,
       device.line ?? 'connected',
-      String(device.profile.wrap),
+      device.line === undefined ? '-' : String(device.profile.wrap),
       String(device.waiting),
       device.audience,
     ]),

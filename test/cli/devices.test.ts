@@ -39,7 +39,7 @@ describe('latchkey devices add', () => {
       `Registered ekg-1, a connected device. \`latchkey devices credentials ekg-1 --out ekg-1.json -c ${config}\` writes what it needs.`,
     ]);
     expect(json((await devices('show', 'ekg-1', '--json')).printed)).not.toHaveProperty('line');
-    expect((await devices('list')).printed).toMatch(/^ekg-1 +connected +/m);
+    expect((await devices('list')).printed).toMatch(/^ekg-1 +connected +- +0 +https:/m);
     expect((await devices('show', 'ekg-1')).printed).toContain('asks the hub itself');
   });
 
