@@ -13,6 +13,8 @@ import type { Credentials } from './codec/credentials-file.ts';
 import type { TrustFile } from './codec/trust-file.ts';
 import type { Clock } from './core/clock.ts';
 import type { CoapRequest } from './core/coap-exchange.ts';
+import type { LatchkeyError } from './core/errors.ts';
+import type { Secret } from './core/secret.ts';
 import type { DeviceLink } from './ports/device-link.ts';
 import type { Log } from './ports/log.ts';
 import { ConnectedDevice } from './sim/connected-device.ts';
@@ -60,8 +62,10 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
 }
 
 export interface ConnectedSimulatorOptions {
-  /** `mqtt://host:port`, or `mqtts://`. The device logs in with its id and its `httpSecret`. */
+  /** `mqtt://host:port`, or `mqtts://`. The device logs in with its id. */
   readonly broker: string;
+  /** Its password there, where that is not its `httpSecret`. */
+  readonly brokerPassword?: Secret<string>;
   /** Certificate authority of the broker, PEM, in place of those of the system. */
   readonly brokerCa?: string;
   readonly topicPrefix: string;
@@ -96,13 +100,12 @@ export async function startConnectedDevice(options: ConnectedSimulatorOptions): 
       tls: secure ? { ca: options.brokerCa } : undefined,
       clientId: id,
       username: id,
-      password: httpSecret,
+      password: options.brokerPassword ?? httpSecret,
     },
     topicPrefix,
     device: id,
     deadline,
-    onState: (fault) =>
-      onEvent?.(fault === undefined ? { event: 'broker_up' } : { event: 'broker_down', code: fault.code }),
+    onState: (fault) => onEvent?.(brokerEvent(fault)),
     timers: systemTimers,
     clock: machineClock,
     random: systemRandom,
@@ -130,6 +133,12 @@ export async function startConnectedDevice(options: ConnectedSimulatorOptions): 
     await questions.close();
     throw error;
   }
+}
+
+function brokerEvent(fault: LatchkeyError | undefined): ConnectedEvent {
+  if (fault === undefined) return { event: 'broker_up' };
+  const { code, detail } = fault;
+  return { event: 'broker_down', code, ...(detail === undefined ? {} : { detail }) };
 }
 
 /**

@@ -5,13 +5,14 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Terminal } from '../../src/cli/command.ts';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { writeTrustFile } from '../../src/codec/trust-file.ts';
 import { credentialsFileOf } from '../../src/devices/device-credentials.ts';
 import { connectedDevice } from '../fixtures/connected-device.ts';
 import { PROGRAM } from '../fixtures/hub-process.ts';
+import { connected, type MqttRig, openMqttRig, secretOf } from '../fixtures/mqtt-front.ts';
 
 const SECRET = Buffer.alloc(32, 'canary').toString('base64url');
 let folder: string;
@@ -98,7 +99,10 @@ test('a connected device says where its clients reach it, that its broker is awa
   const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   const ready = events.find(({ event }) => event === 'ready');
   expect(ready).toMatchObject({ device: 'ekg-1', address: expect.stringMatching(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/) });
-  expect(events.find(({ event }) => event === 'broker_down')).toMatchObject({ code: 'broker_unreachable' });
+  expect(events.find(({ event }) => event === 'broker_down')).toMatchObject({
+    code: 'broker_unreachable',
+    detail: 'ECONNREFUSED',
+  });
   const headers = { authorization: 'DPoP token', dpop: 'proof' };
   const answer = await fetch(`${String(ready?.address)}/readings`, { method: 'POST', headers });
   expect([answer.status, await answer.json()]).toMatchObject([503, { code: 'hub_no_answer' }]);
@@ -106,10 +110,52 @@ test('a connected device says where its clients reach it, that its broker is awa
   expect(await once(started, 'exit')).toEqual([0, null]);
 });
 
-test('it ends quietly once nobody reads what it prints', async () => {
-  const started = spawn(process.execPath, [PROGRAM, 'sim', 'device', '--listen', 'tcp://127.0.0.1:0', '--trust', trust], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+describe('a password of its own at the broker', () => {
+  let mqtt: MqttRig;
+  beforeEach(async () => {
+    mqtt = await openMqttRig();
+    await connected(mqtt.front);
   });
+  afterEach(() => mqtt.front.close(500));
+
+  /** The first thing that it says of the broker. */
+  async function brokerEvent(...args: readonly string[]) {
+    const { lines } = await startWith(
+      '--connected',
+      `mqtt://127.0.0.1:${mqtt.front.port}`,
+      '--credentials',
+      credentials,
+      '--json',
+      ...args,
+    );
+    while (lines.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    return events.find(({ event }) => event !== 'ready');
+  }
+
+  test('is taken from a file', async () => {
+    const file = join(folder, 'password');
+    writeFileSync(file, `${secretOf('ekg-1')}\n`);
+    expect(await brokerEvent('--password-file', file)).toEqual({ event: 'broker_up' });
+  });
+
+  test('is missed where it is needed, with the reason of the broker', async () => {
+    expect(await brokerEvent()).toMatchObject({
+      event: 'broker_down',
+      code: 'broker_refused',
+      detail: expect.stringContaining('password'),
+    });
+  });
+});
+
+test('it ends quietly once nobody reads what it prints', async () => {
+  const started = spawn(
+    process.execPath,
+    [PROGRAM, 'sim', 'device', '--listen', 'tcp://127.0.0.1:0', '--trust', trust],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   child = started;
   started.stdout.destroy();
   const noted: Buffer[] = [];
@@ -172,9 +218,14 @@ test.each([
     'with clients beyond loopback, where tokens would go by without TLS',
     ['--connected', 'mqtt://127.0.0.1:1', '--credentials', 'FILE', '--listen', 'http://0.0.0.0:0'],
   ],
+  [
+    'with an empty password for its broker',
+    ['--connected', 'mqtt://127.0.0.1:1', '--credentials', 'CREDENTIALS', '--password-file', '/dev/null'],
+  ],
   ['without a place to listen', ['--trust', 'FILE']],
 ])('a device %s is refused', async (_, args) => {
-  expect(await refused(...args)).toMatchObject({ status: 2, error: { code: 'usage' } });
+  const given = args.map((arg) => (arg === 'CREDENTIALS' ? credentials : arg));
+  expect(await refused(...given)).toMatchObject({ status: 2, error: { code: 'usage' } });
 });
 
 test('a credentials file that is none is refused without quoting it', async () => {
