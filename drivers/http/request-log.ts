@@ -8,7 +8,7 @@ const CONNECTIONS = { window: 60_000, ofOneKind: 1, overall: 1 };
 
 export interface Answered {
   readonly method: string;
-  /** The pattern of the route, not what was sent: that may hold anything. Empty where there is no such route. */
+  /** The pattern of the route, not what was sent: that may hold anything. Empty where there is no such path. */
   readonly path: string;
   readonly status: number;
   /** Milliseconds. */

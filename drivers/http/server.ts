@@ -162,7 +162,8 @@ export class HttpServer {
     }
     send(response, answer, id, hasMuchLeft(incoming));
     const ms = Math.round(performance.now() - started);
-    this.#requestLog.answered({ method, path: route?.path ?? '', status: answer.status, ms, error }, log);
+    const path = route?.path ?? this.#at(incoming.url)[0]?.path ?? '';
+    this.#requestLog.answered({ method, path, status: answer.status, ms, error }, log);
     this.#onConnection.set(socket, (this.#onConnection.get(socket) ?? 1) - 1);
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#idle?.();
@@ -175,17 +176,17 @@ export class HttpServer {
     const [path = '/', search = ''] = splitOnce(url, '?');
     const found = this.#routes.find(method, path);
     if (found === undefined) {
-      throw new LatchkeyError(this.#routes.methods(path).length > 0 ? 'method_not_allowed' : 'not_found');
+      throw new LatchkeyError(this.#routes.at(path).length > 0 ? 'method_not_allowed' : 'not_found');
     }
     return { ...found, url, query: new URLSearchParams(search) };
   }
 
-  #refuse(
-    error: LatchkeyError,
-    id: string,
-    { headers, url = '' }: IncomingMessage,
-    route: Route | undefined,
-  ): HttpAnswer {
+  /** Routes of the path that was asked for, whatever their method. */
+  #at(url = ''): readonly Route[] {
+    return this.#routes.at(splitOnce(url, '?')[0]);
+  }
+
+  #refuse(error: LatchkeyError, id: string, { headers, url }: IncomingMessage, route: Route | undefined): HttpAnswer {
     const status = error.entry.status;
     const challenge = challengeFor(error, headers.authorization);
     return {
@@ -193,7 +194,13 @@ export class HttpServer {
       headers: {
         'content-type': PROBLEM_TYPE,
         ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
-        ...(status === 405 ? { allow: this.#routes.methods(splitOnce(url, '?')[0]).join(', ') } : {}),
+        ...(status === 405
+          ? {
+              allow: this.#at(url)
+                .map(({ method }) => method)
+                .join(', '),
+            }
+          : {}),
         ...(status === 401 ? route?.onRefusal?.() : {}),
         ...(status === 503 ? { 'retry-after': '5' } : {}),
       },

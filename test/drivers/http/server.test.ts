@@ -75,10 +75,12 @@ describe('HttpServer', () => {
   });
 
   test('refuses a known path with another method', async () => {
-    const { origin } = await serve([failing(new Error('never'))]);
+    const log = new QuietLog();
+    const { origin } = await serve([failing(new Error('never'))], log);
     const answer = await fetch(`${origin}/x?y=1`);
     expect(await answer.json()).toMatchObject({ code: 'method_not_allowed', status: 405 });
     expect(answer.headers.get('allow')).toBe('POST');
+    expect(log.lines.at(-1)?.fields).toMatchObject({ method: 'GET', path: '/x', code: 'method_not_allowed' });
   });
 
   test('refuses a body past the limit with 413 that the sender gets to read', async () => {
