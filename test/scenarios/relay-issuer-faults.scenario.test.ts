@@ -252,6 +252,7 @@ async function expectStale(site: Site, token: DpopToken): Promise<void> {
     expect(age).toBeGreaterThan(0);
   }, WAIT);
   expect((await auditRecords(site.folder)).at(-1)).toMatchObject({ verdict: 'active', stale: true, age });
+  expect(await site.logged({ event: 'relay_verdict', verdict: 'active', stale: true, age }, 1)).not.toEqual([]);
 }
 
 describe('an authorization server that', () => {
