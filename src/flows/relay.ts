@@ -153,7 +153,19 @@ export class RelayFlow implements Relay {
       ...outcome,
     });
     const name = base64url(digest.subarray(0, 8));
-    log.info({ event: 'relay_verdict', device, digest: name, issuer, proof: shown, ...outcome }, 'a token was judged');
+    const { age, stale = false } = verdict?.freshness ?? {};
+    log.info(
+      {
+        event: 'relay_verdict',
+        device,
+        digest: name,
+        issuer,
+        proof_kind: shown,
+        ...(stale ? { stale, age } : {}),
+        ...outcome,
+      },
+      'a token was judged',
+    );
   }
 }
 

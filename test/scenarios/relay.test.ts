@@ -1,10 +1,7 @@
-/** A connected device and its hub: an opaque token of a real OAuth server, its proof, and what becomes of both. */
-import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { allowInsecureRequests, ClientSecretBasic, Configuration, tokenIntrospection } from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeDpopProof } from '../../src/client/dpop-proof.ts';
 import {
   AuthorizationServer,
   DpopKey,
@@ -12,18 +9,13 @@ import {
   openSessionKey,
   Secret,
   SessionChannel,
-  systemEnvironment,
 } from '../../src/client/index.ts';
 import { codeText } from '../../src/codec/coap/codes.ts';
-import { type Credentials, readCredentialsFile } from '../../src/codec/credentials-file.ts';
-import { makeDeviceRequest, openDeviceAnswer } from '../../src/codec/device-request.ts';
+import type { Credentials } from '../../src/codec/credentials-file.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
-import { writeIntrospectionCbor, writeIntrospectionForm } from '../../src/codec/introspection-message.ts';
-import { readIntrospectionCborAnswer } from '../../src/codec/introspection-reader.ts';
 import { openForDevice } from '../../src/codec/session-key.ts';
 import { fromBase64url, utf8 } from '../../src/core/bytes.ts';
 import type { IntrospectionQuestion, PresentedProof } from '../../src/core/introspection.ts';
-import type { AuditRecord } from '../../src/ports/audit.ts';
 import { AskingLine } from '../fixtures/asking-line.ts';
 import {
   type DemoAuthorizationServer,
@@ -36,8 +28,15 @@ import {
 } from '../fixtures/authorization-server.ts';
 import { HubFolder, type HubProcess } from '../fixtures/hub-process.ts';
 import { MqttDevice } from '../fixtures/mqtt-device.ts';
-
-const READINGS = new URL('https://ekg-1.devices.example/readings');
+import {
+  askOverHttp,
+  auditRecords,
+  type HttpReply,
+  MAC0_TYPE,
+  protectedQuestion,
+  registerDevice,
+  shown,
+} from '../fixtures/relay-asking.ts';
 
 let as: DemoAuthorizationServer;
 let asIsOn = true;
@@ -65,8 +64,8 @@ introspection_cache = "1s"
 name = "ward-3"
 path = "${line.path}"
 `);
-  ekg = await register('ekg-1', EKG_AUDIENCE, '--bearer');
-  pump = await register('pump-1', 'https://pump-1.devices.example');
+  ekg = await registerDevice(folder, 'ekg-1', EKG_AUDIENCE, '--bearer');
+  pump = await registerDevice(folder, 'pump-1', 'https://pump-1.devices.example');
   hub = await folder.start();
 });
 
@@ -75,16 +74,6 @@ afterAll(async () => {
   await line.close();
   if (asIsOn) await as.close();
 });
-
-async function register(id: string, audience: string, ...more: readonly string[]): Promise<Credentials> {
-  const config = ['--config', folder.config];
-  const added = await folder.command('devices', 'add', id, '--audience', audience, ...more, ...config);
-  if (added.status !== 0) throw new Error(added.err);
-  const file = join(folder.path, `${id}.json`);
-  const written = await folder.command('devices', 'credentials', id, '--out', file, ...config);
-  if (written.status !== 0) throw new Error(written.err);
-  return readCredentialsFile(readFileSync(file, 'utf8'));
-}
 
 async function boundToken(): Promise<DpopToken> {
   const server = await AuthorizationServer.discover({
@@ -96,42 +85,8 @@ async function boundToken(): Promise<DpopToken> {
   return (await server.clientCredentials({ scope: 'read', resource: EKG_AUDIENCE, key })) as DpopToken;
 }
 
-/** What the device asks once a client has shown it the token, with a proof for its own address. */
-async function shown(token: DpopToken, changes: Partial<IntrospectionQuestion> = {}): Promise<IntrospectionQuestion> {
-  const request = { token, method: 'POST', url: READINGS, nonce: 'of-the-device', environment: systemEnvironment };
-  const proof = new Secret(await makeDpopProof(request));
-  return {
-    token: token.value,
-    proof: { kind: 'dpop', proof, method: 'POST', uri: READINGS.href, nonce: 'of-the-device' },
-    wantsSessionKey: false,
-    clientFormat: 'jose',
-    ...changes,
-  };
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: Record<string, unknown> & {
-    readonly latchkey?: { readonly session_key?: { readonly device: string; readonly client: string } };
-  };
-}
-
-async function ask(question: IntrospectionQuestion, by = ekg, secret = by.httpSecret.expose()): Promise<Answer> {
-  const answer = await fetch(`${hub.address}/introspect`, {
-    method: 'POST',
-    headers: {
-      authorization: `Basic ${Buffer.from(`${by.device}:${secret}`).toString('base64')}`,
-      'content-type': 'application/x-www-form-urlencoded',
-    },
-    body: Buffer.from(writeIntrospectionForm(question)),
-  });
-  return { status: answer.status, headers: answer.headers, body: (await answer.json()) as Answer['body'] };
-}
-
-async function records(): Promise<readonly AuditRecord[]> {
-  const { out } = await folder.command('audit', 'list', '--config', folder.config, '--json');
-  return JSON.parse(out) as readonly AuditRecord[];
+function ask(question: IntrospectionQuestion, by = ekg, secret = by.httpSecret.expose()): Promise<HttpReply> {
+  return askOverHttp(hub, question, by, secret);
 }
 
 describe('over HTTP the device is told', () => {
@@ -223,16 +178,6 @@ describe('over HTTP the device is told', () => {
   });
 });
 
-/** The message in which the device asks, and how it reads what comes back. */
-async function protectedQuestion(by: Credentials, question: IntrospectionQuestion) {
-  const nonce = new Uint8Array(randomBytes(12));
-  const payload = writeIntrospectionCbor(question);
-  const message = makeDeviceRequest({ device: by.device, nonce, key: by.introspectKey, payload });
-  const read = (answer: Uint8Array) =>
-    readIntrospectionCborAnswer(openDeviceAnswer(answer, { device: by.device, nonce, key: by.sessionKey }));
-  return { message, read };
-}
-
 test('over MQTT, with the broker in the hub, the device is told the same', async () => {
   const { port } = await hub.event('broker_listens');
   const asking = await MqttDevice.connect({
@@ -240,8 +185,8 @@ test('over MQTT, with the broker in the hub, the device is told the same', async
     device: ekg.device,
     password: ekg.httpSecret.expose(),
   });
-  const { message, read } = await protectedQuestion(ekg, await shown(await boundToken()));
-  const { payload } = await asking.ask(message, { contentType: 'application/cose; cose-type="cose-mac0"' });
+  const { message, read } = protectedQuestion(ekg, await shown(await boundToken()));
+  const { payload } = await asking.ask(message, { contentType: MAC0_TYPE });
   expect(read(payload)).toMatchObject({ active: true, proof: 'dpop' });
   const { out } = await folder.command('status', '--config', folder.config);
   expect(out).toContain('MQTT broker: connected');
@@ -252,9 +197,9 @@ test('over MQTT, with the broker in the hub, the device is told the same', async
 test('over CoAP a device on a line asks like the others, and one that is not on it is told nothing', async () => {
   const trust = join(folder.path, 'trust.json');
   const more = ['--line', 'ward-3', '--trust', trust, '--allow', 'read=GET ecg'];
-  const onLine = await register('ekg-9', 'https://ekg-9.devices.example', ...more);
+  const onLine = await registerDevice(folder, 'ekg-9', 'https://ekg-9.devices.example', ...more);
   const send = async (by: Credentials, question: IntrospectionQuestion) => {
-    const { message: payload, read } = await protectedQuestion(by, question);
+    const { message: payload, read } = protectedQuestion(by, question);
     const contentFormat = CONTENT_FORMAT.aceCbor;
     return {
       read,
@@ -270,7 +215,7 @@ test('over CoAP a device on a line asks like the others, and one that is not on 
 });
 
 test('the audit has every verdict', async () => {
-  const all = await records();
+  const all = await auditRecords(folder);
   expect(all.every(({ kind }) => kind === 'relay')).toBe(true);
   expect(new Set(all.map(({ verdict, code }) => code ?? verdict))).toEqual(
     new Set([
@@ -290,5 +235,9 @@ test('without the OAuth server there is no verdict, and no answer is made up', a
   await as.close();
   asIsOn = false;
   expect(await ask(await shown(token))).toMatchObject({ status: 503, body: { code: 'as_unreachable' } });
-  expect((await records()).at(-1)).toMatchObject({ verdict: 'refused', code: 'as_unreachable', proof: 'dpop' });
+  expect((await auditRecords(folder)).at(-1)).toMatchObject({
+    verdict: 'refused',
+    code: 'as_unreachable',
+    proof: 'dpop',
+  });
 });
