@@ -153,7 +153,10 @@ export class RelayFlow implements Relay {
       ...outcome,
     });
     const name = base64url(digest.subarray(0, 8));
-    log.info({ event: 'relay_verdict', device, digest: name, issuer, proof_kind: shown, ...outcome }, 'a token was judged');
+    log.info(
+      { event: 'relay_verdict', device, digest: name, issuer, proof_kind: shown, ...outcome },
+      'a token was judged',
+    );
   }
 }
 
