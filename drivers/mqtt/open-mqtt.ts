@@ -7,6 +7,7 @@ import { VERSION } from '../../src/core/version.ts';
 import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { Relay } from '../../src/ports/relay.ts';
+import type { ConnectionLimits } from '../http/connections.ts';
 import { within } from '../serial/deadline.ts';
 import { BrokerConnection } from './broker-connection.ts';
 import type { BrokerAccess } from './broker-session.ts';
@@ -30,6 +31,8 @@ export interface MqttOptions {
   readonly random: Random;
   readonly log: Log;
   readonly settings?: Partial<BrokerSettings> | undefined;
+  /** To the embedded broker. */
+  readonly connections?: ConnectionLimits;
 }
 
 export interface MqttFront {
@@ -90,12 +93,19 @@ export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
 }
 
 async function brokerOf(
-  { broker, devices, log, random }: MqttOptions,
+  { broker, connections, devices, log, random }: MqttOptions,
   topics: Topics,
 ): Promise<{ readonly access: BrokerAccess; readonly embedded: EmbeddedBroker | undefined }> {
   if (!('listen' in broker)) return { access: broker, embedded: undefined };
   const hub = { username: HUB_USER, password: new Secret(base64url(random.bytes(32))) };
-  const embedded = await openEmbeddedBroker({ listen: broker.listen, topics, devices, hub, log });
+  const embedded = await openEmbeddedBroker({
+    listen: broker.listen,
+    topics,
+    devices,
+    hub,
+    log,
+    ...(connections === undefined ? {} : { connections }),
+  });
   const { host } = broker.listen;
   return {
     embedded,

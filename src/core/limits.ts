@@ -93,6 +93,8 @@ export const LIMITS = {
   brokerWaitingMessages: 32_768,
   /** Connections to the embedded broker: it is for small sites. */
   embeddedConnections: 1_024,
+  /** Of them, those of one IPv4 address or IPv6 /64: a ward whose devices share a network works, one host takes a quarter. */
+  embeddedConnectionsPerNetwork: 256,
   /** Memory for answers over MQTT that are kept for requests that come twice: 10,000 of 800 bytes. */
   brokerAnswerBytes: 8_388_608,
   /** Messages of one peer remembered for CoAP deduplication (EXCHANGE_LIFETIME at a slow serial line). */

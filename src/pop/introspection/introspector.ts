@@ -10,7 +10,7 @@ import { Secret } from '../../core/secret.ts';
 import { judgeTimes, type WhenUnsure } from '../../core/token-times.ts';
 import type { AuthorizationServer } from '../../ports/authorization-server.ts';
 import type { Log } from '../../ports/log.ts';
-import { type IntrospectionAnswer, readAnswer } from './answer-members.ts';
+import { type IntrospectionAnswer, isPublicConfirmation, readAnswer } from './answer-members.ts';
 import { type Asking, askIssuer, type TrustedAnswer } from './ask.ts';
 import { CircuitBreaker, type CircuitStatus } from './circuit-breaker.ts';
 import { demandTokenForm } from './token-form.ts';
@@ -111,7 +111,7 @@ export class Introspector {
     const lifetime = answer.active ? this.#lifetimeOf(trusted) : NEGATIVE_LIFETIME;
     const { bytes } = trusted;
     const answeredAt = this.#options.clock.monotonic();
-    const verdict: Verdict = { answer, evidence: evidenceOf(trusted, answer), answeredAt, lifetime, bytes };
+    const verdict: Verdict = { answer, evidence: evidenceOf(trusted), answeredAt, lifetime, bytes };
     // A token that was good and is not any more must not come back as a stale verdict.
     this.#positive.delete(name);
     (answer.active ? this.#positive : this.#negative).set(name, verdict);
@@ -213,8 +213,8 @@ function isExcused(error: unknown): boolean {
   return EXCUSED.has(error.code) || (error.code === 'introspection_suspended' && EXCUSED.has(error.detail ?? ''));
 }
 
-function evidenceOf({ signed }: TrustedAnswer, answer: IntrospectionAnswer): IntrospectionEvidence | undefined {
+/** Of an answer that may hold a secret key its hash alone is kept: the audit is written to disk, and exported. */
+function evidenceOf({ members, signed }: TrustedAnswer): IntrospectionEvidence | undefined {
   if (signed === undefined) return undefined;
-  const holdsKey = answer.active && answer.confirmationKey !== undefined;
-  return { digest: signed.digest, jws: holdsKey ? undefined : new Secret(signed.jws) };
+  return { digest: signed.digest, jws: isPublicConfirmation(members.cnf) ? new Secret(signed.jws) : undefined };
 }

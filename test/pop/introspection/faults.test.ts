@@ -187,6 +187,35 @@ describe('a signed answer', () => {
     expect(answer).toMatchObject({ active: true, confirmation: { jwk: { kty: 'oct' } } });
   });
 
+  test.each<[string, JsonObject]>([
+    ['an OSCORE secret', { osc: { id: 'AQ', ms: '+a+Dg2jjU+eIiOFCa8HxJ+4' } }],
+    ['a member that nobody knows', { secret: 'f9af838368e353e78888e1426bc1f1ee' }],
+    ['a member that nobody knows beside one that is known', { jkt: 'x'.repeat(43), 'x-key': 'f9af838368e353e7' }],
+    ['a key that has more than a public one', { jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', seed: 'AyM1' } }],
+    ['a key of a type that nobody knows', { jwk: { kty: 'AKP', pub: 'AyM1' } }],
+  ])('whose cnf has %s leaves only its hash as evidence', async (_, cnf) => {
+    const jws = signed({ token_introspection: active({ cnf }) });
+    const answer = await (await answering(jws)).ask();
+    expect(answer.evidence).toEqual({ digest: sha256(jws), jws: undefined });
+  });
+
+  test('that a token is not active, and holds a secret all the same, leaves only its hash as evidence', async () => {
+    const jws = signed({ token_introspection: { active: false, cnf: { osc: { ms: 'f9af838368e353e7' } } } });
+    const answer = await (await answering(jws)).ask();
+    expect(answer.evidence).toEqual({ digest: sha256(jws), jws: undefined });
+  });
+
+  test.each<[string, JsonObject]>([
+    ['a thumbprint', { jkt: 'x'.repeat(43) }],
+    ['a certificate', { 'x5t#S256': 'x'.repeat(43) }],
+    ['the name of a key', { kid: 'k1' }],
+    ['a public key', { jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'k1', use: 'sig', alg: 'ES256' } }],
+  ])('whose cnf has %s is kept as evidence', async (_, cnf) => {
+    const jws = signed({ token_introspection: active({ cnf }) });
+    const answer = await (await answering(jws)).ask();
+    expect(answer.evidence?.jws?.expose()).toBe(jws);
+  });
+
   test.each([
     ['of another issuer', { iss: 'https://elsewhere.example' }, {}],
     ['about a token of another issuer', { token_introspection: active({ iss: 'https://elsewhere.example' }) }, {}],
