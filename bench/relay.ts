@@ -138,6 +138,7 @@ function openIntrospector(url: string): Introspector {
     issuer: ISSUER,
     as: connectAuthorizationServer({ connections: INTROSPECTION_CONNECTIONS }),
     addresses: async () => ({ endpoint: url, certificateEndpoint: url }),
+    known: () => ({ endpoint: url, certificateEndpoint: url }),
     authentication: clientAuthentication(settings, ISSUER),
     signing: 'optional',
     verifiers: async () => [],

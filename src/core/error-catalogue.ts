@@ -113,7 +113,7 @@ export const CATALOGUE = {
 
   // Introspection
   token_inactive: unauthorized('The authorization server does not stand by the token', 'It was revoked, is expired, or never was one of its tokens (RFC 7662 section 2.2).', ASK_AS),
-  introspection_unavailable: unavailable('The token cannot be introspected', 'No issuer has an introspection endpoint that is known and a client id for the hub.', 'Set `client_id` of the issuer; for one without metadata, `introspection_url` too.'),
+  introspection_unavailable: unavailable('The token cannot be introspected', 'No issuer that may be asked has both an introspection endpoint and a client id for the hub.', 'Set `client_id` of the issuer; where its metadata names no endpoint, `introspection_url` too.'),
   introspection_client_refused: unavailable('The authorization server does not accept the hub as a client', 'Client id, secret, key or certificate are not those of its registration, or the clocks differ.', 'Compare `client_id` and `client_auth` with the registration at the server; see its log.'),
   introspection_refused: unavailable('The authorization server refuses the introspection request', 'The hub may not introspect there, the address is wrong, or the server does not introspect tokens of this kind, such as JWTs.', 'Compare `introspection` and `introspection_url` with what the server offers; see its log.'),
   introspection_answer_invalid: unavailable('The introspection answer cannot be used', 'Not JSON as RFC 7662 section 2.2 has it, or a member of the wrong type.', 'Check `introspection_url`; look into the log of the server.'),

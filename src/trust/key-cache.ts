@@ -6,7 +6,7 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { Cooldown } from './cooldown.ts';
 import type { IntrospectionAddresses } from './discovery.ts';
-import { describeKeys, type HeldKeys, type IssuerKeys, type IssuerStatus } from './issuer-keys.ts';
+import { describeKeys, type HeldKeys, type IssuerKeys, type IssuerStatus, NO_ADDRESSES } from './issuer-keys.ts';
 import type { IssuerPolicy } from './issuer-policy.ts';
 import { type FetchedKeys, fetchKeys } from './key-fetch.ts';
 import { decodeRecord, encodeRecord, keptAddresses, recordKey } from './key-record.ts';
@@ -102,10 +102,13 @@ export class KeyCache implements IssuerKeys {
     if (this.#introspection === undefined && isDiscovered) await this.#askIfAllowed(this.#forEndpoint);
     const known = this.#introspection ?? this.#held?.introspection;
     if (known !== undefined) return known;
-    throw new LatchkeyError(
-      'introspection_unavailable',
-      isDiscovered ? this.#lastError : 'nothing is discovered of this issuer',
-    );
+    if (!isDiscovered) throw new LatchkeyError('introspection_unavailable', 'nothing is discovered of this issuer');
+    throw new LatchkeyError(this.#lastError ?? 'introspection_unavailable', 'the endpoint is not known yet');
+  }
+
+  knownIntrospection(): IntrospectionAddresses | undefined {
+    if (this.#options.policy.source.kind !== 'discovery') return NO_ADDRESSES;
+    return this.#introspection ?? this.#held?.introspection;
   }
 
   status(): IssuerStatus {

@@ -145,7 +145,10 @@ describe('while the server is gone', () => {
     const token = await site.as.token();
     await site.as.off();
     await site.start();
-    expect(await site.show(token)).toMatchObject({ status: 503, body: { code: 'introspection_unavailable' } });
+    expect(await site.show(token)).toMatchObject(GONE);
+    const { out } = await site.folder.command('status', '-c', site.folder.config);
+    expect(out).toMatch(/^! introspection at http:.*\[as_unreachable\]$/m);
+    expect(out).toContain('endpoint not known yet');
     await site.as.on();
     const renewed = await site.as.token();
     await vi.waitFor(async () => expect((await site.show(renewed)).body).toMatchObject({ active: true }), {
@@ -166,7 +169,7 @@ describe('while the server is gone', () => {
     thief.answers.set('/introspect', { body: JSON.stringify({ active: true, aud: EKG_AUDIENCE }) });
     await changeRecord(site, { introspection_endpoint: `${thief.origin}/introspect` });
     await site.start();
-    expect(await site.show(token)).toMatchObject({ status: 503, body: { code: 'introspection_unavailable' } });
+    expect(await site.show(token)).toMatchObject(GONE);
     expect(thief.requests).toEqual([]);
     expect(await site.hub.event('keys_set_aside')).toMatchObject({ level: 'error', code: 'store_corrupt' });
     await site.as.on();

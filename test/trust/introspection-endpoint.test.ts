@@ -102,7 +102,7 @@ describe('while the issuer is away, a hub that was started anew', () => {
     await lastRun({ introspection_endpoint: ENDPOINT });
     expect(JSON.stringify(record())).not.toContain(ENDPOINT);
     const { cache } = await rig.boot();
-    expect(await rejection(cache.introspection())).toBe('introspection_unavailable');
+    expect(await rejection(cache.introspection())).toBe('as_answer_refused');
   });
 
   test('takes none of its own for one with a certificate that is at another server', async () => {
@@ -123,7 +123,7 @@ describe('while the issuer is away, a hub that was started anew', () => {
       rig.store.entries.set(recordKey(rig.issuer), utf8(JSON.stringify({ ...record(), [member]: address() })));
       const { cache, log } = await rig.boot();
       expect(log.events()).toContain('keys_set_aside');
-      expect(await rejection(cache.introspection())).toBe('introspection_unavailable');
+      expect(await rejection(cache.introspection())).toBe('as_answer_refused');
       expect(cache.status().keys).toEqual([]);
     }
   });
@@ -164,13 +164,17 @@ describe('when the issuer is there at the start', () => {
   });
 });
 
-test('it is not known of an issuer that was never reached, and the error says why', async () => {
-  rig.server.answers.clear();
-  const { cache, pass } = await rig.boot();
-  await pass(0);
-  await expect(cache.introspection()).rejects.toMatchObject({
-    code: 'introspection_unavailable',
-    detail: 'as_answer_refused',
+describe('it is not known of an issuer that was never reached, and the error is the reason for that', () => {
+  test.each([
+    ['as_answer_refused', () => rig.server.answers.clear()],
+    ['metadata_invalid', () => rig.metadata(METADATA, { issuer: 'https://other.example' })],
+    ['as_unreachable', () => rig.server.close()],
+  ] as const)('%s', async (code, begin) => {
+    await begin();
+    const { cache, pass } = await rig.boot();
+    await pass(0);
+    expect(await rejection(cache.introspection())).toBe(code);
+    expect(cache.knownIntrospection()).toBeUndefined();
   });
 });
 
@@ -179,11 +183,14 @@ test('it is not looked for where the key set has a configured address', async ()
   const { cache, pass } = await rig.boot({ policy: rig.policy({ source: { kind: 'jwks', url } }) });
   await pass(0);
   expect(await rejection(cache.introspection())).toBe('introspection_unavailable');
+  expect(cache.knownIntrospection()).toEqual({ endpoint: undefined, certificateEndpoint: undefined });
   expect(rig.server.requests.map(({ path }) => path)).toEqual(['/jwks']);
 });
 
 test('it is not known of keys from a file', async () => {
   const jwks = { keys: [jwk] };
   const policy = issuerPolicy({ issuer: 'https://as.example', source: { kind: 'file', jwks } });
-  expect(await rejection(new StaticKeys(policy, jwks).introspection())).toBe('introspection_unavailable');
+  const keys = new StaticKeys(policy, jwks);
+  expect(await rejection(keys.introspection())).toBe('introspection_unavailable');
+  expect(keys.knownIntrospection()).toEqual({ endpoint: undefined, certificateEndpoint: undefined });
 });

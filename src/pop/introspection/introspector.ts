@@ -21,6 +21,8 @@ export interface IntrospectorOptions extends Omit<Asking, 'as'> {
   readonly as: Pick<AuthorizationServer, 'post' | 'close'>;
   /** Where to ask, for each way of client authentication; found out with the first token. */
   readonly addresses: () => Promise<IntrospectionAddresses>;
+  /** The same without asking anybody; undefined as long as it is to be found out. */
+  readonly known: () => IntrospectionAddresses | undefined;
   /** Seconds for which a positive answer is given out without asking again, at most. */
   readonly lifetime: number;
   /** Seconds beyond its lifetime for which a positive answer is given out, as stale, while the AS cannot be asked. */
@@ -36,6 +38,8 @@ interface IntrospectionAddresses {
 
 export interface IntrospectorStatus extends CircuitStatus {
   readonly issuer: string;
+  /** Whether it is known where to ask; `none`: there is nowhere, for the hub's way of authentication. */
+  readonly endpoint: 'known' | 'unknown' | 'none';
   /** Verdicts in memory. */
   readonly verdicts: number;
   /** Questions under way. */
@@ -87,7 +91,9 @@ export class Introspector {
 
   status(): IntrospectorStatus {
     const verdicts = this.#positive.size + this.#negative.size;
-    return { issuer: this.issuer, ...this.#breaker.status(), verdicts, asking: this.#flights.size };
+    const known = this.#options.known();
+    const endpoint = known === undefined ? 'unknown' : this.#urlIn(known) === undefined ? 'none' : 'known';
+    return { issuer: this.issuer, ...this.#breaker.status(), endpoint, verdicts, asking: this.#flights.size };
   }
 
   async close(): Promise<void> {
@@ -121,8 +127,16 @@ export class Introspector {
   async #askThrough(token: Secret<string>): Promise<TrustedAnswer> {
     // Before the address is looked for: that may take as long again, and the AS is given a pause in all things.
     const admission = this.#breaker.admit();
+    let url: string;
     try {
-      const answer = await askIssuer(await this.#address(), token.expose(), this.#options);
+      url = await this.#address();
+    } catch (error) {
+      // Whoever looks for the address spares the AS by himself, and knows the moment that it is back.
+      this.#breaker.abandoned(admission);
+      throw error;
+    }
+    try {
+      const answer = await askIssuer(url, token.expose(), this.#options);
       this.#breaker.succeeded(admission);
       return answer;
     } catch (error) {
@@ -135,12 +149,14 @@ export class Introspector {
   }
 
   async #address(): Promise<string> {
-    const { endpoint, certificateEndpoint } = await this.#options.addresses();
-    const isByCertificate = this.#options.authentication.method.endsWith('tls_client_auth');
-    const url = isByCertificate ? certificateEndpoint : endpoint;
+    const url = this.#urlIn(await this.#options.addresses());
     if (url === undefined)
       throw new LatchkeyError('introspection_unavailable', 'no endpoint for this way of authentication');
     return url;
+  }
+
+  #urlIn({ certificateEndpoint, endpoint }: IntrospectionAddresses): string | undefined {
+    return this.#options.authentication.method.endsWith('tls_client_auth') ? certificateEndpoint : endpoint;
   }
 
   /** Milliseconds: the shorter of what operator and AS allow. The token's own end is judged each time. */

@@ -53,6 +53,23 @@ describe('a question', () => {
     expect(server.requests).toHaveLength(0);
   });
 
+  test('fails for the reason that its address is not known for, which does not count against it', async () => {
+    const { introspector, ask } = introspectorRig({
+      addresses: () => Promise.reject(new LatchkeyError('as_unreachable')),
+      known: () => undefined,
+    });
+    for (let round = 0; round < 6; round += 1) expect(await rejection(ask())).toBe('as_unreachable');
+    expect(introspector.status()).toMatchObject({ state: 'ready', failures: 0, endpoint: 'unknown' });
+  });
+
+  test('has an endpoint for the way of authentication of the hub, or none', () => {
+    const known = () => ({ endpoint: 'https://as.example/i', certificateEndpoint: undefined });
+    const byCertificate = clientAuthentication({ method: 'tls_client_auth', clientId: 'hub' }, 'https://as.example');
+    expect(introspectorRig({ known }).introspector.status().endpoint).toBe('known');
+    const { introspector } = introspectorRig({ known, authentication: byCertificate });
+    expect(introspector.status().endpoint).toBe('none');
+  });
+
   test('is asked a second time over a dead connection, with what is left of the time', async () => {
     const { ask, server, time } = introspectorRig();
     const fail = async () => {
