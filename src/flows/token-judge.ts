@@ -128,14 +128,20 @@ export class TokenJudge {
     const audience = said.audience.length > 0 ? said.audience : (verified?.audience ?? []);
     if (!audience.includes(device.audience)) return { ...about, active: false, code: 'jwt_audience_mismatch', issuer };
     const confirmation = confirmationOf(said);
+    const expiresAt = earlier(said.expiresAt, verified?.expiresAt);
     return {
       ...about,
       active: true,
       token: {
         issuer,
         subject: said.subject ?? verified?.subject,
-        expiresAt: earlier(said.expiresAt, verified?.expiresAt),
-        members: { ...(verified === undefined ? {} : membersOf(verified)), ...said.members },
+        expiresAt,
+        members: {
+          ...(verified === undefined ? {} : membersOf(verified)),
+          ...said.members,
+          // An AS may round up, or keep its word longer than its signature: no device is told so.
+          ...(expiresAt === undefined ? {} : { exp: expiresAt }),
+        },
         // An AS that does not repeat `cnf` does not take it back: the token would be a bearer token all at once.
         confirmation: confirmation ?? verified?.confirmation,
         confidential: confirmation !== undefined,

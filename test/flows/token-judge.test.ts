@@ -218,4 +218,16 @@ describe('a JWT is good', () => {
       },
     });
   });
+
+  test.each([
+    ['its issuer', END - 60, END],
+    ['its own signature', END, END - 60],
+  ])('until the earlier end, where that is the word of %s', async (_, said, signed) => {
+    const word = yes({ expiresAt: said, members: { active: true, exp: said } });
+    const verdict = await judge(JWT, {
+      issuers: [issuer(word, { policy: 'always' })],
+      verify: jwt({ expiresAt: signed }),
+    });
+    expect(verdict).toMatchObject({ token: { expiresAt: END - 60, members: { exp: END - 60 } } });
+  });
 });
