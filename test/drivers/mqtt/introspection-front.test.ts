@@ -36,7 +36,7 @@ class Rig {
         await this.broker();
         this.sent.push(message);
         this.trace.push('answer');
-        return { isConfirmed: () => this.confirmed, confirmed: this.confirmation };
+        return { isConfirmed: () => this.confirmed, confirmed: this.confirmation, refusal: () => undefined };
       },
       ...options,
     });
