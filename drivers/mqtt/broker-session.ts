@@ -260,8 +260,6 @@ function clientOptions({ access, presence, settings }: SessionOptions): IClientO
     connectTimeout: settings.connectDeadline,
     keepalive: settings.keepAlive,
     queueQoSZero: false,
-    // Else DEBUG=mqttjs* in the environment prints every packet, with password and tokens.
-    log: () => {},
     ...(presence === undefined ? {} : { will: willOf(presence) }),
     properties: {
       sessionExpiryInterval: settings.sessionExpiry,
