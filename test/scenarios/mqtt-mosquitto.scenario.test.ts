@@ -97,6 +97,17 @@ describe('at mosquitto over TLS', () => {
   });
 });
 
+test('a question that somebody had the broker retain is not judged when the hub connects', async () => {
+  const broker = await startBroker();
+  const device = await openDevice(broker, 'ekg-1');
+  const properties = { responseTopic: device.answerTopic, contentType: 'application/json' };
+  const retained = { qos: 1, retain: true, properties } as const;
+  await device.client.publishAsync('latchkey/v1/ekg-1/introspect', '{"token":"retained"}', retained);
+  const { relay } = await openHub(broker);
+  await device.ask('{"token":"own"}');
+  expect([...relay.judged().keys()]).toEqual(['own']);
+});
+
 describe('a burst larger than what may be under way', () => {
   test('is answered to the last request, though the broker has one Receive Maximum and keeps to none', async () => {
     const broker = await startBroker();
