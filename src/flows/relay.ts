@@ -4,6 +4,7 @@
  */
 import { base64url, sha256 } from '../core/bytes.ts';
 import { bestGuess, type Clock, type Random } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { RelayAnswer, SessionKeyCopies } from '../core/introspection.ts';
 import type { Device } from '../devices/device.ts';
@@ -33,6 +34,9 @@ export interface RelayDependencies {
 /** Seconds that a session key lives at most: a visit, not a shift. A new one costs the client one more proof. */
 const SESSION_KEY_LIFETIME = 3_600;
 
+/** All that a device learns of an opaque token that is not good for it, whatever the reason. */
+const UNKNOWN: RelayAnswer = { active: false, code: 'token_inactive', freshness: undefined };
+
 /** What is known by the time that there is a verdict, or an error in place of one. */
 interface Judgement {
   readonly digest: Uint8Array;
@@ -57,7 +61,7 @@ export class RelayFlow implements Relay {
     }
     this.#record(request, context, judgement, {
       verdict: answer.active ? 'active' : 'inactive',
-      code: answer.active ? undefined : answer.code,
+      code: answer.active ? undefined : whyInactive(answer, judgement),
     });
     return answer;
   }
@@ -68,7 +72,7 @@ export class RelayFlow implements Relay {
     const verdict = await tokens.judge(request.token, judgement.digest, device);
     judgement.verdict = verdict;
     const { freshness } = verdict;
-    if (!verdict.active) return { active: false, code: verdict.code, freshness };
+    if (!verdict.active) return verdict.concealed ? UNKNOWN : { active: false, code: verdict.code, freshness };
     let holder: ProvenHolder;
     try {
       holder = await this.#judgeHolder(request, verdict.token, judgement.digest, device);
@@ -91,7 +95,9 @@ export class RelayFlow implements Relay {
   /** @throws {LatchkeyError} a code `proof_*` or `confirmation_*`; `clock_unsure`; errors of the store */
   #judgeHolder(request: RelayRequest, token: GoodToken, tokenDigest: Uint8Array, device: Device) {
     const { clock, keys, replay, window } = this.#dependencies;
-    const { confidential, confirmation } = token;
+    const { audience, confidential, confirmation } = token;
+    // Each of them could show it to the others.
+    if (confirmation === undefined && audience.length > 1) throw new LatchkeyError('audience_ambiguous');
     // The AS binds it in a way that was left out because nobody here can check it: that is no bearer token.
     if (confidential && confirmation !== undefined && Object.keys(confirmation).length === 0) {
       throw new LatchkeyError('confirmation_unsupported', 'no known member');
@@ -158,6 +164,11 @@ export class RelayFlow implements Relay {
       'a token was judged',
     );
   }
+}
+
+/** The true reason, which the device may not have been told. */
+function whyInactive({ code }: Extract<RelayAnswer, { active: false }>, { verdict }: Judgement): ErrorCode {
+  return verdict === undefined || verdict.active ? code : verdict.code;
 }
 
 function ownerOf(verdict: TokenVerdict | undefined): Pick<AuditEntry, 'issuer' | 'subject'> {

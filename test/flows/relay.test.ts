@@ -41,6 +41,7 @@ const freshness: RelayFreshness = { source: 'introspection', age: 3, stale: fals
 const INACTIVE: TokenVerdict = {
   active: false,
   code: 'token_inactive',
+  concealed: false,
   issuer: ISSUER,
   freshness,
   evidence: undefined,
@@ -52,6 +53,7 @@ function good(changes: Partial<GoodToken> = {}): TokenVerdict {
     issuer: ISSUER,
     subject: 'doctor-7',
     expiresAt: NOW + 600,
+    audience: [AUDIENCE],
     members: { scope: 'read', sub: 'doctor-7' },
     confirmation: { jkt: client.thumbprint },
     confidential: true,
@@ -129,6 +131,23 @@ describe('the answer is "not active"', () => {
   ])('%s', async (_, token, code) => {
     verdict = good(token);
     expect(await ask()).toEqual({ active: false, code, freshness });
+  });
+
+  test('and no more than that where the token may be of another device; the audit has the reason', async () => {
+    verdict = { ...INACTIVE, code: 'jwt_audience_mismatch', concealed: true };
+    expect(await ask({ proof: await proof() })).toEqual({
+      active: false,
+      code: 'token_inactive',
+      freshness: undefined,
+    });
+    expect(audit.entries).toMatchObject([{ verdict: 'inactive', code: 'jwt_audience_mismatch', freshness }]);
+  });
+
+  test('for a token that is bound to no key and is for others too, on a device for bearer tokens', async () => {
+    await registry.remove('ekg-1');
+    await registry.add({ ...device, profile: profileFromJson({ bearer: true }, { onLine: false }) });
+    verdict = good({ confirmation: undefined, audience: [AUDIENCE, 'https://pump-1.ward.example'] });
+    expect(await ask()).toEqual({ active: false, code: 'audience_ambiguous', freshness });
   });
 
   test('for a token that is bound in a way that was left out, on a device for bearer tokens too', async () => {
