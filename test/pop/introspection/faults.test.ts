@@ -1,5 +1,7 @@
 /** The introspector over the real driver, against real servers that do what servers do on bad days. */
 import { createPublicKey } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   type AuthorizationServerOptions,
@@ -126,6 +128,30 @@ describe('a server', () => {
     expect(await ask()).toMatchObject({ active: true });
     expect(introspector.status()).toMatchObject({ state: 'ready' });
     expect(log.events()).toEqual(['introspection_suspended', 'introspection_resumed']);
+  });
+
+  test('that is asked more than it can answer is not taken for gone: no pause, and no old verdict serves', async () => {
+    let revoked = false;
+    const slow = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      const answer = () => JSON.stringify(body.includes('token=stolen') && !revoked ? active() : { active: false });
+      const send = () => response.setHeader('content-type', 'application/json').end(answer());
+      request.on('end', () => void setTimeout(send, 40));
+    });
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+    open.push({ close: async () => void slow.close().closeAllConnections() });
+    const origin = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+    const { ask, introspector } = asking({ origin }, { deadline: 600, lifetime: 0, staleGrace: 600 });
+    expect(await ask('stolen')).toMatchObject({ active: true });
+    revoked = true;
+    const flood = Array.from({ length: 60 }, (_, index) => rejection(ask(`made-up-${index}`)));
+    expect(await rejection(ask('stolen'))).toBe('introspection_overloaded');
+    expect(new Set(await Promise.all(flood))).toEqual(new Set(['none', 'introspection_overloaded']));
+    expect(introspector.status()).toMatchObject({ state: 'ready', failures: 0 });
+    expect(await ask('stolen')).toMatchObject({ active: false });
   });
 
   test('that has not answered yet when the hub stops is not waited for', async () => {
