@@ -99,7 +99,10 @@ class Receiver implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
     // Its time ran out while it waited for a connection.
-    if (this.#failure !== undefined) return controller.abort(this.#failure);
+    if (this.#failure !== undefined) {
+      controller.abort(this.#failure);
+      return;
+    }
     this.#wasCrowded = this.#isCrowded();
     this.#pool.begun += 1;
   }
