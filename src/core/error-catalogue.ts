@@ -122,7 +122,7 @@ export const CATALOGUE = {
     'Its signature does not verify, it is unsigned, too old, of another issuer or for another client (RFC 9701 section 5).',
     'Check the clocks and the keys of the server; for a server that does not sign set introspection_signed = "optional".',
   ),
-  introspection_suspended: unavailable('The authorization server is given a pause', 'It failed several times in a row; it is asked again after the pause that the log names.', 'Check the uplink and the server: `latchkey status`.'),
+  introspection_suspended: unavailable('The authorization server is given a pause', 'It failed for several tokens in a row; it is asked again after the pause that the log names.', 'Check the uplink and the server: `latchkey status`.'),
   introspection_overloaded: unavailable('Too many tokens wait for the authorization server', 'It answers more slowly than devices ask.', 'Try again in a few seconds.'),
 
   // Translation

@@ -5,6 +5,7 @@ import type {
   IntrospectionEvidence,
   IntrospectionFreshness,
 } from '../../core/introspected-token.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { Secret } from '../../core/secret.ts';
 import { judgeTimes, type WhenUnsure } from '../../core/token-times.ts';
@@ -105,29 +106,32 @@ export class Introspector {
   }
 
   async #fetch(name: string, token: Secret<string>): Promise<Verdict> {
-    const trusted = await this.#askThrough(token);
+    const trusted = await this.#askThrough(name, token);
+    const { members } = trusted;
     // Beyond the breaker: what one token makes the AS say must not keep others from being asked about.
-    const answer = readAnswer(trusted.members, this.issuer);
+    if (members instanceof LatchkeyError) throw members;
+    const answer = readAnswer(members, this.issuer);
     const lifetime = answer.active ? this.#lifetimeOf(trusted) : NEGATIVE_LIFETIME;
     const { bytes } = trusted;
     const answeredAt = this.#options.clock.monotonic();
-    const verdict: Verdict = { answer, evidence: evidenceOf(trusted), answeredAt, lifetime, bytes };
+    const evidence = evidenceOf(trusted.signed, members);
+    const verdict: Verdict = { answer, evidence, answeredAt, lifetime, bytes };
     // A token that was good and is not any more must not come back as a stale verdict.
     this.#positive.delete(name);
     (answer.active ? this.#positive : this.#negative).set(name, verdict);
     return verdict;
   }
 
-  async #askThrough(token: Secret<string>): Promise<TrustedAnswer> {
+  async #askThrough(name: string, token: Secret<string>): Promise<TrustedAnswer> {
     // Before the address is looked for: that may take as long again, and the AS is given a pause in all things.
-    const admission = this.#breaker.admit();
+    const admission = this.#breaker.admit(name);
     try {
       const answer = await askIssuer(await this.#address(), token.expose(), this.#options);
       this.#breaker.succeeded(admission);
       return answer;
     } catch (error) {
       const { code } = coded(error);
-      if (code === 'introspection_refused') this.#breaker.succeeded(admission);
+      if (ANSWERS.has(code)) this.#breaker.succeeded(admission);
       else if (FAILURES.has(code)) this.#breaker.failed(admission, code);
       else this.#breaker.abandoned(admission);
       throw error;
@@ -184,13 +188,15 @@ export class Introspector {
   }
 }
 
-/** What counts against the AS. That a token of ours is refused does not: it shows that the AS is there. */
+/** Answers to one token that are of no use, and show that the AS is there. */
+const ANSWERS: ReadonlySet<ErrorCode> = new Set(['introspection_refused', 'as_answer_too_large']);
+
+/** What counts against the AS. That it was not asked, for want of a connection, does not. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set([
   'as_unreachable',
   'as_timeout',
   'as_tls_untrusted',
   'as_redirected',
-  'as_answer_too_large',
   'as_answer_refused',
   'introspection_answer_invalid',
   'introspection_answer_untrusted',
@@ -203,7 +209,6 @@ const EXCUSED: ReadonlySet<string> = new Set<ErrorCode>([
   'as_timeout',
   'as_tls_untrusted',
   'as_redirected',
-  'as_answer_too_large',
   'as_answer_refused',
 ]);
 
@@ -214,7 +219,7 @@ function isExcused(error: unknown): boolean {
 }
 
 /** Of an answer that may hold a secret key its hash alone is kept: the audit is written to disk, and exported. */
-function evidenceOf({ members, signed }: TrustedAnswer): IntrospectionEvidence | undefined {
+function evidenceOf(signed: TrustedAnswer['signed'], members: JsonObject): IntrospectionEvidence | undefined {
   if (signed === undefined) return undefined;
   return { digest: signed.digest, jws: isPublicConfirmation(members.cnf) ? new Secret(signed.jws) : undefined };
 }

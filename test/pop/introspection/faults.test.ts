@@ -9,7 +9,7 @@ import {
 } from '../../../drivers/as/authorization-server.ts';
 import { signatureVerifier } from '../../../src/codec/jws-signature.ts';
 import { sha256, utf8 } from '../../../src/core/bytes.ts';
-import type { JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import type { IntrospectorOptions } from '../../../src/pop/introspection/introspector.ts';
 import { FakeTime } from '../../fakes/fake-time.ts';
 import {
@@ -22,6 +22,7 @@ import { active, CLIENT_ID, ISSUER, introspectorRig, verifiersOf } from '../../f
 import { signingKey, signJwt } from '../../fixtures/jwt-signing.ts';
 import { rejection } from '../../fixtures/key-cache-rig.ts';
 
+const deep = (levels: number): JsonValue => (levels === 0 ? 1 : [deep(levels - 1)]);
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close();
@@ -120,7 +121,9 @@ describe('a server', () => {
     const port = Number(new URL(server.origin).port);
     await server.close();
     const { ask, time, log, introspector } = asking(server);
-    for (let failure = 0; failure < 5; failure++) expect(await rejection(ask())).toBe('as_unreachable');
+    for (let failure = 0; failure < 5; failure++) {
+      expect(await rejection(ask(`token-${failure}`))).toBe('as_unreachable');
+    }
     expect(await rejection(ask())).toBe('introspection_suspended');
     await start({ port });
     expect(await rejection(ask())).toBe('introspection_suspended');
@@ -203,6 +206,14 @@ describe('a signed answer', () => {
     const answer = await ask();
     expect(answer).toMatchObject({ active: false, code: 'token_inactive' });
     expect(answer.evidence?.jws?.expose()).toBe(jws);
+  });
+
+  test('that cannot be read is the matter of one token, though the AS signed it', async () => {
+    const { ask, introspector } = await answering(signed({ token_introspection: active({ scope: deep(20) }) }));
+    for (let token = 0; token < 10; token++) {
+      expect(await rejection(ask(`token-${token}`))).toBe('introspection_answer_invalid');
+    }
+    expect(introspector.status()).toMatchObject({ state: 'ready', failures: 0 });
   });
 
   test('with a secret key in it leaves only its hash as evidence', async () => {

@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { sha256 } from '../../../src/core/bytes.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
+import type { JsonValue } from '../../../src/core/json.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { clientAuthentication } from '../../../src/pop/introspection/client-authentication.ts';
 import type { PostedAnswer } from '../../../src/ports/authorization-server.ts';
 import { active, answer, introspectorRig, json, TOKEN } from '../../fixtures/introspector-rig.ts';
 import { rejection } from '../../fixtures/key-cache-rig.ts';
+
+const deep = (levels: number): JsonValue => (levels === 0 ? 1 : [deep(levels - 1)]);
 
 const GONE = new LatchkeyError('as_unreachable');
 
@@ -371,6 +374,7 @@ describe('while the AS cannot be asked', () => {
   });
 
   test.each([
+    'as_answer_too_large',
     'introspection_answer_untrusted',
     'introspection_answer_invalid',
     'introspection_refused',
@@ -386,11 +390,26 @@ describe('while the AS cannot be asked', () => {
   });
 });
 
-describe('after five failures in a row', () => {
+describe('after failures for five tokens in a row', () => {
+  test('of one token alone, however often, there is no pause, and no old verdict of another serves', async () => {
+    const { ask, introspector, server, time } = introspectorRig({ staleGrace: 3_600 });
+    let revoked = false;
+    server.react = ({ body }) => {
+      if (body.includes('evil')) return new LatchkeyError('as_timeout');
+      return json(revoked ? { active: false } : active());
+    };
+    await ask('stolen');
+    revoked = true;
+    await time.advance(60_000);
+    for (let failure = 0; failure < 20; failure++) expect(await rejection(ask('evil'))).toBe('as_timeout');
+    expect(introspector.status()).toMatchObject({ state: 'ready', failures: 1 });
+    expect(await ask('stolen')).toMatchObject({ active: false });
+  });
+
   test('the AS is given a pause, and asked again after it', async () => {
     const { ask, server, time, introspector, log } = introspectorRig();
     server.react = () => new LatchkeyError('as_timeout');
-    for (let failure = 0; failure < 5; failure++) await rejection(ask());
+    for (let failure = 0; failure < 5; failure++) await rejection(ask(`other-${failure}`));
     expect(await rejection(ask())).toBe('introspection_suspended');
     expect(server.requests).toHaveLength(5);
     expect(introspector.status()).toMatchObject({ state: 'suspended', lastError: 'as_timeout', retryIn: 1 });
@@ -410,7 +429,7 @@ describe('after five failures in a row', () => {
     };
     const { ask, server } = introspectorRig({ addresses });
     server.react = () => new LatchkeyError('as_timeout');
-    for (let failure = 0; failure < 5; failure++) await rejection(ask());
+    for (let failure = 0; failure < 5; failure++) await rejection(ask(`other-${failure}`));
     expect(await rejection(ask())).toBe('introspection_suspended');
     expect(lookups).toBe(5);
   });
@@ -446,11 +465,18 @@ test.each([
     () => answer('{"error":"unsupported_token_type"}', { status: 400 }),
     'introspection_refused',
   ],
-  ['what one token makes it say', () => json(active({ cnf: { jwk: 7 } })), 'introspection_answer_invalid'],
+  ['members that one token makes it say', () => json(active({ cnf: { jwk: 7 } })), 'introspection_answer_invalid'],
+  // The client's own authorization_details (RFC 9396 §9.2), deeper than is read.
+  [
+    'details that a client chose',
+    () => json(active({ authorization_details: deep(20) })),
+    'introspection_answer_invalid',
+  ],
+  ['answers that are too large', () => new LatchkeyError('as_answer_too_large'), 'as_answer_too_large'],
 ] as const)('%s do not give the AS a pause: others are asked about', async (_, react, code) => {
   const { ask, server, introspector } = introspectorRig();
   server.react = react;
-  for (let round = 0; round < 10; round++) expect(await rejection(ask())).toBe(code);
+  for (let round = 0; round < 10; round++) expect(await rejection(ask(`token-${round}`))).toBe(code);
   expect(introspector.status()).toMatchObject({ state: 'ready', failures: 0 });
 });
 
