@@ -159,8 +159,17 @@ export class RelayFlow implements Relay {
       ...outcome,
     });
     const name = base64url(digest.subarray(0, 8));
+    const { age, stale = false } = verdict?.freshness ?? {};
     log.info(
-      { event: 'relay_verdict', device, digest: name, issuer, proof_kind: shown, ...outcome },
+      {
+        event: 'relay_verdict',
+        device,
+        digest: name,
+        issuer,
+        proof_kind: shown,
+        ...(stale ? { stale, age } : {}),
+        ...outcome,
+      },
       'a token was judged',
     );
   }
