@@ -9,6 +9,7 @@ import { base64url, EMPTY, hex, sha256, utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { Shares } from '../../src/core/shares.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { IncomingMessage, OutgoingMessage, SentMessage } from '../../src/ports/message-broker.ts';
 import type { RequestContext } from '../../src/ports/northbound.ts';
@@ -33,8 +34,9 @@ export interface IntrospectionFrontOptions {
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly random: Random;
   readonly log: Log;
-  /** Requests worked on at once. */
+  /** Requests worked on at once, and of them those of one device. */
   readonly atOnce?: number;
+  readonly ofOneDevice?: number;
 }
 
 const JSON_TYPE = 'application/json';
@@ -57,6 +59,8 @@ interface Work {
 export class IntrospectionFront {
   readonly #options: IntrospectionFrontOptions;
   readonly #atOnce: number;
+  /** Of devices, in what waits for a verdict, and in what waits to be taken. */
+  readonly #shares: Shares;
   readonly #answers: AnswerMemory;
   readonly #underWay = new Map<string, Work>();
   readonly #counters = { requests: 0, answered: 0, answeredAgain: 0, refused: 0, ignored: 0, dropped: 0 };
@@ -70,6 +74,7 @@ export class IntrospectionFront {
   constructor(options: IntrospectionFrontOptions) {
     this.#options = options;
     this.#atOnce = options.atOnce ?? LIMITS.brokerRequests;
+    this.#shares = new Shares(options.ofOneDevice ?? LIMITS.brokerRequestsPerDevice);
     this.#answers = new AnswerMemory(options.clock, { lifetime: ANSWER_LIFETIME, bytes: LIMITS.brokerAnswerBytes });
   }
 
@@ -94,8 +99,11 @@ export class IntrospectionFront {
     // Without correlation data nobody but the broker can say that it is the same request and not a new one like it.
     const mayBeTwice = message.correlationData !== undefined || message.again;
     if (mayBeTwice && this.#isTwice(key, message, responseTopic)) return undefined;
+    // To hold the broker back for one device would hold it back for all.
+    if (!this.#shares.take(device)) return this.#refuseMore(device, responseTopic, message);
     if (this.#judging < this.#atOnce) return this.#start(device, responseTopic, message, key);
     if (message.qos === 0) {
+      this.#shares.release(device);
       this.#counters.dropped += 1;
       return undefined;
     }
@@ -140,21 +148,40 @@ export class IntrospectionFront {
     const work: Work = { responseTopics: new Set([responseTopic]), settle: [message.settle] };
     this.#underWay.set(key, work);
     this.#judging += 1;
+    this.#keepOpen(this.#work(device, message, key, work));
+  }
+
+  /** Nobody waits for an answer of QoS 0 as for one of QoS 1, which is promised. */
+  #refuseMore(device: string, responseTopic: string, message: IncomingMessage): void {
+    if (message.qos === 0) {
+      this.#counters.dropped += 1;
+      return;
+    }
+    const refusal = this.#refuse(new LatchkeyError('hub_busy', 'of one device'), message, this.#contextOf(device));
+    this.#keepOpen(this.#publish(refusal, responseTopic, message).then(message.settle));
+  }
+
+  #keepOpen(work: Promise<void>): void {
     this.#open += 1;
-    void this.#work(device, message, key, work).finally(() => {
+    void work.finally(() => {
       this.#open -= 1;
       if (this.#open === 0) this.#onIdle?.();
     });
   }
 
+  #contextOf(device: string): RequestContext {
+    const id = hex(this.#options.random.bytes(8));
+    return { id, log: this.#options.log.child({ request: id, device }) };
+  }
+
   async #work(device: string, message: IncomingMessage, key: string, work: Work): Promise<void> {
-    const { clock, log, random } = this.#options;
-    const id = hex(random.bytes(8));
-    const context: RequestContext = { id, log: log.child({ request: id, device }) };
+    const { clock } = this.#options;
+    const context = this.#contextOf(device);
     const started = clock.monotonic();
     const { answer, code } = await this.#verdict(device, message, context);
     if (code === undefined) this.#answers.set(key, answer);
     this.#judging -= 1;
+    this.#shares.release(device);
     this.#onFreed.shift()?.();
     for (const topic of work.responseTopics) await this.#publish(answer, topic, message);
     if (this.#underWay.get(key) === work) this.#underWay.delete(key);

@@ -106,6 +106,7 @@ export class RelayFlow implements Relay {
       confirmation,
       confidential,
       tokenDigest,
+      device: device.id,
       audience: device.audience,
       time: clock.now(),
       monotonic: clock.monotonic(),

@@ -102,7 +102,7 @@ export class TokenJudge {
     const asked = this.#dependencies.issuers.find(({ issuer }) => issuer === verified.issuer);
     const introspector = asked === undefined ? undefined : introspectorOf(asked, true);
     if (introspector === undefined) return byKeys(verified);
-    const said = await introspector.introspect(token, digest);
+    const said = await introspector.introspect(token, digest, device.id);
     return this.#judgeAnswer(said, verified.issuer, device, verified);
   }
 
@@ -121,7 +121,7 @@ export class TokenJudge {
       const introspector = introspectorOf(asked, false);
       if (introspector === undefined || device.issuers?.includes(asked.issuer) === false) continue;
       try {
-        const said = await introspector.introspect(token, digest);
+        const said = await introspector.introspect(token, digest, device.id);
         const verdict = this.#judgeAnswer(said, asked.issuer, device, undefined);
         if (verdict.active) return verdict;
         if (!isKnown) refusal = said.active ? verdict : (refusal ?? verdict);

@@ -8,6 +8,7 @@ import type {
 import type { JsonObject } from '../../core/json.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { Secret } from '../../core/secret.ts';
+import { Shares } from '../../core/shares.ts';
 import { judgeTimes, type WhenUnsure } from '../../core/token-times.ts';
 import type { AuthorizationServer } from '../../ports/authorization-server.ts';
 import type { Log } from '../../ports/log.ts';
@@ -57,6 +58,8 @@ export class Introspector {
   readonly #negative = new VerdictCache(LIMITS.verdictBytes * NEGATIVE_SHARE);
   /** One question per token, however many wait for its answer. */
   readonly #flights = new Map<string, Promise<Verdict>>();
+  /** Of devices, in the flights. */
+  readonly #shares = new Shares(LIMITS.introspectionsPerDevice);
 
   constructor(options: IntrospectorOptions) {
     this.issuer = options.issuer;
@@ -68,16 +71,17 @@ export class Introspector {
   /**
    * What the AS says of the token. Whoever cannot wait any longer may go: the question goes on for the others.
    * @param digest SHA-256 over the token, 32 bytes
+   * @param device id of the device that wants to know: each has a share of the questions under way
    * @throws {LatchkeyError} where there is no verdict: `as_*`, `introspection_*`, `keys_*`,
    * `clock_unsure`, `request_invalid`, `request_too_large`
    */
-  async introspect(token: Secret<string>, digest: Uint8Array): Promise<IntrospectedToken> {
+  async introspect(token: Secret<string>, digest: Uint8Array, device: string): Promise<IntrospectedToken> {
     demandTokenForm(token.expose());
     const name = Buffer.from(digest).toString('base64url');
     const held = this.#positive.get(name) ?? this.#negative.get(name);
     if (held !== undefined && (this.#age(held) < held.lifetime || this.#isOver(held))) return this.#judge(held, false);
     try {
-      return this.#judge(await this.#ask(name, token), false);
+      return this.#judge(await this.#ask(name, token, device), false);
     } catch (error) {
       const stale = isExcused(error) ? this.#positive.get(name) : undefined;
       const grace = this.#options.staleGrace * 1_000;
@@ -96,11 +100,16 @@ export class Introspector {
     await Promise.allSettled(this.#flights.values());
   }
 
-  #ask(name: string, token: Secret<string>): Promise<Verdict> {
+  /** Whoever wants to know what is being asked already takes no room. */
+  #ask(name: string, token: Secret<string>, device: string): Promise<Verdict> {
     const flight = this.#flights.get(name);
     if (flight !== undefined) return flight;
     if (this.#flights.size >= LIMITS.introspectionsAtOnce) throw new LatchkeyError('introspection_overloaded');
-    const started = this.#fetch(name, token).finally(() => this.#flights.delete(name));
+    if (!this.#shares.take(device)) throw new LatchkeyError('introspection_overloaded', `by ${device} alone`);
+    const started = this.#fetch(name, token).finally(() => {
+      this.#flights.delete(name);
+      this.#shares.release(device);
+    });
     this.#flights.set(name, started);
     return started;
   }

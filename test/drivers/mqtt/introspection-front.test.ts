@@ -337,6 +337,71 @@ describe('where too much is under way', () => {
   });
 });
 
+describe('where one device has its share under way', () => {
+  const ask = (rig: Rig, device: string, request: number, qos: 0 | 1 = 1) =>
+    rig.take({
+      topic: `latchkey/v1/${device}/introspect`,
+      responseTopic: `latchkey/v1/${device}/answer`,
+      correlationData: Uint8Array.of(request),
+      qos,
+    });
+  const greedy = () => {
+    const rig = new Rig({ atOnce: 4, ofOneDevice: 2 });
+    const open = rig.relay.hold();
+    for (let request = 0; request < 2; request += 1) ask(rig, 'pump-1', request);
+    return { rig, open };
+  };
+
+  test('more of it of QoS 1 are refused and settled at once, and the broker is not held back', async () => {
+    const { rig } = greedy();
+    for (let request = 2; request < 100; request += 1) expect(ask(rig, 'pump-1', request)).toBeUndefined();
+    await rig.settle();
+    expect(rig.json(0)).toMatchObject({ code: 'hub_busy', status: 503 });
+    expect(rig.trace.filter((step) => step === 'settle')).toHaveLength(98);
+    expect(rig.relay.requests).toHaveLength(2);
+  });
+
+  test('more of it of QoS 0 are dropped', async () => {
+    const { rig } = greedy();
+    expect(ask(rig, 'pump-1', 2, 0)).toBeUndefined();
+    await rig.settle();
+    expect(rig.sent).toEqual([]);
+    expect(rig.front.counters().dropped).toBe(1);
+  });
+
+  test('other devices are answered', async () => {
+    const { open, rig } = greedy();
+    for (let request = 2; request < 100; request += 1) ask(rig, 'pump-1', request, 0);
+    expect(ask(rig, 'ekg-1', 1)).toBeUndefined();
+    await rig.settle();
+    expect(rig.relay.requests.map(({ device }) => device)).toEqual(['pump-1', 'pump-1', 'ekg-1']);
+    open();
+    await rig.settle();
+    expect(rig.sent).toHaveLength(3);
+  });
+
+  test('it may ask again when it has its answers', async () => {
+    const { open, rig } = greedy();
+    open();
+    await rig.settle();
+    ask(rig, 'pump-1', 2);
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(3);
+  });
+
+  test('what was dropped for want of room in all takes nothing of its share', async () => {
+    const rig = new Rig({ atOnce: 1, ofOneDevice: 2 });
+    const open = rig.relay.hold();
+    ask(rig, 'ekg-1', 1);
+    for (let request = 0; request < 5; request += 1) ask(rig, 'pump-1', request, 0);
+    open();
+    await rig.settle();
+    ask(rig, 'pump-1', 9);
+    await rig.settle();
+    expect(rig.relay.requests.map(({ device }) => device)).toEqual(['ekg-1', 'pump-1']);
+  });
+});
+
 describe('answers that wait for the broker', () => {
   test('leave room for other requests: what they wait for may come behind those', async () => {
     const rig = new Rig({ atOnce: 1 });

@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { sha256 } from '../../../src/core/bytes.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
 import type { JsonValue } from '../../../src/core/json.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
-import { Secret } from '../../../src/core/secret.ts';
 import { clientAuthentication } from '../../../src/pop/introspection/client-authentication.ts';
 import type { PostedAnswer } from '../../../src/ports/authorization-server.ts';
 import { active, answer, introspectorRig, json, TOKEN } from '../../fixtures/introspector-rig.ts';
@@ -307,17 +305,37 @@ describe('many who ask about one token', () => {
   });
 });
 
-test('more questions at once than the limit are refused', async () => {
-  const { introspector, server } = introspectorRig();
-  const give: ((answer: PostedAnswer) => void)[] = [];
-  server.react = () => new Promise((resolve) => give.push(resolve));
-  const ask = (token: string) => introspector.introspect(new Secret(token), sha256(token));
-  const asking = Array.from({ length: LIMITS.introspectionsAtOnce }, (_, index) => ask(`token-${index}`));
-  expect(await rejection(ask('one-more'))).toBe('introspection_overloaded');
-  for (const answerOne of give) answerOne(json({ active: false }));
-  await Promise.all(asking);
-  server.react = () => json({ active: false });
-  expect(await ask('one-more')).toMatchObject({ active: false });
+describe('more questions at once are refused', () => {
+  async function under(way: number, perDevice: number) {
+    const { ask, server } = introspectorRig();
+    const give: ((answer: PostedAnswer) => void)[] = [];
+    server.react = () => new Promise((resolve) => give.push(resolve));
+    const device = (index: number) => `ekg-${Math.floor(index / perDevice)}`;
+    const asking = Array.from({ length: way }, (_, index) => ask(`token-${index}`, device(index)));
+    const end = async () => {
+      for (const answerOne of give) answerOne(json({ active: false }));
+      await Promise.all(asking);
+      server.react = () => json({ active: false });
+    };
+    return { ask, end };
+  }
+
+  test('than the limit', async () => {
+    const { ask, end } = await under(LIMITS.introspectionsAtOnce, LIMITS.introspectionsPerDevice);
+    expect(await rejection(ask('one-more', 'pump-1'))).toBe('introspection_overloaded');
+    await end();
+    expect(await ask('one-more', 'pump-1')).toMatchObject({ active: false });
+  });
+
+  test('than the share of the device that wants to know, and others have theirs', async () => {
+    const { ask, end } = await under(LIMITS.introspectionsPerDevice, LIMITS.introspectionsPerDevice);
+    expect(await rejection(ask('one-more', 'ekg-0'))).toBe('introspection_overloaded');
+    const [ofOther, joined] = [ask('one-more', 'ekg-1'), ask('token-0', 'ekg-0')];
+    await end();
+    expect(await joined).toMatchObject({ active: false });
+    expect(await ask('two-more', 'ekg-0')).toMatchObject({ active: false });
+    void ofOther;
+  });
 });
 
 describe('while the AS cannot be asked', () => {
