@@ -16,6 +16,7 @@ import type { RequestContext } from '../../src/ports/northbound.ts';
 import type { Relay } from '../../src/ports/relay.ts';
 import { PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { AnswerMemory, type RememberedAnswer } from './answer-memory.ts';
+import { Settlements } from './settlements.ts';
 import type { Topics } from './topics.ts';
 
 /**
@@ -50,10 +51,13 @@ const ENCRYPT0_TYPE = 'application/cose; cose-type="cose-encrypt0"';
  */
 const ANSWER_LIFETIME = 120_000;
 
+/** Topics that one answer goes to at most: a device that asks again elsewhere has moved, and moves a few times. */
+const MOST_RESPONSE_TOPICS = 4;
+
 /** A request under way, and what waits for the same answer. */
 interface Work {
   readonly responseTopics: Set<string>;
-  readonly settle: (() => void)[];
+  readonly copies: Settlements;
 }
 
 export class IntrospectionFront {
@@ -125,8 +129,8 @@ export class IntrospectionFront {
   #isTwice(key: string, message: IncomingMessage, responseTopic: string): boolean {
     const work = this.#underWay.get(key);
     if (work !== undefined) {
-      work.responseTopics.add(responseTopic);
-      work.settle.push(message.settle);
+      if (work.responseTopics.size < MOST_RESPONSE_TOPICS) work.responseTopics.add(responseTopic);
+      work.copies.add(message);
       return true;
     }
     const answer = this.#answers.get(key);
@@ -134,7 +138,11 @@ export class IntrospectionFront {
     const { sent } = answer;
     if (message.again && sent?.topic === responseTopic && !sent.message.isConfirmed()) {
       // The connection broke between the two, and the answer is being said again as it is.
-      void sent.message.confirmed.then(message.settle);
+      if (sent.copies === undefined) {
+        const copies = new Settlements(message);
+        sent.copies = copies;
+        void sent.message.confirmed.then(() => copies.settle());
+      } else sent.copies.add(message);
       return true;
     }
     // A device that asks again did not get its answer; a broker that brings it again may have lost it in a crash.
@@ -145,7 +153,7 @@ export class IntrospectionFront {
 
   #start(device: string, responseTopic: string, message: IncomingMessage, key: string): void {
     if (this.#closing) return;
-    const work: Work = { responseTopics: new Set([responseTopic]), settle: [message.settle] };
+    const work: Work = { responseTopics: new Set([responseTopic]), copies: new Settlements(message) };
     this.#underWay.set(key, work);
     this.#judging += 1;
     this.#keepOpen(this.#work(device, message, key, work));
@@ -186,7 +194,7 @@ export class IntrospectionFront {
     for (const topic of work.responseTopics) await this.#publish(answer, topic, message);
     if (this.#underWay.get(key) === work) this.#underWay.delete(key);
     // Only now: until its answer is ahead of the PUBACK on the same connection, the request stays with the broker.
-    for (const settle of work.settle) settle();
+    work.copies.settle();
     const ms = Math.round(clock.monotonic() - started);
     context.log.info({ event: 'mqtt', ...(code === undefined ? {} : { code }), qos: message.qos, ms }, 'answered');
   }

@@ -216,6 +216,47 @@ describe('a request that comes twice', () => {
     expect(rig.trace).toEqual(['answer', 'settle', 'settle']);
   });
 
+  test('however often while it is judged, holds no more than a few copies', async () => {
+    const rig = new Rig();
+    const open = rig.relay.hold();
+    for (let copy = 0; copy < 1_000; copy += 1) rig.take({ settle: () => rig.trace.push(`settle ${copy}`) });
+    await rig.settle();
+    expect(rig.trace).toHaveLength(992);
+    open();
+    await rig.settle();
+    // The newest ones: those are of the connection that there is.
+    const newest = Array.from({ length: 8 }, (_, index) => `settle ${992 + index}`);
+    expect(rig.trace.slice(992)).toEqual(['answer', ...newest]);
+  });
+
+  test('with ever other response topics while it is judged is answered on a few', async () => {
+    const rig = new Rig();
+    const open = rig.relay.hold();
+    for (let copy = 0; copy < 100; copy += 1) rig.take({ responseTopic: `latchkey/v1/ekg-1/${copy}`, qos: 0 });
+    await rig.settle();
+    open();
+    await rig.settle();
+    expect(rig.sent.map(({ topic }) => topic)).toEqual([0, 1, 2, 3].map((copy) => `latchkey/v1/ekg-1/${copy}`));
+  });
+
+  test('however often from the broker before it has the answer, holds no more than a few copies', async () => {
+    const rig = new Rig();
+    let confirm = () => {};
+    rig.confirmed = false;
+    rig.confirmation = new Promise((resolve) => {
+      confirm = resolve;
+    });
+    rig.take();
+    await rig.settle();
+    rig.trace.length = 0;
+    for (let copy = 0; copy < 1_000; copy += 1) rig.take({ again: true });
+    await rig.settle();
+    expect(rig.trace).toHaveLength(992);
+    confirm();
+    await rig.settle();
+    expect(rig.trace).toHaveLength(1_000);
+  });
+
   test('with another response topic is answered there', async () => {
     const rig = new Rig();
     rig.take();
