@@ -16,6 +16,7 @@ import type { RequestContext } from '../../src/ports/northbound.ts';
 import type { Relay } from '../../src/ports/relay.ts';
 import { PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { AnswerMemory, type RememberedAnswer } from './answer-memory.ts';
+import { QuestionLog } from './question-log.ts';
 import { Settlements } from './settlements.ts';
 import type { Topics } from './topics.ts';
 
@@ -65,6 +66,7 @@ export class IntrospectionFront {
   readonly #atOnce: number;
   /** Of devices, in what waits for a verdict, and in what waits to be taken. */
   readonly #shares: Shares;
+  readonly #log: QuestionLog;
   readonly #answers: AnswerMemory;
   readonly #underWay = new Map<string, Work>();
   readonly #counters = { requests: 0, answered: 0, answeredAgain: 0, refused: 0, ignored: 0, dropped: 0 };
@@ -79,6 +81,7 @@ export class IntrospectionFront {
     this.#options = options;
     this.#atOnce = options.atOnce ?? LIMITS.brokerRequests;
     this.#shares = new Shares(options.ofOneDevice ?? LIMITS.brokerRequestsPerDevice);
+    this.#log = new QuestionLog(options.log);
     this.#answers = new AnswerMemory(options.clock, { lifetime: ANSWER_LIFETIME, bytes: LIMITS.brokerAnswerBytes });
   }
 
@@ -93,9 +96,8 @@ export class IntrospectionFront {
     this.#counters.requests += 1;
     const device = this.#options.topics.deviceOf(message.topic);
     const { responseTopic } = message;
-    if (device === undefined || responseTopic === undefined) {
-      return this.#ignore(message, device, 'no response topic');
-    }
+    if (device === undefined) return this.#ignore(message, device, 'no device has that topic');
+    if (responseTopic === undefined) return this.#ignore(message, device, 'no response topic');
     if (!this.#options.topics.mayAnswerAt(device, responseTopic)) {
       return this.#ignore(message, device, 'the response topic is not the device’s own');
     }
@@ -119,10 +121,11 @@ export class IntrospectionFront {
   /** Takes nothing more; resolves when all that is under way is answered. */
   async close(): Promise<void> {
     this.#closing = true;
-    if (this.#open === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
-    });
+    if (this.#open > 0)
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    this.#log.close();
   }
 
   /** Whether the request was answered before, or is being answered: then it is not judged again. */
@@ -165,7 +168,10 @@ export class IntrospectionFront {
       this.#counters.dropped += 1;
       return;
     }
-    const refusal = this.#refuse(new LatchkeyError('hub_busy', 'of one device'), message, this.#contextOf(device));
+    const error = new LatchkeyError('hub_busy', 'of one device');
+    const context = this.#contextOf(device);
+    const refusal = this.#refuse(error, message, context);
+    this.#log.answered({ qos: message.qos, ms: 0, error }, context.log);
     this.#keepOpen(this.#publish(refusal, responseTopic, message).then(message.settle));
   }
 
@@ -186,8 +192,8 @@ export class IntrospectionFront {
     const { clock } = this.#options;
     const context = this.#contextOf(device);
     const started = clock.monotonic();
-    const { answer, code } = await this.#verdict(device, message, context);
-    if (code === undefined) this.#answers.set(key, answer);
+    const { answer, error } = await this.#verdict(device, message, context);
+    if (error === undefined) this.#answers.set(key, answer);
     this.#judging -= 1;
     this.#shares.release(device);
     this.#onFreed.shift()?.();
@@ -196,22 +202,22 @@ export class IntrospectionFront {
     // Only now: until its answer is ahead of the PUBACK on the same connection, the request stays with the broker.
     work.copies.settle();
     const ms = Math.round(clock.monotonic() - started);
-    context.log.info({ event: 'mqtt', ...(code === undefined ? {} : { code }), qos: message.qos, ms }, 'answered');
+    this.#log.answered({ qos: message.qos, ms, error }, context.log);
   }
 
-  /** The answer, or the refusal with its code. */
+  /** The answer, or the refusal with its reason. */
   async #verdict(
     device: string,
     message: IncomingMessage,
     context: RequestContext,
-  ): Promise<{ readonly answer: RememberedAnswer; readonly code?: string }> {
+  ): Promise<{ readonly answer: RememberedAnswer; readonly error: LatchkeyError | undefined }> {
     try {
       const answer = await this.#answer(device, message, context);
       this.#counters.answered += 1;
-      return { answer };
-    } catch (error) {
-      const refusal = coded(error);
-      return { answer: this.#refuse(refusal, message, context), code: refusal.code };
+      return { answer, error: undefined };
+    } catch (cause) {
+      const error = coded(cause);
+      return { answer: this.#refuse(error, message, context), error };
     }
   }
 
@@ -232,11 +238,8 @@ export class IntrospectionFront {
   }
 
   /** In the form that the request was in, or was near to. */
-  #refuse(error: LatchkeyError, { contentType = '' }: IncomingMessage, { id, log }: RequestContext): RememberedAnswer {
+  #refuse(error: LatchkeyError, { contentType = '' }: IncomingMessage, { id }: RequestContext): RememberedAnswer {
     this.#counters.refused += 1;
-    const fields = { event: 'refused', code: error.code, detail: error.detail };
-    if (error.entry.status >= 500) log.warn({ ...fields, error }, error.entry.title);
-    else log.info(fields, error.entry.title);
     if (/cose|cbor/i.test(contentType)) {
       return { payload: makeConciseProblem(error, id), contentType: CONCISE_PROBLEM_TYPE };
     }
@@ -251,13 +254,9 @@ export class IntrospectionFront {
     };
   }
 
-  /** Where no answer can go, the log is all there is. */
   #ignore(message: IncomingMessage, device: string | undefined, detail: string): void {
     this.#counters.ignored += 1;
-    this.#options.log.warn(
-      { event: 'refused', code: 'response_topic_refused', device, detail },
-      'a request was ignored',
-    );
+    this.#log.ignored(detail, device);
     message.settle();
   }
 }

@@ -7,6 +7,7 @@ import { bestGuess, type Clock, type Random } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { RelayAnswer, SessionKeyCopies } from '../core/introspection.ts';
+import { Repeats } from '../core/repeats.ts';
 import type { Device } from '../devices/device.ts';
 import { sessionKey } from '../devices/device-credentials.ts';
 import type { Registry } from '../devices/registry.ts';
@@ -15,6 +16,7 @@ import { judgeProof, type ProvenHolder } from '../pop/judge-proof.ts';
 import type { ProofKeys } from '../pop/proof-keys.ts';
 import { mintSessionKey } from '../pop/session-key.ts';
 import type { Audit, AuditEntry } from '../ports/audit.ts';
+import type { Log, LogFields } from '../ports/log.ts';
 import type { RequestContext } from '../ports/northbound.ts';
 import type { Relay, RelayRequest } from '../ports/relay.ts';
 import { type GoodToken, refusalOf, type TokenJudge, type TokenVerdict } from './token-judge.ts';
@@ -27,6 +29,7 @@ export interface RelayDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly audit: Audit;
+  readonly log: Log;
   /** Seconds by which `iat` of a proof may differ from the present, either way. The same as the replay window's. */
   readonly window: number;
 }
@@ -37,6 +40,9 @@ const SESSION_KEY_LIFETIME = 3_600;
 /** All that a device learns of an opaque token that is not good for it, whatever the reason. */
 const UNKNOWN: RelayAnswer = { active: false, code: 'token_inactive', freshness: undefined };
 
+/** A second of a flood is 16 lines and their sums; the audit has every verdict. */
+const VERDICTS_TOLD = { window: 1_000, ofOneKind: 4, overall: 16 };
+
 /** What is known by the time that there is a verdict, or an error in place of one. */
 interface Judgement {
   readonly digest: Uint8Array;
@@ -45,9 +51,19 @@ interface Judgement {
 
 export class RelayFlow implements Relay {
   readonly #dependencies: RelayDependencies;
+  readonly #told: Repeats<LogFields>;
 
   constructor(dependencies: RelayDependencies) {
     this.#dependencies = dependencies;
+    this.#told = new Repeats(VERDICTS_TOLD, (kind, count) => {
+      const { log } = dependencies;
+      log.info({ event: 'relay_repeated', ...kind, count }, 'as many more verdicts were alike within a second');
+    });
+  }
+
+  /** Sums up in the log what was not told yet. */
+  close(): void {
+    this.#told.end();
   }
 
   async relay(request: RelayRequest, context: RequestContext): Promise<RelayAnswer> {
@@ -159,6 +175,7 @@ export class RelayFlow implements Relay {
       evidence: verdict?.evidence,
       ...outcome,
     });
+    if (!this.#told.tells(`${outcome.verdict} ${outcome.code}`, { ...outcome })) return;
     const name = base64url(digest.subarray(0, 8));
     const { age, stale = false } = verdict?.freshness ?? {};
     log.info(

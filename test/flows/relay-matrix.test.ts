@@ -94,6 +94,7 @@ beforeAll(async () => {
     clock: time,
     random: systemRandom,
     audit,
+    log,
     window: WINDOW,
   });
   const devices = new DeviceCredentials({ registry });

@@ -84,13 +84,13 @@ beforeEach(async () => {
   meanwhile = async () => undefined;
 });
 
-function ask(changes: Partial<RelayRequest> = {}) {
+function makeFlow(): RelayFlow {
   const judge = async (): Promise<TokenVerdict> => {
     await meanwhile();
     if (typeof verdict === 'string') throw new LatchkeyError(verdict);
     return verdict;
   };
-  const flow = new RelayFlow({
+  return new RelayFlow({
     registry,
     tokens: { judge },
     replay,
@@ -98,8 +98,12 @@ function ask(changes: Partial<RelayRequest> = {}) {
     clock: time,
     random: time,
     audit,
+    log,
     window: WINDOW,
   });
+}
+
+function ask(changes: Partial<RelayRequest> = {}, flow = makeFlow()) {
   const request: RelayRequest = {
     device: 'ekg-1',
     token: new Secret(TOKEN),
@@ -274,6 +278,16 @@ describe('a session key', () => {
   ])('lives for an hour under a token %s', async (_, expiresAt) => {
     expect(await key({ expiresAt })).toMatchObject({ expiresAt: NOW + 3_600 });
   });
+});
+
+test('a flood of verdicts is a few lines of the log and a sum, and all of it is in the audit', async () => {
+  verdict = INACTIVE;
+  const flow = makeFlow();
+  for (let count = 0; count < 1_000; count += 1) await ask({}, flow);
+  flow.close();
+  expect(log.events()).toEqual([...Array.from({ length: 4 }, () => 'relay_verdict'), 'relay_repeated']);
+  expect(log.lines.at(-1)?.fields).toMatchObject({ verdict: 'inactive', code: 'token_inactive', count: 996 });
+  expect(audit.entries).toHaveLength(1_000);
 });
 
 describe('the audit has one record', () => {

@@ -156,6 +156,38 @@ describe('no answer goes', () => {
   });
 });
 
+describe('a flood of junk', () => {
+  test.each([
+    ['without a response topic', { responseTopic: undefined }],
+    ['on the topic of no device', { topic: `latchkey/v1/${'n'.repeat(60_000)}/introspect` }],
+    ['of a foreign content type', { contentType: 'text/plain', qos: 0 as const }],
+    ['beyond the share of its device', {}],
+  ])('%s is a few short lines of the log', async (_, junk) => {
+    const rig = new Rig({ ofOneDevice: 4 });
+    rig.relay.hold();
+    for (let request = 0; request < 1_000; request += 1) {
+      rig.take({ correlationData: Uint8Array.of(request >> 8, request & 0xff), ...junk });
+    }
+    await rig.settle();
+    expect(rig.log.lines.length).toBeGreaterThan(0);
+    expect(rig.log.lines.length).toBeLessThanOrEqual(4);
+    expect(JSON.stringify(rig.log.lines).length).toBeLessThan(2_000);
+  });
+
+  test('on the topic of no device is counted, and neither judged nor answered', async () => {
+    const rig = new Rig();
+    for (const name of ['', 'Ekg-1', 'ekg 1', '-ekg', 'n'.repeat(64)]) {
+      const topic = `latchkey/v1/${name}/introspect`;
+      rig.take({ topic, responseTopic: `latchkey/v1/${name}/answer` });
+    }
+    await rig.settle();
+    expect(rig.front.counters().ignored).toBe(5);
+    expect(rig.relay.requests).toEqual([]);
+    expect(rig.sent).toEqual([]);
+    expect(rig.trace).toHaveLength(5);
+  });
+});
+
 describe('is refused with its code', () => {
   test.each([
     ['a request without content type', { contentType: undefined }, 'media_type_refused'],
