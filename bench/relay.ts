@@ -63,7 +63,7 @@ async function throughput(url: string, effort: Effort): Promise<Figure> {
   const introspector = openIntrospector(url);
   const agent = new Agent({ keepAlive: true, maxSockets: ASKING });
   const subject = async (token: string) => {
-    const { active } = await introspector.introspect(new Secret(token), sha256(token));
+    const { active } = await introspector.introspect(new Secret(token), sha256(token), 'ekg-1');
     if (!active) throw new Error('the AS answered otherwise');
   };
   const floor = (token: string) => bareRelay(url, agent, token);

@@ -1,6 +1,6 @@
 import type { LatchkeyError } from '../../src/core/errors.ts';
+import { Repeats } from '../../src/core/repeats.ts';
 import type { Log, LogFields } from '../../src/ports/log.ts';
-import { Repeats } from './repeats.ts';
 
 /** A second of a flood is 16 lines of requests and their sums; a person at a terminal sees every request. */
 const REQUESTS = { window: 1_000, ofOneKind: 4, overall: 16 };

@@ -2,6 +2,7 @@
 import type { AedesOptions, AuthenticateError, Client } from 'aedes';
 import { equal, sha256 } from '../../src/core/bytes.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
+import { Repeats } from '../../src/core/repeats.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
 import type { Log } from '../../src/ports/log.ts';
@@ -32,11 +33,17 @@ const BAD_CREDENTIALS = 4;
 const FILTERS_PER_CONNECTION = 16;
 const MAX_FILTER_BYTES = 256;
 
+/** Who is refused here needs nothing but the port: a second of it is four lines of the log, and a sum. */
+const REFUSALS = { window: 1_000, ofOneKind: 4, overall: 4 };
+
 export function accessRules({ devices, hub, log, topics }: AccessOptions): AccessRules {
   const users = new WeakMap<Client, string>();
   const filters = new WeakMap<Client, Set<string>>();
   const isHub = (client: Client | null) => client !== null && users.get(client) === hub.username;
   const deviceOf = (client: Client | null) => (client === null || isHub(client) ? undefined : users.get(client));
+  const refusals = new Repeats<undefined>(REFUSALS, (_, count) => {
+    log.info({ event: 'mqtt_logins_refused', count }, 'as many more MQTT clients were refused within a second');
+  });
   return {
     preConnect(_, packet, done) {
       // With a client id of its own choice a device could take over the session of another one, and read its answers.
@@ -51,7 +58,9 @@ export function accessRules({ devices, hub, log, topics }: AccessOptions): Acces
         done(null, true);
       } catch (error) {
         const { code, detail } = coded(error);
-        log.info({ event: 'refused', code, detail }, 'an MQTT client was refused');
+        if (refusals.tells(code, undefined)) {
+          log.info({ event: 'refused', code, detail }, 'an MQTT client was refused');
+        }
         done(notWelcome(), false);
       }
     },

@@ -6,8 +6,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Aedes } from 'aedes';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { Repeats } from '../../src/core/repeats.ts';
 import { type ConnectionLimits, Connections } from '../http/connections.ts';
-import { Repeats } from '../http/repeats.ts';
 import { type AccessOptions, accessRules } from './embedded-access.ts';
 
 export interface EmbeddedBrokerOptions extends AccessOptions {

@@ -122,7 +122,7 @@ export const CATALOGUE = {
     'Its signature does not verify, it is unsigned, too old, of another issuer or for another client (RFC 9701 section 5).',
     'Check the clocks and the keys of the server; for a server that does not sign set introspection_signed = "optional".',
   ),
-  introspection_suspended: unavailable('The authorization server is given a pause', 'It failed several times in a row; it is asked again after the pause that the log names.', 'Check the uplink and the server: `latchkey status`.'),
+  introspection_suspended: unavailable('The authorization server is given a pause', 'It failed for several tokens in a row; it is asked again after the pause that the log names.', 'Check the uplink and the server: `latchkey status`.'),
   introspection_overloaded: unavailable('Too many tokens wait for the authorization server', 'It answers more slowly than devices ask.', 'Try again in a few seconds.'),
 
   // Translation
@@ -161,7 +161,7 @@ export const CATALOGUE = {
   coap_option_refused: entry('A CoAP option is critical and unknown', 'The peer uses an extension that the hub does not know.', 'Send the message without it.', 400, '4.02'),
   coap_block_invalid: entry('Blocks do not fit together', 'A block is missing, out of order or of another body.', 'Start the transfer anew.', 400, '4.08'),
   link_down: unavailable('The line to the device is not open', 'The cable is out, or the network serial server is away.', 'Check the cable; the hub opens the line again by itself.'),
-  hub_busy: unavailable('The hub has too much to do', 'One connection carries too many requests at once.', 'Wait for an answer before asking again.'),
+  hub_busy: unavailable('The hub has too much to do', 'One connection carries too many requests at once, or one device asks too many questions.', 'Wait for an answer before asking again.'),
   link_busy: unavailable('The line to the device is busy', 'Too many requests wait for it.', 'Try again in a few seconds.'),
   request_cancelled: unavailable('The request was given up', 'Whoever asked went away before the device answered.', 'Ask again if the answer is still wanted.'),
   link_unconfigured: unavailable('The line of the device is not configured', 'The device names a line that the configuration does not have.', 'Add it under [[lines]], or register the device on another one.'),

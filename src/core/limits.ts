@@ -32,6 +32,8 @@ export const LIMITS = {
   introspectionAnswerBytes: 16_384,
   /** Introspection requests under way or waiting for a connection, of one issuer: at 32 connections a few seconds of work. */
   introspectionsAtOnce: 4_096,
+  /** Of them, those that one device set off: as many as a few clients can be, and 64 devices do not fill it. */
+  introspectionsPerDevice: 64,
   /** Memory for the answers that one issuer gave, as reckoned from their sizes: about 15,000 of 500 bytes. */
   verdictBytes: 33_554_432,
   /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */
@@ -86,6 +88,8 @@ export const LIMITS = {
   correlationBytes: 64,
   /** Requests over MQTT that wait for a verdict at once; more of QoS 0 are dropped, more of QoS 1 stay with the broker. */
   brokerRequests: 512,
+  /** Of them, those of one device: a device that waits for answers has a few. More of QoS 1 are refused at once. */
+  brokerRequestsPerDevice: 32,
   /**
    * Answers that wait for room with the broker. mosquitto 2.0.11 brings more than the hub's Receive Maximum once it has
    * a backlog, up to its `max_queued_messages`, which is 20,000 in our example.
@@ -105,6 +109,8 @@ export const LIMITS = {
   replayEntriesPerKey: 256,
   /** The same for proofs that devices relay, where one client may visit a whole ward: 27 a second, all the time. */
   relayedProofsPerKey: 4_096,
+  /** The same for all proofs that one device brings, which may have as many clients as it likes: 16 devices fill it. */
+  relayedProofsPerDevice: 4_096,
   /** Deliveries waiting for one device and overall: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,

@@ -1,5 +1,6 @@
 /** A registered device and its form on disk. */
 import { base64url, fromBase64url, fromUtf8, utf8 } from '../core/bytes.ts';
+import { isDeviceId } from '../core/device-id.ts';
 import type { DeviceProfile } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
@@ -29,7 +30,6 @@ export interface Device {
   readonly addedAt: number;
 }
 
-const ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const LINE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const MAX_AUDIENCE_BYTES = 255;
 
@@ -39,7 +39,7 @@ export function checkDeviceNames(device: {
   readonly audience: string;
   readonly line?: string | undefined;
 }): void {
-  if (!ID.test(device.id))
+  if (!isDeviceId(device.id))
     throw new LatchkeyError('device_invalid', 'id: 1 to 63 of a-z 0-9 . _ -, not starting with a mark');
   if (device.line !== undefined && !LINE.test(device.line))
     throw new LatchkeyError('device_invalid', 'line: 1 to 63 of letters, digits, . _ -');

@@ -61,7 +61,7 @@ export class ProtectedIntrospection {
     const known = this.#given.find(name);
     if (known !== undefined) {
       if (!equal(known.digest, digest)) throw new LatchkeyError('device_nonce_reused', device.id);
-      context.log.info({ event: 'introspection_duplicate', device: device.id }, 'a request came again');
+      context.log.debug({ event: 'introspection_duplicate', device: device.id }, 'a request came again');
       return known.answer;
     }
     // A request without a verdict is not remembered: the device may ask again, with the same nonce too.

@@ -94,6 +94,7 @@ beforeAll(async () => {
     clock: time,
     random: systemRandom,
     audit,
+    log,
     window: WINDOW,
   });
   const devices = new DeviceCredentials({ registry });
@@ -145,7 +146,7 @@ describe.each(FRONTS)('over %s', (name) => {
 
   it.each(RELAY_CASES.map((relayCase) => [`${relayCase.kind}: ${relayCase.name}`, relayCase] as const))(
     '%s',
-    async (_, { ask, expected }) => {
+    async (_, { ask, expected, recorded }) => {
       const front = fronts.find((candidate) => candidate.name === name);
       if (front === undefined) throw new Error(name);
       audit.entries.length = 0;
@@ -159,6 +160,7 @@ describe.each(FRONTS)('over %s', (name) => {
       expect(verdicts.map(({ verdict }) => verdict)).toEqual(
         seen.map(({ kind }) => kind).filter((kind) => kind !== 'refused'),
       );
+      if (recorded !== undefined) expect(verdicts.at(-1)?.code).toBe(recorded);
       expect(seen.slice(0, -1).every(({ kind }) => kind === 'active')).toBe(true);
     },
   );

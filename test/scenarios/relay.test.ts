@@ -6,6 +6,7 @@ import {
   AuthorizationServer,
   DpopKey,
   type DpopToken,
+  dpopToken,
   openSessionKey,
   Secret,
   SessionChannel,
@@ -143,9 +144,15 @@ describe('over HTTP the device is told', () => {
     expect((await ask(await shown(thief))).body.latchkey).toMatchObject({ code: 'proof_key_mismatch' });
   });
 
-  test('that the token is for another device', async () => {
-    const { body } = await ask(await shown(await boundToken()), pump);
-    expect(body).toMatchObject({ active: false, latchkey: { code: 'jwt_audience_mismatch' } });
+  test('of a token for another device no more than of one that nobody knows', async () => {
+    const known = await ask(await shown(await boundToken()), pump);
+    const madeUp = await ask(await shown(dpopToken('made-up', await DpopKey.generate())), pump);
+    expect(known.body).toEqual({ active: false, latchkey: { code: 'token_inactive' } });
+    expect(madeUp.body).toEqual(known.body);
+    expect((await auditRecords(folder)).at(-2)).toMatchObject({
+      code: 'jwt_audience_mismatch',
+      source: 'introspection',
+    });
   });
 
   test('nothing, where its credentials are wrong', async () => {
@@ -209,7 +216,7 @@ test('over CoAP a device on a line asks like the others, and one that is not on 
   const question = await shown(await boundToken());
   const asked = await send(onLine, question);
   expect(codeText(asked.answer.code)).toBe('2.01');
-  expect(asked.read(asked.answer.payload)).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
+  expect(asked.read(asked.answer.payload)).toMatchObject({ active: false, code: 'token_inactive' });
   // ekg-1 is on no line: whoever has its key does not ask here.
   expect(codeText((await send(ekg, question)).answer.code)).toBe('4.01');
 });

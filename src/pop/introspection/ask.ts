@@ -35,7 +35,8 @@ export interface Asking {
 
 /** What the AS said, and that it was the AS who said it. What the members mean is not judged yet. */
 export interface TrustedAnswer {
-  readonly members: JsonObject;
+  /** An error where the answer is authentic and cannot be read: that is the matter of this one token. */
+  readonly members: JsonObject | LatchkeyError;
   /** The signed answer as it came, if it was one. */
   readonly signed: { readonly jws: string; readonly digest: Uint8Array } | undefined;
   /** Seconds for which the AS lets the answer be used; undefined where it does not say. */
@@ -46,8 +47,8 @@ export interface TrustedAnswer {
 
 /**
  * Asks, a second time if the first attempt met a dead connection.
- * @throws {LatchkeyError} `as_*`, `introspection_client_refused`, `introspection_refused`,
- * `introspection_answer_invalid`, `introspection_answer_untrusted`, `keys_*`
+ * @throws {LatchkeyError} `as_*`, `introspection_overloaded`, `introspection_client_refused`, `introspection_refused`,
+ * `introspection_answer_untrusted`, `keys_*`; `introspection_answer_invalid` for what is no introspection answer at all
  */
 export async function askIssuer(url: string, token: string, asking: Asking): Promise<TrustedAnswer> {
   const answer = await postTwice(url, token, asking);
@@ -62,7 +63,7 @@ export async function askIssuer(url: string, token: string, asking: Asking): Pro
   if (mediaType(answer) !== 'application/json') {
     throw new LatchkeyError('introspection_answer_invalid', 'neither JSON nor a signed answer');
   }
-  const members = parseStrictJsonObject(answer.body, { code: 'introspection_answer_invalid' });
+  const members = readable(() => parseStrictJsonObject(answer.body, { code: 'introspection_answer_invalid' }));
   return { members, signed: undefined, lifetime, bytes };
 }
 
@@ -128,12 +129,22 @@ function reasonOf(answer: PostedAnswer): string {
   }
 }
 
-async function verify(jws: string, asking: Asking): Promise<JsonObject> {
+async function verify(jws: string, asking: Asking): Promise<TrustedAnswer['members']> {
   const unverified = takeAnswerApart(jws);
   const verifiers = await verifiersFor(unverified, asking);
   const { issuer, leeway, clock, witness, authentication } = asking;
   const { clientId } = authentication;
-  return judgeSignedAnswer(unverified, { verifiers, issuer, clientId, time: clock.now(), leeway, witness });
+  const rules = { verifiers, issuer, clientId, time: clock.now(), leeway, witness };
+  return readable(() => judgeSignedAnswer(unverified, rules));
+}
+
+function readable(read: () => JsonObject): TrustedAnswer['members'] {
+  try {
+    return read();
+  } catch (error) {
+    if (isCoded(error, 'introspection_answer_invalid')) return error;
+    throw error;
+  }
 }
 
 /** Codes `key_unknown` and `jwt_*` speak of access tokens: a device would take them for a word about its own. */

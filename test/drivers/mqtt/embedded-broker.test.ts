@@ -82,6 +82,14 @@ describe('is not let in', () => {
   });
 });
 
+test('many who are not let in are a few lines of the log', async () => {
+  const before = rig.log.lines.length;
+  const attempt = () => expect(client({ username: 'ekg-1', password: 'wrong' })).rejects.toThrow();
+  await Promise.all(Array.from({ length: 20 }, attempt));
+  const refused = rig.log.lines.slice(before).filter(({ fields }) => fields.code === 'device_unauthenticated');
+  expect(refused.length).toBeLessThan(20);
+});
+
 describe('a device may not', () => {
   test('ask in the name of another', async () => {
     const ekg = await device('ekg-1');

@@ -85,7 +85,7 @@ function connect(as: DemoAuthorizationServer, settings = BASIC, options: Partial
     ...options,
   });
   open.push(issuers, introspector);
-  return (token: string) => introspector.introspect(new Secret(token), sha256(token));
+  return (token: string) => introspector.introspect(new Secret(token), sha256(token), 'ekg-1');
 }
 
 describe('an opaque token of node-oidc-provider', () => {
