@@ -169,9 +169,9 @@ export class IntrospectionFront {
       return;
     }
     const error = new LatchkeyError('hub_busy', 'of one device');
-    const context = this.#contextOf(device);
+    const context = this.#newContext();
     const refusal = this.#refuse(error, message, context);
-    this.#log.answered({ qos: message.qos, ms: 0, error }, context.log);
+    this.#log.answered({ device, qos: message.qos, ms: 0, error }, context.log);
     this.#keepOpen(this.#publish(refusal, responseTopic, message).then(message.settle));
   }
 
@@ -183,14 +183,15 @@ export class IntrospectionFront {
     });
   }
 
-  #contextOf(device: string): RequestContext {
+  /** The lines of a request name the device each by itself. */
+  #newContext(): RequestContext {
     const id = hex(this.#options.random.bytes(8));
-    return { id, log: this.#options.log.child({ request: id, device }) };
+    return { id, log: this.#options.log.child({ request: id }) };
   }
 
   async #work(device: string, message: IncomingMessage, key: string, work: Work): Promise<void> {
     const { clock } = this.#options;
-    const context = this.#contextOf(device);
+    const context = this.#newContext();
     const started = clock.monotonic();
     const { answer, error } = await this.#verdict(device, message, context);
     if (error === undefined) this.#answers.set(key, answer);
@@ -202,7 +203,7 @@ export class IntrospectionFront {
     // Only now: until its answer is ahead of the PUBACK on the same connection, the request stays with the broker.
     work.copies.settle();
     const ms = Math.round(clock.monotonic() - started);
-    this.#log.answered({ qos: message.qos, ms, error }, context.log);
+    this.#log.answered({ device, qos: message.qos, ms, error }, context.log);
   }
 
   /** The answer, or the refusal with its reason. */

@@ -6,6 +6,7 @@ import type { Log, LogFields } from '../../src/ports/log.ts';
 const QUESTIONS = { window: 1_000, ofOneKind: 4, overall: 16 };
 
 export interface AnsweredQuestion {
+  readonly device: string;
   readonly qos: 0 | 1;
   /** Milliseconds. */
   readonly ms: number;
@@ -24,17 +25,17 @@ export class QuestionLog {
     });
   }
 
-  /** `log` carries the id of the request and the device. */
-  answered({ error, ms, qos }: AnsweredQuestion, log: Log): void {
+  /** `log` carries the id of the request. */
+  answered({ device, error, ms, qos }: AnsweredQuestion, log: Log): void {
     const kind = { qos, ...(error === undefined ? {} : { code: error.code }) };
     if (!this.#questions.tells(`${qos} ${error?.code}`, kind)) return;
     if (error === undefined) {
-      log.info({ event: 'mqtt', ...kind, ms }, 'answered');
+      log.info({ event: 'mqtt', device, ...kind, ms }, 'answered');
       return;
     }
     const { detail, entry } = error;
-    if (entry.status >= 500) log.warn({ event: 'refused', ...kind, ms, detail, error }, entry.title);
-    else log.info({ event: 'refused', ...kind, ms, detail }, entry.title);
+    if (entry.status >= 500) log.warn({ event: 'refused', device, ...kind, ms, detail, error }, entry.title);
+    else log.info({ event: 'refused', device, ...kind, ms, detail }, entry.title);
   }
 
   /** Where no answer can go, the log is all there is. */

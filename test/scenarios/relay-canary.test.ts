@@ -8,6 +8,8 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { AuthorizationServer, DpopKey, type DpopToken, Secret } from '../../src/client/index.ts';
 import type { Credentials } from '../../src/codec/credentials-file.ts';
 import { writeIntrospectionJson } from '../../src/codec/introspection-message.ts';
+import { parseStrictJsonObject } from '../../src/codec/strict-json.ts';
+import { utf8 } from '../../src/core/bytes.ts';
 import type { IntrospectionQuestion } from '../../src/core/introspection.ts';
 import { AedesBroker } from '../fixtures/aedes-broker.ts';
 import {
@@ -118,6 +120,9 @@ test('no token, proof, password or key of a relay is in any line', { timeout: 60
   await asking.send('{}', { responseTopic: `elsewhere/${token.value.expose()}` });
   await vi.waitFor(() => expect(hub.output.join('\n')).toContain('response_topic_refused'));
   await hub.stop();
+  // The reader takes no member that comes twice: one of them would hide the other.
+  const lines = hub.output.map((line) => parseStrictJsonObject(utf8(line)));
+  expect(lines.find(({ event }) => event === 'relay_verdict')).toMatchObject({ device: 'ekg-1', proof_kind: 'dpop' });
 
   const seen = [...hub.output];
   for (const args of [['status'], ['devices', 'show', 'ekg-1'], ['audit', 'list'], ['audit', 'export', '--evidence']]) {

@@ -14,7 +14,7 @@ function setup() {
   const log = new QuietLog();
   const questions = new QuestionLog(log);
   const answer = (changes: Partial<AnsweredQuestion> = {}) =>
-    questions.answered({ qos: 1, ms: 2, error: undefined, ...changes }, log.child({ request: 'r1', device: 'ekg-1' }));
+    questions.answered({ device: 'ekg-1', qos: 1, ms: 2, error: undefined, ...changes }, log.child({ request: 'r1' }));
   const refuse = (code: 'as_timeout' | 'request_invalid') => answer({ error: new LatchkeyError(code, 'why') });
   const lines = () => log.lines.map(({ level, fields }) => ({ level, ...fields }));
   return { answer, lines, questions, refuse };
