@@ -5,3 +5,8 @@ const DEVICE_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 export function isDeviceId(text: string): boolean {
   return DEVICE_ID.test(text);
 }
+
+/** How the log calls whoever says to be this device. */
+export function claimedDevice(text: string): string {
+  return isDeviceId(text) ? text : 'a name that no device can have';
+}

@@ -178,6 +178,7 @@ export const CATALOGUE = {
   broker_refused: unavailable('The MQTT broker does not let the hub in', 'User, password, client id or ACL are not as it wants them, or it does not speak MQTT 5.0.', 'Compare [mqtt] with the password file and the ACL of the broker: docs/operations.md.'),
   broker_tls_untrusted: unavailable('The certificate of the MQTT broker is not trusted', 'Another CA signed it, it is expired, or it is for another name.', 'Give its CA as `mqtt.ca_file`, and its name in `mqtt.url`.'),
   embedded_broker_missing: local('The embedded MQTT broker is not installed', 'It is an optional package that npm could not install, or was told to leave out.', 'Run `npm install aedes`, or use another broker by `mqtt.url`.'),
+  topic_refused: forbidden('The device may not use that topic', 'It publishes or listens beside its own topics, has a message retained, or listens to more than 16 filters.', 'Publish on <prefix>/<device>/introspect and listen below <prefix>/<device>/; compare its prefix with `mqtt.topic_prefix`.'),
   response_topic_refused: forbidden('The answer may not go to that topic', 'The response topic is missing, or is not a topic of the device that asks.', 'Use a response topic below the own topic of the device, such as latchkey/v1/<device>/answer.'),
 
   // Devices and delivery

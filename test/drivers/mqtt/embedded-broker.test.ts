@@ -82,6 +82,15 @@ describe('is not let in', () => {
   });
 });
 
+test('who is not let in stands in the log, with where it came from', async () => {
+  const own = await openMqttRig();
+  const stranger = { port: own.front.port ?? 0, username: 'ekg-7', password: 'wrong' };
+  await expect(client(stranger)).rejects.toThrow();
+  await own.front.close(100);
+  const refused = own.log.lines.filter(({ fields }) => fields.device === 'ekg-7');
+  expect(refused).toMatchObject([{ fields: { code: 'device_unauthenticated', address: '127.0.0.1' } }]);
+});
+
 test('many who are not let in are a few lines of the log', async () => {
   const before = rig.log.lines.length;
   const attempt = () => expect(client({ username: 'ekg-1', password: 'wrong' })).rejects.toThrow();
