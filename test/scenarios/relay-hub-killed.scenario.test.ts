@@ -16,7 +16,7 @@ const KILLS = 3;
 const SPREAD = 200;
 const HESITATION = 30;
 /**
- * Milliseconds before a kill in which a record may be missing. docs/operations.md, "What survives", admits 20; the rest is
+ * Milliseconds before a kill in which a record may be missing. docs/operations.md, "The audit", admits 20; the rest is
  * for an answer on its way here, and for a machine with other things to do.
  */
 const MAY_BE_LOST = 500;
