@@ -182,6 +182,21 @@ describe('while the server is gone', () => {
   });
 });
 
+test('a secret that the server does not know shows with the first question, and is gone with the first good one', async () => {
+  const site = await Site.open();
+  writeFileSync(join(site.folder.path, 'secret'), 'a-secret-that-the-server-does-not-know');
+  await site.start();
+  const status = async () => (await site.folder.command('status', '-c', site.folder.config)).out;
+  expect(await status()).toContain('Nothing is wrong.');
+  const token = await site.as.token();
+  expect(await site.show(token)).toMatchObject({ status: 503, body: { code: 'introspection_client_refused' } });
+  expect(await status()).toMatch(/^! introspection at http:.*\[introspection_client_refused\]$/m);
+  writeFileSync(join(site.folder.path, 'secret'), HUB_CLIENT.secret);
+  await site.restart('SIGTERM');
+  expect((await site.show(token)).body).toMatchObject({ active: true });
+  expect(await status()).toContain('Nothing is wrong.');
+});
+
 /** Writes to the disk of a hub that is switched off. */
 async function changeRecord({ as, folder }: Site, members: Readonly<Record<string, unknown>>): Promise<void> {
   const store = await openStore(join(folder.path, 'state', 'db'));
