@@ -243,7 +243,8 @@ export class KeyCache implements IssuerKeys {
         return;
       }
       const ageAtMark = Math.max(0, clock.now().earliest - record.confirmedAt);
-      this.#held = { ...record, inThisRun: false, confirmedUnsure: false, mark: clock.monotonic(), ageAtMark };
+      const mark = clock.monotonic();
+      this.#held = { ...record, etag: undefined, inThisRun: false, confirmedUnsure: false, mark, ageAtMark };
       this.#writtenAt = record.confirmedAt;
     } catch (error) {
       const { code, detail } = coded(error);

@@ -6,7 +6,10 @@ import type { IntrospectionAddresses } from './discovery.ts';
 import { type IssuerPolicy, mayBeKept, mayBeNamed } from './issuer-policy.ts';
 import { KeyRing } from './key-ring.ts';
 
-/** What is kept on disk of one issuer, so that a cold boot works while the AS is gone. Public keys and addresses only. */
+/**
+ * What is kept on disk of one issuer, so that a cold boot works while the AS is gone. Public keys and addresses only; no
+ * ETag, with which the issuer would confirm keys that it never saw, had somebody changed the disk.
+ */
 export interface KeyRecord {
   readonly ring: KeyRing;
   /**
@@ -15,28 +18,24 @@ export interface KeyRecord {
    */
   readonly confirmedAt: number;
   readonly jwksUri: string;
-  readonly etag: string | undefined;
   /** What of it `keptAddresses` lets onto the disk. */
   readonly introspection: IntrospectionAddresses | undefined;
 }
 
 const FORMAT = 'latchkey-issuer-keys-1';
-/** Longest ETag that is sent back; a longer one is not worth its bytes. */
-const MOST_ETAG = 256;
 
 export function recordKey(issuer: string): string {
   return `issuer/${base64url(sha256(issuer).subarray(0, 16))}`;
 }
 
 export function encodeRecord(known: KeyRecord, policy: IssuerPolicy): Uint8Array {
-  const { ring, confirmedAt, jwksUri, etag } = known;
+  const { ring, confirmedAt, jwksUri } = known;
   const record = {
     format: FORMAT,
     issuer: policy.issuer,
     source: sourceName(policy),
     jwks_uri: jwksUri,
     confirmed_at: confirmedAt,
-    ...(etag === undefined ? {} : { etag }),
     ...keptAddresses(known.introspection, policy),
     jwks: ring.document,
   };
@@ -70,7 +69,7 @@ export function decodeRecord(bytes: Uint8Array, policy: IssuerPolicy): KeyRecord
   if (typeof jwksUri !== 'string' || !mayBeNamed(jwksUri, policy)) corrupt('jwks_uri');
   if (jwks === undefined) corrupt('jwks');
   const introspection = addressesOf(record, policy);
-  return { ring: new KeyRing(jwks, policy.algorithms), confirmedAt, jwksUri, etag: etagOf(record), introspection };
+  return { ring: new KeyRing(jwks, policy.algorithms), confirmedAt, jwksUri, introspection };
 }
 
 function addressesOf(record: JsonObject, policy: IssuerPolicy): IntrospectionAddresses | undefined {
@@ -82,17 +81,6 @@ function addressesOf(record: JsonObject, policy: IssuerPolicy): IntrospectionAdd
   const endpoint = acceptable('introspection_endpoint');
   const certificateEndpoint = acceptable('certificate_introspection_endpoint');
   return endpoint === undefined && certificateEndpoint === undefined ? undefined : { endpoint, certificateEndpoint };
-}
-
-/** An ETag worth sending back (RFC 9110 §8.8.3), without characters that could end a header. */
-export function usableEtag(etag: string | undefined): string | undefined {
-  return etag !== undefined && etag.length <= MOST_ETAG && /^[\x21-\x7e]+$/.test(etag) ? etag : undefined;
-}
-
-function etagOf({ etag }: JsonObject): string | undefined {
-  if (etag === undefined) return undefined;
-  if (typeof etag !== 'string' || usableEtag(etag) === undefined) corrupt('etag');
-  return etag;
 }
 
 /** Keys that came from somewhere else than configured now are not keys of the issuer as configured now. */
