@@ -13,7 +13,7 @@ import { Shares } from '../../src/core/shares.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { IncomingMessage, OutgoingMessage, SentMessage } from '../../src/ports/message-broker.ts';
 import type { RequestContext } from '../../src/ports/northbound.ts';
-import type { Relay } from '../../src/ports/relay.ts';
+import type { ProtectedAnswer, Relay } from '../../src/ports/relay.ts';
 import { PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { AnswerMemory, type RememberedAnswer } from './answer-memory.ts';
 import { QuestionLog } from './question-log.ts';
@@ -21,10 +21,14 @@ import { Settlements } from './settlements.ts';
 import type { Topics } from './topics.ts';
 
 /**
- * Answers a COSE_Mac0 request of this device with a COSE_Encrypt0; one that comes twice is answered twice and judged once.
+ * Answers a COSE_Mac0 request of this device; one that comes twice is answered twice and judged once.
  * @throws {LatchkeyError} `device_unauthenticated`, and whatever the relay throws
  */
-export type AnswerProtected = (request: Uint8Array, device: string, context: RequestContext) => Promise<Uint8Array>;
+export type AnswerProtected = (
+  request: Uint8Array,
+  device: string,
+  context: RequestContext,
+) => Promise<ProtectedAnswer>;
 
 export interface IntrospectionFrontOptions {
   readonly relay: Relay;
@@ -59,6 +63,12 @@ const MOST_RESPONSE_TOPICS = 4;
 interface Work {
   readonly responseTopics: Set<string>;
   readonly copies: Settlements;
+}
+
+/** An answer, or a refusal with its reason. */
+interface Verdict {
+  readonly answer: RememberedAnswer;
+  readonly error: LatchkeyError | undefined;
 }
 
 export class IntrospectionFront {
@@ -207,42 +217,45 @@ export class IntrospectionFront {
   }
 
   /** The answer, or the refusal with its reason. */
-  async #verdict(
-    device: string,
-    message: IncomingMessage,
-    context: RequestContext,
-  ): Promise<{ readonly answer: RememberedAnswer; readonly error: LatchkeyError | undefined }> {
+  async #verdict(device: string, message: IncomingMessage, context: RequestContext): Promise<Verdict> {
     try {
-      const answer = await this.#answer(device, message, context);
-      this.#counters.answered += 1;
-      return { answer, error: undefined };
+      const verdict = await this.#answer(device, message, context);
+      if (verdict.error === undefined) this.#counters.answered += 1;
+      return verdict;
     } catch (cause) {
       const error = coded(cause);
       return { answer: this.#refuse(error, message, context), error };
     }
   }
 
-  async #answer(device: string, message: IncomingMessage, context: RequestContext): Promise<RememberedAnswer> {
+  async #answer(device: string, message: IncomingMessage, context: RequestContext): Promise<Verdict> {
     const { contentType = '', correlationData, payload } = message;
     if ((correlationData?.length ?? 0) > LIMITS.correlationBytes) {
       throw new LatchkeyError('request_invalid', `correlation data of more than ${LIMITS.correlationBytes} bytes`);
     }
     if (IS_MAC0.test(contentType)) {
-      const answer = await this.#options.answerProtected(payload, device, context);
-      return { payload: answer, contentType: ENCRYPT0_TYPE };
+      const given = await this.#options.answerProtected(payload, device, context);
+      if (given.kind === 'sealed') return said({ payload: given.message, contentType: ENCRYPT0_TYPE });
+      const error = new LatchkeyError('hub_nonce_required');
+      return { answer: this.#refuse(error, message, context, given.nonce), error };
     }
     if (!IS_JSON.test(contentType) || !this.#options.json) throw new LatchkeyError('media_type_refused');
     const question = readIntrospectionJson(payload);
     const answer = await this.#options.relay.relay({ ...question, device }, context);
     const members = introspectionJson(answer, { withProof: question.proof !== undefined });
-    return { payload: utf8(JSON.stringify(members)), contentType: JSON_TYPE };
+    return said({ payload: utf8(JSON.stringify(members)), contentType: JSON_TYPE });
   }
 
   /** In the form that the request was in, or was near to. */
-  #refuse(error: LatchkeyError, { contentType = '' }: IncomingMessage, { id }: RequestContext): RememberedAnswer {
+  #refuse(
+    error: LatchkeyError,
+    { contentType = '' }: IncomingMessage,
+    { id }: RequestContext,
+    nonce?: Uint8Array,
+  ): RememberedAnswer {
     this.#counters.refused += 1;
     if (/cose|cbor/i.test(contentType)) {
-      return { payload: makeConciseProblem(error, id), contentType: CONCISE_PROBLEM_TYPE };
+      return { payload: makeConciseProblem(error, id, nonce), contentType: CONCISE_PROBLEM_TYPE };
     }
     return { payload: utf8(JSON.stringify(problemOf(error, id))), contentType: PROBLEM_TYPE };
   }
@@ -260,6 +273,10 @@ export class IntrospectionFront {
     this.#log.ignored(detail, device);
     message.settle();
   }
+}
+
+function said(answer: RememberedAnswer): Verdict {
+  return { answer, error: undefined };
 }
 
 /** What makes two requests the same. */

@@ -188,6 +188,8 @@ export const CATALOGUE = {
   device_invalid: badRequest('The device cannot be registered like this', 'A setting is missing or does not fit the others.', 'See `latchkey devices add --help`.'),
   device_unauthenticated: unauthorized('The device did not show who it is', 'Its secret, certificate or MAC is missing, wrong, or of a device that is not registered there.', 'Give the device what `latchkey devices credentials` writes.'),
   device_takes_no_tokens: forbidden('The device takes no tokens from the hub', 'It is a connected device, on no line: it asks the hub about the tokens that clients show to it.', 'Show the token to the device itself.'),
+  hub_nonce_required: unauthorized('The question does not carry a fresh nonce of the hub', 'It has none, one of more than two minutes ago, or one from before the hub was restarted.', 'Take the nonce of this refusal, or of the last answer, and ask again.'),
+  question_replayed: badRequest('The question was asked before, and its answer is forgotten', 'The device asks again too late, or somebody sends a recording of it.', 'Ask anew, with a fresh nonce and a fresh proof.'),
   device_nonce_reused: badRequest('The device used a nonce for two different requests', 'It has no good source of randomness, or somebody mixes messages.', 'Draw 12 fresh random bytes for every request.'),
   credentials_file_invalid: local('The credentials file cannot be used', 'It is not what `latchkey devices credentials` writes.', 'Write it anew with `latchkey devices credentials`.'),
   certificate_invalid: badRequest('Not an acceptable certificate', 'It is neither one PEM certificate nor its DER in base64.', 'Give the end certificate alone, as PEM or DER.'),

@@ -78,8 +78,12 @@ export const LIMITS = {
   proofUriBytes: 2_048,
   /** Client certificate that a device hands on, DER. */
   certificateBytes: 8_192,
-  /** Memory for protected answers that are kept for requests that come twice: 8,000 of 500 bytes. */
+  /** Memory for protected answers that are kept for requests that come twice: 16,000 of 500 bytes. */
   deviceAnswerBytes: 8_388_608,
+  /** Protected questions that are known again, with or without their answer, 200 bytes each: 546 a second, all the time. */
+  deviceQuestions: 65_536,
+  /** Of them, those of one device: 34 a second, all the time. */
+  deviceQuestionsPerDevice: 4_096,
   /** One MQTT packet that a broker may bring: a request of full size with its topic and properties. */
   brokerPacketBytes: 65_536,
   /** Bytes that wait to leave for a broker; answers that promise nothing (QoS 0) are lost beyond it. */

@@ -1,4 +1,6 @@
 /** The CoAP front for connected devices, over any device link: POST /introspect (RFC 9200 §5.9). */
+import { codeNumber } from '../codec/coap/codes.ts';
+import { makeConciseProblem } from '../codec/concise-problem.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { EMPTY, hex } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
@@ -17,7 +19,7 @@ export interface IntrospectCoapOptions {
 
 /**
  * The handler of one line. What it throws becomes a bare CoAP code by the catalogue, so that nobody on the line learns
- * more than that.
+ * more than that; a device whose MAC is good, and which needs a nonce of the hub, gets that besides.
  */
 export function introspectCoap(options: IntrospectCoapOptions): (request: CoapRequest) => Promise<CoapResponse> {
   const { introspection, line, random } = options;
@@ -32,10 +34,18 @@ export function introspectCoap(options: IntrospectCoapOptions): (request: CoapRe
       throw new LatchkeyError('media_type_not_offered');
     }
     const id = hex(random.bytes(8));
-    const payload = await introspection.answer(request.payload ?? EMPTY, (device) => device.line === line, {
+    const answer = await introspection.answer(request.payload ?? EMPTY, (device) => device.line === line, {
       id,
       log: log.child({ request: id }),
     });
-    return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.aceCbor, payload };
+    if (answer.kind === 'sealed') {
+      return { code: COAP_CODE.created, contentFormat: CONTENT_FORMAT.aceCbor, payload: answer.message };
+    }
+    const error = new LatchkeyError('hub_nonce_required');
+    return {
+      code: codeNumber(error.entry.coap),
+      contentFormat: CONTENT_FORMAT.conciseProblem,
+      payload: makeConciseProblem(error, id, answer.nonce),
+    };
   };
 }

@@ -21,10 +21,10 @@ import { HubFolder, type HubProcess } from '../fixtures/hub-process.ts';
 import { MqttDevice } from '../fixtures/mqtt-device.ts';
 import {
   askOverHttp,
+  askProtected,
   auditRecords,
   type HttpReply,
   MAC0_TYPE,
-  protectedQuestion,
   registerDevice,
   shown,
 } from '../fixtures/relay-asking.ts';
@@ -132,16 +132,17 @@ class Ward {
       device: ekg.device,
       password: ekg.httpSecret.expose(),
     });
-    const { message } = protectedQuestion(ekg, question);
-    const { contentType, payload } = await device.ask(message, { contentType: MAC0_TYPE });
+    const send = (message: Uint8Array) => device.ask(message, { contentType: MAC0_TYPE });
+    const { answer } = await askProtected(ekg, question, send);
     await device.close();
-    return { type: contentType, payload };
+    return { type: answer.contentType, payload: answer.payload };
   }
 
   async overCoap(question: IntrospectionQuestion): Promise<{ readonly code: string; readonly payload: Uint8Array }> {
-    const { message: payload } = protectedQuestion(this.onLine, question);
     const contentFormat = CONTENT_FORMAT.aceCbor;
-    const answer = await this.line.request({ method: COAP_METHOD.POST, path: ['introspect'], contentFormat, payload });
+    const send = (payload: Uint8Array) =>
+      this.line.request({ method: COAP_METHOD.POST, path: ['introspect'], contentFormat, payload });
+    const { answer } = await askProtected(this.onLine, question, send);
     return { code: codeText(answer.code), payload: answer.payload };
   }
 }

@@ -31,10 +31,10 @@ import { HubFolder, type HubProcess } from '../fixtures/hub-process.ts';
 import { MqttDevice } from '../fixtures/mqtt-device.ts';
 import {
   askOverHttp,
+  askProtected,
   auditRecords,
   type HttpReply,
   MAC0_TYPE,
-  protectedQuestion,
   registerDevice,
   shown,
 } from '../fixtures/relay-asking.ts';
@@ -192,9 +192,9 @@ test('over MQTT, with the broker in the hub, the device is told the same', async
     device: ekg.device,
     password: ekg.httpSecret.expose(),
   });
-  const { message, read } = protectedQuestion(ekg, await shown(await boundToken()));
-  const { payload } = await asking.ask(message, { contentType: MAC0_TYPE });
-  expect(read(payload)).toMatchObject({ active: true, proof: 'dpop' });
+  const send = (message: Uint8Array) => asking.ask(message, { contentType: MAC0_TYPE });
+  const { read } = await askProtected(ekg, await shown(await boundToken()), send);
+  expect(read()).toMatchObject({ active: true, proof: 'dpop' });
   const { out } = await folder.command('status', '--config', folder.config);
   expect(out).toContain('MQTT broker: connected');
   expect(out).toContain('  asked about tokens,');
@@ -205,18 +205,15 @@ test('over CoAP a device on a line asks like the others, and one that is not on 
   const trust = join(folder.path, 'trust.json');
   const more = ['--line', 'ward-3', '--trust', trust, '--allow', 'read=GET ecg'];
   const onLine = await registerDevice(folder, 'ekg-9', 'https://ekg-9.devices.example', ...more);
-  const send = async (by: Credentials, question: IntrospectionQuestion) => {
-    const { message: payload, read } = protectedQuestion(by, question);
-    const contentFormat = CONTENT_FORMAT.aceCbor;
-    return {
-      read,
-      answer: await line.request({ method: COAP_METHOD.POST, path: ['introspect'], contentFormat, payload }),
-    };
-  };
+  const contentFormat = CONTENT_FORMAT.aceCbor;
+  const send = (by: Credentials, question: IntrospectionQuestion) =>
+    askProtected(by, question, (payload) =>
+      line.request({ method: COAP_METHOD.POST, path: ['introspect'], contentFormat, payload }),
+    );
   const question = await shown(await boundToken());
   const asked = await send(onLine, question);
   expect(codeText(asked.answer.code)).toBe('2.01');
-  expect(asked.read(asked.answer.payload)).toMatchObject({ active: false, code: 'token_inactive' });
+  expect(asked.read()).toMatchObject({ active: false, code: 'token_inactive' });
   // ekg-1 is on no line: whoever has its key does not ask here.
   expect(codeText((await send(ekg, question)).answer.code)).toBe('4.01');
 });

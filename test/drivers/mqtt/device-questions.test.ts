@@ -16,7 +16,9 @@ afterEach(async () => {
 
 /** A hub at its embedded broker that answers as it is told. */
 async function hub(answerProtected: (request: Uint8Array, device: string) => Promise<Uint8Array>): Promise<MqttRig> {
-  const rig = await openMqttRig({ answerProtected });
+  const rig = await openMqttRig({
+    answerProtected: async (request, id) => ({ kind: 'sealed', message: await answerProtected(request, id) }),
+  });
   open.push(rig.front);
   await connected(rig.front);
   return rig;

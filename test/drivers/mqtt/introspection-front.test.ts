@@ -28,7 +28,10 @@ class Rig {
       relay: this.relay,
       topics: new Topics('latchkey/v1'),
       json: true,
-      answerProtected: async (request, device) => utf8(`sealed ${device} ${fromUtf8(request)}`),
+      answerProtected: async (request, device) => ({
+        kind: 'sealed',
+        message: utf8(`sealed ${device} ${fromUtf8(request)}`),
+      }),
       clock: this.time,
       random: this.time,
       log: this.log,
@@ -125,6 +128,33 @@ describe('a request that the device protected', () => {
     rig.take({ contentType: MAC0, payload: 'message' });
     await rig.settle();
     expect(rig.sent).toHaveLength(1);
+  });
+
+  test('without a fresh nonce of the hub is refused with one, and judged when it has it', async () => {
+    let isFresh = false;
+    const nonce = Uint8Array.of(1, 2, 3);
+    const rig = new Rig({
+      answerProtected: async () =>
+        isFresh ? { kind: 'sealed', message: utf8('sealed') } : { kind: 'nonce_required', nonce },
+    });
+    rig.take({ contentType: MAC0, payload: 'message' });
+    await rig.settle();
+    expect(rig.sent[0]?.contentType).toBe('application/concise-problem-details+cbor');
+    const problem = decodeCbor(rig.sent[0]?.payload ?? utf8('')) as Map<unknown, unknown>;
+    expect(problem.get(-4)).toBe(0x81);
+    expect(problem.get('urn:latchkey:error')).toEqual(
+      new Map<string, unknown>([
+        ['id', expect.stringMatching(/^[0-9a-f]{16}$/)],
+        ['code', 'hub_nonce_required'],
+        ['nonce', nonce],
+      ]),
+    );
+    expect(rig.front.counters()).toMatchObject({ refused: 1, answered: 0 });
+    isFresh = true;
+    rig.take({ contentType: MAC0, payload: 'message' });
+    await rig.settle();
+    expect(fromUtf8(rig.sent[1]?.payload ?? utf8(''))).toBe('sealed');
+    expect(rig.trace).toEqual(['answer', 'settle', 'answer', 'settle']);
   });
 
   test('is refused in CBOR', async () => {
