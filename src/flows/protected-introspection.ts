@@ -14,6 +14,7 @@ import { introspectionCbor } from '../codec/introspection-answer.ts';
 import { readIntrospectionCbor } from '../codec/introspection-message.ts';
 import { base64url, EMPTY, hex, sha256 } from '../core/bytes.ts';
 import type { Clock, Random } from '../core/clock.ts';
+import { claimedDevice } from '../core/device-id.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { Device } from '../devices/device.ts';
@@ -97,7 +98,7 @@ export class ProtectedIntrospection {
   ): { readonly device: Device; readonly payload: Uint8Array } {
     const device = this.#dependencies.registry.find(request.device);
     if (device === undefined || !isExpected(device)) {
-      throw new LatchkeyError('device_unauthenticated', 'the device is not known or not expected here');
+      throw new LatchkeyError('device_unauthenticated', `${claimedDevice(request.device)} is not registered here`);
     }
     return { device, payload: opened(request, introspectKey(device)) };
   }
@@ -128,6 +129,6 @@ function opened(request: DeviceRequest, key: CoseKey): Uint8Array {
     return request.open(key);
   } catch (error) {
     if (!isCoded(error)) throw error;
-    throw new LatchkeyError('device_unauthenticated', error.code);
+    throw new LatchkeyError('device_unauthenticated', `${claimedDevice(request.device)}: ${error.code}`);
   }
 }

@@ -302,7 +302,10 @@ describe('room for questions that are remembered', () => {
 describe('nobody is answered', () => {
   it('for a device that is not registered', async () => {
     const { message } = new AskingDevice(connectedDevice('ekg-9')).request(plainQuestion());
-    expect(await codeOf(ask(message))).toBe('device_unauthenticated');
+    await expect(ask(message)).rejects.toMatchObject({
+      code: 'device_unauthenticated',
+      detail: 'ekg-9 is not registered here',
+    });
   });
 
   it('for a device that may not speak here', async () => {
@@ -315,7 +318,10 @@ describe('nobody is answered', () => {
     const payload = writeIntrospectionCbor(plainQuestion());
     const { hubNonce } = asking;
     const message = makeDeviceRequest({ device: 'ekg-1', nonce: asking.nextNonce(), hubNonce, key, payload });
-    expect(await codeOf(ask(message))).toBe('device_unauthenticated');
+    await expect(ask(message)).rejects.toMatchObject({
+      code: 'device_unauthenticated',
+      detail: 'ekg-1: cose_verification_failed',
+    });
   });
 
   it('with a MAC of another algorithm', async () => {

@@ -22,7 +22,7 @@ import {
 } from '../fixtures/authorization-server.ts';
 import { HubFolder } from '../fixtures/hub-process.ts';
 import { MqttDevice } from '../fixtures/mqtt-device.ts';
-import { askOverHttp, MAC0_TYPE, protectedQuestion, registerDevice, shown } from '../fixtures/relay-asking.ts';
+import { askOverHttp, askProtected, MAC0_TYPE, registerDevice, shown } from '../fixtures/relay-asking.ts';
 
 const BROKER_PASSWORD = 'canary-password-of-the-hub';
 
@@ -109,7 +109,8 @@ test('no token, proof, password or key of a relay is in any line', { timeout: 60
 
   const asking = await MqttDevice.connect({ port: broker.port, device: 'ekg-1' });
   cleanUp.push(() => asking.close());
-  const sealed = await asking.ask(protectedQuestion(ekg, await question(token)).message, { contentType: MAC0_TYPE });
+  const send = (message: Uint8Array) => asking.ask(message, { contentType: MAC0_TYPE });
+  const { answer: sealed } = await askProtected(ekg, await question(token), send);
   expect(sealed.contentType).toContain('cose-encrypt0');
   const json = await asking.ask(Buffer.from(writeIntrospectionJson(await question(token))));
   expect(JSON.parse(json.payload.toString())).toMatchObject({ active: true });
