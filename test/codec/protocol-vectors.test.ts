@@ -30,6 +30,7 @@ import { fromHex, hex, utf8 } from '../../src/core/bytes.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { IntrospectionQuestion } from '../../src/core/introspection.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { CONNECTED_VECTORS } from '../fixtures/connected-vectors.ts';
 
 const root = new Secret(new Uint8Array(32).map((_, index) => index));
 const audience = 'coap://tube-1';
@@ -170,6 +171,7 @@ describe('docs/protocol.md', () => {
         answer_cbor: hex(verdict),
         answer: hex(sealedVerdict),
       },
+      ...CONNECTED_VECTORS,
       line: { coap: hex(coap), slipmux: hex(encodeSlipmux(coap)) },
     };
     await expect(`${JSON.stringify(vectors, undefined, 2)}\n`).toMatchFileSnapshot('../vectors/latchkey/protocol.json');
