@@ -17,8 +17,8 @@ export interface Verdict {
  * What a verdict takes in memory beside its answer, in bytes, and what an answer takes once it is parsed, in units of its
  * size. On Node 20 (heap and buffers, 2,000 to 20,000 verdicts): 217 bytes for `{"active":false}`, 1,066 for an active
  * answer of 309, 9,188 for one of 3,497 with 200 groups; signed, with its text kept as evidence, 1,918 for one of 600 and
- * 14,301 for one of 4,851. An issuer that means to can take more: 900 empty objects in an
- * answer of 3,012 take 20 times its size.
+ * 14,301 for one of 4,851. An issuer that means to can take more: an answer of 3,012 with
+ * 900 empty objects takes 20 times its size.
  */
 const OVERHEAD = 512;
 const EXPANSION = 3;
