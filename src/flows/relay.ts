@@ -175,9 +175,10 @@ export class RelayFlow implements Relay {
       evidence: verdict?.evidence,
       ...outcome,
     });
-    if (!this.#told.tells(`${outcome.verdict} ${outcome.code}`, { ...outcome })) return;
-    const name = base64url(digest.subarray(0, 8));
     const { age, stale = false } = verdict?.freshness ?? {};
+    const kind = { ...outcome, ...(stale ? { stale } : {}) };
+    if (!this.#told.tells(`${outcome.verdict} ${outcome.code} ${stale}`, kind)) return;
+    const name = base64url(digest.subarray(0, 8));
     log.info(
       {
         event: 'relay_verdict',

@@ -290,6 +290,16 @@ test('a flood of verdicts is a few lines of the log and a sum, and all of it is 
   expect(audit.entries).toHaveLength(1_000);
 });
 
+test('a flood of verdicts hides no stale one', async () => {
+  verdict = INACTIVE;
+  const flow = makeFlow();
+  for (let count = 0; count < 100; count += 1) await ask({}, flow);
+  verdict = { ...INACTIVE, freshness: { ...freshness, stale: true } };
+  await ask({}, flow);
+  expect(log.lines.at(-1)?.fields).toMatchObject({ event: 'relay_verdict', stale: true, age: 3 });
+  flow.close();
+});
+
 describe('the audit has one record', () => {
   const common = { kind: 'relay', device: 'ekg-1', request: 'r1', token: sha256(TOKEN), freshness, evidence };
 

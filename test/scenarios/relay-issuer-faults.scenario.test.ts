@@ -260,7 +260,9 @@ async function expectStale(site: Site, token: DpopToken): Promise<void> {
     expect(age).toBeGreaterThan(0);
   }, WAIT);
   expect((await auditRecords(site.folder)).at(-1)).toMatchObject({ verdict: 'active', stale: true, age });
-  expect(await site.logged({ event: 'relay_verdict', verdict: 'active', stale: true, age }, 1)).not.toEqual([]);
+  // Of many alike in a second the log has a few, perhaps not the last one.
+  const [told] = await site.logged({ event: 'relay_verdict', verdict: 'active', stale: true }, 1);
+  expect(told).toMatchObject({ device: 'ekg-1', age: expect.any(Number) });
 }
 
 describe('an authorization server that', () => {
