@@ -63,7 +63,7 @@ async function throughput(url: string, effort: Effort): Promise<Figure> {
   const introspector = openIntrospector(url);
   const agent = new Agent({ keepAlive: true, maxSockets: ASKING });
   const subject = async (token: string) => {
-    const { active } = await introspector.introspect(new Secret(token), sha256(token));
+    const { active } = await introspector.introspect(new Secret(token), sha256(token), 'ekg-1');
     if (!active) throw new Error('the AS answered otherwise');
   };
   const floor = (token: string) => bareRelay(url, agent, token);
@@ -138,6 +138,7 @@ function openIntrospector(url: string): Introspector {
     issuer: ISSUER,
     as: connectAuthorizationServer({ connections: INTROSPECTION_CONNECTIONS }),
     addresses: async () => ({ endpoint: url, certificateEndpoint: url }),
+    known: () => ({ endpoint: url, certificateEndpoint: url }),
     authentication: clientAuthentication(settings, ISSUER),
     signing: 'optional',
     verifiers: async () => [],

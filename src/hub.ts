@@ -90,7 +90,7 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   opened.add(() => issuers.close());
   const verify = verifierOf(config, state, issuers);
   const introspectors = openIntrospectors(config, state, issuers, log);
-  const relay = await openRelay({ config, state, verify, introspectors });
+  const relay = await openRelay({ config, state, verify, introspectors, log });
   opened.add(() => relay.close());
   opened.add(() => Promise.all(introspectors.map((each) => each.close())));
   const lines = new Map<string, SerialLine>();
@@ -190,7 +190,6 @@ function openServer(parts: {
     random: systemRandom,
     ...(tls === undefined ? {} : { tls: { ...tls, askForCertificate: parts.state.registry.hasCertificates } }),
     connections: connectionsOf(config),
-    onRefusal: () => ({ 'dpop-nonce': northbound.dpopNonce() }),
   });
 }
 

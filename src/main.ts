@@ -5,6 +5,8 @@ import { processTerminal } from './cli/terminal.ts';
 import { coded } from './core/errors.ts';
 import { reportCrashes } from './observe/crash.ts';
 
+// Packages below trace where DEBUG tells them to, each packet with passwords and tokens. They ask once, when they load.
+delete process.env.DEBUG;
 const terminal = processTerminal();
 reportCrashes((thrown) => {
   terminal.note(errorText(coded(thrown)));

@@ -193,8 +193,10 @@ function keepAsking(
 }
 
 export interface ConnectedSimulatorOptions {
-  /** `mqtt://host:port`, or `mqtts://`. The device logs in with its id and its `httpSecret`. */
+  /** `mqtt://host:port`, or `mqtts://`. The device logs in with its id. */
   readonly broker: string;
+  /** Its password there, where that is not its `httpSecret`. */
+  readonly brokerPassword?: Secret<string>;
   /** Certificate authority of the broker, PEM, in place of those of the system. */
   readonly brokerCa?: string;
   readonly topicPrefix: string;
@@ -229,13 +231,12 @@ export async function startConnectedDevice(options: ConnectedSimulatorOptions): 
       tls: secure ? { ca: options.brokerCa } : undefined,
       clientId: id,
       username: id,
-      password: httpSecret,
+      password: options.brokerPassword ?? httpSecret,
     },
     topicPrefix,
     device: id,
     deadline,
-    onState: (fault) =>
-      onEvent?.(fault === undefined ? { event: 'broker_up' } : { event: 'broker_down', code: fault.code }),
+    onState: (fault) => onEvent?.(brokerEvent(fault)),
     timers: systemTimers,
     clock: machineClock,
     random: systemRandom,
@@ -263,6 +264,12 @@ export async function startConnectedDevice(options: ConnectedSimulatorOptions): 
     await questions.close();
     throw error;
   }
+}
+
+function brokerEvent(fault: LatchkeyError | undefined): ConnectedEvent {
+  if (fault === undefined) return { event: 'broker_up' };
+  const { code, detail } = fault;
+  return { event: 'broker_down', code, ...(detail === undefined ? {} : { detail }) };
 }
 
 /**

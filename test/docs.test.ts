@@ -107,9 +107,18 @@ describe('README.md', () => {
   });
 });
 
+test('docs/protocol.md has every request of the admin socket', () => {
+  const [, section = ''] = /^## 11\. Admin socket\n([\s\S]*?)^## /m.exec(text('docs/protocol.md')) ?? [];
+  const written = [...section.matchAll(/`(GET|POST|DELETE) (\/[a-z/{}]*)/g)].map(
+    ([, method, path]) => `${method} ${path}`,
+  );
+  const served = [...text('drivers/http/admin.ts').matchAll(/method: '(\w+)',\s+path: '([^']+)'/g)];
+  expect(written.sort()).toEqual(served.map(([, method, path]) => `${method} ${path?.replace(':id', '{id}')}`).sort());
+});
+
 test('docs/client.md imports what latchkey/client exports', () => {
-  const [, names = ''] = /import \{([^}]+)\} from 'latchkey\/client'/.exec(text('docs/client.md')) ?? [];
-  const asked = names.split(',').map((name) => name.trim());
-  expect(asked.length).toBeGreaterThan(1);
+  const imports = [...text('docs/client.md').matchAll(/import \{([^}]+)\} from 'latchkey\/client'/g)];
+  const asked = imports.flatMap(([, names = '']) => names.split(',').map((name) => name.trim()));
+  expect(asked).toEqual(expect.arrayContaining(['HubClient', 'ConnectedDevice']));
   expect(asked.filter((name) => !(name in client))).toEqual([]);
 });

@@ -1,4 +1,3 @@
-import type { Agent } from 'undici';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { Secret } from '../../src/core/secret.ts';
 import type {
@@ -8,7 +7,7 @@ import type {
   PostedAnswer,
   PostOptions,
 } from '../../src/ports/authorization-server.ts';
-import { type ExchangeAnswer, type ExchangeRequest, exchange } from './exchange.ts';
+import { type ExchangeAnswer, type ExchangeRequest, exchange, Pool } from './exchange.ts';
 import { isDeadConnection } from './failures.ts';
 
 export interface AuthorizationServerOptions {
@@ -55,7 +54,7 @@ function demandPair({ certificate, key }: NonNullable<AuthorizationServerOptions
 
 class HttpAuthorizationServer implements AuthorizationServer {
   readonly #options: AuthorizationServerOptions;
-  #agent: Promise<Agent> | undefined;
+  #pool: Promise<Pool> | undefined;
   #isClosed = false;
 
   constructor(options: AuthorizationServerOptions) {
@@ -64,19 +63,21 @@ class HttpAuthorizationServer implements AuthorizationServer {
 
   async get(url: string, { etag, deadline, maxBytes }: FetchOptions): Promise<FetchedDocument> {
     const headers = { accept: 'application/json', ...(etag === undefined ? {} : { 'if-none-match': etag }) };
+    const request = { url, method: 'GET', headers, maxBytes, crowdedOut: 'as_timeout' } as const;
     const start = performance.now();
     try {
-      return documentOf(await this.#exchange({ url, method: 'GET', headers, deadline, maxBytes }));
+      return documentOf(await this.#exchange({ ...request, deadline }));
     } catch (error) {
       // A kept connection that the server has closed meanwhile: a GET may be sent again (RFC 9110 §9.2.2).
       const rest = Math.floor(deadline - (performance.now() - start));
       if (!isDeadConnection(error) || this.#isClosed || rest <= 0) throw error;
-      return documentOf(await this.#exchange({ url, method: 'GET', headers, deadline: rest, maxBytes }));
+      return documentOf(await this.#exchange({ ...request, deadline: rest }));
     }
   }
 
   async post(url: string, { headers, body, deadline, maxBytes }: PostOptions): Promise<PostedAnswer> {
-    const answer = await this.#exchange({ url, method: 'POST', headers, body, deadline, maxBytes });
+    const crowdedOut = 'introspection_overloaded';
+    const answer = await this.#exchange({ url, method: 'POST', headers, body, deadline, maxBytes, crowdedOut });
     return {
       status: answer.status,
       body: answer.body,
@@ -87,21 +88,21 @@ class HttpAuthorizationServer implements AuthorizationServer {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const agent = await this.#agent;
-    await agent?.destroy();
+    const pool = await this.#pool;
+    await pool?.agent.destroy();
   }
 
   async #exchange(request: ExchangeRequest): Promise<ExchangeAnswer> {
     if (this.#isClosed) throw new LatchkeyError('as_unreachable', 'the hub is stopping');
     // Imported at the first use: a hub whose issuers are all in files never loads it.
-    this.#agent ??= openAgent(this.#options);
-    return exchange(await this.#agent, request);
+    this.#pool ??= openPool(this.#options);
+    return exchange(await this.#pool, request);
   }
 }
 
-async function openAgent({ ca, clientCertificate, connections }: AuthorizationServerOptions): Promise<Agent> {
+async function openPool({ ca, clientCertificate, connections }: AuthorizationServerOptions): Promise<Pool> {
   const { Agent } = await import('./agent.ts');
-  return new Agent({
+  const agent = new Agent({
     connections: connections ?? CONNECTIONS,
     pipelining: 1,
     keepAliveTimeout: KEEP_ALIVE,
@@ -113,6 +114,7 @@ async function openAgent({ ca, clientCertificate, connections }: AuthorizationSe
         : { cert: clientCertificate.certificate, key: clientCertificate.key.expose() }),
     },
   });
+  return new Pool(agent);
 }
 
 function documentOf(answer: ExchangeAnswer): FetchedDocument {

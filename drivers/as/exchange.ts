@@ -1,4 +1,6 @@
 import type { Agent, Dispatcher } from 'undici';
+import { EMPTY } from '../../src/core/bytes.ts';
+import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { codeOfFailure } from './failures.ts';
 
@@ -11,6 +13,19 @@ export interface ExchangeRequest {
   readonly deadline: number;
   /** Bytes after which the answer is given up. */
   readonly maxBytes: number;
+  /** What it is called when the time was spent waiting behind others more than on the server. */
+  readonly crowdedOut: ErrorCode;
+}
+
+/** The connections of one agent, as all its exchanges see them. */
+export class Pool {
+  readonly agent: Agent;
+  /** Exchanges that got a connection so far. */
+  begun = 0;
+
+  constructor(agent: Agent) {
+    this.agent = agent;
+  }
 }
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
@@ -18,22 +33,23 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>;
 export interface ExchangeAnswer {
   readonly status: number;
   readonly headers: Headers;
-  /** Empty for 304. */
+  /** Empty for 304, and for an error with more to say than was allowed. */
   readonly body: Uint8Array;
 }
 
 /**
  * One request and its answer, by way of undici's dispatcher: `request` with its stream and signals takes as long again
  * as all the rest that a relayed question costs.
- * @throws {LatchkeyError} `as_unreachable`, `as_tls_untrusted`, `as_timeout`, `as_redirected`, `as_answer_too_large`
+ * @throws {LatchkeyError} `as_unreachable`, `as_tls_untrusted`, `as_timeout`, `as_redirected`, `as_answer_too_large`;
+ *   `request.crowdedOut`
  */
-export function exchange(agent: Agent, request: ExchangeRequest): Promise<ExchangeAnswer> {
+export function exchange(pool: Pool, request: ExchangeRequest): Promise<ExchangeAnswer> {
   return new Promise((resolve, reject) => {
     const { origin, pathname, search } = new URL(request.url);
-    const receiver = new Receiver(request, resolve, reject);
+    const receiver = new Receiver(pool, request, resolve, reject);
     const { method, headers, body = null } = request;
     try {
-      agent.dispatch(
+      pool.agent.dispatch(
         // The deadline of the whole exchange makes those of its parts unnecessary.
         { origin, path: pathname + search, method, headers, body, headersTimeout: 0, bodyTimeout: 0 },
         receiver,
@@ -48,6 +64,12 @@ type Controller = Pick<Dispatcher.DispatchController, 'abort'>;
 
 /** Takes one answer in, and stops reading where its limits are passed. */
 class Receiver implements Dispatcher.DispatchHandler {
+  readonly #pool: Pool;
+  /** Milliseconds, and the exchanges that had begun by then. */
+  readonly #askedAt = performance.now();
+  readonly #begunBefore: number;
+  /** Once it has a connection: whether it had to wait for it behind others until half of its time was over. */
+  #wasCrowded: boolean | undefined;
   readonly #request: ExchangeRequest;
   readonly #resolve: (answer: ExchangeAnswer) => void;
   readonly #reject: (error: LatchkeyError) => void;
@@ -60,21 +82,29 @@ class Receiver implements Dispatcher.DispatchHandler {
   #length = 0;
 
   constructor(
+    pool: Pool,
     request: ExchangeRequest,
     resolve: (answer: ExchangeAnswer) => void,
     reject: (error: LatchkeyError) => void,
   ) {
+    this.#pool = pool;
+    this.#begunBefore = pool.begun;
     this.#request = request;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#timer = setTimeout(() => this.#fail(new LatchkeyError('as_timeout', this.#where())), request.deadline);
+    this.#timer = setTimeout(() => this.#fail(new LatchkeyError(this.#whyLate(), this.#where())), request.deadline);
     this.#timer.unref();
   }
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
     // Its time ran out while it waited for a connection.
-    if (this.#failure !== undefined) controller.abort(this.#failure);
+    if (this.#failure !== undefined) {
+      controller.abort(this.#failure);
+      return;
+    }
+    this.#wasCrowded = this.#isCrowded();
+    this.#pool.begun += 1;
   }
 
   onResponseStart(_controller: Controller, status: number, headers: Headers): void {
@@ -85,13 +115,13 @@ class Receiver implements Dispatcher.DispatchHandler {
     if (status >= 300 && status < 400 && status !== 304) {
       this.#fail(new LatchkeyError('as_redirected', `status ${status}`));
     } else if (Number(headers['content-length'] ?? 0) > this.#request.maxBytes) {
-      this.#failAsTooLarge();
+      this.#endAsTooLarge();
     }
   }
 
   onResponseData(_controller: Controller, chunk: Uint8Array): void {
     this.#length += chunk.length;
-    if (this.#length > this.#request.maxBytes) this.#failAsTooLarge();
+    if (this.#length > this.#request.maxBytes) this.#endAsTooLarge();
     else this.#chunks.push(chunk);
   }
 
@@ -107,8 +137,23 @@ class Receiver implements Dispatcher.DispatchHandler {
     this.#reject(this.#failure ?? new LatchkeyError(codeOfFailure(error), this.#where(), { cause: error }));
   }
 
-  #failAsTooLarge(): void {
+  /** An error is one by its status, whatever page stands below it. */
+  #endAsTooLarge(): void {
+    if (this.#status >= 400) this.#resolve({ status: this.#status, headers: this.#headers, body: EMPTY });
     this.#fail(new LatchkeyError('as_answer_too_large', `more than ${this.#request.maxBytes} bytes`));
+  }
+
+  /**
+   * What waited behind others says nothing of the server, which had little time for it or none. Where nothing else left
+   * meanwhile, the server took no connection, or answered on none.
+   */
+  #whyLate(): ErrorCode {
+    return (this.#wasCrowded ?? this.#isCrowded()) ? this.#request.crowdedOut : 'as_timeout';
+  }
+
+  #isCrowded(): boolean {
+    const waited = performance.now() - this.#askedAt;
+    return this.#pool.begun > this.#begunBefore && waited > this.#request.deadline / 2;
   }
 
   /** The first reason counts. Whoever waits learns it now, even if the request has no connection yet. */

@@ -72,15 +72,15 @@ export async function serveDeviceFace(
     const answer = face.message(parameters.key ?? '', body);
     return { status: 200, headers: { 'content-type': ENCRYPT0_TYPE }, body: answer };
   };
+  const onRefusal = () => ({ 'dpop-nonce': face.nonce() });
   const server = new HttpServer({
     routes: [
-      { method: 'POST', path: '/readings', handle: present },
-      { method: 'POST', path: '/sessions/:key', bodyBytes: LIMITS.proxyBodyBytes, handle: message },
+      { method: 'POST', path: '/readings', onRefusal, handle: present },
+      { method: 'POST', path: '/sessions/:key', onRefusal, bodyBytes: LIMITS.proxyBodyBytes, handle: message },
     ],
     log,
     random,
     connections: { overall: LIMITS.httpConnections, perNetwork: LIMITS.httpConnectionsPerNetwork },
-    onRefusal: () => ({ 'dpop-nonce': face.nonce() }),
   });
   origin = `http://${host.includes(':') ? `[${host}]` : host}:${await listen(server, host, port)}`;
   return { address: origin, close: () => server.close(STOP_GRACE) };

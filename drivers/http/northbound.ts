@@ -27,8 +27,9 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
     );
     return httpAnswerOf(answer, request.id);
   };
+  const onRefusal = () => ({ 'dpop-nonce': northbound.dpopNonce() });
   return [
-    { method: 'POST', path: '/devices/:id/authz-info', handle: deliver },
+    { method: 'POST', path: '/devices/:id/authz-info', onRefusal, handle: deliver },
     {
       method: 'GET',
       path: '/deliveries/:id',
@@ -42,6 +43,7 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
       method,
       path: '/devices/:id/coap/*',
       bodyBytes: LIMITS.proxyBodyBytes,
+      onRefusal,
       handle: proxy,
     })),
   ];

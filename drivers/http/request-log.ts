@@ -1,6 +1,6 @@
 import type { LatchkeyError } from '../../src/core/errors.ts';
+import { Repeats } from '../../src/core/repeats.ts';
 import type { Log, LogFields } from '../../src/ports/log.ts';
-import { Repeats } from './repeats.ts';
 
 /** A second of a flood is 16 lines of requests and their sums; a person at a terminal sees every request. */
 const REQUESTS = { window: 1_000, ofOneKind: 4, overall: 16 };
@@ -8,7 +8,7 @@ const CONNECTIONS = { window: 60_000, ofOneKind: 1, overall: 1 };
 
 export interface Answered {
   readonly method: string;
-  /** The pattern of the route, not what was sent: that may hold anything. Empty where there is no such route. */
+  /** The pattern of the route, not what was sent: that may hold anything. Empty where there is no such path. */
   readonly path: string;
   readonly status: number;
   /** Milliseconds. */

@@ -40,11 +40,11 @@ export class RouteTable<R extends { readonly method: string; readonly path: stri
     return undefined;
   }
 
-  /** Methods that the path has a route for. */
-  methods(path: string): readonly string[] {
+  /** Routes of the path, whatever their method. */
+  at(path: string): readonly R[] {
     const given = segmentsOf(path);
     if (given === undefined) return [];
-    return this.#entries.filter(({ segments }) => match(segments, given) !== undefined).map(({ method }) => method);
+    return this.#entries.filter(({ segments }) => match(segments, given) !== undefined).map(({ route }) => route);
   }
 }
 

@@ -43,6 +43,8 @@ export interface Route {
   readonly path: string;
   /** Largest body; none is taken where this is left out. */
   readonly bodyBytes?: number;
+  /** Headers for an answer that refuses a token or proof (401), such as a fresh DPoP-Nonce. */
+  readonly onRefusal?: () => Readonly<Record<string, string>>;
   readonly handle: (request: HttpRequest) => Promise<HttpAnswer>;
 }
 
@@ -55,8 +57,6 @@ export interface HttpServerOptions {
   readonly connections: ConnectionLimits;
   /** Whether problems carry the error's detail: on the admin socket, where who asks may know. */
   readonly tellDetail?: boolean;
-  /** Headers for every answer that refuses a token or proof, such as a fresh DPoP-Nonce. */
-  readonly onRefusal?: () => Readonly<Record<string, string>>;
 }
 
 /** A client that sends its headers or body more slowly than this is cut off, milliseconds. */
@@ -143,12 +143,12 @@ export class HttpServer {
     this.#underWay += 1;
     let answer: HttpAnswer;
     let error: LatchkeyError | undefined;
-    let path = '';
+    let route: Route | undefined;
     try {
       if (this.#stopping) throw new LatchkeyError('shutting_down');
       if (sameConnection > LIMITS.requestsPerConnection) throw new LatchkeyError('hub_busy', 'on one connection');
-      const { route, ...found } = this.#find(method, incoming.url ?? '');
-      path = route.path;
+      const { route: chosen, ...found } = this.#find(method, incoming.url ?? '');
+      route = chosen;
       const body = await readBody(incoming, route.bodyBytes ?? 0);
       answer = await route.handle({
         method,
@@ -162,10 +162,11 @@ export class HttpServer {
       if (answer.events !== undefined) this.#streams.reserve();
     } catch (thrown) {
       error = coded(thrown);
-      answer = this.#refuse(error, id, incoming);
+      answer = this.#refuse(error, id, incoming, route);
     }
     this.#send(response, answer, id, hasMuchLeft(incoming));
     const ms = Math.round(performance.now() - started);
+    const path = route?.path ?? this.#at(incoming.url)[0]?.path ?? '';
     this.#requestLog.answered({ method, path, status: answer.status, ms, error }, log);
     this.#onConnection.set(socket, (this.#onConnection.get(socket) ?? 1) - 1);
     this.#underWay -= 1;
@@ -179,7 +180,7 @@ export class HttpServer {
     const [path = '/', search = ''] = splitOnce(url, '?');
     const found = this.#routes.find(method, path);
     if (found === undefined) {
-      throw new LatchkeyError(this.#routes.methods(path).length > 0 ? 'method_not_allowed' : 'not_found');
+      throw new LatchkeyError(this.#routes.at(path).length > 0 ? 'method_not_allowed' : 'not_found');
     }
     return { ...found, url, query: new URLSearchParams(search) };
   }
@@ -201,7 +202,12 @@ export class HttpServer {
     else this.#streams.serve(response, events);
   }
 
-  #refuse(error: LatchkeyError, id: string, { headers, url = '' }: IncomingMessage): HttpAnswer {
+  /** Routes of the path that was asked for, whatever their method. */
+  #at(url = ''): readonly Route[] {
+    return this.#routes.at(splitOnce(url, '?')[0]);
+  }
+
+  #refuse(error: LatchkeyError, id: string, { headers, url }: IncomingMessage, route: Route | undefined): HttpAnswer {
     const status = error.entry.status;
     const challenge = challengeFor(error, headers.authorization);
     return {
@@ -209,8 +215,14 @@ export class HttpServer {
       headers: {
         'content-type': PROBLEM_TYPE,
         ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
-        ...(status === 405 ? { allow: this.#routes.methods(splitOnce(url, '?')[0]).join(', ') } : {}),
-        ...(status === 401 ? this.#options.onRefusal?.() : {}),
+        ...(status === 405
+          ? {
+              allow: this.#at(url)
+                .map(({ method }) => method)
+                .join(', '),
+            }
+          : {}),
+        ...(status === 401 ? route?.onRefusal?.() : {}),
         ...(status === 503 ? { 'retry-after': '5' } : {}),
       },
       body:

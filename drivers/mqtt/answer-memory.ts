@@ -1,12 +1,13 @@
 import type { Clock } from '../../src/core/clock.ts';
 import type { SentMessage } from '../../src/ports/message-broker.ts';
+import type { Settlements } from './settlements.ts';
 
 /** An answer as it goes to a device. */
 export interface RememberedAnswer {
   readonly payload: Uint8Array;
   readonly contentType: string;
-  /** Where it was sent to last, and what became of it. */
-  sent?: { readonly topic: string; readonly message: SentMessage };
+  /** Where it was sent to last, what became of it, and copies of the request that wait for the broker to have it. */
+  sent?: { readonly topic: string; readonly message: SentMessage; copies?: Settlements };
 }
 
 interface Entry {

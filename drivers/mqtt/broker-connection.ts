@@ -32,6 +32,7 @@ class Outstanding implements SentMessage {
   onWritten: () => void = ignore;
   #confirm: () => void = ignore;
   #isConfirmed = false;
+  #refusal: LatchkeyError | undefined;
 
   constructor(message: OutgoingMessage) {
     this.message = message;
@@ -47,8 +48,13 @@ class Outstanding implements SentMessage {
     return this.#isConfirmed;
   }
 
-  confirm(): void {
+  refusal(): LatchkeyError | undefined {
+    return this.#refusal;
+  }
+
+  confirm(refusal: LatchkeyError | undefined): void {
     this.#isConfirmed = true;
+    this.#refusal = refusal;
     this.#confirm();
   }
 }
@@ -210,7 +216,7 @@ export class BrokerConnection implements MessageBroker {
   #confirm(session: BrokerSession, entry: Outstanding, refusal: LatchkeyError | undefined): void {
     if (session !== this.#session) return;
     this.#unconfirmed.delete(entry);
-    entry.confirm();
+    entry.confirm(refusal);
     if (refusal !== undefined) {
       this.#counters.sentRefused += 1;
       this.#log.warn(
@@ -227,7 +233,11 @@ export class BrokerConnection implements MessageBroker {
 }
 
 /** QoS 0: nobody will say more about it. */
-const FORGOTTEN: SentMessage = { isConfirmed: () => true, confirmed: Promise.resolve() };
+const FORGOTTEN: SentMessage = {
+  isConfirmed: () => true,
+  confirmed: Promise.resolve(),
+  refusal: () => undefined,
+};
 
 function ignore(): void {
   // Nothing waits for it.

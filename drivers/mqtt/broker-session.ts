@@ -36,7 +36,7 @@ export interface Presence {
 }
 
 interface SessionEvents {
-  /** The broker took the hub in. Messages may come before it is told. */
+  /** The broker took the client in, lets it listen, and has its presence. Messages may come before. */
   onUp(): void;
   readonly onMessage: MessageListener;
   /** Comes once, whatever happens. */
@@ -53,8 +53,8 @@ interface SessionOptions {
 }
 
 const MQTT_5 = 5;
+const SUCCESS = 0x00;
 const PRESENCE_TYPE = 'application/json';
-const NO_SUBSCRIBERS = 0x10;
 /** Retained messages are not wanted: a request that is retained would be judged at every connection (§3.8.3.1). */
 const NO_RETAINED = 2;
 
@@ -67,9 +67,10 @@ export class BrokerSession {
   readonly #client: MqttClient;
   readonly #options: SessionOptions;
   #cause: LatchkeyError | undefined;
-  #up = false;
+  #connected = false;
   #ended = false;
   #onEnded: (() => void) | undefined;
+  #cancelDeadline: (() => void) | undefined;
 
   constructor(Client: typeof MqttClient, options: SessionOptions) {
     this.#options = options;
@@ -98,7 +99,7 @@ export class BrokerSession {
    */
   publish(message: OutgoingMessage, onConfirmed: (refusal: LatchkeyError | undefined) => void): boolean {
     const client = this.#client;
-    if (!this.#up || this.#ended) return false;
+    if (!this.#connected || this.#ended) return false;
     if (message.qos === 0 && client.stream.writableLength > LIMITS.brokerWriteBytes) return false;
     const { contentType, correlationData, responseTopic, retain = false } = message;
     client.publish(
@@ -114,7 +115,10 @@ export class BrokerSession {
         },
       },
       (error) => {
-        if (message.qos === 1) onConfirmed(isRefusal(error) ? brokerFailure(error) : undefined);
+        const reason = reasonOf(error);
+        // Without one the connection is gone, and nobody knows whether the broker has it.
+        if (message.qos === 1 && reason !== undefined)
+          onConfirmed(reason === SUCCESS ? undefined : brokerFailure({ reasonCode: reason }));
       },
     );
     return true;
@@ -135,7 +139,7 @@ export class BrokerSession {
     });
     const cancel = timers.after(settings.closeDeadline, () => this.#client.stream.destroy());
     const leave = () => this.#client.end(false);
-    if (!this.#up) this.#client.stream.destroy();
+    if (!this.#connected) this.#client.stream.destroy();
     else if (presence === undefined) leave();
     else this.#client.publish(presence.topic, bufferOf(presence.offline), PRESENCE_OPTIONS, leave);
     await ended;
@@ -143,17 +147,48 @@ export class BrokerSession {
   }
 
   #begin(): void {
-    const { events, filter, presence } = this.#options;
-    this.#up = true;
-    const subscription = { qos: 1, rh: NO_RETAINED } as const;
-    this.#client.subscribe(filter, subscription, (error) => {
-      if (error === null || error === undefined || this.#ended) return;
-      this.abandon(new LatchkeyError('broker_refused', 'the hub may not listen to requests'));
+    const { events, settings, timers } = this.#options;
+    this.#connected = true;
+    this.#cancelDeadline = timers.after(settings.connectDeadline, () =>
+      this.abandon(new LatchkeyError('broker_unreachable', 'it confirms nothing')),
+    );
+    // Who may not do both gets no question or gives no answer, whatever else the broker allows.
+    void Promise.all([this.#listen(), this.#announce()]).then(() => {
+      if (this.#ended) return;
+      this.#cancelDeadline?.();
+      events.onUp();
     });
-    if (presence !== undefined) {
-      this.#client.publish(presence.topic, bufferOf(presence.online), PRESENCE_OPTIONS);
-    }
-    events.onUp();
+  }
+
+  #listen(): Promise<void> {
+    const { filter } = this.#options;
+    return this.#granted(`listen to ${filter}`, (done) =>
+      this.#client.subscribe(filter, { qos: 1, rh: NO_RETAINED }, (error, _, packet) =>
+        done(error === null ? SUCCESS : refusalIn(packet)),
+      ),
+    );
+  }
+
+  async #announce(): Promise<void> {
+    const { presence } = this.#options;
+    if (presence === undefined) return;
+    const { online, topic } = presence;
+    await this.#granted(`write on ${topic}`, (done) =>
+      this.#client.publish(topic, bufferOf(online), PRESENCE_OPTIONS, (error) => done(reasonOf(error))),
+    );
+  }
+
+  /** Resolves once the broker agreed. Where it refuses, the connection is given up. */
+  #granted(what: string, ask: (done: (reason: number | undefined) => void) => unknown): Promise<void> {
+    return new Promise((resolve) => {
+      ask((reason) => {
+        if (reason === SUCCESS) resolve();
+        else if (reason !== undefined)
+          this.abandon(
+            new LatchkeyError('broker_refused', `may not ${what}: ${brokerFailure({ reasonCode: reason }).detail}`),
+          );
+      });
+    });
   }
 
   #take(packet: IPublishPacket, done: (error?: Error) => void): void {
@@ -183,6 +218,7 @@ export class BrokerSession {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#cancelDeadline?.();
     this.#onEnded?.();
     this.#options.events.onDown(this.#cause ?? brokerFailure(undefined));
   }
@@ -199,7 +235,8 @@ function puback(packetId: number): Uint8Array {
 }
 
 function openStream({ host, port, tls }: BrokerAccess): Duplex {
-  // With Nagle's algorithm a PUBACK waits for the peer's delayed acknowledgement: 40 ms for each request of QoS 1.
+  // With Nagle's algorithm a PUBACK waits for the peer's delayed acknowledgement: 40 ms for each request of QoS 1. No test
+  // can tell without a clock; bench/mqtt.ts does.
   const where = { host, port, noDelay: true };
   return tls === undefined ? connectTcp(where) : connectTls({ ...where, ...definedOf(tls), minVersion: 'TLSv1.2' });
 }
@@ -225,8 +262,6 @@ function clientOptions({ access, presence, settings }: SessionOptions): IClientO
     connectTimeout: settings.connectDeadline,
     keepalive: settings.keepAlive,
     queueQoSZero: false,
-    // Else DEBUG=mqttjs* in the environment prints every packet, with password and tokens.
-    log: () => {},
     ...(presence === undefined ? {} : { will: willOf(presence) }),
     properties: {
       sessionExpiryInterval: settings.sessionExpiry,
@@ -240,9 +275,16 @@ function willOf({ offline, topic }: Presence): NonNullable<IClientOptions['will'
   return { topic, payload: bufferOf(offline), qos: 1, retain: true, properties: { contentType: PRESENCE_TYPE } };
 }
 
-/** A broker that has nobody for the message took it all the same (§3.4.2.1). */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && !('code' in error && error.code === NO_SUBSCRIBERS);
+/** Reason code of a PUBACK (MQTT 5.0 §2.4); undefined where there was none, since the connection is gone. */
+function reasonOf(error: unknown): number | undefined {
+  if (error === null || error === undefined) return SUCCESS;
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' ? error.code : undefined;
+}
+
+/** Reason code of a SUBACK, likewise. */
+function refusalIn(packet: { readonly granted: readonly unknown[] } | undefined): number | undefined {
+  const [granted] = packet?.granted ?? [];
+  return typeof granted === 'number' ? granted : undefined;
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

@@ -1,3 +1,5 @@
+import { LIMITS } from '../../src/core/limits.ts';
+
 /** How a connection to a broker behaves. Milliseconds, unless said otherwise. */
 export interface BrokerSettings {
   /** From the first byte to the broker's CONNACK. */
@@ -27,7 +29,8 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   keepAlive: 30,
   // What a request holds is stale by then: proofs live for a minute or two.
   sessionExpiry: 600,
-  receiveMaximum: 256,
+  // As many as are worked on at once: with fewer, the shares of a few devices would be all there is.
+  receiveMaximum: LIMITS.brokerRequests,
   unconfirmed: 1_024,
   closeDeadline: 1_000,
 };

@@ -3,7 +3,7 @@ import { hex } from '../../src/core/bytes.ts';
 import type { Clock, Random, Timers } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { Log } from '../../src/ports/log.ts';
-import type { IncomingMessage } from '../../src/ports/message-broker.ts';
+import type { IncomingMessage, OutgoingMessage } from '../../src/ports/message-broker.ts';
 import { BrokerConnection } from './broker-connection.ts';
 import type { BrokerAccess } from './broker-session.ts';
 import type { BrokerSettings } from './broker-settings.ts';
@@ -42,7 +42,7 @@ export class DeviceQuestions {
   readonly #options: DeviceQuestionsOptions;
   readonly #topics: { readonly questions: string; readonly answers: string };
   readonly #connection: BrokerConnection;
-  readonly #waiting = new Map<string, (answer: HubAnswer) => void>();
+  readonly #waiting = new Map<string, (answer: HubAnswer | LatchkeyError) => void>();
 
   constructor(options: DeviceQuestionsOptions) {
     const { access, clock, device, log, onState, random, settings, timers, topicPrefix } = options;
@@ -64,7 +64,8 @@ export class DeviceQuestions {
 
   /**
    * Brings a COSE_Mac0 to the hub. QoS 1: the broker keeps it until the hub has it.
-   * @throws {LatchkeyError} `hub_no_answer` without a connection, without an answer in time, or with too many under way
+   * @throws {LatchkeyError} `hub_no_answer` without a connection, without an answer in time, with too many under way, or
+   *   where the broker does not take the question
    */
   async ask(payload: Uint8Array): Promise<HubAnswer> {
     const { deadline, random, timers } = this.#options;
@@ -75,21 +76,31 @@ export class DeviceQuestions {
     const name = hex(correlationData);
     const { answers: responseTopic, questions: topic } = this.#topics;
     return new Promise((resolve, reject) => {
-      const cancel = timers.after(deadline, () => {
-        this.#waiting.delete(name);
-        reject(new LatchkeyError('hub_no_answer', `nothing in ${deadline} ms`));
-      });
-      this.#waiting.set(name, (answer) => {
+      const end = (answer: HubAnswer | LatchkeyError) => {
         cancel();
         this.#waiting.delete(name);
-        resolve(answer);
-      });
-      void this.#connection.publish({ topic, payload, qos: 1, contentType: MAC0_TYPE, correlationData, responseTopic });
+        if (answer instanceof LatchkeyError) reject(answer);
+        else resolve(answer);
+      };
+      const cancel = timers.after(deadline, () => end(new LatchkeyError('hub_no_answer', `nothing in ${deadline} ms`)));
+      this.#waiting.set(name, end);
+      const message = { topic, payload, qos: 1, contentType: MAC0_TYPE, correlationData, responseTopic } as const;
+      void this.#publish(message, name);
     });
   }
 
   close(): Promise<void> {
     return this.#connection.close();
+  }
+
+  /** Nobody answers what the broker did not take. */
+  async #publish(message: OutgoingMessage, name: string): Promise<void> {
+    const sent = await this.#connection.publish(message);
+    await sent.confirmed;
+    const refusal = sent.refusal();
+    if (refusal === undefined) return;
+    const detail = `the broker does not take the question: ${refusal.detail}`;
+    this.#waiting.get(name)?.(new LatchkeyError('hub_no_answer', detail));
   }
 
   /** An answer that nobody waits for came twice, or too late. */

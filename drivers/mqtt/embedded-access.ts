@@ -1,10 +1,12 @@
 /** Who may enter the embedded broker and what they may do there: what config/mosquitto says, in code. */
 import type { AedesOptions, AuthenticateError, Client } from 'aedes';
 import { equal, sha256 } from '../../src/core/bytes.ts';
+import { claimedDevice } from '../../src/core/device-id.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
 import type { Log } from '../../src/ports/log.ts';
+import { AccessLog, plainTopic } from './access-log.ts';
 import type { Topics } from './topics.ts';
 
 interface BrokerUser {
@@ -26,6 +28,7 @@ type AccessRules = Required<
 >;
 
 const MQTT_5 = 5;
+const NEEDED = 'MQTT 5.0 and a user name are needed';
 /** Of MQTT 3.1.1 §3.2.2.3; aedes makes 0x86 of it. */
 const BAD_CREDENTIALS = 4;
 /** A device needs one for its answers and one for the status of the hub. */
@@ -37,12 +40,21 @@ export function accessRules({ devices, hub, log, topics }: AccessOptions): Acces
   const filters = new WeakMap<Client, Set<string>>();
   const isHub = (client: Client | null) => client !== null && users.get(client) === hub.username;
   const deviceOf = (client: Client | null) => (client === null || isHub(client) ? undefined : users.get(client));
+  const access = new AccessLog(log);
+  const deny = (client: Client | null, detail: string) => {
+    const device = deviceOf(client) ?? 'nobody';
+    access.refused({ code: 'topic_refused', device, address: addressOf(client), detail });
+  };
   return {
-    preConnect(_, packet, done) {
+    preConnect(client, packet, done) {
       // With a client id of its own choice a device could take over the session of another one, and read its answers.
       packet.clientId = packet.username ?? '';
       const welcome = packet.protocolVersion === MQTT_5 && packet.clientId !== '';
-      done(welcome ? null : new Error('MQTT 5.0 and a user name are needed'), welcome);
+      if (!welcome) {
+        const [device, address] = [claimedDevice(packet.clientId), addressOf(client)];
+        access.refused({ code: 'device_unauthenticated', device, address, detail: NEEDED });
+      }
+      done(welcome ? null : new Error(NEEDED), welcome);
     },
     authenticate(client, username, password, done) {
       try {
@@ -51,13 +63,14 @@ export function accessRules({ devices, hub, log, topics }: AccessOptions): Acces
         done(null, true);
       } catch (error) {
         const { code, detail } = coded(error);
-        log.info({ event: 'refused', code, detail }, 'an MQTT client was refused');
+        access.refused({ code, device: claimedDevice(username ?? ''), address: addressOf(client), detail });
         done(notWelcome(), false);
       }
     },
     authorizePublish(client, packet, done) {
       const device = deviceOf(client);
       const may = isHub(client) || (device !== undefined && topics.mayPublish(device, packet.topic) && !packet.retain);
+      if (!may) deny(client, `publish ${packet.retain ? 'retained ' : ''}on ${plainTopic(packet.topic)}`);
       done(may ? null : new Error('not this topic'));
     },
     authorizeSubscribe(client, subscription, done) {
@@ -66,10 +79,12 @@ export function accessRules({ devices, hub, log, topics }: AccessOptions): Acces
       if (isHub(client)) return done(null, subscription);
       const known = filters.get(client) ?? new Set<string>();
       filters.set(client, known);
-      if (device === undefined || !topics.mayListen(device, filter) || Buffer.byteLength(filter) > MAX_FILTER_BYTES) {
+      const isItsOwn = device !== undefined && topics.mayListen(device, filter);
+      const hasRoom = known.has(filter) || known.size < FILTERS_PER_CONNECTION;
+      if (!isItsOwn || !hasRoom || Buffer.byteLength(filter) > MAX_FILTER_BYTES) {
+        deny(client, `listen to ${plainTopic(filter)}`);
         return done(null, null);
       }
-      if (!known.has(filter) && known.size >= FILTERS_PER_CONNECTION) return done(null, null);
       known.add(filter);
       done(null, subscription);
     },
@@ -87,6 +102,12 @@ function logIn(given: BrokerUser, hub: BrokerUser, devices: DeviceAuthentication
     throw new LatchkeyError('device_unauthenticated', 'the user of the hub');
   }
   devices.authenticate({ kind: 'secret', device: given.username, secret: given.password });
+}
+
+function addressOf(client: Client | null): string | undefined {
+  const stream = client?.conn;
+  if (stream === undefined || !('remoteAddress' in stream)) return undefined;
+  return typeof stream.remoteAddress === 'string' ? stream.remoteAddress : undefined;
 }
 
 function notWelcome(): AuthenticateError {

@@ -6,10 +6,13 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Aedes } from 'aedes';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { Repeats } from '../../src/core/repeats.ts';
+import { type ConnectionLimits, Connections } from '../http/connections.ts';
 import { type AccessOptions, accessRules } from './embedded-access.ts';
 
 export interface EmbeddedBrokerOptions extends AccessOptions {
   readonly listen: { readonly host: string; readonly port: number };
+  readonly connections?: ConnectionLimits;
 }
 
 export interface EmbeddedBroker {
@@ -21,22 +24,36 @@ export interface EmbeddedBroker {
 const CONNECT_DEADLINE = 10_000;
 const SESSION_SECONDS = 600;
 const TOPIC_LEVELS = 16;
+/**
+ * How long a client may leave what is sent to it unread, milliseconds. aedes hands messages out in turn, the hub's too, so
+ * that all wait for the one who does not read.
+ */
+const DRAIN_DEADLINE = 1_000;
+const CONNECTIONS: ConnectionLimits = {
+  overall: LIMITS.embeddedConnections,
+  perNetwork: LIMITS.embeddedConnectionsPerNetwork,
+};
+/** One line of the log a minute, and a sum. */
+const REFUSALS = { window: 60_000, ofOneKind: 1, overall: 1 };
 
 /** @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing` */
 export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
   const broker = await startBroker(options);
-  const sockets = new Set<Socket>();
-  const server = createServer({ noDelay: true }, (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    broker.handle(socket);
+  const server = createServer({ noDelay: true });
+  const refusals = new Repeats<undefined>(REFUSALS, (_, count) => tellRefused(options, count));
+  const connections = new Connections(server, options.connections ?? CONNECTIONS, () => {
+    if (refusals.tells('connection', undefined)) tellRefused(options, 1);
   });
-  server.maxConnections = LIMITS.embeddedConnections;
+  // Behind the limits, which have closed it where there are too many.
+  server.on('connection', (socket: Socket) => {
+    if (!socket.destroyed) broker.handle(socket);
+  });
   const close = async () => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     await new Promise<void>((resolve) => broker.close(resolve));
-    for (const socket of sockets) socket.destroy();
+    connections.destroyAll();
     await closed;
+    refusals.end();
   };
   try {
     return { port: await listen(server, options.listen), close };
@@ -46,12 +63,20 @@ export async function openEmbeddedBroker(options: EmbeddedBrokerOptions): Promis
   }
 }
 
+function tellRefused({ log }: EmbeddedBrokerOptions, count: number): void {
+  log.warn(
+    { event: 'connections_refused', front: 'mqtt', count },
+    'connections to the embedded MQTT broker were refused',
+  );
+}
+
 async function startBroker(options: EmbeddedBrokerOptions): Promise<Aedes> {
   const { Aedes } = await load();
   const broker = new Aedes({
     ...accessRules(options),
     maximumPacketSize: LIMITS.brokerPacketBytes,
     connectTimeout: CONNECT_DEADLINE,
+    drainTimeout: DRAIN_DEADLINE,
     maxTopicLevels: TOPIC_LEVELS,
     sessionExpiryIntervalLimit: SESSION_SECONDS,
     pendingSessionsLimit: LIMITS.embeddedConnections,

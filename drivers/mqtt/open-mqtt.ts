@@ -8,6 +8,7 @@ import type { DeviceAuthentication } from '../../src/ports/device-authentication
 import type { Log } from '../../src/ports/log.ts';
 import type { DeliveryFeed } from '../../src/ports/northbound.ts';
 import type { Relay } from '../../src/ports/relay.ts';
+import type { ConnectionLimits } from '../http/connections.ts';
 import { within } from '../serial/deadline.ts';
 import { BrokerConnection } from './broker-connection.ts';
 import type { BrokerAccess } from './broker-session.ts';
@@ -33,6 +34,8 @@ export interface MqttOptions {
   readonly random: Random;
   readonly log: Log;
   readonly settings?: Partial<BrokerSettings> | undefined;
+  /** To the embedded broker. */
+  readonly connections?: ConnectionLimits;
 }
 
 export interface MqttFront {
@@ -97,12 +100,19 @@ export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
 }
 
 async function brokerOf(
-  { broker, devices, log, random }: MqttOptions,
+  { broker, connections, devices, log, random }: MqttOptions,
   topics: Topics,
 ): Promise<{ readonly access: BrokerAccess; readonly embedded: EmbeddedBroker | undefined }> {
   if (!('listen' in broker)) return { access: broker, embedded: undefined };
   const hub = { username: HUB_USER, password: new Secret(base64url(random.bytes(32))) };
-  const embedded = await openEmbeddedBroker({ listen: broker.listen, topics, devices, hub, log });
+  const embedded = await openEmbeddedBroker({
+    listen: broker.listen,
+    topics,
+    devices,
+    hub,
+    log,
+    ...(connections === undefined ? {} : { connections }),
+  });
   const { host } = broker.listen;
   return {
     embedded,

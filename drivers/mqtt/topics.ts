@@ -1,4 +1,5 @@
 /** Who may say what where (docs/protocol.md, "Over MQTT"). The ACL of the broker says the same: config/mosquitto/acl. */
+import { isDeviceId } from '../../src/core/device-id.ts';
 
 /** Longest topic that an answer goes to. Bytes; MQTT allows 65,535. */
 const MAX_RESPONSE_TOPIC_BYTES = 256;
@@ -34,11 +35,11 @@ export class Topics {
     return `${this.#prefix}${device}/${DELIVERIES}`;
   }
 
-  /** The device whose request topic it is: the ACL lets only that one write there. */
+  /** The device whose request topic it is: the ACL lets only that one write there. Undefined for no device's. */
   deviceOf(topic: string): string | undefined {
     if (!topic.startsWith(this.#prefix) || !topic.endsWith(`/${REQUEST}`)) return undefined;
     const device = topic.slice(this.#prefix.length, -REQUEST.length - 1);
-    return device === '' || device.includes('/') ? undefined : device;
+    return isDeviceId(device) ? device : undefined;
   }
 
   /**

@@ -52,6 +52,7 @@ const status = z.object({
           state: z.enum(['ready', 'suspended', 'probing']),
           failures: number,
           lastError: z.optional(text),
+          endpoint: z.enum(['known', 'unknown', 'none']),
           retryIn: z.optional(number),
           verdicts: number,
           asking: number,

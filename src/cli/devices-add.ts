@@ -58,7 +58,8 @@ async function add(id: string, options: Options, terminal: Terminal): Promise<vo
   const asked = await request(id, options, terminal);
   if (line === undefined && ble === undefined) {
     const { device } = await withDevices(options, terminal, (admin) => admin.addDevice(asked));
-    print(device, `Registered ${id}, a connected device. \`latchkey devices credentials ${id}\` writes what it needs.`);
+    const next = `latchkey devices credentials ${id} --out ${id}.json${choiceText(options)}`;
+    print(device, `Registered ${id}, a connected device. \`${next}\` writes what it needs.`);
     return;
   }
   if (trust === undefined) throw new LatchkeyError('usage', 'a device that takes tokens needs --trust');
@@ -74,6 +75,14 @@ async function add(id: string, options: Options, terminal: Terminal): Promise<vo
   function print(device: DeviceView, sentence: string): void {
     terminal.print(options.json === true ? JSON.stringify(device) : sentence);
   }
+}
+
+/** The same hub for the next command. */
+function choiceText({ config, socket }: AdminChoice): string {
+  return [
+    ...(socket === undefined ? [] : [` --socket ${socket}`]),
+    ...(config === undefined ? [] : [` -c ${config}`]),
+  ].join('');
 }
 
 async function request(id: string, options: Options, terminal: Terminal): Promise<NewDevice> {

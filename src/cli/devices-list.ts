@@ -27,7 +27,7 @@ function table(devices: readonly DeviceView[]): readonly string[] {
     ...devices.map((device) => [
       device.id,
       linkOf(device),
-      String(device.profile.wrap),
+      device.line === undefined && device.ble === undefined ? '-' : String(device.profile.wrap),
       String(device.waiting),
       device.audience,
       ...(named ? [device.name ?? ''] : []),

@@ -26,8 +26,6 @@ function linkLine({ ble, line }: DeviceView): string {
 }
 
 function lines(device: DeviceView): readonly string[] {
-  const { permissions, scopes, ...profile } = device.profile;
-  const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
   return [
     `${device.id}  (${device.audience})`,
     ...(device.name === undefined ? [] : [`  name      ${device.name}`]),
@@ -35,10 +33,27 @@ function lines(device: DeviceView): readonly string[] {
     linkLine(device),
     ...(device.certificate === undefined ? [] : [`  x5t#S256  ${device.certificate}`]),
     `  issuers   ${device.issuers === 'any' ? 'every configured one' : device.issuers.join(', ')}`,
+    ...(device.line === undefined ? connectedLines(device) : tokenLines(device)),
+  ];
+}
+
+/** It takes no tokens, so it has neither scopes nor a form of token, and trusts nothing that has a version. */
+function connectedLines({ added_at, profile }: DeviceView): readonly string[] {
+  return [`  bearer    ${String(profile.bearer)}`, `  added     ${isoDate(added_at)}`];
+}
+
+function tokenLines(device: DeviceView): readonly string[] {
+  const { permissions, scopes, ...profile } = device.profile;
+  const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
+  return [
     `  scopes    ${(scopes as readonly string[]).join(' ')}`,
     ...rows.flatMap(([scope, allowed]) => allowed.map(([path, set]) => `    ${scope} = ${methodNames(set)} ${path}`)),
     ...Object.entries(profile).map(([name, value]) => `  ${name.padEnd(9)} ${String(value)}`),
-    `  trust     version ${device.trust_version}, since ${new Date(device.added_at * 1_000).toISOString()}`,
+    `  trust     version ${device.trust_version}, since ${isoDate(device.added_at)}`,
     `  waiting   ${device.waiting}`,
   ];
+}
+
+function isoDate(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString();
 }

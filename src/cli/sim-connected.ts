@@ -2,6 +2,7 @@
 import { readCredentialsFile } from '../codec/credentials-file.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
 import { describeConnected } from '../sim/connected-event.ts';
 import { type ConnectedSimulatorOptions, startConnectedDevice } from '../simulator.ts';
 import type { Terminal } from './command.ts';
@@ -9,6 +10,8 @@ import type { Simulation } from './simulation.ts';
 
 const MAX_CREDENTIALS_BYTES = 16_384;
 const MAX_CA_BYTES = 262_144;
+/** MQTT has room for no longer one (MQTT 5.0 §3.1.3.6). */
+const MAX_PASSWORD_BYTES = 65_535;
 /** Milliseconds: longer than the hub waits for an authorization server. */
 const HUB_DEADLINE = 10_000;
 const LOOPBACK = ['127.0.0.1', '[::1]', 'localhost'];
@@ -18,6 +21,7 @@ export interface ConnectedOptions {
   readonly credentials?: string;
   readonly listen?: string;
   readonly brokerCa?: string;
+  readonly passwordFile?: string;
   readonly topicPrefix: string;
   readonly scope: string;
   readonly takeStale?: boolean;
@@ -30,12 +34,13 @@ export async function readConnectedOptions(
 ): Promise<ConnectedSimulatorOptions> {
   const broker = brokerUrl(options.connected ?? '');
   const listen = faceAddress(options.listen ?? 'http://127.0.0.1:0');
-  const { brokerCa, credentials: file, scope, topicPrefix } = options;
+  const { brokerCa, credentials: file, passwordFile, scope, topicPrefix } = options;
   if (file === undefined) throw new LatchkeyError('usage', '--connected needs --credentials');
   const credentials = readCredentialsFile(fromUtf8(await terminal.read(file, MAX_CREDENTIALS_BYTES)));
   return {
     broker,
     ...(brokerCa === undefined ? {} : { brokerCa: fromUtf8(await terminal.read(brokerCa, MAX_CA_BYTES)) }),
+    ...(passwordFile === undefined ? {} : { brokerPassword: await readPassword(passwordFile, terminal) }),
     topicPrefix,
     credentials,
     listen,
@@ -48,6 +53,13 @@ export function simulateConnected(options: ConnectedSimulatorOptions, simulation
   return simulation.run(options.credentials.device, () =>
     startConnectedDevice({ ...options, onEvent: (event) => simulation.tell(event, describeConnected) }),
   );
+}
+
+/** Line ends at its end are the editor's. */
+async function readPassword(file: string, terminal: Terminal): Promise<Secret<string>> {
+  const text = fromUtf8(await terminal.read(file, MAX_PASSWORD_BYTES)).replace(/[\r\n]+$/, '');
+  if (text === '') throw new LatchkeyError('usage', '--password-file: the file is empty');
+  return new Secret(text);
 }
 
 function brokerUrl(text: string): string {

@@ -51,8 +51,12 @@ export const command: CliCommand = {
         ).choices(CLOCKS),
       )
       .option('--no-clock', 'a device whose clock was never set')
-      .option('--connected <broker>', 'mqtt://HOST:PORT or mqtts://HOST:PORT, where the hub listens')
+      .option('--connected <broker>', 'the MQTT broker that the hub uses, mqtt://HOST:PORT or mqtts://HOST:PORT')
       .option('--credentials <file>', 'what `latchkey devices credentials` wrote')
+      .option(
+        '--password-file <file>',
+        'its password at the broker (default: its `httpSecret`, which the embedded broker takes)',
+      )
       .option('--broker-ca <file>', 'certificate authority of the broker, PEM, in place of those of the system')
       .option('--topic-prefix <prefix>', 'as in `mqtt.topic_prefix` of the hub', 'latchkey/v1')
       .option('--scope <scope>', 'what a token for it must allow', 'read')

@@ -105,10 +105,12 @@ function facility(subject: string, view: BrokerView, up: string, down: string): 
   ];
 }
 
-function introspectionLine({ state, failures, lastError, retryIn, verdicts, asking }: IntrospectionView): string {
+function introspectionLine(view: IntrospectionView): string {
+  const { asking, endpoint, failures, lastError, retryIn, state, verdicts } = view;
   const words = { ready: 'asked about tokens', suspended: 'given a pause', probing: 'about to be tried again' };
   const facts = [
     words[state],
+    ...(endpoint === 'known' ? [] : [endpoint === 'none' ? 'no endpoint' : 'endpoint not known yet']),
     `${verdicts} ${verdicts === 1 ? 'answer' : 'answers'} remembered`,
     ...(asking === 0 ? [] : [`${asking} under way`]),
     ...(failures === 0 ? [] : [`${failures} failures in a row (${lastError ?? 'unknown'})`]),

@@ -10,19 +10,32 @@ import { InputLines } from './input-lines.ts';
  */
 export function processTerminal(): Terminal {
   const bold = process.stdout.isTTY === true && !process.env.NO_COLOR;
-  const print = (text: string) => void process.stdout.write(`${text}\n`);
+  const print = lineWriter(process.stdout);
+  const note = lineWriter(process.stderr);
   let lines: InputLines | undefined;
   return {
     environment: process.env,
     print: (line) => print(printable(line)),
     heading: (line) => print(bold ? `\u001b[1m${printable(line)}\u001b[0m` : printable(line)),
-    note: (line) => void process.stderr.write(`${printable(line)}\n`),
+    note: (line) => note(printable(line)),
     ask: async (question, signal) => {
       process.stderr.write(`${printable(question)} `);
       lines ??= new InputLines(process.stdin);
       return (await lines.next(signal))?.trim();
     },
     read: (file, maxBytes) => (file === '-' ? collect(process.stdin, '-', maxBytes) : readFile(file, maxBytes)),
+  };
+}
+
+/** Writes lines for as long as somebody reads them: `| head` is no fault, and the command ends as it would have. */
+function lineWriter(stream: NodeJS.WriteStream): (line: string) => void {
+  let isRead = true;
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (isRead && error.code !== 'EPIPE') throw error;
+    isRead = false;
+  });
+  return (line) => {
+    if (isRead) stream.write(`${line}\n`);
   };
 }
 

@@ -15,6 +15,8 @@ export interface ClaimReaders {
   readonly audience: Reader<readonly string[] | undefined>;
   /** Names separated by spaces, each once, in the issuer's order (RFC 8693 §4.2). Some servers write an empty text. */
   readonly scope: Reader<readonly string[]>;
+  /** The same, or a list with one name in each element: the two forms that servers write `scp` in. */
+  readonly scopeOrList: Reader<readonly string[]>;
   readonly object: Reader<JsonObject | undefined>;
 }
 
@@ -23,13 +25,21 @@ const LAST_DATE = 253_402_300_799;
 
 /** RFC 6749 §3.3: names of printable ASCII without the quotation mark and the backslash; spaces between them. */
 const SCOPE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+const SCOPE_NAME = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** Readers that refuse a claim of the wrong type as `code`; the detail names the claim, never its value. */
 export function claimReaders(code: ErrorCode): ClaimReaders {
   const invalid = (name: string): never => {
     throw new LatchkeyError(code, name);
   };
+  const scope: ClaimReaders['scope'] = (value, name) => {
+    if (value === undefined || value === '') return [];
+    if (typeof value !== 'string' || !SCOPE.test(value)) return invalid(name);
+    // A set costs more than all else here, and most tokens have one name.
+    return value.includes(' ') ? [...new Set(value.split(' '))].filter((part) => part !== '') : [value];
+  };
   return {
+    scope,
     text: (value, name) => (value === undefined || isText(value) ? value : invalid(name)),
     date: (value, name) => (value === undefined || isDate(value) ? value : invalid(name)),
     object: (value, name) => (value === undefined || isJsonObject(value) ? value : invalid(name)),
@@ -38,17 +48,19 @@ export function claimReaders(code: ErrorCode): ClaimReaders {
       const list: readonly JsonValue[] = Array.isArray(value) ? value : [value];
       return list.length > 0 && list.every(isText) ? list : invalid(name);
     },
-    scope(value, name) {
-      if (value === undefined || value === '') return [];
-      if (typeof value !== 'string' || !SCOPE.test(value)) return invalid(name);
-      // A set costs more than all else here, and most tokens have one name.
-      return value.includes(' ') ? [...new Set(value.split(' '))].filter((part) => part !== '') : [value];
+    scopeOrList(value, name) {
+      if (!Array.isArray(value)) return scope(value, name);
+      return value.every(isScopeName) ? [...new Set(value)] : invalid(name);
     },
   };
 }
 
 function isText(value: JsonValue): value is string {
   return typeof value === 'string' && value !== '';
+}
+
+function isScopeName(value: JsonValue): value is string {
+  return typeof value === 'string' && SCOPE_NAME.test(value);
 }
 
 function isDate(value: JsonValue): value is number {

@@ -19,6 +19,9 @@ export const COSE_HEADER = { alg: 1, crit: 2, contentType: 3, kid: 4, iv: 5, par
  */
 export const SIGNED_REQUEST_HEADER = { nonce: -65537, clientNonce: -65539 } as const;
 
+/** The hub's nonce, protected, in what it and a connected device say to each other; private use likewise. */
+export const DEVICE_EXCHANGE_HEADER = { hubNonce: -65540 } as const;
+
 /** The client's public key as a COSE_Key, in a relayed proof; private use likewise. */
 export const RELAY_PROOF_HEADER = { key: -65538 } as const;
 
@@ -212,5 +215,6 @@ export const CONTENT_FORMAT = {
   json: 50,
   cbor: 60,
   cwt: 61,
+  conciseProblem: 257,
   cjwt: 65061,
 } as const;

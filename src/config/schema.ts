@@ -55,7 +55,7 @@ const http = section('The API for clients.', {
   ),
 });
 
-const admin = section('The socket for `latchkey status` and `latchkey devices`.', {
+const admin = section('The socket for `latchkey status`, `latchkey devices` and `latchkey audit`.', {
   socket: setting(
     z.optional(filePath),
     'Path of the unix socket. Default: admin.sock in $RUNTIME_DIRECTORY, else in `state_dir`.',

@@ -113,7 +113,7 @@ export const CATALOGUE = {
 
   // Introspection
   token_inactive: unauthorized('The authorization server does not stand by the token', 'It was revoked, is expired, or never was one of its tokens (RFC 7662 section 2.2).', ASK_AS),
-  introspection_unavailable: unavailable('The token cannot be introspected', 'No issuer has an introspection endpoint that is known and a client id for the hub.', 'Set `client_id` of the issuer; for one without metadata, `introspection_url` too.'),
+  introspection_unavailable: unavailable('The token cannot be introspected', 'No issuer that may be asked has both an introspection endpoint and a client id for the hub.', 'Set `client_id` of the issuer; where its metadata names no endpoint, `introspection_url` too.'),
   introspection_client_refused: unavailable('The authorization server does not accept the hub as a client', 'Client id, secret, key or certificate are not those of its registration, or the clocks differ.', 'Compare `client_id` and `client_auth` with the registration at the server; see its log.'),
   introspection_refused: unavailable('The authorization server refuses the introspection request', 'The hub may not introspect there, the address is wrong, or the server does not introspect tokens of this kind, such as JWTs.', 'Compare `introspection` and `introspection_url` with what the server offers; see its log.'),
   introspection_answer_invalid: unavailable('The introspection answer cannot be used', 'Not JSON as RFC 7662 section 2.2 has it, or a member of the wrong type.', 'Check `introspection_url`; look into the log of the server.'),
@@ -122,7 +122,7 @@ export const CATALOGUE = {
     'Its signature does not verify, it is unsigned, too old, of another issuer or for another client (RFC 9701 section 5).',
     'Check the clocks and the keys of the server; for a server that does not sign set introspection_signed = "optional".',
   ),
-  introspection_suspended: unavailable('The authorization server is given a pause', 'It failed several times in a row; it is asked again after the pause that the log names.', 'Check the uplink and the server: `latchkey status`.'),
+  introspection_suspended: unavailable('The authorization server is given a pause', 'It failed for several tokens in a row; it is asked again after the pause that the log names.', 'Check the uplink and the server: `latchkey status`.'),
   introspection_overloaded: unavailable('Too many tokens wait for the authorization server', 'It answers more slowly than devices ask.', 'Try again in a few seconds.'),
 
   // Translation
@@ -162,7 +162,7 @@ export const CATALOGUE = {
   coap_option_refused: entry('A CoAP option is critical and unknown', 'The peer uses an extension that the hub does not know.', 'Send the message without it.', 400, '4.02'),
   coap_block_invalid: entry('Blocks do not fit together', 'A block is missing, out of order or of another body.', 'Start the transfer anew.', 400, '4.08'),
   link_down: unavailable('The link to the device is not open', 'The cable is out, the network serial server is away, or the device is not in range.', 'Check the cable, or bring the device closer; the hub opens the link again by itself.'),
-  hub_busy: unavailable('The hub has too much to do', 'One connection carries too many requests at once.', 'Wait for an answer before asking again.'),
+  hub_busy: unavailable('The hub has too much to do', 'One connection carries too many requests at once, or one device asks too many questions.', 'Wait for an answer before asking again.'),
   link_busy: unavailable('The link to the device is busy', 'Too many requests wait for it.', 'Try again in a few seconds.'),
   request_cancelled: unavailable('The request was given up', 'Whoever asked went away before the device answered.', 'Ask again if the answer is still wanted.'),
   link_unconfigured: unavailable('The link of the device is not configured', 'The device names a line that the configuration does not have, or is found by radio and there is none.', 'Add it under [[lines]] or [ble], or register the device on another one.'),
@@ -192,6 +192,7 @@ export const CATALOGUE = {
   peripheral_package_missing: local('The package for a simulated Bluetooth device is not installed', 'It is an optional package that npm could not install, or was told to leave out.', 'Run `npm install @stoprocent/bleno`, or simulate the device behind a line with `--listen`.'),
   peripheral_adapter_down: local('The Bluetooth adapter of the simulated device does not answer', 'There is no such adapter, it is blocked, another program has it, or only root may use it.', 'Give the path of its port with `--hci`; for the adapter of the system run `rfkill unblock bluetooth`, and start as root.'),
   embedded_broker_missing: local('The embedded MQTT broker is not installed', 'It is an optional package that npm could not install, or was told to leave out.', 'Run `npm install aedes`, or use another broker by `mqtt.url`.'),
+  topic_refused: forbidden('The device may not use that topic', 'It publishes or listens beside its own topics, has a message retained, or listens to more than 16 filters.', 'Publish on <prefix>/<device>/introspect and listen below <prefix>/<device>/; compare its prefix with `mqtt.topic_prefix`.'),
   response_topic_refused: forbidden('The answer may not go to that topic', 'The response topic is missing, or is not a topic of the device that asks.', 'Use a response topic below the own topic of the device, such as latchkey/v1/<device>/answer.'),
 
   // Devices and delivery
@@ -201,6 +202,8 @@ export const CATALOGUE = {
   device_invalid: badRequest('The device cannot be registered like this', 'A setting is missing or does not fit the others.', 'See `latchkey devices add --help`.'),
   device_unauthenticated: unauthorized('The device did not show who it is', 'Its secret, certificate or MAC is missing, wrong, or of a device that is not registered there.', 'Give the device what `latchkey devices credentials` writes.'),
   device_takes_no_tokens: forbidden('The device takes no tokens from the hub', 'It is a connected device, on no line: it asks the hub about the tokens that clients show to it.', 'Show the token to the device itself.'),
+  hub_nonce_required: unauthorized('The question does not carry a fresh nonce of the hub', 'It has none, one of more than two minutes ago, or one from before the hub was restarted.', 'Take the nonce of this refusal, or of the last answer, and ask again.'),
+  question_replayed: badRequest('The question was asked before, and its answer is forgotten', 'The device asks again too late, or somebody sends a recording of it.', 'Ask anew, with a fresh nonce and a fresh proof.'),
   device_nonce_reused: badRequest('The device used a nonce for two different requests', 'It has no good source of randomness, or somebody mixes messages.', 'Draw 12 fresh random bytes for every request.'),
   credentials_file_invalid: local('The credentials file cannot be used', 'It is not what `latchkey devices credentials` writes.', 'Write it anew with `latchkey devices credentials`.'),
   certificate_invalid: badRequest('Not an acceptable certificate', 'It is neither one PEM certificate nor its DER in base64.', 'Give the end certificate alone, as PEM or DER.'),

@@ -15,7 +15,7 @@ export interface IntrospectionFreshness {
 export interface IntrospectionEvidence {
   /** SHA-256 over the signed answer as it came. 32 bytes. */
   readonly digest: Uint8Array;
-  /** The compact JWS; undefined where the AS put a secret key into it, which nothing may write down. */
+  /** The compact JWS; undefined where its `cnf` may hold a secret key, which nothing may write down. */
   readonly jws: Secret<string> | undefined;
 }
 

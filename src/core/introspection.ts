@@ -50,7 +50,10 @@ export interface RelayFreshness {
   readonly clock: ClockCertainty;
 }
 
-/** One new key for device and client. Neither copy is readable to the hub any more once the answer is out. */
+/**
+ * One new key for device and client. The hub keeps neither it nor the copies; but `forDevice` opens with what is in its
+ * state folder, so with a recorded answer the key is had again: there is no forward secrecy (docs/security.md, "Attackers").
+ */
 export interface SessionKeyCopies {
   /** Names the key in both copies. */
   readonly keyId: string;

@@ -34,6 +34,8 @@ export const LIMITS = {
   introspectionAnswerBytes: 16_384,
   /** Introspection requests under way or waiting for a connection, of one issuer: at 32 connections a few seconds of work. */
   introspectionsAtOnce: 4_096,
+  /** Of them, those that one device set off: as many as a few clients can be, and 64 devices do not fill it. */
+  introspectionsPerDevice: 64,
   /** Memory for the answers that one issuer gave, as reckoned from their sizes: about 15,000 of 500 bytes. */
   verdictBytes: 33_554_432,
   /** Value of a GATT attribute: Bluetooth Core 5.2, volume 3, part F §3.2.9. */
@@ -117,8 +119,12 @@ export const LIMITS = {
   proofUriBytes: 2_048,
   /** Client certificate that a device hands on, DER. */
   certificateBytes: 8_192,
-  /** Memory for protected answers that are kept for requests that come twice: 8,000 of 500 bytes. */
+  /** Memory for protected answers that are kept for requests that come twice: 16,000 of 500 bytes. */
   deviceAnswerBytes: 8_388_608,
+  /** Protected questions that are known again, with or without their answer, 200 bytes each: 546 a second, all the time. */
+  deviceQuestions: 65_536,
+  /** Of them, those of one device: 34 a second, all the time. */
+  deviceQuestionsPerDevice: 4_096,
   /** One MQTT packet that a broker may bring: a request of full size with its topic and properties. */
   brokerPacketBytes: 65_536,
   /** Bytes that wait to leave for a broker; answers that promise nothing (QoS 0) are lost beyond it. */
@@ -127,6 +133,8 @@ export const LIMITS = {
   correlationBytes: 64,
   /** Requests over MQTT that wait for a verdict at once; more of QoS 0 are dropped, more of QoS 1 stay with the broker. */
   brokerRequests: 512,
+  /** Of them, those of one device: a device that waits for answers has a few. More of QoS 1 are refused at once. */
+  brokerRequestsPerDevice: 32,
   /**
    * Answers that wait for room with the broker. mosquitto 2.0.11 brings more than the hub's Receive Maximum once it has
    * a backlog, up to its `max_queued_messages`, which is 20,000 in our example.
@@ -134,6 +142,8 @@ export const LIMITS = {
   brokerWaitingMessages: 32_768,
   /** Connections to the embedded broker: it is for small sites. */
   embeddedConnections: 1_024,
+  /** Of them, those of one IPv4 address or IPv6 /64: a ward whose devices share a network works, one host takes a quarter. */
+  embeddedConnectionsPerNetwork: 256,
   /** Memory for answers over MQTT that are kept for requests that come twice: 10,000 of 800 bytes. */
   brokerAnswerBytes: 8_388_608,
   /** Messages of one peer remembered for CoAP deduplication (EXCHANGE_LIFETIME at a slow serial line). */
@@ -144,6 +154,8 @@ export const LIMITS = {
   replayEntriesPerKey: 256,
   /** The same for proofs that devices relay, where one client may visit a whole ward: 27 a second, all the time. */
   relayedProofsPerKey: 4_096,
+  /** The same for all proofs that one device brings, which may have as many clients as it likes: 16 devices fill it. */
+  relayedProofsPerDevice: 4_096,
   /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,

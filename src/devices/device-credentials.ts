@@ -5,6 +5,7 @@
 import type { CoseKey } from '../codec/cose/key.ts';
 import { writeCredentialsFile } from '../codec/credentials-file.ts';
 import { equal, hex, sha256 } from '../core/bytes.ts';
+import { claimedDevice } from '../core/device-id.ts';
 import type { WrapAlgorithm } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -62,7 +63,7 @@ export class DeviceCredentials implements DeviceAuthentication {
       credential.kind === 'secret'
         ? this.#bySecret(credential.device, credential.secret)
         : this.#registry.byCertificate(credential.thumbprint);
-    if (device === undefined) throw unauthenticated(credential);
+    if (device === undefined) throw new LatchkeyError('device_unauthenticated', this.#whyNot(credential));
     return device.id;
   }
 
@@ -74,6 +75,16 @@ export class DeviceCredentials implements DeviceAuthentication {
     return equal(given, expected) ? device : undefined;
   }
 
+  /** For the log of the hub: whoever asked learns the same in every case. */
+  #whyNot(credential: DeviceCredential): string {
+    if (credential.kind === 'certificate')
+      return `the certificate ${hex(credential.thumbprint.subarray(0, 8))} is not registered`;
+    const name = claimedDevice(credential.device);
+    return this.#registry.find(credential.device) === undefined
+      ? `${name} is not registered`
+      : `wrong secret of ${name}`;
+  }
+
   #digestOf(device: Device): Uint8Array {
     const digest = this.#digests.get(device) ?? sha256(httpSecret(device).expose());
     this.#digests.set(device, digest);
@@ -83,9 +94,4 @@ export class DeviceCredentials implements DeviceAuthentication {
 
 function secretText(jwk: Secret<JsonObject>): string {
   return String(jwk.expose().k);
-}
-
-function unauthenticated(credential: DeviceCredential): LatchkeyError {
-  const shown = credential.kind === 'secret' ? 'secret' : `certificate ${hex(credential.thumbprint.subarray(0, 8))}`;
-  return new LatchkeyError('device_unauthenticated', shown);
 }

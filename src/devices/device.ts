@@ -1,6 +1,7 @@
 /** A registered device and its form on disk. */
 import { PROVISION_NONCE_BYTES, type ProvisionNonces } from '../codec/provisioning.ts';
 import { base64url, fromBase64url, fromUtf8, utf8 } from '../core/bytes.ts';
+import { isDeviceId } from '../core/device-id.ts';
 import type { DeviceProfile } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
@@ -48,7 +49,6 @@ export interface Device {
   readonly pairing?: UnfinishedPairing | undefined;
 }
 
-const ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const LINE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const MAX_AUDIENCE_BYTES = 255;
 const MAX_NAME_LENGTH = 63;
@@ -70,7 +70,7 @@ export function checkDeviceNames(device: {
   readonly line?: string | undefined;
   readonly ble?: BleIdentity | undefined;
 }): void {
-  if (!ID.test(device.id))
+  if (!isDeviceId(device.id))
     throw new LatchkeyError('device_invalid', 'id: 1 to 63 of a-z 0-9 . _ -, not starting with a mark');
   if (device.name !== undefined) checkName(device.name);
   if (device.line !== undefined && !LINE.test(device.line))

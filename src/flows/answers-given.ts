@@ -1,31 +1,39 @@
 import type { Clock } from '../core/clock.ts';
+import { LatchkeyError } from '../core/errors.ts';
+import { Shares } from '../core/shares.ts';
 
 interface Given {
-  /** SHA-256 of the request. */
-  readonly digest: Uint8Array;
-  readonly answer: Promise<Uint8Array>;
+  readonly device: string;
+  /** Tells whether it is the same question. */
+  readonly digest: string;
+  /** Undefined once it had to make room. */
+  answer: Promise<Uint8Array> | undefined;
   /** Milliseconds of the monotonic clock. */
   readonly until: number;
-  /** What it takes of the memory, grows by the answer once that is there. */
+  /** Of the answer, once it is there. */
   bytes: number;
 }
 
 export interface AnswersGivenLimits {
-  /** Milliseconds. */
+  /** Milliseconds for which a question is known again. */
   readonly lifetime: number;
-  /** Answers and names together, about. */
+  /** Of answers. */
   readonly bytes: number;
+  /** Questions, and those of one device. */
+  readonly questions: number;
+  readonly ofOneDevice: number;
 }
 
-/** What an entry takes beside its answer. */
-const ENTRY_BYTES = 512;
-
 /**
- * Answers given of late or being made, by request, for requests that come twice. Bounded in bytes and in age: the oldest
- * go first. A request that failed is not remembered.
+ * Questions of late, and their answers for those that come twice. Every question is known for its whole lifetime: where
+ * there is no room for more, new ones are refused. Answers that take too much memory go, the oldest first; their questions
+ * stay. A question that failed is forgotten.
  */
 export class AnswersGiven {
-  readonly #entries = new Map<string, Given>();
+  readonly #questions = new Map<string, Given>();
+  /** Those whose answer is there, oldest first. */
+  readonly #answered = new Set<Given>();
+  readonly #shares: Shares;
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #limits: AnswersGivenLimits;
   #bytes = 0;
@@ -33,49 +41,68 @@ export class AnswersGiven {
   constructor(clock: Pick<Clock, 'monotonic'>, limits: AnswersGivenLimits) {
     this.#clock = clock;
     this.#limits = limits;
+    this.#shares = new Shares(limits.ofOneDevice);
   }
 
   find(name: string): Pick<Given, 'digest' | 'answer'> | undefined {
     this.#forget();
-    return this.#entries.get(name);
+    return this.#questions.get(name);
   }
 
-  /** Remembers an answer under way. */
-  async give(name: string, digest: Uint8Array, answer: Promise<Uint8Array>): Promise<Uint8Array> {
-    const entry: Given = {
-      digest,
-      answer,
-      until: this.#clock.monotonic() + this.#limits.lifetime,
-      bytes: ENTRY_BYTES,
-    };
-    this.#entries.set(name, entry);
-    this.#bytes += ENTRY_BYTES;
-    this.#forget();
+  /**
+   * Remembers a question, and its answer once that is there.
+   * @param question.name of question and device; not known yet
+   * @param answer makes it, where there is room
+   * @throws {LatchkeyError} `hub_busy`; whatever `answer` throws
+   */
+  async give(
+    { device, digest, name }: { readonly device: string; readonly digest: string; readonly name: string },
+    answer: () => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    if (this.#questions.size >= this.#limits.questions) throw new LatchkeyError('hub_busy', 'too many questions');
+    if (!this.#shares.take(device)) throw new LatchkeyError('hub_busy', 'too many questions of one device');
+    const until = this.#clock.monotonic() + this.#limits.lifetime;
+    const made = answer();
+    const given: Given = { device, digest, answer: made, until, bytes: 0 };
+    this.#questions.set(name, given);
     try {
-      const bytes = await answer;
-      if (this.#entries.get(name) === entry) {
-        entry.bytes += bytes.length;
-        this.#bytes += bytes.length;
-      }
+      const bytes = await made;
+      if (this.#questions.get(name) === given) this.#keep(given, bytes.length);
       return bytes;
     } catch (error) {
-      this.#remove(name, entry);
+      if (this.#questions.get(name) === given) this.#remove(name, given);
       throw error;
     }
   }
 
-  /** Entries are in the order of their ends, since all live equally long. */
-  #forget(): void {
-    const now = this.#clock.monotonic();
-    for (const [name, entry] of this.#entries) {
-      if (entry.until > now && this.#bytes <= this.#limits.bytes) return;
-      this.#remove(name, entry);
+  #keep(given: Given, bytes: number): void {
+    given.bytes = bytes;
+    this.#bytes += bytes;
+    this.#answered.add(given);
+    for (const oldest of this.#answered) {
+      if (this.#bytes <= this.#limits.bytes) return;
+      this.#drop(oldest);
     }
   }
 
-  #remove(name: string, entry: Given): void {
-    if (this.#entries.get(name) !== entry) return;
-    this.#entries.delete(name);
-    this.#bytes -= entry.bytes;
+  #drop(given: Given): void {
+    if (!this.#answered.delete(given)) return;
+    this.#bytes -= given.bytes;
+    given.answer = undefined;
+  }
+
+  /** Questions are in the order of their ends, since all live equally long. */
+  #forget(): void {
+    const now = this.#clock.monotonic();
+    for (const [name, given] of this.#questions) {
+      if (given.until > now) return;
+      this.#remove(name, given);
+    }
+  }
+
+  #remove(name: string, given: Given): void {
+    this.#questions.delete(name);
+    this.#shares.release(given.device);
+    this.#drop(given);
   }
 }

@@ -6,6 +6,8 @@ import type { IntrospectorStatus } from '../pop/introspection/introspector.ts';
 import type { HealthCondition, TrustView } from '../ports/admin.ts';
 import type { IssuerStatus } from '../trust/issuer-keys.ts';
 
+type Introspection = Pick<IntrospectorStatus, 'endpoint' | 'issuer' | 'lastError' | 'state'>;
+
 export interface HealthFacts {
   readonly clock: ClockCertainty;
   readonly issuers: readonly IssuerStatus[];
@@ -18,7 +20,7 @@ export interface HealthFacts {
   readonly unfinished: readonly string[];
   readonly audit: ErrorCode | undefined;
   /** Issuers that are asked about tokens. */
-  readonly introspection: readonly Pick<IntrospectorStatus, 'issuer' | 'state' | 'lastError'>[];
+  readonly introspection: readonly Introspection[];
   /** Undefined where no broker is configured. */
   readonly broker: { readonly up: boolean; readonly code: ErrorCode | undefined } | undefined;
   readonly trust: readonly Pick<TrustView, 'device' | 'state' | 'waiting_since'>[];
@@ -31,9 +33,10 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
     ...(facts.clock === 'unsure' ? [condition('clock', 'clock_unsure')] : []),
     ...(facts.issuers.length === 0 ? [condition('issuers', 'jwt_issuer_unknown')] : []),
     ...facts.issuers.flatMap(issuerCondition),
-    ...facts.introspection.flatMap(({ issuer, lastError, state }) =>
-      state === 'ready' ? [] : [condition(`introspection at ${issuer}`, lastError ?? 'introspection_suspended')],
-    ),
+    ...facts.introspection.flatMap((introspection) => {
+      const code = introspectionFault(introspection, facts.issuers);
+      return code === undefined ? [] : [condition(`introspection at ${introspection.issuer}`, code)];
+    }),
     ...facts.lines.flatMap((line) => (line.up ? [] : [condition(`line ${line.name}`, line.code ?? 'link_down')])),
     ...(facts.radio === undefined || facts.radio.up
       ? []
@@ -73,6 +76,24 @@ function issuerCondition({ age, issuer, lastError, offlineLimit }: IssuerStatus)
   if (age > offlineLimit) return [condition(issuer, 'keys_too_old')];
   if (lastError !== undefined && age > offlineLimit / 2) return [condition(issuer, lastError)];
   return [];
+}
+
+/** Failures that do not pass by themselves: somebody has to mend something, so the first one counts. */
+const LASTING: ReadonlySet<ErrorCode> = new Set([
+  'introspection_client_refused',
+  'introspection_answer_untrusted',
+  'as_tls_untrusted',
+]);
+
+function introspectionFault(
+  { endpoint, issuer, lastError, state }: Introspection,
+  issuers: HealthFacts['issuers'],
+): ErrorCode | undefined {
+  if (state !== 'ready') return lastError ?? 'introspection_suspended';
+  if (lastError !== undefined && LASTING.has(lastError)) return lastError;
+  if (endpoint === 'none') return 'introspection_unavailable';
+  // Without an error its metadata is being read for the first time.
+  return endpoint === 'unknown' ? issuers.find((each) => each.issuer === issuer)?.lastError : undefined;
 }
 
 function condition(subject: string, code: ErrorCode): HealthCondition {

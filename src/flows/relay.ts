@@ -4,8 +4,10 @@
  */
 import { base64url, sha256 } from '../core/bytes.ts';
 import { bestGuess, type Clock, type Random } from '../core/clock.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { RelayAnswer, SessionKeyCopies } from '../core/introspection.ts';
+import { Repeats } from '../core/repeats.ts';
 import type { Device } from '../devices/device.ts';
 import { sessionKey } from '../devices/device-credentials.ts';
 import type { Registry } from '../devices/registry.ts';
@@ -14,6 +16,7 @@ import { judgeProof, type ProvenHolder } from '../pop/judge-proof.ts';
 import type { ProofKeys } from '../pop/proof-keys.ts';
 import { mintSessionKey } from '../pop/session-key.ts';
 import type { Audit, AuditEntry } from '../ports/audit.ts';
+import type { Log, LogFields } from '../ports/log.ts';
 import type { RequestContext } from '../ports/northbound.ts';
 import type { Relay, RelayRequest } from '../ports/relay.ts';
 import { type GoodToken, refusalOf, type TokenJudge, type TokenVerdict } from './token-judge.ts';
@@ -26,12 +29,19 @@ export interface RelayDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly audit: Audit;
+  readonly log: Log;
   /** Seconds by which `iat` of a proof may differ from the present, either way. The same as the replay window's. */
   readonly window: number;
 }
 
 /** Seconds that a session key lives at most: a visit, not a shift. A new one costs the client one more proof. */
 const SESSION_KEY_LIFETIME = 3_600;
+
+/** All that a device learns of an opaque token that is not good for it, whatever the reason. */
+const UNKNOWN: RelayAnswer = { active: false, code: 'token_inactive', freshness: undefined };
+
+/** A second of a flood is 16 lines and their sums; the audit has every verdict. */
+const VERDICTS_TOLD = { window: 1_000, ofOneKind: 4, overall: 16 };
 
 /** What is known by the time that there is a verdict, or an error in place of one. */
 interface Judgement {
@@ -41,9 +51,19 @@ interface Judgement {
 
 export class RelayFlow implements Relay {
   readonly #dependencies: RelayDependencies;
+  readonly #told: Repeats<LogFields>;
 
   constructor(dependencies: RelayDependencies) {
     this.#dependencies = dependencies;
+    this.#told = new Repeats(VERDICTS_TOLD, (kind, count) => {
+      const { log } = dependencies;
+      log.info({ event: 'relay_repeated', ...kind, count }, 'as many more verdicts were alike within a second');
+    });
+  }
+
+  /** Sums up in the log what was not told yet. */
+  close(): void {
+    this.#told.end();
   }
 
   async relay(request: RelayRequest, context: RequestContext): Promise<RelayAnswer> {
@@ -57,7 +77,7 @@ export class RelayFlow implements Relay {
     }
     this.#record(request, context, judgement, {
       verdict: answer.active ? 'active' : 'inactive',
-      code: answer.active ? undefined : answer.code,
+      code: answer.active ? undefined : whyInactive(answer, judgement),
     });
     return answer;
   }
@@ -68,7 +88,7 @@ export class RelayFlow implements Relay {
     const verdict = await tokens.judge(request.token, judgement.digest, device);
     judgement.verdict = verdict;
     const { freshness } = verdict;
-    if (!verdict.active) return { active: false, code: verdict.code, freshness };
+    if (!verdict.active) return verdict.concealed ? UNKNOWN : { active: false, code: verdict.code, freshness };
     let holder: ProvenHolder;
     try {
       holder = await this.#judgeHolder(request, verdict.token, judgement.digest, device);
@@ -91,7 +111,9 @@ export class RelayFlow implements Relay {
   /** @throws {LatchkeyError} a code `proof_*` or `confirmation_*`; `clock_unsure`; errors of the store */
   #judgeHolder(request: RelayRequest, token: GoodToken, tokenDigest: Uint8Array, device: Device) {
     const { clock, keys, replay, window } = this.#dependencies;
-    const { confidential, confirmation } = token;
+    const { audience, confidential, confirmation } = token;
+    // Each of them could show it to the others.
+    if (confirmation === undefined && audience.length > 1) throw new LatchkeyError('audience_ambiguous');
     // The AS binds it in a way that was left out because nobody here can check it: that is no bearer token.
     if (confidential && confirmation !== undefined && Object.keys(confirmation).length === 0) {
       throw new LatchkeyError('confirmation_unsupported', 'no known member');
@@ -100,6 +122,7 @@ export class RelayFlow implements Relay {
       confirmation,
       confidential,
       tokenDigest,
+      device: device.id,
       audience: device.audience,
       time: clock.now(),
       monotonic: clock.monotonic(),
@@ -152,9 +175,28 @@ export class RelayFlow implements Relay {
       evidence: verdict?.evidence,
       ...outcome,
     });
+    const { age, stale = false } = verdict?.freshness ?? {};
+    const kind = { ...outcome, ...(stale ? { stale } : {}) };
+    if (!this.#told.tells(`${outcome.verdict} ${outcome.code} ${stale}`, kind)) return;
     const name = base64url(digest.subarray(0, 8));
-    log.info({ event: 'relay_verdict', device, digest: name, issuer, proof: shown, ...outcome }, 'a token was judged');
+    log.info(
+      {
+        event: 'relay_verdict',
+        device,
+        digest: name,
+        issuer,
+        proof_kind: shown,
+        ...(stale ? { stale, age } : {}),
+        ...outcome,
+      },
+      'a token was judged',
+    );
   }
+}
+
+/** The true reason, which the device may not have been told. */
+function whyInactive({ code }: Extract<RelayAnswer, { active: false }>, { verdict }: Judgement): ErrorCode {
+  return verdict === undefined || verdict.active ? code : verdict.code;
 }
 
 function ownerOf(verdict: TokenVerdict | undefined): Pick<AuditEntry, 'issuer' | 'subject'> {

@@ -26,6 +26,8 @@ export interface GoodToken {
   readonly subject: string | undefined;
   /** NumericDate; undefined where the AS does not tell. */
   readonly expiresAt: number | undefined;
+  /** All that it is for, by its own word and by that of the AS, each once. The device is one of them. */
+  readonly audience: readonly string[];
   readonly members: JsonObject;
   /** Its `cnf`, a symmetric key included. */
   readonly confirmation: JsonObject | undefined;
@@ -36,7 +38,13 @@ export interface GoodToken {
 export type TokenVerdict =
   | {
       readonly active: false;
+      /** For the audit. */
       readonly code: ErrorCode;
+      /**
+       * The device learns no more than that the token is not active, and cannot tell a token of another device from one
+       * that nobody knows: neither by the code nor by how fresh the answer is.
+       */
+      readonly concealed: boolean;
       readonly issuer: string | undefined;
       readonly freshness: RelayFreshness | undefined;
       readonly evidence: IntrospectionEvidence | undefined;
@@ -82,30 +90,43 @@ export class TokenJudge {
     try {
       verified = await this.#dependencies.verify(token.expose(), device);
     } catch (error) {
-      return { active: false, code: refusalOf(error), issuer: undefined, freshness: undefined, evidence: undefined };
+      // Whoever holds a JWT can read it.
+      return {
+        active: false,
+        code: refusalOf(error),
+        concealed: false,
+        issuer: undefined,
+        freshness: undefined,
+        evidence: undefined,
+      };
     }
     const asked = this.#dependencies.issuers.find(({ issuer }) => issuer === verified.issuer);
     const introspector = asked === undefined ? undefined : introspectorOf(asked, true);
     if (introspector === undefined) return byKeys(verified);
-    const said = await introspector.introspect(token, digest);
+    const said = await introspector.introspect(token, digest, device.id);
     return this.#judgeAnswer(said, verified.issuer, device, verified);
   }
 
   /**
    * Nobody can see whose an opaque token is, so the issuers of the device are asked in turn, and the first who knows it
    * is its issuer. Where one could not be asked, nobody else's "no" is a verdict.
+   *
+   * All are asked about a token of another device as well: else the way to the answer would tell it from one that nobody
+   * knows.
    */
   async #judgeOpaque(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
     let refusal: TokenVerdict | undefined;
+    let isKnown = false;
     let failure: unknown;
     for (const asked of this.#dependencies.issuers) {
       const introspector = introspectorOf(asked, false);
       if (introspector === undefined || device.issuers?.includes(asked.issuer) === false) continue;
       try {
-        const said = await introspector.introspect(token, digest);
+        const said = await introspector.introspect(token, digest, device.id);
         const verdict = this.#judgeAnswer(said, asked.issuer, device, undefined);
-        if (said.active) return verdict;
-        refusal ??= verdict;
+        if (verdict.active) return verdict;
+        if (!isKnown) refusal = said.active ? verdict : (refusal ?? verdict);
+        isKnown ||= said.active;
       } catch (error) {
         failure ??= error;
       }
@@ -123,20 +144,29 @@ export class TokenJudge {
     verified: VerifiedToken | undefined,
   ): TokenVerdict {
     const freshness = { ...said.freshness, clock: certainty(this.#dependencies.clock.now()) };
-    const about = { freshness, evidence: said.evidence };
-    if (!said.active) return { ...about, active: false, code: said.code, issuer };
+    const concealed = verified === undefined;
+    const about = { freshness, evidence: said.evidence, issuer, concealed };
+    if (!said.active) return { ...about, active: false, code: said.code };
     // A token without audience is good everywhere, and so for nobody in particular.
     const audience = said.audience.length > 0 ? said.audience : (verified?.audience ?? []);
-    if (!audience.includes(device.audience)) return { ...about, active: false, code: 'jwt_audience_mismatch', issuer };
+    if (!audience.includes(device.audience)) return { ...about, active: false, code: 'jwt_audience_mismatch' };
     const confirmation = confirmationOf(said);
+    const expiresAt = earlier(said.expiresAt, verified?.expiresAt);
     return {
-      ...about,
+      freshness,
+      evidence: said.evidence,
       active: true,
       token: {
         issuer,
+        audience: [...new Set([...audience, ...(verified?.audience ?? [])])],
         subject: said.subject ?? verified?.subject,
-        expiresAt: earlier(said.expiresAt, verified?.expiresAt),
-        members: { ...(verified === undefined ? {} : membersOf(verified)), ...said.members },
+        expiresAt,
+        members: {
+          ...(verified === undefined ? {} : membersOf(verified)),
+          ...said.members,
+          // An AS may round up, or keep its word longer than its signature: no device is told so.
+          ...(expiresAt === undefined ? {} : { exp: expiresAt }),
+        },
         // An AS that does not repeat `cnf` does not take it back: the token would be a bearer token all at once.
         confirmation: confirmation ?? verified?.confirmation,
         confidential: confirmation !== undefined,
@@ -159,13 +189,21 @@ function introspectorOf({ introspector, policy }: RelayIssuer, isJwt: boolean): 
 }
 
 function byKeys(verified: VerifiedToken): TokenVerdict {
-  const { confirmation, expiresAt, issuer, subject } = verified;
+  const { audience, confirmation, expiresAt, issuer, subject } = verified;
   const { keysAge, clock } = verified.freshness;
   return {
     active: true,
     freshness: { source: 'jwt', age: Math.ceil(keysAge), stale: false, clock },
     evidence: undefined,
-    token: { issuer, subject, expiresAt, members: membersOf(verified), confirmation, confidential: false },
+    token: {
+      issuer,
+      subject,
+      expiresAt,
+      audience: [...new Set(audience)],
+      members: membersOf(verified),
+      confirmation,
+      confidential: false,
+    },
   };
 }
 

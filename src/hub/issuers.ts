@@ -71,6 +71,11 @@ export function openIntrospectors(config: Config, state: State, issuers: Issuers
   });
 }
 
+/** The operator names one address, for whatever way of authentication. */
+function atUrl(url: string) {
+  return { endpoint: url, certificateEndpoint: url };
+}
+
 function openIntrospector(
   settings: IssuerSettings & { readonly clientId: string },
   { keys }: Issuer,
@@ -84,8 +89,9 @@ function openIntrospector(
       ...clientCertificateOf(settings),
       connections: INTROSPECTION_CONNECTIONS,
     }),
-    addresses:
-      url === undefined ? () => keys.introspection() : async () => ({ endpoint: url, certificateEndpoint: url }),
+    ...(url === undefined
+      ? { addresses: () => keys.introspection(), known: () => keys.knownIntrospection() }
+      : { addresses: async () => atUrl(url), known: () => atUrl(url) }),
     authentication: clientAuthentication(clientOf(settings), issuer),
     signing: settings.introspectionSigned,
     verifiers: async (keyId, algorithm) => (await keys.forKeyId(keyId)).ring.candidates(keyId, algorithm),

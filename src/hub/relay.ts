@@ -12,6 +12,7 @@ import { DurableReplayWindow } from '../pop/durable-replay-window.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
 import { ProofKeys } from '../pop/proof-keys.ts';
 import type { DeviceAuthentication } from '../ports/device-authentication.ts';
+import type { Log } from '../ports/log.ts';
 import type { Relay } from '../ports/relay.ts';
 import type { State } from './state.ts';
 
@@ -28,8 +29,9 @@ export async function openRelay(parts: {
   readonly state: State;
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
   readonly introspectors: readonly Introspector[];
+  readonly log: Log;
 }): Promise<RelayParts> {
-  const { config, introspectors, verify } = parts;
+  const { config, introspectors, log, verify } = parts;
   const { audit, clock, registry, store } = parts.state;
   const { window } = config.dpop;
   const replay = await DurableReplayWindow.open({ store, bootId: bootId(), monotonic: monotonic(), window });
@@ -46,12 +48,16 @@ export async function openRelay(parts: {
     clock,
     random: systemRandom,
     audit,
+    log,
     window,
   });
   return {
     relay,
     devices: new DeviceCredentials({ registry }),
     introspection: new ProtectedIntrospection({ registry, relay, clock, random: systemRandom }),
-    close: () => replay.close(monotonic()),
+    async close() {
+      relay.close();
+      await replay.close(monotonic());
+    },
   };
 }

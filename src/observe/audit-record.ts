@@ -1,7 +1,7 @@
 /** One record of the audit: what goes into it, its bytes, and the hash that chains it to the one before. */
 import { decodeCbor, encodeCbor, isCborMap } from '../codec/cbor.ts';
 import { base64url, concat, fromBase64url, sha256, utf8 } from '../core/bytes.ts';
-import { bestGuess, certainty, type TimeBounds } from '../core/clock.ts';
+import { certainty, type TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { AuditEntry, AuditHead, AuditRecord } from '../ports/audit.ts';
 import type { SubjectHashes } from './subject-hashes.ts';
@@ -137,7 +137,7 @@ export function emptyHead(random: Uint8Array): AuditHead {
 }
 
 function present(time: TimeBounds): Pick<AuditRecord, 'at' | 'clock'> {
-  return { at: whole(bestGuess(time)), clock: certainty(time) };
+  return { at: whole(time.earliest), clock: certainty(time) };
 }
 
 function whole(seconds: number): number {

@@ -26,10 +26,18 @@ interface Slice {
   /** Monotonic millisecond from which nothing in it can be good any more. */
   readonly until: number;
   readonly marks: Set<string>;
-  /** Marks by the key that made them; of those that were loaded nobody knows. */
+  /** Marks by who had them made, client keys and devices; of those that were loaded nobody knows. */
   readonly shares: Map<string, number>;
   /** Keys of its records in the store. */
   readonly keys: string[];
+}
+
+/** Whose proof it is. */
+export interface ProofOwner {
+  /** Names the key that made it. */
+  readonly key: string | undefined;
+  /** Id of the device that brought it. */
+  readonly device: string;
 }
 
 export interface DurableReplayWindowOptions {
@@ -113,18 +121,18 @@ export class DurableReplayWindow {
   /**
    * Marks `identifier` as used. From the call on a second one is refused; resolves once a killed process would remember.
    * @param monotonic milliseconds of the monotonic clock
-   * @param owner names the key that made the proof: each has a share of the window, so that one client cannot lock the
-   *   others out
+   * @param owner key and device each have a share of the window, so that neither one client nor whoever has one device can
+   *   lock the others out
    * @throws {LatchkeyError} `proof_replayed` if it was used before, `proof_window_full` if there is no room to remember
    *   it; errors of the store, after which it counts as used
    */
-  async use(identifier: string, monotonic: number, owner?: string): Promise<void> {
+  async use(identifier: string, monotonic: number, owner?: ProofOwner): Promise<void> {
     const slice = this.#turn(monotonic);
     this.#settle(monotonic);
     const mark = Buffer.from(sha256(identifier)).toString('latin1', 0, MARK_BYTES);
     if (this.#slices.some(({ marks }) => marks.has(mark))) throw new LatchkeyError('proof_replayed');
     if (this.#size >= this.#limit) throw new LatchkeyError('proof_window_full', `${this.#limit} proofs`);
-    if (owner !== undefined) this.#takeShare(slice, owner);
+    if (owner !== undefined) this.#takeShares(slice, owner);
     slice.marks.add(mark);
     this.#size += 1;
     this.#waiting.push(mark);
@@ -156,10 +164,16 @@ export class DurableReplayWindow {
     await this.#store.write([{ put: BOOT_KEY, value: utf8(this.#bootId + state) }]);
   }
 
-  #takeShare(slice: Slice, owner: string): void {
-    const taken = this.#slices.reduce((sum, { shares }) => sum + (shares.get(owner) ?? 0), 0);
-    if (taken >= LIMITS.relayedProofsPerKey) throw new LatchkeyError('proof_window_full', `${taken} proofs of one key`);
-    slice.shares.set(owner, (slice.shares.get(owner) ?? 0) + 1);
+  #takeShares(slice: Slice, { device, key }: ProofOwner): void {
+    const shares = [
+      [`device ${device}`, LIMITS.relayedProofsPerDevice],
+      ...(key === undefined ? [] : [[`key ${key}`, LIMITS.relayedProofsPerKey] as const]),
+    ] as const;
+    for (const [owner, most] of shares) {
+      const taken = this.#slices.reduce((sum, { shares: ofSlice }) => sum + (ofSlice.get(owner) ?? 0), 0);
+      if (taken >= most) throw new LatchkeyError('proof_window_full', `${taken} proofs of one ${owner.split(' ')[0]}`);
+    }
+    for (const [owner] of shares) slice.shares.set(owner, (slice.shares.get(owner) ?? 0) + 1);
   }
 
   /** Once proofs of the boot before are dead, another restart has nothing to be careful about. */

@@ -19,7 +19,8 @@ export interface ProofContext {
   readonly confidential: boolean;
   /** SHA-256 over the token as it came. 32 bytes. */
   readonly tokenDigest: Uint8Array;
-  /** The `aud` that names the device. */
+  /** Id of the device that asks, and the `aud` that names it. */
+  readonly device: string;
   readonly audience: string;
   readonly time: TimeBounds;
   /** Milliseconds of the monotonic clock. */
@@ -63,7 +64,9 @@ export async function judgeProof(presented: PresentedProof | undefined, context:
   const binding = bindingOf(confirmation, context);
   if (presented === undefined) throw new LatchkeyError('proof_missing');
   const { holder, identifier } = judge(presented, binding, context);
-  if (identifier !== undefined) await context.replay.use(identifier, context.monotonic, holder.thumbprint);
+  if (identifier !== undefined) {
+    await context.replay.use(identifier, context.monotonic, { key: holder.thumbprint, device: context.device });
+  }
   return holder;
 }
 

@@ -41,7 +41,7 @@ const CLIENT_NONCE_BYTES = 12;
 /**
  * Makes a 128-bit key and seals one copy for the device, one for the client. A client that shares a secret with the AS
  * (RFC 9200 §5.9) gets none: the session key comes out of that secret. What the hub held of the key is overwritten before
- * this returns, so that nobody but device and client has it.
+ * this returns. The device's copy is under a key that the hub keeps, so whoever has that and a recorded answer has the key.
  * @throws {LatchkeyError} `session_key_unsupported` where nothing can be encrypted to the client: a key of Ed25519, a
  *   certificate, or no key
  */

@@ -114,6 +114,8 @@ export interface IntrospectionView {
   /** Failures in a row. */
   readonly failures: number;
   readonly lastError?: string | undefined;
+  /** `unknown`: its metadata was not read yet. `none`: it offers none for the hub's way of authentication. */
+  readonly endpoint: 'known' | 'unknown' | 'none';
   /** Seconds until it is asked again, while suspended. */
   readonly retryIn?: number | undefined;
   /** Verdicts in memory. */

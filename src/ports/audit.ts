@@ -63,7 +63,7 @@ export interface AuditHead {
 /** A record as it is kept, shown and exported: flat, text and whole numbers only, bytes in base64url. */
 export interface AuditRecord {
   readonly sequence: number;
-  /** NumericDate, whole seconds: the best guess where the clock is unsure. */
+  /** NumericDate, whole seconds, rounded down; the earliest time that it can have been where the clock is unsure. */
   readonly at: number;
   readonly clock: 'sure' | 'unsure';
   /** `gap`: so many entries could not be kept, because the store did not take them. */

@@ -57,7 +57,8 @@ export interface AuthorizationServer {
   get(url: string, options: FetchOptions): Promise<FetchedDocument>;
   /**
    * POST to the issuer, once: whether it may be sent again is for the caller to know.
-   * @throws {LatchkeyError} as `get`
+   * @throws {LatchkeyError} as `get`; `introspection_overloaded` where others took up all connections until the deadline,
+   *   so that it was never sent: that says nothing of the issuer
    */
   post(url: string, options: PostOptions): Promise<PostedAnswer>;
   close(): Promise<void>;

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../core/error-catalogue.ts';
+import type { LatchkeyError } from '../core/errors.ts';
 
 /** A broker between the hub and connected devices: messages on topics, in MQTT's words (MQTT 5.0 §1.2). */
 
@@ -32,8 +33,10 @@ export interface OutgoingMessage {
 /** A message that was written. */
 export interface SentMessage {
   isConfirmed(): boolean;
-  /** Resolves once the broker has it, on whichever connection; for QoS 0 at once. */
+  /** Resolves once the broker has it, or refused it, on whichever connection; for QoS 0 at once. */
   readonly confirmed: Promise<void>;
+  /** Why the broker does not take it, where it said so. */
+  refusal(): LatchkeyError | undefined;
 }
 
 /** Takes a message. While the promise that it may answer with is open, the broker is not listened to. */

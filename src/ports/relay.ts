@@ -7,6 +7,17 @@ export interface RelayRequest extends IntrospectionQuestion {
   readonly device: string;
 }
 
+/** What goes back to a device that asked in a message of its own. */
+export type ProtectedAnswer =
+  /** A COSE_Encrypt0 for the device alone. */
+  | { readonly kind: 'sealed'; readonly message: Uint8Array }
+  /**
+   * Nothing was judged: the question did not carry a nonce that the hub gave of late. With this one the device may ask
+   * again. Not sealed, as no refusal is: whoever puts another one in its place makes the device ask once more, which they
+   * could as well by losing the answer.
+   */
+  | { readonly kind: 'nonce_required'; readonly nonce: Uint8Array };
+
 export interface Relay {
   /**
    * Judges token and proof. A token or proof that is not good is an answer, not an error.

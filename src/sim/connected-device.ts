@@ -7,7 +7,16 @@ import type { Secret } from '../core/secret.ts';
 import type { ConnectedEvent } from './connected-event.ts';
 import { DeviceSessions } from './device-sessions.ts';
 import { HeartMonitor } from './heart-monitor.ts';
-import { type HubAnswer, judgeAnswer, makeQuestion, type VerdictPolicy } from './hub-verdict.ts';
+import {
+  type HubAnswer,
+  type HubWord,
+  judgeWord,
+  makeQuestion,
+  openAnswer,
+  type Question,
+  requiredNonce,
+  type VerdictPolicy,
+} from './hub-verdict.ts';
 
 export interface ConnectedDeviceOptions {
   readonly credentials: Credentials;
@@ -36,6 +45,14 @@ export interface Admission {
   readonly copy: string;
 }
 
+/** A question that was answered. */
+interface Asked {
+  readonly question: Question;
+  readonly word: HubWord;
+  /** What crossed the broker. */
+  readonly bytes: { readonly question: number; readonly answer: number };
+}
+
 /** As many as a device with a few KiB of RAM keeps. */
 const SESSIONS = 8;
 /** Milliseconds for which one nonce serves. A client whose proof has the one before is told the new one. */
@@ -51,6 +68,8 @@ export class ConnectedDevice {
   readonly #options: ConnectedDeviceOptions;
   readonly #sessions: DeviceSessions;
   #nonce: { readonly value: string; readonly until: number } | undefined;
+  /** The newest one of the hub, for the next question. */
+  #hubNonce: Uint8Array | undefined;
 
   constructor(options: ConnectedDeviceOptions) {
     this.#options = options;
@@ -72,7 +91,7 @@ export class ConnectedDevice {
     return this.#nonce.value;
   }
 
-  /** @throws {LatchkeyError} why the client is refused: see `judgeAnswer` */
+  /** @throws {LatchkeyError} why the client is refused: see `openAnswer` and `judgeWord` */
   async present(presented: Presented): Promise<Admission> {
     const name = hex(sha256(presented.token.expose()).subarray(0, 8));
     try {
@@ -99,18 +118,38 @@ export class ConnectedDevice {
     }
   }
 
-  async #judge({ method, proof, token, uri }: Presented, name: string): Promise<Admission> {
-    const { ask, clock, credentials, policy, random } = this.#options;
-    const question = { credentials, token, nonce: random.bytes(DEVICE_NONCE_BYTES) };
-    const shown = { kind: 'dpop', proof, method, uri, nonce: this.nonce() } as const;
-    const asked = makeQuestion({ ...question, proof: shown });
-    const answer = await ask(asked);
-    const { age, copy, scope, session } = judgeAnswer(answer, question, policy);
+  async #judge(presented: Presented, name: string): Promise<Admission> {
+    const { clock, policy } = this.#options;
+    const { bytes, question, word } = await this.#ask(presented);
+    const { age, copy, scope, session } = judgeWord(word, question, policy);
     const { expiresAt, keyId } = session;
     this.#sessions.add(session, bestGuess(clock.now()));
-    const bytes = { question: asked.length, answer: answer.payload.length };
     this.#tell({ event: 'client_admitted', token: name, scope, key: keyId, expiresAt, age, bytes });
     return { keyId, expiresAt, copy };
+  }
+
+  /**
+   * Asks the hub, a second time where it wants its newest nonce in the question: that is so after a pause, and after a
+   * restart of the hub.
+   */
+  async #ask({ method, proof, token, uri }: Presented): Promise<Asked> {
+    const { ask, credentials, random } = this.#options;
+    const shown = { kind: 'dpop', proof, method, uri, nonce: this.nonce() } as const;
+    const once = async () => {
+      const question = { credentials, token, nonce: random.bytes(DEVICE_NONCE_BYTES) };
+      const asked = makeQuestion({ ...question, hubNonce: this.#hubNonce, proof: shown });
+      return { asked, question, answer: await ask(asked) };
+    };
+    let exchange = await once();
+    const required = requiredNonce(exchange.answer);
+    if (required !== undefined) {
+      this.#hubNonce = required;
+      exchange = await once();
+    }
+    const { answer, asked, question } = exchange;
+    const word = openAnswer(answer, question);
+    this.#hubNonce = word.hubNonce;
+    return { question, word, bytes: { question: asked.length, answer: answer.payload.length } };
   }
 
   #tell(event: ConnectedEvent): void {

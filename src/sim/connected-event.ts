@@ -3,7 +3,7 @@ import { isoDate } from './device-event.ts';
 
 export type ConnectedEvent =
   | { readonly event: 'broker_up' }
-  | { readonly event: 'broker_down'; readonly code: string }
+  | { readonly event: 'broker_down'; readonly code: string; readonly detail?: string }
   | {
       readonly event: 'client_admitted';
       /** Hash of the token, hexadecimal: names it and opens nothing. */
@@ -28,14 +28,18 @@ export function describeConnected(event: ConnectedEvent): string {
     case 'broker_up':
       return 'connected to the broker';
     case 'broker_down':
-      return `the broker is away: ${event.code}`;
+      return `the broker is away: ${reason(event)}`;
     case 'client_admitted':
       return `client with token ${event.token} admitted: scope "${event.scope}", the AS vouched ${event.age} s ago; key ${event.key} until ${isoDate(event.expiresAt)}; asked with ${event.bytes.question} bytes, answered with ${event.bytes.answer}`;
     case 'client_refused':
-      return `client with token ${event.token} refused: ${event.code}${event.detail === undefined ? '' : ` (${event.detail})`}`;
+      return `client with token ${event.token} refused: ${reason(event)}`;
     case 'message_answered':
       return `message of ${event.bytes} bytes under key ${event.key} answered`;
     case 'message_refused':
       return `message refused: ${event.code}`;
   }
+}
+
+function reason({ code, detail }: { readonly code: string; readonly detail?: string }): string {
+  return detail === undefined ? code : `${code} (${detail})`;
 }

@@ -1,5 +1,5 @@
 /** What a connected device asks its hub, and how it judges the answer. Pure; nothing of JOSE, and no JSON. */
-import { CONCISE_PROBLEM_TYPE, readConciseProblem } from '../codec/concise-problem.ts';
+import { CONCISE_PROBLEM_TYPE, readConciseProblem, readProblemNonce } from '../codec/concise-problem.ts';
 import type { Credentials } from '../codec/credentials-file.ts';
 import { makeDeviceRequest, openDeviceAnswer } from '../codec/device-request.ts';
 import { writeIntrospectionCbor } from '../codec/introspection-message.ts';
@@ -17,7 +17,7 @@ export interface HubAnswer {
 }
 
 /** One question: the nonce binds the answer to it. */
-interface Question {
+export interface Question {
   readonly credentials: Credentials;
   /** 12 bytes, fresh. */
   readonly nonce: Uint8Array;
@@ -45,21 +45,35 @@ export interface AdmittedClient {
 export function makeQuestion({
   credentials: { device, introspectKey },
   nonce,
+  hubNonce,
   token,
   proof,
-}: Question & { readonly proof: Extract<PresentedProof, { readonly kind: 'dpop' }> }): Uint8Array {
+}: Question & {
+  readonly hubNonce: Uint8Array | undefined;
+  readonly proof: Extract<PresentedProof, { readonly kind: 'dpop' }>;
+}): Uint8Array {
   const payload = writeIntrospectionCbor({ token, proof, wantsSessionKey: true, clientFormat: 'jose' });
-  return makeDeviceRequest({ device, nonce, key: introspectKey, payload });
+  return makeDeviceRequest({ device, nonce, hubNonce, key: introspectKey, payload });
+}
+
+/** The nonce with which the hub wants to be asked again; undefined where it wants nothing of the kind. */
+export function requiredNonce({ contentType, payload }: HubAnswer): Uint8Array | undefined {
+  if (contentType !== CONCISE_PROBLEM_TYPE || readConciseProblem(payload) !== 'hub_nonce_required') return undefined;
+  return readProblemNonce(payload);
+}
+
+/** What the hub said, and its nonce for the next question. */
+export interface HubWord {
+  readonly reading: IntrospectionReading;
+  readonly hubNonce: Uint8Array | undefined;
 }
 
 /**
- * Takes a client in, by the hub's answer. Whatever is not a sealed yes to this very question is a no.
+ * Takes a client in, by the hub's word. Whatever is not a yes is a no.
  * @throws {LatchkeyError} `token_inactive`, `proof_*`, `jwt_*` and such where the hub says no; `scope_insufficient`,
- *   `verdict_stale`, `session_key_unsupported` where the device does; `hub_no_answer`, `as_*`, `introspection_*` where
- *   there is no verdict
+ *   `verdict_stale`, `session_key_unsupported` where the device does; `hub_no_answer` for a key that is not for this token
  */
-export function judgeAnswer(answer: HubAnswer, question: Question, policy: VerdictPolicy): AdmittedClient {
-  const reading = openAnswer(answer, question);
+export function judgeWord({ reading }: HubWord, question: Question, policy: VerdictPolicy): AdmittedClient {
   if (!reading.active) throw new LatchkeyError(refusalOf(reading.code));
   if (reading.proof !== 'dpop') throw new LatchkeyError('proof_missing', 'the hub verified none');
   const { age, stale } = reading.freshness ?? {};
@@ -73,10 +87,17 @@ export function judgeAnswer(answer: HubAnswer, question: Question, policy: Verdi
   return { session: openSession(reading.sessionKey.forDevice, question), copy, scope, age };
 }
 
-function openAnswer({ contentType, payload }: HubAnswer, { credentials, nonce }: Question): IntrospectionReading {
+/**
+ * Opens the hub's answer to this very question.
+ * @throws {LatchkeyError} `hub_no_answer`, `as_*`, `introspection_*` where there is no verdict
+ */
+export function openAnswer({ contentType, payload }: HubAnswer, { credentials, nonce }: Question): HubWord {
   if (contentType === CONCISE_PROBLEM_TYPE) throw faultOf(readConciseProblem(payload));
   const { device, sessionKey: key } = credentials;
-  return trusted(() => readIntrospectionCborAnswer(openDeviceAnswer(payload, { device, nonce, key })));
+  return trusted(() => {
+    const opened = openDeviceAnswer(payload, { device, nonce, key });
+    return { reading: readIntrospectionCborAnswer(opened.payload), hubNonce: opened.hubNonce };
+  });
 }
 
 function openSession(sealed: Uint8Array, { credentials, token }: Question): SessionKey {

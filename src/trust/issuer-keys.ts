@@ -35,16 +35,22 @@ export interface IssuerKeys {
   forKeyId(keyId: string | undefined): Promise<HeldKeys>;
   /**
    * Where the issuer introspects tokens, as its metadata says; asks the issuer first where that is not known yet.
-   * @throws {LatchkeyError} `introspection_unavailable`: nothing is known, and the detail says why the issuer was of no help
+   * @throws {LatchkeyError} `as_*`, `metadata_invalid`, `jwks_invalid`: why the issuer could not tell;
+   *   `introspection_unavailable` where it is not asked
    */
   introspection(): Promise<IntrospectionAddresses>;
   /** What is held, however old; undefined while nothing ever was. For what devices are told, not for verdicts. */
   ring(): KeyRing | undefined;
+  /** The same without asking: undefined where the issuer may still tell. */
+  knownIntrospection(): IntrospectionAddresses | undefined;
   /** Reads what the disk has and begins to keep it fresh. Never waits for the network. */
   start(): Promise<void>;
   status(): IssuerStatus;
   close(): Promise<void>;
 }
+
+/** Of an issuer of which nothing is discovered. */
+export const NO_ADDRESSES: IntrospectionAddresses = { endpoint: undefined, certificateEndpoint: undefined };
 
 /** Keys from a file of the operator, who answers for their being current: they have no age and no limit. */
 export class StaticKeys implements IssuerKeys {
@@ -67,6 +73,10 @@ export class StaticKeys implements IssuerKeys {
 
   ring(): KeyRing {
     return this.#held.ring;
+  }
+
+  knownIntrospection(): IntrospectionAddresses {
+    return NO_ADDRESSES;
   }
 
   async start(): Promise<void> {}

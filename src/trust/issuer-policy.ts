@@ -102,6 +102,18 @@ export function mayBeNamed(address: string, { issuer, source }: Pick<IssuerPolic
   return isLocal(asked.hostname) || !isLocal(named.hostname);
 }
 
+/**
+ * Whether tokens may be sent to this address on the word of the hub's own disk, while the issuer cannot be asked: only to
+ * an origin that the configuration names. Whoever changed the disk could else have tokens, and the secret that the hub
+ * shows with them, brought to a server of their own.
+ */
+export function mayBeKept(address: string, policy: Pick<IssuerPolicy, 'issuer' | 'source'>): boolean {
+  const { issuer, source } = policy;
+  if (source.kind !== 'discovery' || !mayBeNamed(address, policy)) return false;
+  const configured = [issuer, ...(source.url === undefined ? [] : [source.url])];
+  return configured.some((own) => new URL(own).origin === new URL(address).origin);
+}
+
 /** A media type as `typ` spells it: case does not count, `application/` may be left out (RFC 7515 §4.1.9). */
 export function plainType(type: string): string {
   const lower = type.toLowerCase();

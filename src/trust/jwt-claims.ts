@@ -21,14 +21,16 @@ export interface JwtClaims {
   readonly cnonce: Uint8Array | undefined;
 }
 
-const { text, date, audience, scope: scopeNames, object } = claimReaders('jwt_claim_invalid');
+const { text, date, audience, scope: scopeNames, scopeOrList, object } = claimReaders('jwt_claim_invalid');
 
 /**
- * Reads the claims that Latchkey knows (RFC 7519 §4.1, RFC 7800 §3.1, RFC 8693 §4.2, RFC 9068 §2.2, RFC 9200 §5.10).
+ * Reads the claims that Latchkey knows (RFC 7519 §4.1, RFC 7800 §3.1, RFC 8693 §4.2, RFC 9068 §2.2, RFC 9200 §5.10). Some
+ * servers call the scope `scp`, as drafts of RFC 8693 did: Entra with a text, Okta with a list. It is looked at where there is
+ * no `scope`.
  * @throws {LatchkeyError} `jwt_claim_missing`, `jwt_claim_invalid`; the detail names the claim, never its value
  */
 export function readClaims(claims: JsonObject): JwtClaims {
-  const { iss, sub, aud, exp, nbf, iat, jti, client_id, scope, cnf, exi, cnonce } = claims;
+  const { iss, sub, aud, exp, nbf, iat, jti, client_id, scope, scp, cnf, exi, cnonce } = claims;
   return {
     issuer: required(text(iss, 'iss'), 'iss'),
     expiresAt: date(exp, 'exp'),
@@ -38,7 +40,7 @@ export function readClaims(claims: JsonObject): JwtClaims {
     issuedAt: date(iat, 'iat'),
     jwtId: text(jti, 'jti'),
     clientId: text(client_id, 'client_id'),
-    scope: scopeNames(scope, 'scope'),
+    scope: scope === undefined ? scopeOrList(scp, 'scp') : scopeNames(scope, 'scope'),
     confirmation: object(cnf, 'cnf'),
     expiresIn: date(exi, 'exi'),
     cnonce: nonce(text(cnonce, 'cnonce')),

@@ -4,11 +4,12 @@ import { coded, LatchkeyError } from '../core/errors.ts';
 import type { AuthorizationServer } from '../ports/authorization-server.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
+import { Cooldown } from './cooldown.ts';
 import type { IntrospectionAddresses } from './discovery.ts';
-import { describeKeys, type HeldKeys, type IssuerKeys, type IssuerStatus } from './issuer-keys.ts';
+import { describeKeys, type HeldKeys, type IssuerKeys, type IssuerStatus, NO_ADDRESSES } from './issuer-keys.ts';
 import type { IssuerPolicy } from './issuer-policy.ts';
 import { type FetchedKeys, fetchKeys } from './key-fetch.ts';
-import { decodeRecord, encodeRecord, recordKey } from './key-record.ts';
+import { decodeRecord, encodeRecord, keptAddresses, recordKey } from './key-record.ts';
 import type { KeyRing } from './key-ring.ts';
 import { refreshDelay, retryDelay } from './refresh-schedule.ts';
 import { setAside } from './set-aside.ts';
@@ -39,6 +40,8 @@ interface Held {
   readonly ring: KeyRing;
   readonly jwksUri: string;
   readonly etag: string | undefined;
+  /** The newest that is known, from whenever: goes onto the disk with the keys. */
+  readonly introspection: IntrospectionAddresses | undefined;
   /** NumericDate, never later than the true one. */
   confirmedAt: number;
   /** Whether the issuer confirmed them since the hub started; else they are from the disk. */
@@ -62,9 +65,11 @@ export class KeyCache implements IssuerKeys {
   #writtenAt: number | undefined;
   #flight: Promise<void> | undefined;
   #correction: Promise<void> | undefined;
-  #lastAttempt: number | undefined;
+  /** What tokens may set off; refreshes by the timer do not count. One each, so that made-up `kid`s keep nobody waiting. */
+  readonly #forKey: Cooldown;
+  readonly #forEndpoint: Cooldown;
   #metadataReadAt: number | undefined;
-  /** Not on disk: an issuer that cannot be reached cannot be asked about a token either. */
+  /** From metadata that was read in this run. */
   #introspection: IntrospectionAddresses | undefined;
   #failures = 0;
   #lastError: ErrorCode | undefined;
@@ -73,6 +78,9 @@ export class KeyCache implements IssuerKeys {
 
   constructor(options: KeyCacheOptions) {
     this.#options = { ...options, log: options.log.child({ issuer: options.policy.issuer }) };
+    const cooldown = options.policy.unknownKeyCooldown * 1000;
+    this.#forKey = new Cooldown(options.clock, cooldown);
+    this.#forEndpoint = new Cooldown(options.clock, cooldown);
   }
 
   async start(): Promise<void> {
@@ -83,7 +91,7 @@ export class KeyCache implements IssuerKeys {
   async forKeyId(keyId: string | undefined): Promise<HeldKeys> {
     let held = this.#usable();
     if (held === undefined || (keyId !== undefined && !held.ring.has(keyId))) {
-      await this.#askIfAllowed();
+      await this.#askIfAllowed(this.#forKey);
       held = this.#usable();
     }
     if (held !== undefined) return held;
@@ -92,12 +100,17 @@ export class KeyCache implements IssuerKeys {
 
   async introspection(): Promise<IntrospectionAddresses> {
     const isDiscovered = this.#options.policy.source.kind === 'discovery';
-    if (this.#introspection === undefined && isDiscovered) await this.#askIfAllowed();
-    if (this.#introspection !== undefined) return this.#introspection;
-    throw new LatchkeyError(
-      'introspection_unavailable',
-      isDiscovered ? this.#lastError : 'nothing is discovered of this issuer',
-    );
+    // The issuer's own word comes first. What the disk says serves only while there is none.
+    if (this.#introspection === undefined && isDiscovered) await this.#askIfAllowed(this.#forEndpoint);
+    const known = this.#introspection ?? this.#held?.introspection;
+    if (known !== undefined) return known;
+    if (!isDiscovered) throw new LatchkeyError('introspection_unavailable', 'nothing is discovered of this issuer');
+    throw new LatchkeyError(this.#lastError ?? 'introspection_unavailable', 'the endpoint is not known yet');
+  }
+
+  knownIntrospection(): IntrospectionAddresses | undefined {
+    if (this.#options.policy.source.kind !== 'discovery') return NO_ADDRESSES;
+    return this.#introspection ?? this.#held?.introspection;
   }
 
   ring(): KeyRing | undefined {
@@ -152,12 +165,9 @@ export class KeyCache implements IssuerKeys {
     return Math.max(0, elapsed, earliest - held.confirmedAt);
   }
 
-  /** For a token's sake: joins an attempt under way, else makes one unless the last was a moment ago. */
-  async #askIfAllowed(): Promise<void> {
-    const { clock, policy } = this.#options;
-    const cooldown = policy.unknownKeyCooldown * 1000;
-    const isSoon = this.#lastAttempt !== undefined && clock.monotonic() - this.#lastAttempt < cooldown;
-    if (this.#flight === undefined && isSoon) return;
+  /** For a token's sake: joins an attempt under way, else makes one unless a token set one off a moment ago. */
+  async #askIfAllowed(cooldown: Cooldown): Promise<void> {
+    if (this.#flight === undefined && !cooldown.take()) return;
     await this.#refresh();
   }
 
@@ -170,8 +180,7 @@ export class KeyCache implements IssuerKeys {
   }
 
   async #attempt(): Promise<void> {
-    const { policy, as, clock, random, log } = this.#options;
-    this.#lastAttempt = clock.monotonic();
+    const { policy, as, random, log } = this.#options;
     try {
       const fetched = await fetchKeys(as, policy, { known: this.#held, lookUp: this.#metadataIsDue() });
       this.#accept(fetched);
@@ -200,14 +209,15 @@ export class KeyCache implements IssuerKeys {
   }
 
   #accept(fetched: FetchedKeys): void {
-    const { clock, log } = this.#options;
-    const before = this.#held?.ring;
+    const { clock, log, policy } = this.#options;
+    const before = this.#held;
     const { earliest, latest } = clock.now();
     const confirmedUnsure = latest === undefined;
     this.#held = {
       ring: fetched.ring,
       jwksUri: fetched.jwksUri,
       etag: fetched.etag,
+      introspection: fetched.introspection ?? before?.introspection,
       // Another issuer may have pushed `earliest` ahead: on disk such a date would keep these keys young for years.
       confirmedAt: confirmedUnsure ? clock.certain() : earliest,
       inThisRun: true,
@@ -221,7 +231,9 @@ export class KeyCache implements IssuerKeys {
     this.#lastError = fetched.metadataError?.code;
     if (fetched.metadataError !== undefined) this.#metadataReadAt = undefined;
     else if (this.#metadataIsDue()) this.#metadataReadAt = clock.monotonic();
-    const change = changeOf(before, fetched.ring);
+    const kept = (held: Held | undefined) => JSON.stringify(keptAddresses(held?.introspection, policy));
+    if (kept(before) !== kept(this.#held)) this.#writtenAt = undefined;
+    const change = changeOf(before?.ring, fetched.ring);
     if (change === undefined) return;
     this.#writtenAt = undefined;
     const { skipped } = fetched.ring;
@@ -241,7 +253,8 @@ export class KeyCache implements IssuerKeys {
         return;
       }
       const ageAtMark = Math.max(0, clock.now().earliest - record.confirmedAt);
-      this.#held = { ...record, inThisRun: false, confirmedUnsure: false, mark: clock.monotonic(), ageAtMark };
+      const mark = clock.monotonic();
+      this.#held = { ...record, etag: undefined, inThisRun: false, confirmedUnsure: false, mark, ageAtMark };
       this.#writtenAt = record.confirmedAt;
     } catch (error) {
       const { code, detail } = coded(error);

@@ -4,7 +4,6 @@ import { LIMITS } from '../core/limits.ts';
 import type { AuthorizationServer, FetchedDocument } from '../ports/authorization-server.ts';
 import { type IntrospectionAddresses, type IssuerMetadata, metadataAddresses, readMetadata } from './discovery.ts';
 import type { IssuerPolicy } from './issuer-policy.ts';
-import { usableEtag } from './key-record.ts';
 import { KeyRing } from './key-ring.ts';
 import { lifetimeOf } from './refresh-schedule.ts';
 
@@ -12,6 +11,7 @@ import { lifetimeOf } from './refresh-schedule.ts';
 export interface KnownKeys {
   readonly ring: KeyRing;
   readonly jwksUri: string;
+  /** Of the answer that held these very keys; undefined for keys from the disk. */
   readonly etag: string | undefined;
 }
 
@@ -25,6 +25,8 @@ export interface FetchedKeys extends KnownKeys {
   readonly introspection: IntrospectionAddresses | undefined;
 }
 
+/** Longest ETag that is sent back; a longer one is not worth its bytes. */
+const MOST_ETAG = 256;
 /** Milliseconds for one exchange: a slow mobile uplink needs three seconds; a client waits behind an unknown `kid`. */
 const DEADLINE = 5_000;
 
@@ -123,4 +125,9 @@ function successful(answer: FetchedDocument): Extract<FetchedDocument, { kind: '
 
 function unasked(): LatchkeyError {
   return new LatchkeyError('as_answer_refused', 'status 304, unasked');
+}
+
+/** An ETag worth sending back (RFC 9110 §8.8.3), without characters that could end a header. */
+function usableEtag(etag: string | undefined): string | undefined {
+  return etag !== undefined && etag.length <= MOST_ETAG && /^[\x21-\x7e]+$/.test(etag) ? etag : undefined;
 }

@@ -1,11 +1,15 @@
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { base64url, sha256, utf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
-import type { JsonObject } from '../core/json.ts';
-import { type IssuerPolicy, mayBeNamed } from './issuer-policy.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
+import type { IntrospectionAddresses } from './discovery.ts';
+import { type IssuerPolicy, mayBeKept, mayBeNamed } from './issuer-policy.ts';
 import { KeyRing } from './key-ring.ts';
 
-/** What is kept on disk of one issuer, so that a cold boot works while the AS is gone. Public keys only. */
+/**
+ * What is kept on disk of one issuer, so that a cold boot works while the AS is gone. Public keys and addresses only; no
+ * ETag, with which the issuer would confirm keys that it never saw, had somebody changed the disk.
+ */
 export interface KeyRecord {
   readonly ring: KeyRing;
   /**
@@ -14,28 +18,41 @@ export interface KeyRecord {
    */
   readonly confirmedAt: number;
   readonly jwksUri: string;
-  readonly etag: string | undefined;
+  /** What of it `keptAddresses` lets onto the disk. */
+  readonly introspection: IntrospectionAddresses | undefined;
 }
 
 const FORMAT = 'latchkey-issuer-keys-1';
-/** Longest ETag that is sent back; a longer one is not worth its bytes. */
-const MOST_ETAG = 256;
 
 export function recordKey(issuer: string): string {
   return `issuer/${base64url(sha256(issuer).subarray(0, 16))}`;
 }
 
-export function encodeRecord({ ring, confirmedAt, jwksUri, etag }: KeyRecord, policy: IssuerPolicy): Uint8Array {
+export function encodeRecord(known: KeyRecord, policy: IssuerPolicy): Uint8Array {
+  const { ring, confirmedAt, jwksUri } = known;
   const record = {
     format: FORMAT,
     issuer: policy.issuer,
     source: sourceName(policy),
     jwks_uri: jwksUri,
     confirmed_at: confirmedAt,
-    ...(etag === undefined ? {} : { etag }),
+    ...keptAddresses(known.introspection, policy),
     jwks: ring.document,
   };
   return utf8(JSON.stringify(record));
+}
+
+/**
+ * The introspection addresses as members of the record: those that a record may give back (`mayBeKept`). An issuer that
+ * introspects elsewhere is asked for the address after each start.
+ */
+export function keptAddresses(addresses: IntrospectionAddresses | undefined, policy: IssuerPolicy): JsonObject {
+  const kept = (address: string | undefined) => address !== undefined && mayBeKept(address, policy);
+  const { endpoint, certificateEndpoint } = addresses ?? {};
+  return {
+    ...(kept(endpoint) ? { introspection_endpoint: endpoint as string } : {}),
+    ...(kept(certificateEndpoint) ? { certificate_introspection_endpoint: certificateEndpoint as string } : {}),
+  };
 }
 
 /**
@@ -51,18 +68,19 @@ export function decodeRecord(bytes: Uint8Array, policy: IssuerPolicy): KeyRecord
   if (typeof confirmedAt !== 'number' || confirmedAt < 0) corrupt('confirmed_at');
   if (typeof jwksUri !== 'string' || !mayBeNamed(jwksUri, policy)) corrupt('jwks_uri');
   if (jwks === undefined) corrupt('jwks');
-  return { ring: new KeyRing(jwks, policy.algorithms), confirmedAt, jwksUri, etag: etagOf(record) };
+  const introspection = addressesOf(record, policy);
+  return { ring: new KeyRing(jwks, policy.algorithms), confirmedAt, jwksUri, introspection };
 }
 
-/** An ETag worth sending back (RFC 9110 §8.8.3), without characters that could end a header. */
-export function usableEtag(etag: string | undefined): string | undefined {
-  return etag !== undefined && etag.length <= MOST_ETAG && /^[\x21-\x7e]+$/.test(etag) ? etag : undefined;
-}
-
-function etagOf({ etag }: JsonObject): string | undefined {
-  if (etag === undefined) return undefined;
-  if (typeof etag !== 'string' || usableEtag(etag) === undefined) corrupt('etag');
-  return etag;
+function addressesOf(record: JsonObject, policy: IssuerPolicy): IntrospectionAddresses | undefined {
+  const acceptable = (name: string): string | undefined => {
+    const address: JsonValue | undefined = record[name];
+    if (address === undefined) return undefined;
+    return typeof address === 'string' && mayBeKept(address, policy) ? address : corrupt(name);
+  };
+  const endpoint = acceptable('introspection_endpoint');
+  const certificateEndpoint = acceptable('certificate_introspection_endpoint');
+  return endpoint === undefined && certificateEndpoint === undefined ? undefined : { endpoint, certificateEndpoint };
 }
 
 /** Keys that came from somewhere else than configured now are not keys of the issuer as configured now. */

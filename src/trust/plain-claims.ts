@@ -13,11 +13,11 @@ export function readPlainClaims(bytes: Uint8Array): JsonObject | undefined {
   const reader = new Reader(bytes);
   const claims = reader.object(CLAIMS, UNKNOWN_CLAIMS);
   if (claims === undefined || !reader.atEnd()) return undefined;
-  const [iss, sub, aud, exp, nbf, iat, jti, client_id, scope, cnf, exi, cnonce] = claims;
-  return { iss, sub, aud, exp, nbf, iat, jti, client_id, scope, cnf, exi, cnonce } as JsonObject;
+  const [iss, sub, aud, exp, nbf, iat, jti, client_id, scope, scp, cnf, exi, cnonce] = claims;
+  return { iss, sub, aud, exp, nbf, iat, jti, client_id, scope, scp, cnf, exi, cnonce } as JsonObject;
 }
 
-const CLAIMS = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'cnf', 'exi', 'cnonce'];
+const CLAIMS = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'scp', 'cnf', 'exi', 'cnonce'];
 const CONFIRMATION = ['jwk', 'jkt', 'kid'];
 const JWK = ['kty', 'crv', 'x', 'y'];
 

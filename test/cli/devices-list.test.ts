@@ -84,6 +84,19 @@ test('show names issuers, permissions and every member of the profile', async ()
   ]);
 });
 
+test('show says of a connected device nothing that is for devices which take tokens', async () => {
+  const { line: _, ...connected } = DEVICE;
+  await answer({ ...connected, audience: 'https://tube-1', waiting: 0, profile: { ...DEVICE.profile, bearer: true } });
+  const { printed } = await devices('show', 'tube-1');
+  expect(printed.split('\n')).toEqual([
+    'tube-1  (https://tube-1)',
+    '  line      none: a connected device, which asks the hub itself',
+    '  issuers   https://as.example',
+    '  bearer    true',
+    '  added     2023-11-14T22:13:20.000Z',
+  ]);
+});
+
 test('with --json they are the answers of the hub', async () => {
   await answer([DEVICE]);
   expect(JSON.parse((await devices('list', '--json')).printed)).toEqual([DEVICE]);

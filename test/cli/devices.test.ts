@@ -36,11 +36,17 @@ describe('latchkey devices add', () => {
     const added = await add();
     expect([added.status, added.printed]).toEqual([
       0,
-      'Registered ekg-1, a connected device. `latchkey devices credentials ekg-1` writes what it needs.',
+      `Registered ekg-1, a connected device. \`latchkey devices credentials ekg-1 --out ekg-1.json -c ${config}\` writes what it needs.`,
     ]);
     expect(json((await devices('show', 'ekg-1', '--json')).printed)).not.toHaveProperty('line');
-    expect((await devices('list')).printed).toMatch(/^ekg-1 +connected +/m);
+    expect((await devices('list')).printed).toMatch(/^ekg-1 +connected +- +0 +https:/m);
     expect((await devices('show', 'ekg-1')).printed).toContain('asks the hub itself');
+  });
+
+  it('prints a next step that can be run as it stands', async () => {
+    const [, next = ''] = /`latchkey ([^`]+)`/.exec((await add()).printed) ?? [];
+    const args = next.replace('ekg-1.json', out).split(' ');
+    expect(await runLine(args)).toMatchObject({ status: 0, printed: expect.stringContaining(`is in ${out}`) });
   });
 
   it('registers the certificate that a device shows, by its thumbprint', async () => {

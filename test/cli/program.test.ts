@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -5,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/program.ts';
 import { VERSION } from '../../src/core/version.ts';
 import { runLine } from '../fixtures/fake-terminal.ts';
+import { PROGRAM } from '../fixtures/hub-process.ts';
 
 const PATHS = COMMANDS.map(({ path }) => path);
 const GROUPS = [...new Set(PATHS.flatMap(([first, second]) => (second === undefined ? [] : [first])))];
@@ -47,6 +50,15 @@ describe('help', () => {
     expect({ status, printed }).toEqual({ status: 2, printed: '' });
     expect(noted).toContain('Usage: latchkey');
   });
+});
+
+test('a reader that has seen enough is no fault', async () => {
+  const child = spawn(process.execPath, [PROGRAM, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  const noted: Buffer[] = [];
+  child.stderr.on('data', (chunk: Buffer) => noted.push(chunk));
+  expect(await once(child, 'close')).toEqual([0, null]);
+  expect(Buffer.concat(noted).toString()).toBe('');
 });
 
 test('--version prints the version of package.json', async () => {

@@ -5,13 +5,14 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Terminal } from '../../src/cli/command.ts';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { writeTrustFile } from '../../src/codec/trust-file.ts';
 import { credentialsFileOf } from '../../src/devices/device-credentials.ts';
 import { connectedDevice } from '../fixtures/connected-device.ts';
 import { PROGRAM } from '../fixtures/hub-process.ts';
+import { connected, type MqttRig, openMqttRig, secretOf } from '../fixtures/mqtt-front.ts';
 
 const CODE = '00041-06105-0R3GG-28A1C-60T3G-F6';
 const SECRET = Buffer.alloc(32, 'canary').toString('base64url');
@@ -99,12 +100,69 @@ test('a connected device says where its clients reach it, that its broker is awa
   const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   const ready = events.find(({ event }) => event === 'ready');
   expect(ready).toMatchObject({ device: 'ekg-1', address: expect.stringMatching(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/) });
-  expect(events.find(({ event }) => event === 'broker_down')).toMatchObject({ code: 'broker_unreachable' });
+  expect(events.find(({ event }) => event === 'broker_down')).toMatchObject({
+    code: 'broker_unreachable',
+    detail: 'ECONNREFUSED',
+  });
   const headers = { authorization: 'DPoP token', dpop: 'proof' };
   const answer = await fetch(`${String(ready?.address)}/readings`, { method: 'POST', headers });
   expect([answer.status, await answer.json()]).toMatchObject([503, { code: 'hub_no_answer' }]);
   started.kill('SIGTERM');
   expect(await once(started, 'exit')).toEqual([0, null]);
+});
+
+describe('a password of its own at the broker', () => {
+  let mqtt: MqttRig;
+  beforeEach(async () => {
+    mqtt = await openMqttRig();
+    await connected(mqtt.front);
+  });
+  afterEach(() => mqtt.front.close(500));
+
+  /** The first thing that it says of the broker. */
+  async function brokerEvent(...args: readonly string[]) {
+    const { lines } = await startWith(
+      '--connected',
+      `mqtt://127.0.0.1:${mqtt.front.port}`,
+      '--credentials',
+      credentials,
+      '--json',
+      ...args,
+    );
+    while (lines.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+    const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    return events.find(({ event }) => event !== 'ready');
+  }
+
+  test('is taken from a file', async () => {
+    const file = join(folder, 'password');
+    writeFileSync(file, `${secretOf('ekg-1')}\n`);
+    expect(await brokerEvent('--password-file', file)).toEqual({ event: 'broker_up' });
+  });
+
+  test('is missed where it is needed, with the reason of the broker', async () => {
+    expect(await brokerEvent()).toMatchObject({
+      event: 'broker_down',
+      code: 'broker_refused',
+      detail: expect.stringContaining('password'),
+    });
+  });
+});
+
+test('it ends quietly once nobody reads what it prints', async () => {
+  const started = spawn(
+    process.execPath,
+    [PROGRAM, 'sim', 'device', '--listen', 'tcp://127.0.0.1:0', '--trust', trust],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  child = started;
+  started.stdout.destroy();
+  const noted: Buffer[] = [];
+  started.stderr.on('data', (chunk: Buffer) => noted.push(chunk));
+  expect(await once(started, 'close')).toEqual([0, null]);
+  expect(Buffer.concat(noted).toString()).toBe('');
 });
 
 async function refused(...args: readonly string[]) {
@@ -162,6 +220,10 @@ test.each([
     'with clients beyond loopback, where tokens would go by without TLS',
     ['--connected', 'mqtt://127.0.0.1:1', '--credentials', 'FILE', '--listen', 'http://0.0.0.0:0'],
   ],
+  [
+    'with an empty password for its broker',
+    ['--connected', 'mqtt://127.0.0.1:1', '--credentials', 'CREDENTIALS', '--password-file', '/dev/null'],
+  ],
   ['without a place to listen', ['--trust', 'FILE']],
   ['with a setup code and nowhere to keep its state', ['--listen', 'tcp://127.0.0.1:0', '--setup', CODE]],
   ['with a state and no setup code', ['--listen', 'tcp://127.0.0.1:0', '--state', 'FILE']],
@@ -170,7 +232,8 @@ test.each([
   ['both on a line and on the radio', ['--trust', 'FILE', '--listen', 'tcp://127.0.0.1:0', '--ble']],
   ['on a line with a Bluetooth controller', ['--trust', 'FILE', '--listen', 'tcp://127.0.0.1:0', '--hci', '/dev/null']],
 ])('a device %s is refused', async (_, args) => {
-  expect(await refused(...args)).toMatchObject({ status: 2, error: { code: 'usage' } });
+  const given = args.map((arg) => (arg === 'CREDENTIALS' ? credentials : arg));
+  expect(await refused(...given)).toMatchObject({ status: 2, error: { code: 'usage' } });
 });
 
 test('a device that can be paired makes its state, and begins anew when it is reset', async () => {

@@ -19,16 +19,58 @@ const NONCE = new Uint8Array(12).fill(3);
 const PAYLOAD = encodeCbor(new Map([[11, utf8('token')]]));
 const MAC = KEY['HMAC 256/64'];
 const CCM = KEY['AES-CCM-16-64-128'];
+const HUB_NONCE = new Uint8Array(8).fill(5);
 const request = (changes: Partial<Parameters<typeof makeDeviceRequest>[0]> = {}) =>
-  makeDeviceRequest({ device: DEVICE, nonce: NONCE, key: MAC, payload: PAYLOAD, ...changes });
+  makeDeviceRequest({ device: DEVICE, nonce: NONCE, hubNonce: HUB_NONCE, key: MAC, payload: PAYLOAD, ...changes });
 const answer = () =>
-  makeDeviceAnswer({ device: DEVICE, nonce: NONCE, key: CCM, iv: new Uint8Array(13).fill(9), payload: PAYLOAD });
+  makeDeviceAnswer({
+    device: DEVICE,
+    nonce: NONCE,
+    hubNonce: HUB_NONCE,
+    key: CCM,
+    iv: new Uint8Array(13).fill(9),
+    payload: PAYLOAD,
+  });
 
 describe('a request of a device', () => {
   it('says who asks, and opens under its key', () => {
     const read = readDeviceRequest(request());
-    expect([read.device, read.nonce]).toEqual([DEVICE, NONCE]);
+    expect([read.device, read.nonce, read.hubNonce]).toEqual([DEVICE, NONCE, HUB_NONCE]);
     expect(read.open(MAC)).toEqual(PAYLOAD);
+  });
+
+  it('may be the first one, without a nonce of the hub', () => {
+    const read = readDeviceRequest(request({ hubNonce: undefined }));
+    expect(read.hubNonce).toBeUndefined();
+    expect(read.open(MAC)).toEqual(PAYLOAD);
+  });
+
+  it('has the nonce of the hub under its MAC', () => {
+    const externalAad = encodeCbor(['latchkey-introspect-1', DEVICE, NONCE]);
+    const { protectedHeader } = openMac0(request(), { key: MAC, externalAad });
+    expect(protectedHeader.get(-65540)).toEqual(HUB_NONCE);
+  });
+
+  it('does not take a nonce of the hub from where anybody can write it', () => {
+    const unprotectedHeader = new Map([
+      [4, utf8(DEVICE)],
+      [-65537, NONCE],
+      [-65540, HUB_NONCE],
+    ]);
+    expect(readDeviceRequest(makeMac0({ payload: PAYLOAD, key: MAC, unprotectedHeader })).hubNonce).toBeUndefined();
+  });
+
+  it('is refused with a nonce of the hub that is no byte string', () => {
+    const bytes = makeMac0({
+      payload: PAYLOAD,
+      key: MAC,
+      protectedHeader: new Map([[-65540, 'text']]),
+      unprotectedHeader: new Map([
+        [4, utf8(DEVICE)],
+        [-65537, NONCE],
+      ]),
+    });
+    expect(codeOf(() => readDeviceRequest(bytes))).toBe('cose_invalid');
   });
 
   it('is a COSE_Mac0 over the external_aad of docs/protocol.md', () => {
@@ -118,7 +160,19 @@ describe('a request of a device', () => {
 
 describe('an answer to a device', () => {
   it('opens for the device and the request that it answers', () => {
-    expect(openDeviceAnswer(answer(), { device: DEVICE, nonce: NONCE, key: CCM })).toEqual(PAYLOAD);
+    const opened = openDeviceAnswer(answer(), { device: DEVICE, nonce: NONCE, key: CCM });
+    expect(opened).toEqual({ payload: PAYLOAD, hubNonce: HUB_NONCE });
+  });
+
+  it('is refused with every single bit changed, those of the next nonce too', () => {
+    const bytes = answer();
+    for (let at = 0; at < bytes.length * 8; at++) {
+      const broken = Uint8Array.from(bytes);
+      broken[at >> 3] = (broken[at >> 3] as number) ^ (1 << (at & 7));
+      const open = () => openDeviceAnswer(broken, { device: DEVICE, nonce: NONCE, key: CCM });
+      // A kid that nobody looks at.
+      if (codeOf(open) === 'none') expect(open()).toEqual({ payload: PAYLOAD, hubNonce: HUB_NONCE });
+    }
   });
 
   it('is a COSE_Encrypt0 over the external_aad of docs/protocol.md', () => {

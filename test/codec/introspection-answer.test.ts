@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type CborMap, decodeCbor, encodeCbor } from '../../src/codec/cbor.ts';
+import { LATCHKEY_ANSWER, LATCHKEY_FRESHNESS, LATCHKEY_SESSION_KEY } from '../../src/codec/iana.ts';
 import { introspectionCbor, introspectionJson } from '../../src/codec/introspection-answer.ts';
 import { readIntrospectionCborAnswer, readIntrospectionJsonAnswer } from '../../src/codec/introspection-reader.ts';
 import { base64url, utf8 } from '../../src/core/bytes.ts';
@@ -181,6 +183,40 @@ describe('an active answer', () => {
         }
       }),
     );
+  });
+});
+
+/** Our own part of an answer: a member that is added to one form only, or to one without its number, shows here. */
+describe('our own members', () => {
+  const COPIES: SessionKeyCopies = { keyId: 'k', expiresAt: 1, forDevice: new Uint8Array(1), forClient: 'a.b.c.d.e' };
+  const ANSWERS = [active(MEMBERS, { sessionKey: COPIES }), inactive];
+  const ours = (answer: RelayAnswer) =>
+    [introspectionJson(answer, WITH_PROOF).latchkey as JsonObject, map(answer).get(-65616) as CborMap] as const;
+  const namesIn = (inner: CborMap, labels: Readonly<Record<string, number>>) =>
+    [...inner.keys()].map((key) => Object.entries(labels).find(([, label]) => label === key)?.[0]).sort();
+
+  it.each(ANSWERS)('are the same in JSON and CBOR: active $active', (answer) => {
+    const [json, cbor] = ours(answer);
+    expect(namesIn(cbor, LATCHKEY_ANSWER)).toEqual(Object.keys(json).sort());
+  });
+
+  it.each([
+    ['freshness', LATCHKEY_FRESHNESS],
+    ['session_key', LATCHKEY_SESSION_KEY],
+  ] as const)('of %s are the same in JSON and CBOR, and have all numbers in use', (name, labels) => {
+    const [json, cbor] = ours(active(MEMBERS, { sessionKey: COPIES }));
+    const names = namesIn(cbor.get(LATCHKEY_ANSWER[name]) as CborMap, labels);
+    expect(names).toEqual(Object.keys(json[name] as JsonObject).sort());
+    expect(names).toEqual(Object.keys(labels).sort());
+  });
+
+  it('have all numbers in use, and stand in docs/protocol.md with them', () => {
+    const used = ANSWERS.flatMap((answer) => namesIn(ours(answer)[1], LATCHKEY_ANSWER));
+    expect([...new Set(used)].sort()).toEqual(Object.keys(LATCHKEY_ANSWER).sort());
+    const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
+    const [, section = ''] = /^### Answers\n([\s\S]*?)^### /m.exec(page) ?? [];
+    const rows = [...section.matchAll(/^\| `(\w+)` +\| (\d+) +\|/gm)].map(([, name, label]) => [name, Number(label)]);
+    expect(Object.fromEntries(rows)).toEqual(LATCHKEY_ANSWER);
   });
 });
 

@@ -2,10 +2,19 @@
 import { describe, expect, test } from 'vitest';
 import { codeNumber } from '../../src/codec/coap/codes.ts';
 import { encodeMessage } from '../../src/codec/coap/message.ts';
+import { makeConciseProblem, readProblemNonce } from '../../src/codec/concise-problem.ts';
 import { importJwk } from '../../src/codec/cose/key.ts';
 import { encodeClaims, makeCwt, openCwt } from '../../src/codec/cwt.ts';
 import { deriveDeviceKey } from '../../src/codec/device-keys.ts';
+import {
+  makeDeviceAnswer,
+  makeDeviceRequest,
+  openDeviceAnswer,
+  readDeviceRequest,
+} from '../../src/codec/device-request.ts';
 import { COAP_METHOD, COAP_OPTION, COAP_TYPE, CONTENT_FORMAT } from '../../src/codec/iana.ts';
+import { introspectionCbor } from '../../src/codec/introspection-answer.ts';
+import { writeIntrospectionCbor } from '../../src/codec/introspection-message.ts';
 import {
   makeAnswer,
   makeReceipt,
@@ -18,7 +27,10 @@ import {
 } from '../../src/codec/signed-request.ts';
 import { encodeSlipmux } from '../../src/codec/slipmux.ts';
 import { fromHex, hex, utf8 } from '../../src/core/bytes.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
+import type { IntrospectionQuestion } from '../../src/core/introspection.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { CONNECTED_VECTORS } from '../fixtures/connected-vectors.ts';
 
 const root = new Secret(new Uint8Array(32).map((_, index) => index));
 const audience = 'coap://tube-1';
@@ -61,7 +73,13 @@ const request = makeSignedRequest({
 });
 const receipt = makeReceipt({ key: answer.key, tokenHash: hash, audience, nonce: receiptNonce });
 const refusalCode = codeNumber('4.03');
-const refusal = makeReceipt({ key: answer.key, tokenHash: hash, audience, nonce: receiptNonce, refusal: refusalCode });
+const refusedReceipt = makeReceipt({
+  key: answer.key,
+  tokenHash: hash,
+  audience,
+  nonce: receiptNonce,
+  refusal: refusalCode,
+});
 const sealed = makeAnswer({
   payload: utf8('36.6'),
   key: answer.key,
@@ -82,6 +100,41 @@ const coap = encodeMessage({
   payload: mac0,
 });
 
+const introspect = deriveDeviceKey(root, 'introspect', 'HMAC 256/64');
+const session = deriveDeviceKey(root, 'session', 'AES-CCM-16-64-128');
+const hubNonce = fromHex('d0d1d2d3d4d5d6d7');
+const nextHubNonce = fromHex('e0e1e2e3e4e5e6e7');
+const iv = fromHex('f0f1f2f3f4f5f6f7f8f9fafbfc');
+const device = 'ekg-1';
+const asking = { device, nonce: nonce.subarray(0, 12) };
+const plain: IntrospectionQuestion = {
+  token: new Secret('mF_9.B5f-4.1JqM'),
+  proof: undefined,
+  wantsSessionKey: false,
+  clientFormat: 'jose',
+};
+const question = writeIntrospectionCbor(plain);
+const ask = (given: Uint8Array | undefined) =>
+  makeDeviceRequest({ ...asking, hubNonce: given, key: introspect.key, payload: question });
+const verdict = introspectionCbor(
+  {
+    active: true,
+    members: { aud: 'https://ekg-1.ward.example', exp: 1_795_491_045, scope: 'read' },
+    proof: 'none',
+    freshness: { source: 'introspection', age: 0, stale: false, clock: 'sure' },
+    sessionKey: undefined,
+  },
+  { withProof: false },
+);
+const sealedVerdict = makeDeviceAnswer({
+  ...asking,
+  hubNonce: nextHubNonce,
+  key: session.key,
+  iv,
+  payload: verdict,
+});
+const refusal = makeConciseProblem(new LatchkeyError('hub_nonce_required'), '0f4c2f9a6c1e4b7f', hubNonce);
+
 describe('docs/protocol.md', () => {
   test('its vectors are what the program makes', async () => {
     const vectors = {
@@ -100,7 +153,7 @@ describe('docs/protocol.md', () => {
         receipt_query: receiptQuery(receiptNonce),
         receipt: hex(receipt),
         refusal_code: '4.03',
-        refusal: hex(refusal),
+        refusal: hex(refusedReceipt),
       },
       signed_request: {
         client_key: Buffer.alloc(32, 0xc1).toString('hex'),
@@ -113,6 +166,22 @@ describe('docs/protocol.md', () => {
         answer: hex(sealed),
         answer_payload: hex(utf8('36.6')),
       },
+      introspection: {
+        introspect_key: introspect.jwk.expose(),
+        session_key: session.jwk.expose(),
+        device,
+        nonce: hex(asking.nonce),
+        question_cbor: hex(question),
+        question_without_nonce_of_the_hub: hex(ask(undefined)),
+        hub_nonce: hex(hubNonce),
+        refusal: hex(refusal),
+        question: hex(ask(hubNonce)),
+        next_hub_nonce: hex(nextHubNonce),
+        iv: hex(iv),
+        answer_cbor: hex(verdict),
+        answer: hex(sealedVerdict),
+      },
+      ...CONNECTED_VECTORS,
       line: { coap: hex(coap), slipmux: hex(encodeSlipmux(coap)) },
     };
     await expect(`${JSON.stringify(vectors, undefined, 2)}\n`).toMatchFileSnapshot('../vectors/latchkey/protocol.json');
@@ -137,6 +206,18 @@ describe('docs/protocol.md', () => {
       openSignedRequest(request, { key: clientKey, audience, method: COAP_METHOD.FETCH, path }).payload,
     ).toHaveLength(0);
     expect(hex(openAnswer(sealed, { key: answer.key, request, audience, code }).payload)).toBe(hex(utf8('36.6')));
+  });
+
+  test('question and answer open for device and hub, and bring the nonces of the hub', () => {
+    const read = readDeviceRequest(ask(hubNonce));
+    expect(read).toMatchObject({ ...asking, hubNonce });
+    expect(read.open(introspect.key)).toEqual(question);
+    expect(readDeviceRequest(ask(undefined)).hubNonce).toBeUndefined();
+    expect(readProblemNonce(refusal)).toEqual(hubNonce);
+    expect(openDeviceAnswer(sealedVerdict, { ...asking, key: session.key })).toEqual({
+      payload: verdict,
+      hubNonce: nextHubNonce,
+    });
   });
 
   test.each([

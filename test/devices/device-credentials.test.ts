@@ -93,6 +93,15 @@ describe('a device', () => {
     expect(codeOf(() => credentials.authenticate({ kind: 'certificate', thumbprint }))).toBe('device_unauthenticated');
   });
 
+  it.each([
+    ['a device with another secret', 'ekg-1', 'wrong secret of ekg-1'],
+    ['a device that is not registered', 'ekg-9', 'ekg-9 is not registered'],
+    ['what can be no device', 'Canary', 'a name that no device can have is not registered'],
+  ])('is named in the log where it was %s', (_, id, detail) => {
+    const attempt = () => credentials.authenticate({ kind: 'secret', device: id, secret: new Secret('a guess') });
+    expect(attempt).toThrow(expect.objectContaining({ code: 'device_unauthenticated', detail }));
+  });
+
   it('is not known any more once it is removed', async () => {
     await registry.remove('ekg-1');
     expect(bySecret('ekg-1', httpSecret(ekg).expose())).toBe('device_unauthenticated');

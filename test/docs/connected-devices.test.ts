@@ -98,19 +98,32 @@ describe('over HTTP', () => {
 describe('over CoAP', () => {
   const nonce = counting(12);
 
-  it('the request is what its message holds', () => {
-    const request = readDeviceRequest(bytesOf('coap-request-message'));
+  const hubNonce = fromHex('61c461ffa9d665e9');
+
+  it.each([
+    ['coap-first-message', undefined],
+    ['coap-request-message', hubNonce],
+  ])('the request is what its message holds: %s', (message, given) => {
+    const request = readDeviceRequest(bytesOf(message));
     expect(request).toMatchObject({ device: 'ekg-1', nonce });
+    expect(request.hubNonce).toEqual(given);
     expect(diagnostic(decodeCbor(request.open(credentials.introspectKey)))).toBe(plain('coap-request'));
   });
 
-  it('the request is the one that a device makes', () => {
+  it.each([
+    ['coap-first-message', undefined],
+    ['coap-request-message', hubNonce],
+  ])('the request is the one that a device makes: %s', (message, given) => {
     const question = { token: new Secret('mF_9.B5f-4.1JqM'), proof: undefined, wantsSessionKey: false } as const;
-    const { message } = new AskingDevice(device).request({ ...question, clientFormat: 'jose' }, nonce);
-    expect(hex(message)).toBe(hex(bytesOf('coap-request-message')));
+    const asking = new AskingDevice(device);
+    asking.hubNonce = given;
+    expect(hex(asking.request({ ...question, clientFormat: 'jose' }, nonce).message)).toBe(hex(bytesOf(message)));
   });
 
-  it('the answer is what the hub answers, byte for byte', async () => {
+  it.each([
+    ['coap-first-message', '4.01', CONTENT_FORMAT.conciseProblem, 'coap-refusal-message'],
+    ['coap-request-message', '2.01', CONTENT_FORMAT.aceCbor, 'coap-answer-message'],
+  ])('%s is answered as the hub answers, byte for byte', async (message, code, contentFormat, answerMessage) => {
     const random = { bytes: (length: number) => counting(length, 0xf0), fraction: () => 0 };
     const clock = { monotonic: () => 0 };
     const introspection = new ProtectedIntrospection({ registry, relay, clock, random });
@@ -125,15 +138,21 @@ describe('over CoAP', () => {
       method: COAP_METHOD.POST,
       path: ['introspect'],
       contentFormat: CONTENT_FORMAT.aceCbor,
-      payload: bytesOf('coap-request-message'),
+      payload: bytesOf(message),
     });
-    expect([answer.code, answer.contentFormat]).toEqual([codeNumber('2.01'), 19]);
-    expect(hex(answer.payload)).toBe(hex(bytesOf('coap-answer-message')));
+    expect([answer.code, answer.contentFormat]).toEqual([codeNumber(code), contentFormat]);
+    expect(hex(answer.payload)).toBe(hex(bytesOf(answerMessage)));
+  });
+
+  it('the refusal is what its message holds', () => {
+    expect(diagnostic(decodeCbor(bytesOf('coap-refusal-message')))).toBe(plain('coap-refusal'));
   });
 
   it('the answer is what its message holds', () => {
     const { device: id, sessionKey } = credentials;
-    const opened = openDeviceAnswer(bytesOf('coap-answer-message'), { device: id, nonce, key: sessionKey });
+    const answer = openDeviceAnswer(bytesOf('coap-answer-message'), { device: id, nonce, key: sessionKey });
+    const opened = answer.payload;
+    expect(answer.hubNonce).toEqual(hubNonce);
     expect(diagnostic(decodeCbor(opened))).toBe(plain('coap-answer'));
     expect(encodeCbor(decodeCbor(opened))).toEqual(opened);
   });
@@ -174,7 +193,7 @@ function plain(name: string): string {
 function diagnostic(value: CborValue): string {
   if (value instanceof Uint8Array) return `h'${hex(value)}'`;
   if (isCborMap(value)) {
-    return `{${Array.from(value, ([key, item]) => `${String(key)}: ${diagnostic(item)}`).join(', ')}}`;
+    return `{${Array.from(value, ([key, item]) => `${JSON.stringify(key)}: ${diagnostic(item)}`).join(', ')}}`;
   }
   return JSON.stringify(value);
 }

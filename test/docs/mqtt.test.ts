@@ -50,7 +50,7 @@ function send(head: Written, payload: string): Promise<OutgoingMessage> {
       log: new QuietLog(),
       publish: async (message) => {
         resolve(message);
-        return { isConfirmed: () => true, confirmed: Promise.resolve() };
+        return { isConfirmed: () => true, confirmed: Promise.resolve(), refusal: () => undefined };
       },
     });
     void front.take({

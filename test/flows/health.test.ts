@@ -12,6 +12,7 @@ const issuer: IssuerStatus = {
   lastError: undefined,
   nextRefresh: 5,
 };
+const asked = { issuer: 'https://as.example', state: 'ready', lastError: undefined, endpoint: 'known' } as const;
 const well: HealthFacts = {
   clock: 'sure',
   issuers: [issuer],
@@ -20,7 +21,7 @@ const well: HealthFacts = {
   stranded: [],
   unfinished: [],
   audit: undefined,
-  introspection: [{ issuer: 'https://as.example', state: 'ready', lastError: undefined }],
+  introspection: [asked],
   broker: { up: true, code: undefined },
   trust: [{ device: 'tube-1', state: 'current' }],
   trustWaitsSince: 1_000,
@@ -73,7 +74,24 @@ describe('healthOf', () => {
     ['a radio not opened yet', { radio: { adapter: 'auto', up: false, code: undefined } }, 'radio auto: radio_failed'],
     [
       'an issuer that is given a pause',
-      { introspection: [{ issuer: 'https://as.example', state: 'suspended', lastError: 'as_timeout' }] },
+      { introspection: [{ ...asked, state: 'suspended', lastError: 'as_timeout' }] },
+      'introspection at https://as.example: as_timeout',
+    ],
+    ...(['introspection_client_refused', 'introspection_answer_untrusted', 'as_tls_untrusted'] as const).map(
+      (lastError): [string, Partial<HealthFacts>, string] => [
+        `the first ${lastError}, which does not pass by itself`,
+        { introspection: [{ ...asked, lastError }] },
+        `introspection at https://as.example: ${lastError}`,
+      ],
+    ),
+    [
+      'an issuer that offers no introspection',
+      { introspection: [{ ...asked, endpoint: 'none' }] },
+      'introspection at https://as.example: introspection_unavailable',
+    ],
+    [
+      'an issuer that could not be asked yet where it introspects, though its keys are young',
+      { issuers: [{ ...issuer, lastError: 'as_timeout' }], introspection: [{ ...asked, endpoint: 'unknown' }] },
       'introspection at https://as.example: as_timeout',
     ],
     ['a broker that refuses the hub', { broker: { up: false, code: 'broker_refused' } }, 'MQTT broker: broker_refused'],
@@ -91,6 +109,11 @@ describe('healthOf', () => {
 
   test('does not cry about a passing fault while the keys are young', () => {
     expect(codes({ issuers: [{ ...issuer, lastError: 'as_unreachable' }] })).toEqual([]);
+  });
+
+  test('does not cry about one question that failed, nor before the metadata was read for the first time', () => {
+    expect(codes({ introspection: [{ ...asked, lastError: 'as_timeout' }] })).toEqual([]);
+    expect(codes({ introspection: [{ ...asked, endpoint: 'unknown' }] })).toEqual([]);
   });
 
   test('says what to do with every condition', () => {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { encodeCbor } from '../../src/codec/cbor.ts';
 import { codeText } from '../../src/codec/coap/codes.ts';
+import { readConciseProblem, readProblemNonce } from '../../src/codec/concise-problem.ts';
 import { makeDeviceRequest } from '../../src/codec/device-request.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
 import { utf8 } from '../../src/core/bytes.ts';
@@ -42,6 +43,7 @@ async function open(medium?: (sent: unknown, index: number) => readonly number[]
     log: log.child({ line: 'ward-3' }),
   });
   pair = new CoapPair({ time, handler, ...(medium === undefined ? {} : { medium }) });
+  await asking.learnNonce((message) => introspection.answer(message, () => true, { id: 'first', log: new QuietLog() }));
 }
 
 beforeEach(() => open());
@@ -101,6 +103,17 @@ describe('POST /introspect', () => {
     expect(relay.requests).toHaveLength(1);
   });
 
+  it('answers 4.01 with a nonce to a device that has none, and judges what it asks with that', async () => {
+    asking.hubNonce = undefined;
+    const refused = await send(post(asking.request(plainQuestion()).message));
+    expect([codeText(refused.code), refused.contentFormat]).toEqual(['4.01', 257]);
+    expect(readConciseProblem(refused.payload)).toBe('hub_nonce_required');
+    expect(relay.requests).toEqual([]);
+    asking.hubNonce = readProblemNonce(refused.payload);
+    const { message, nonce } = asking.request(plainQuestion());
+    expect(asking.read((await send(post(message))).payload, nonce).active).toBe(true);
+  });
+
   it('covers a slow verdict with an acknowledgement, and answers by itself', async () => {
     let finish: (answer: RelayAnswer) => void = () => undefined;
     relay.answer = () =>
@@ -128,6 +141,15 @@ describe('POST /introspect', () => {
 describe('a bare refusal', () => {
   it.each([
     [
+      '4.01 for a wrong MAC without a nonce of the hub, and none is given',
+      () => {
+        const message = Uint8Array.from(new AskingDevice(ekg).request(plainQuestion()).message);
+        message[message.length - 1] = (message.at(-1) as number) ^ 1;
+        return message;
+      },
+      '4.01',
+    ],
+    [
       '4.01 for a device that is not known',
       () => new AskingDevice(connectedDevice('ekg-9')).request(plainQuestion()).message,
       '4.01',
@@ -152,7 +174,8 @@ describe('a bare refusal', () => {
       '4.00 for a question that is none',
       () => {
         const { device, introspectKey: key } = asking.credentials;
-        return makeDeviceRequest({ device, nonce: asking.nextNonce(), key, payload: encodeCbor(new Map([[1, 2]])) });
+        const payload = encodeCbor(new Map([[1, 2]]));
+        return makeDeviceRequest({ device, nonce: asking.nextNonce(), hubNonce: asking.hubNonce, key, payload });
       },
       '4.00',
     ],

@@ -24,6 +24,8 @@ const anyDevice = () => true;
 let relay: ScriptedRelay;
 let time: FakeTime;
 let introspection: ProtectedIntrospection;
+/** Another run of the hub. */
+let restart: () => void;
 const context = { id: 'request', log: new QuietLog() };
 
 beforeEach(async () => {
@@ -32,11 +34,21 @@ beforeEach(async () => {
   const registry = new Registry({ store: new FaultyStore(), log: new QuietLog() });
   await registry.add(ekg);
   await registry.add(pump);
-  introspection = new ProtectedIntrospection({ registry, relay, clock: time, random: time });
+  restart = () => {
+    introspection = new ProtectedIntrospection({ registry, relay, clock: time, random: time });
+  };
+  restart();
+  await asking.learnNonce(answerTo);
 });
 
-const ask = (message: Uint8Array, isExpected: (device: Device) => boolean = anyDevice) =>
+const answerTo = (message: Uint8Array, isExpected: (device: Device) => boolean = anyDevice) =>
   introspection.answer(message, isExpected, context);
+/** The sealed answer. */
+async function ask(message: Uint8Array, isExpected?: (device: Device) => boolean): Promise<Uint8Array> {
+  const answer = await answerTo(message, isExpected);
+  if (answer.kind !== 'sealed') throw new LatchkeyError('hub_nonce_required');
+  return answer.message;
+}
 const codeOf = async (answer: Promise<unknown>) => {
   try {
     await answer;
@@ -76,7 +88,8 @@ describe('a device that shows who it is', () => {
   it('is told of a question that is none', async () => {
     const { device, introspectKey } = asking.credentials;
     const payload = encodeCbor(new Map([[12, 'x']]));
-    const message = makeDeviceRequest({ device, nonce: asking.nextNonce(), key: introspectKey, payload });
+    const { hubNonce } = asking;
+    const message = makeDeviceRequest({ device, nonce: asking.nextNonce(), hubNonce, key: introspectKey, payload });
     expect(await codeOf(ask(message))).toBe('request_invalid');
     expect(relay.requests).toEqual([]);
   });
@@ -113,6 +126,7 @@ describe('a request that comes twice', () => {
       payload: writeIntrospectionCbor(question),
       key,
       externalAad: encodeCbor(['latchkey-introspect-1', device, nonce]),
+      protectedHeader: new Map([[-65540, asking.hubNonce as Uint8Array]]),
       unprotectedHeader: new Map<number | string, Uint8Array | string>([
         [4, utf8(device)],
         [-65537, nonce],
@@ -132,17 +146,6 @@ describe('a request that comes twice', () => {
     expect(asking.read(await ask(message), nonce).active).toBe(true);
   });
 
-  it('is judged again after its answer was forgotten', async () => {
-    const { message } = asking.request(plainQuestion());
-    await ask(message);
-    await time.advance(119_999);
-    await ask(message);
-    expect(relay.requests).toHaveLength(1);
-    await time.advance(1);
-    await ask(message);
-    expect(relay.requests).toHaveLength(2);
-  });
-
   it('never serves as the answer to another question', async () => {
     const nonce = asking.nextNonce();
     await ask(asking.request(plainQuestion('good'), nonce).message);
@@ -153,11 +156,13 @@ describe('a request that comes twice', () => {
   it('is known for each device by itself', async () => {
     const nonce = asking.nextNonce();
     await ask(asking.request(plainQuestion(), nonce).message);
-    await ask(new AskingDevice(pump).request(plainQuestion(), nonce).message);
+    const other = new AskingDevice(pump);
+    other.hubNonce = asking.hubNonce;
+    await ask(other.request(plainQuestion(), nonce).message);
     expect(relay.requests.map(({ device }) => device)).toEqual(['ekg-1', 'pump-1']);
   });
 
-  it('is forgotten before answers take more memory than they may', async () => {
+  it('is refused where answers took more memory than they may, and not judged again', async () => {
     relay.answer = activeAnswer({ members: { sub: 'x'.repeat(8_000) } });
     const first = asking.request(plainQuestion(), new Uint8Array(12)).message;
     await ask(first);
@@ -167,15 +172,140 @@ describe('a request that comes twice', () => {
       await ask(asking.request(plainQuestion(), nonce).message);
     }
     const before = relay.requests.length;
-    await ask(first);
-    expect(relay.requests).toHaveLength(before + 1);
+    expect(await codeOf(ask(first))).toBe('question_replayed');
+    expect(relay.requests).toHaveLength(before);
+  });
+});
+
+describe('a question that somebody recorded', () => {
+  it('is never judged again: within its time it gets the same answer, and then none', async () => {
+    const { message } = asking.request(plainQuestion());
+    const first = await ask(message);
+    // All the time that a nonce may live, and all that questions are remembered.
+    for (let second = 1; second < 300; second++) {
+      await time.advance(1_000);
+      const again = await answerTo(message);
+      if (again.kind === 'sealed') expect(again.message).toBe(first);
+      expect(relay.requests).toHaveLength(1);
+    }
+    for (const hours of [1, 8, 20]) {
+      await time.advance(hours * 3_600_000);
+      expect((await answerTo(message)).kind).toBe('nonce_required');
+    }
+    expect(relay.requests).toHaveLength(1);
+  });
+
+  it('is not judged by another run of the hub', async () => {
+    const { message } = asking.request(plainQuestion());
+    await ask(message);
+    restart();
+    expect((await answerTo(message)).kind).toBe('nonce_required');
+    expect(relay.requests).toHaveLength(1);
+  });
+
+  it.each([0, 1, 30_000, 59_999])(
+    'is known for as long as its nonce is good, asked %i ms into its time',
+    async (into) => {
+      await time.advance(into);
+      const { message } = asking.request(plainQuestion());
+      await ask(message);
+      for (let step = 0; step < 130; step++) {
+        await time.advance(1_000);
+        await answerTo(message);
+      }
+      expect(relay.requests).toHaveLength(1);
+    },
+  );
+});
+
+describe('the nonce of the hub', () => {
+  it('is wanted in every question: without one nothing is judged', async () => {
+    asking.hubNonce = undefined;
+    const answer = await answerTo(asking.request(plainQuestion()).message);
+    expect(answer).toEqual({ kind: 'nonce_required', nonce: expect.any(Uint8Array) });
+    expect(relay.requests).toEqual([]);
+  });
+
+  it('that the hub never gave is as none', async () => {
+    asking.hubNonce = new Uint8Array(8);
+    expect((await answerTo(asking.request(plainQuestion()).message)).kind).toBe('nonce_required');
+  });
+
+  it('of two minutes ago is as none, and the refusal has one that is taken', async () => {
+    await time.advance(120_000);
+    const answer = await answerTo(asking.request(plainQuestion()).message);
+    asking.hubNonce = answer.kind === 'nonce_required' ? answer.nonce : undefined;
+    await ask(asking.request(plainQuestion()).message);
+    expect(relay.requests).toHaveLength(1);
+  });
+
+  it('of a minute ago is good', async () => {
+    await time.advance(60_000);
+    await ask(asking.request(plainQuestion()).message);
+    expect(relay.requests).toHaveLength(1);
+  });
+
+  it('comes anew with every answer: a device that asks every minute never asks twice', async () => {
+    for (let minute = 0; minute < 10; minute++) {
+      const { message, nonce } = asking.request(plainQuestion());
+      asking.read(await ask(message), nonce);
+      await time.advance(60_000);
+    }
+    expect(relay.requests).toHaveLength(10);
+  });
+
+  it('cannot be put into a question on its way', async () => {
+    const { hubNonce } = asking;
+    asking.hubNonce = new Uint8Array(8);
+    const { message } = asking.request(plainQuestion());
+    const at = Buffer.from(message).indexOf(Buffer.alloc(8));
+    const forged = Uint8Array.from(message);
+    forged.set(hubNonce as Uint8Array, at);
+    expect(await codeOf(answerTo(forged))).toBe('device_unauthenticated');
+  });
+
+  it('is given to nobody who cannot show who it is', async () => {
+    const stranger = new AskingDevice(connectedDevice('ekg-1', { rootKey: pump.rootKey }));
+    expect(await codeOf(answerTo(stranger.request(plainQuestion()).message))).toBe('device_unauthenticated');
+  });
+});
+
+describe('room for questions that are remembered', () => {
+  const nonceOf = (count: number) => {
+    const nonce = new Uint8Array(12);
+    new DataView(nonce.buffer).setUint32(0, count);
+    return nonce;
+  };
+
+  it('is refused to a device that has its share, and not to others', async () => {
+    for (let count = 0; count < LIMITS.deviceQuestionsPerDevice; count++) {
+      await ask(asking.request(plainQuestion(), nonceOf(count)).message);
+    }
+    const more = asking.request(plainQuestion(), nonceOf(LIMITS.deviceQuestionsPerDevice)).message;
+    expect(await codeOf(ask(more))).toBe('hub_busy');
+    const other = new AskingDevice(pump);
+    other.hubNonce = asking.hubNonce;
+    await ask(other.request(plainQuestion()).message);
+    await time.advance(120_000);
+    await asking.learnNonce(answerTo);
+    await ask(asking.request(plainQuestion(), nonceOf(0)).message);
+  });
+
+  it('is not taken by questions that found no verdict', async () => {
+    relay.answer = new LatchkeyError('as_timeout');
+    for (let count = 0; count < LIMITS.deviceQuestionsPerDevice + 10; count++) {
+      expect(await codeOf(ask(asking.request(plainQuestion(), nonceOf(count)).message))).toBe('as_timeout');
+    }
   });
 });
 
 describe('nobody is answered', () => {
   it('for a device that is not registered', async () => {
     const { message } = new AskingDevice(connectedDevice('ekg-9')).request(plainQuestion());
-    expect(await codeOf(ask(message))).toBe('device_unauthenticated');
+    await expect(ask(message)).rejects.toMatchObject({
+      code: 'device_unauthenticated',
+      detail: 'ekg-9 is not registered here',
+    });
   });
 
   it('for a device that may not speak here', async () => {
@@ -186,14 +316,20 @@ describe('nobody is answered', () => {
   it('under the key of another device', async () => {
     const key = new AskingDevice(pump).credentials.introspectKey;
     const payload = writeIntrospectionCbor(plainQuestion());
-    const message = makeDeviceRequest({ device: 'ekg-1', nonce: asking.nextNonce(), key, payload });
-    expect(await codeOf(ask(message))).toBe('device_unauthenticated');
+    const { hubNonce } = asking;
+    const message = makeDeviceRequest({ device: 'ekg-1', nonce: asking.nextNonce(), hubNonce, key, payload });
+    await expect(ask(message)).rejects.toMatchObject({
+      code: 'device_unauthenticated',
+      detail: 'ekg-1: cose_verification_failed',
+    });
   });
 
   it('with a MAC of another algorithm', async () => {
     const { device, sessionKey } = asking.credentials;
     const key = { algorithm: 'HMAC 256/256', keyId: undefined, key: sessionKey.key } as const;
-    const message = makeDeviceRequest({ device, nonce: asking.nextNonce(), key, payload: new Uint8Array(1) });
+    const payload = new Uint8Array(1);
+    const { hubNonce } = asking;
+    const message = makeDeviceRequest({ device, nonce: asking.nextNonce(), hubNonce, key, payload });
     expect(await codeOf(ask(message))).toBe('device_unauthenticated');
   });
 

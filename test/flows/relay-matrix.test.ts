@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { introspectRoutes } from '../../drivers/http/introspect.ts';
 import { HttpServer } from '../../drivers/http/server.ts';
 import type { MqttFront } from '../../drivers/mqtt/open-mqtt.ts';
-import { systemRandom } from '../../drivers/system-time.ts';
-import { base64url } from '../../src/core/bytes.ts';
-import { coded } from '../../src/core/errors.ts';
+import { openSerialLine, type SerialLine } from '../../drivers/serial/serial-line.ts';
+import { monotonic, systemRandom, systemTimers } from '../../drivers/system-time.ts';
+import { base64url, hex } from '../../src/core/bytes.ts';
 import type { IntrospectedToken } from '../../src/core/introspected-token.ts';
 import { isJsonObject } from '../../src/core/json.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -19,16 +19,22 @@ import { TokenJudge } from '../../src/flows/token-judge.ts';
 import { DurableReplayWindow } from '../../src/pop/durable-replay-window.ts';
 import { demandTokenForm } from '../../src/pop/introspection/token-form.ts';
 import { ProofKeys } from '../../src/pop/proof-keys.ts';
+import { StaticKeys } from '../../src/trust/issuer-keys.ts';
+import { issuerPolicy } from '../../src/trust/issuer-policy.ts';
+import { verifyJwt } from '../../src/trust/verify-jwt.ts';
 import { AuditList } from '../fakes/audit-list.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
+import { AskingLine } from '../fixtures/asking-line.ts';
 import { connectedDevice } from '../fixtures/connected-device.ts';
+import { signingKey, signJwt } from '../fixtures/jwt-signing.ts';
 import { connected, openMqttRig } from '../fixtures/mqtt-front.ts';
 import { RELAY_CASES, type TokenSpec } from '../fixtures/relay-cases.ts';
 import { coapFront, httpFront, mqttJsonFront, mqttProtectedFront, type RelayFront } from '../fixtures/relay-fronts.ts';
 
 const WINDOW = 60;
+const ISSUER = 'https://as.example';
 const device = connectedDevice('ekg-1', {
   line: 'ward-3',
   profile: profileFromJson({ bearer: true }, { takesTokens: false }),
@@ -39,13 +45,42 @@ const fronts: RelayFront[] = [];
 let server: HttpServer;
 let replay: DurableReplayWindow;
 let mqtt: MqttFront;
+let deviceEnd: AskingLine;
+let line: SerialLine;
 const audit = new AuditList();
 
-/** An AS that never forgets what it gave, and is asked about every token. */
+const KEY = signingKey('P-256', 'k1');
+/** Another key of the same name: somebody says to be the issuer. */
+const FORGED = signingKey('P-256', 'k1');
+const JWKS = { keys: [KEY.jwk] };
+const POLICY = issuerPolicy({ issuer: ISSUER, source: { kind: 'file', jwks: JWKS } });
+const issuers = new Map([[ISSUER, { policy: POLICY, keys: new StaticKeys(POLICY, JWKS) }]]);
+
 function mint(spec: TokenSpec): string {
+  return spec.form === 'jwt' ? signedToken(spec) : opaqueToken(spec);
+}
+
+/** Of an AS that never forgets what it gave. */
+function opaqueToken(spec: TokenSpec): string {
   const token = base64url(systemRandom.bytes(16));
   tokens.set(token, spec);
   return token;
+}
+
+function signedToken({ audience, confirmation, state }: TokenSpec): string {
+  const now = time.now().earliest;
+  const claims = {
+    iss: ISSUER,
+    sub: 'doctor-7',
+    aud: audience,
+    client_id: 'doctor-app',
+    iat: now - 700,
+    exp: state === 'expired' ? now - 10 : now + 600,
+    jti: hex(systemRandom.bytes(8)),
+    ...(confirmation === undefined ? {} : { cnf: confirmation }),
+  };
+  const header = { alg: 'ES256', typ: 'at+jwt', kid: 'k1' };
+  return signJwt({ key: state === 'disowned' ? FORGED : KEY, header, claims });
 }
 
 async function introspect(token: Secret<string>): Promise<IntrospectedToken> {
@@ -83,8 +118,14 @@ beforeAll(async () => {
   const registry = new Registry({ store: new FaultyStore(), log });
   await registry.add(device);
   const tokensOf = new TokenJudge({
-    issuers: [{ issuer: 'https://as.example', policy: 'opaque', introspector: { introspect } }],
-    verify: () => Promise.reject(new Error('no JWT is shown here')),
+    issuers: [{ issuer: ISSUER, policy: 'opaque', introspector: { introspect } }],
+    verify: (jwt, asking) =>
+      verifyJwt(jwt, {
+        issuers: { find: (issuer) => issuers.get(issuer) },
+        audience: asking.audience,
+        time: time.now(),
+        whenUnsure: 'deny',
+      }),
     clock: time,
   });
   const relay = new RelayFlow({
@@ -95,6 +136,7 @@ beforeAll(async () => {
     clock: time,
     random: systemRandom,
     audit,
+    log,
     window: WINDOW,
   });
   const devices = new DeviceCredentials({ registry });
@@ -106,12 +148,21 @@ beforeAll(async () => {
   });
   const origin = `http://127.0.0.1:${await server.listen({ host: '127.0.0.1', port: 0 })}`;
   const introspection = new ProtectedIntrospection({ registry, relay, clock: time, random: systemRandom });
-  const handler = serveDevices({
-    isExpected: (device) => device.line === 'ward-3',
-    introspection,
-    time: new TellTime({ registry, clock: time }),
+  deviceEnd = await AskingLine.open();
+  line = openSerialLine({
+    name: 'ward-3',
+    path: deviceEnd.path,
+    timers: systemTimers,
+    clock: { monotonic },
     random: systemRandom,
     log,
+    handler: serveDevices({
+      isExpected: (device) => device.line === 'ward-3',
+      introspection,
+      time: new TellTime({ registry, clock: time }),
+      random: systemRandom,
+      log,
+    }),
   });
   const { front } = await openMqttRig({
     relay,
@@ -127,19 +178,14 @@ beforeAll(async () => {
     mqttProtectedFront(broker, device),
     httpFront(origin, device, 'application/json'),
     httpFront(origin, device, 'application/ace+cbor'),
-    coapFront(device, async (request) => {
-      try {
-        return await handler(request);
-      } catch (error) {
-        const [major = '', minor = ''] = coded(error).entry.coap.split('.');
-        return { code: (Number(major) << 5) | Number(minor), payload: new Uint8Array(0) };
-      }
-    }),
+    coapFront(device, (request) => deviceEnd.request(request)),
   );
 });
 
 afterAll(async () => {
   for (const front of fronts) await front.close?.();
+  await line.close();
+  await deviceEnd.close();
   await mqtt.close(100);
   await server.close(100);
 });
@@ -150,9 +196,9 @@ describe.each(FRONTS)('over %s', (name) => {
   // One connection a device: whoever asks next over MQTT takes the place of the one before.
   afterAll(() => fronts.find((front) => front.name === name)?.close?.());
 
-  it.each(RELAY_CASES.map((relayCase) => [`${relayCase.kind}: ${relayCase.name}`, relayCase] as const))(
+  it.each(RELAY_CASES.map((each) => [`${each.kind}, ${each.form}: ${each.name}`, each] as const))(
     '%s',
-    async (_, { ask, expected }) => {
+    async (_, { ask, expected, recorded }) => {
       const front = fronts.find((candidate) => candidate.name === name);
       if (front === undefined) throw new Error(name);
       audit.entries.length = 0;
@@ -160,12 +206,13 @@ describe.each(FRONTS)('over %s', (name) => {
       const seen = [];
       for (const question of questions) seen.push(await front.ask(question));
       const last = seen.at(-1);
-      const fits = last !== undefined && expected.some((one) => front.matches(last, one));
-      expect(fits ? expected[0] : last).toEqual(expected[0]);
+      const fits = last !== undefined && front.matches(last, expected);
+      expect(fits ? expected : last).toEqual(expected);
       const verdicts = audit.entries.filter(({ verdict }) => verdict !== 'refused');
       expect(verdicts.map(({ verdict }) => verdict)).toEqual(
         seen.map(({ kind }) => kind).filter((kind) => kind !== 'refused'),
       );
+      if (recorded !== undefined) expect(verdicts.at(-1)?.code).toBe(recorded);
       expect(seen.slice(0, -1).every(({ kind }) => kind === 'active')).toBe(true);
     },
   );

@@ -41,6 +41,7 @@ const freshness: RelayFreshness = { source: 'introspection', age: 3, stale: fals
 const INACTIVE: TokenVerdict = {
   active: false,
   code: 'token_inactive',
+  concealed: false,
   issuer: ISSUER,
   freshness,
   evidence: undefined,
@@ -52,6 +53,7 @@ function good(changes: Partial<GoodToken> = {}): TokenVerdict {
     issuer: ISSUER,
     subject: 'doctor-7',
     expiresAt: NOW + 600,
+    audience: [AUDIENCE],
     members: { scope: 'read', sub: 'doctor-7' },
     confirmation: { jkt: client.thumbprint },
     confidential: true,
@@ -82,13 +84,13 @@ beforeEach(async () => {
   meanwhile = async () => undefined;
 });
 
-function ask(changes: Partial<RelayRequest> = {}) {
+function makeFlow(): RelayFlow {
   const judge = async (): Promise<TokenVerdict> => {
     await meanwhile();
     if (typeof verdict === 'string') throw new LatchkeyError(verdict);
     return verdict;
   };
-  const flow = new RelayFlow({
+  return new RelayFlow({
     registry,
     tokens: { judge },
     replay,
@@ -96,8 +98,12 @@ function ask(changes: Partial<RelayRequest> = {}) {
     clock: time,
     random: time,
     audit,
+    log,
     window: WINDOW,
   });
+}
+
+function ask(changes: Partial<RelayRequest> = {}, flow = makeFlow()) {
   const request: RelayRequest = {
     device: 'ekg-1',
     token: new Secret(TOKEN),
@@ -129,6 +135,23 @@ describe('the answer is "not active"', () => {
   ])('%s', async (_, token, code) => {
     verdict = good(token);
     expect(await ask()).toEqual({ active: false, code, freshness });
+  });
+
+  test('and no more than that where the token may be of another device; the audit has the reason', async () => {
+    verdict = { ...INACTIVE, code: 'jwt_audience_mismatch', concealed: true };
+    expect(await ask({ proof: await proof() })).toEqual({
+      active: false,
+      code: 'token_inactive',
+      freshness: undefined,
+    });
+    expect(audit.entries).toMatchObject([{ verdict: 'inactive', code: 'jwt_audience_mismatch', freshness }]);
+  });
+
+  test('for a token that is bound to no key and is for others too, on a device for bearer tokens', async () => {
+    await registry.remove('ekg-1');
+    await registry.add({ ...device, profile: profileFromJson({ bearer: true }, { takesTokens: false }) });
+    verdict = good({ confirmation: undefined, audience: [AUDIENCE, 'https://pump-1.ward.example'] });
+    expect(await ask()).toEqual({ active: false, code: 'audience_ambiguous', freshness });
   });
 
   test('for a token that is bound in a way that was left out, on a device for bearer tokens too', async () => {
@@ -255,6 +278,26 @@ describe('a session key', () => {
   ])('lives for an hour under a token %s', async (_, expiresAt) => {
     expect(await key({ expiresAt })).toMatchObject({ expiresAt: NOW + 3_600 });
   });
+});
+
+test('a flood of verdicts is a few lines of the log and a sum, and all of it is in the audit', async () => {
+  verdict = INACTIVE;
+  const flow = makeFlow();
+  for (let count = 0; count < 1_000; count += 1) await ask({}, flow);
+  flow.close();
+  expect(log.events()).toEqual([...Array.from({ length: 4 }, () => 'relay_verdict'), 'relay_repeated']);
+  expect(log.lines.at(-1)?.fields).toMatchObject({ verdict: 'inactive', code: 'token_inactive', count: 996 });
+  expect(audit.entries).toHaveLength(1_000);
+});
+
+test('a flood of verdicts hides no stale one', async () => {
+  verdict = INACTIVE;
+  const flow = makeFlow();
+  for (let count = 0; count < 100; count += 1) await ask({}, flow);
+  verdict = { ...INACTIVE, freshness: { ...freshness, stale: true } };
+  await ask({}, flow);
+  expect(log.lines.at(-1)?.fields).toMatchObject({ event: 'relay_verdict', stale: true, age: 3 });
+  flow.close();
 });
 
 describe('the audit has one record', () => {

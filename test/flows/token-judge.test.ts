@@ -87,6 +87,7 @@ describe('an opaque token is not good', () => {
     expect(await judge(OPAQUE, { issuers: [issuer(NO)] })).toEqual({
       active: false,
       code: 'token_inactive',
+      concealed: true,
       issuer: ISSUER,
       evidence: undefined,
       freshness: { ...freshness, clock: 'sure' },
@@ -101,6 +102,14 @@ describe('an opaque token is not good', () => {
     expect(verdict).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
   });
 
+  test('for another audience, and all are asked who would be asked about one that nobody knows', async () => {
+    const last = issuer(NO, { issuer: 'https://last.example' });
+    const foreign = issuer(yes({ audience: ['https://ekg-2.ward.example'] }), { issuer: OTHER });
+    const verdict = await judge(OPAQUE, { issuers: [issuer(NO), foreign, last] });
+    expect(verdict).toMatchObject({ code: 'jwt_audience_mismatch', concealed: true, issuer: OTHER });
+    expect(last.asked.times).toBe(1);
+  });
+
   test('where every issuer says so, and the first one is named', async () => {
     const issuers = [issuer(NO), issuer(NO, { issuer: OTHER })];
     expect(await judge(OPAQUE, { issuers })).toMatchObject({ active: false, issuer: ISSUER });
@@ -113,6 +122,11 @@ describe('there is no verdict on an opaque token', () => {
     ['where nobody is to be asked', [issuer(yes(), { policy: 'never' })], 'introspection_unavailable'],
     ['where its issuer cannot be reached', [issuer('as_unreachable')], 'as_unreachable'],
     ['where one issuer could not be asked', [issuer('as_timeout'), issuer(NO, { issuer: OTHER })], 'as_timeout'],
+    [
+      'of another device where one issuer could not be asked, as on one that nobody knows',
+      [issuer('as_timeout'), issuer(yes({ audience: ['https://ekg-2.ward.example'] }), { issuer: OTHER })],
+      'as_timeout',
+    ],
     ['while the time is not known', [issuer('clock_unsure')], 'clock_unsure'],
   ])('%s', async (_, issuers, code) => {
     expect(await asyncCodeOf(judge(OPAQUE, { issuers }))).toBe(code);
@@ -155,6 +169,7 @@ describe('a JWT is not good', () => {
       expect(await judge(JWT, { issuers: [as], verify: code })).toMatchObject({
         active: false,
         code,
+        concealed: false,
         issuer: undefined,
         freshness: undefined,
       });
@@ -164,7 +179,7 @@ describe('a JWT is not good', () => {
 
   test('that its issuer took back', async () => {
     const verdict = await judge(JWT, { issuers: [issuer(NO, { policy: 'always' })], verify: jwt() });
-    expect(verdict).toMatchObject({ active: false, code: 'token_inactive', issuer: ISSUER });
+    expect(verdict).toMatchObject({ active: false, code: 'token_inactive', concealed: false, issuer: ISSUER });
   });
 
   test('of which its issuer says that it is for others', async () => {
@@ -196,6 +211,16 @@ describe('a JWT is good', () => {
     expect(as.asked.times).toBe(0);
   });
 
+  test.each<[string, readonly string[], readonly string[]]>([
+    ['by its own word', [device.audience, device.audience, 'https://ekg-2.ward.example'], [device.audience]],
+    ['by the word of its issuer', [device.audience], ['https://ekg-2.ward.example', device.audience]],
+  ])('for all that it is for %s, each once', async (_, audience, said) => {
+    const issuers = [issuer(yes({ audience: said }), { policy: 'always' })];
+    const verdict = await judge(JWT, { issuers, verify: jwt({ audience }) });
+    const named = verdict.active ? [...verdict.token.audience].sort() : [];
+    expect(named).toEqual([device.audience, 'https://ekg-2.ward.example']);
+  });
+
   test('by the word of its issuer where that is asked always; what is left out is as the JWT has it', async () => {
     const said = yes({
       audience: [],
@@ -217,5 +242,17 @@ describe('a JWT is good', () => {
         confidential: false,
       },
     });
+  });
+
+  test.each([
+    ['its issuer', END - 60, END],
+    ['its own signature', END, END - 60],
+  ])('until the earlier end, where that is the word of %s', async (_, said, signed) => {
+    const word = yes({ expiresAt: said, members: { active: true, exp: said } });
+    const verdict = await judge(JWT, {
+      issuers: [issuer(word, { policy: 'always' })],
+      verify: jwt({ expiresAt: signed }),
+    });
+    expect(verdict).toMatchObject({ token: { expiresAt: END - 60, members: { exp: END - 60 } } });
   });
 });

@@ -55,6 +55,14 @@ describe('a record', () => {
     ]);
   });
 
+  test('has the second in which it was made, not the next one', async () => {
+    const { reader, time, trail } = await auditRig();
+    const { earliest } = time.now();
+    time.now = () => ({ earliest, latest: earliest + 1 });
+    trail.record(ENTRY);
+    expect((await reader.page({ limit: 1 })).records[0]).toMatchObject({ clock: 'sure', at: earliest });
+  });
+
   test('says that the clock was unsure', async () => {
     const { reader, time, trail } = await auditRig();
     time.forgetLatest();

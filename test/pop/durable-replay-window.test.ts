@@ -33,13 +33,29 @@ async function outcome(use: Promise<void>): Promise<string> {
 
 const records = () => [...store.entries.keys()].filter((key) => key.startsWith('replay/used/'));
 
-test('no key takes more than its share of the window, restarts aside', async () => {
+test.each([
+  ['key', (greedy: boolean, index: number) => ({ key: greedy ? 'greedy' : 'modest', device: `ekg-${index}` })],
+  ['device', (greedy: boolean, index: number) => ({ key: `key ${index}`, device: greedy ? 'greedy' : 'modest' })],
+] as const)('no %s takes more than its share of the window, restarts aside', async (_, owner) => {
   const window = await open();
-  const mine = Array.from({ length: 4_096 }, (_, index) => window.use(`proof ${index}`, 0, 'greedy'));
+  const mine = Array.from({ length: 4_096 }, (__, index) => window.use(`proof ${index}`, 0, owner(true, index)));
   await Promise.all(mine);
-  expect(await outcome(window.use('one more', 0, 'greedy'))).toBe('proof_window_full');
-  expect(await outcome(window.use('one more', 0, 'modest'))).toBe('none');
-  expect(await outcome(window.use('later', 2 * LIFETIME, 'greedy'))).toBe('none');
+  expect(await outcome(window.use('one more', 0, owner(true, 5_000)))).toBe('proof_window_full');
+  expect(await outcome(window.use('one more', 0, owner(false, 5_000)))).toBe('none');
+  expect(await outcome(window.use('later', 2 * LIFETIME, owner(true, 5_001)))).toBe('none');
+});
+
+test('a proof that is refused for the share of its device takes nothing of that of its key', async () => {
+  const window = await open();
+  const full = Array.from({ length: 4_096 }, (_, index) =>
+    window.use(`proof ${index}`, 0, { key: `key ${index}`, device: 'greedy' }),
+  );
+  await Promise.all(full);
+  const refused = Array.from({ length: 4_096 }, (_, index) =>
+    outcome(window.use(`more ${index}`, 0, { key: 'client', device: 'greedy' })),
+  );
+  expect(new Set(await Promise.all(refused))).toEqual(new Set(['proof_window_full']));
+  expect(await outcome(window.use('elsewhere', 0, { key: 'client', device: 'modest' }))).toBe('none');
 });
 
 describe('refuses', () => {

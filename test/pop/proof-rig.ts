@@ -63,6 +63,7 @@ export function proofContext(
     confirmation,
     confidential: true,
     tokenDigest: TOKEN_DIGEST,
+    device: 'ekg-1',
     audience: AUDIENCE,
     time: { earliest: NOW, latest: NOW },
     monotonic: 0,

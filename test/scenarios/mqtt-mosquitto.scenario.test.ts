@@ -1,10 +1,15 @@
 /** The MQTT front at Debian's mosquitto, with the configuration and the ACL that we ship. */
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { DeviceQuestions } from '../../drivers/mqtt/device-questions.ts';
+import { monotonic, systemRandom, systemTimers } from '../../drivers/system-time.ts';
+import { utf8 } from '../../src/core/bytes.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { namedAnswer, subjectOf } from '../fakes/named-answer.ts';
+import { QuietLog } from '../fakes/quiet-log.ts';
 import { QUICK } from '../fixtures/aedes-broker.ts';
-import { brokerCa, Mosquitto } from '../fixtures/mosquitto.ts';
+import { brokerCa, Mosquitto, type MosquittoOptions } from '../fixtures/mosquitto.ts';
 import { type MqttAnswer, MqttDevice } from '../fixtures/mqtt-device.ts';
 import { connected, type MqttRig, openMqttRig, secretOf } from '../fixtures/mqtt-front.ts';
 
@@ -16,14 +21,15 @@ afterEach(async () => {
   for (const step of cleanUp.splice(0).reverse()) await step();
 });
 
-async function startBroker(): Promise<Mosquitto> {
+async function startBroker(options: Pick<MosquittoOptions, 'acl'> = {}): Promise<Mosquitto> {
   const secrets = DEVICES.map((device) => [device, secretOf(device)] as const);
-  const broker = await Mosquitto.start({ users: { '@hub': HUB_PASSWORD, ...Object.fromEntries(secrets) } });
+  const users = { '@hub': HUB_PASSWORD, ...Object.fromEntries(secrets) };
+  const broker = await Mosquitto.start({ users, ...options });
   cleanUp.push(() => broker.remove());
   return broker;
 }
 
-async function openHub(broker: Mosquitto): Promise<MqttRig> {
+async function openHub(broker: Mosquitto, { wait = true } = {}): Promise<MqttRig> {
   const rig = await openMqttRig({
     broker: {
       host: 'localhost',
@@ -36,7 +42,7 @@ async function openHub(broker: Mosquitto): Promise<MqttRig> {
     settings: QUICK,
   });
   cleanUp.push(() => rig.front.close(2_000));
-  await connected(rig.front);
+  if (wait) await connected(rig.front);
   return rig;
 }
 
@@ -89,6 +95,17 @@ describe('at mosquitto over TLS', () => {
     expect(first.relay.requests).toEqual([]);
     expect(second.relay.judged()).toEqual(new Map([['meanwhile', 1]]));
   });
+});
+
+test('a question that somebody had the broker retain is not judged when the hub connects', async () => {
+  const broker = await startBroker();
+  const device = await openDevice(broker, 'ekg-1');
+  const properties = { responseTopic: device.answerTopic, contentType: 'application/json' };
+  const retained = { qos: 1, retain: true, properties } as const;
+  await device.client.publishAsync('latchkey/v1/ekg-1/introspect', '{"token":"retained"}', retained);
+  const { relay } = await openHub(broker);
+  await device.ask('{"token":"own"}');
+  expect([...relay.judged().keys()]).toEqual(['own']);
 });
 
 describe('a burst larger than what may be under way', () => {
@@ -225,5 +242,53 @@ describe('a broker that ends in the middle of a burst', () => {
       await Promise.all(missing.map(([correlation, { device, payload }]) => device.send(payload, { correlation })));
     }
     expectAllOnce(rig, all);
+  });
+});
+
+describe('an ACL that was not meant for this hub', () => {
+  const OTHER = readFileSync(new URL('../../config/mosquitto/acl', import.meta.url), 'utf8').replaceAll(
+    'latchkey/v1',
+    'ward/latchkey',
+  );
+
+  test('shows at once: the hub is not connected, and says which topic it is about', async () => {
+    const broker = await startBroker({ acl: OTHER });
+    const rig = await openHub(broker, { wait: false });
+    await vi.waitFor(() => expect(rig.front.health().code).toBe('broker_refused'), { timeout: 5_000 });
+    expect(rig.front.health()).toMatchObject({
+      up: false,
+      detail: 'may not write on latchkey/v1/hub/status: not authorized (reason code 0x87)',
+    });
+    expect(rig.front.counters().connected).toBe(0);
+  });
+
+  test('shows at a device that asks, without a wait for an answer that cannot come', async () => {
+    const broker = await startBroker({ acl: OTHER });
+    const id = 'ekg-1';
+    const questions = await new Promise<DeviceQuestions>((resolve) => {
+      const opened: DeviceQuestions = new DeviceQuestions({
+        access: {
+          host: 'localhost',
+          port: broker.port,
+          tls: { ca: brokerCa() },
+          clientId: id,
+          username: id,
+          password: new Secret(secretOf(id)),
+        },
+        topicPrefix: 'latchkey/v1',
+        device: id,
+        deadline: 50_000,
+        onState: () => resolve(opened),
+        timers: systemTimers,
+        clock: { monotonic },
+        random: systemRandom,
+        log: new QuietLog(),
+      });
+    });
+    cleanUp.push(() => questions.close());
+    await expect(questions.ask(utf8('a'))).rejects.toMatchObject({
+      code: 'hub_no_answer',
+      detail: 'the broker does not take the question: not authorized (reason code 0x87)',
+    });
   });
 });

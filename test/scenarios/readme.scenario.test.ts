@@ -1,4 +1,4 @@
-/** What the README has a newcomer type, typed. */
+/** What README and docs/operations.md have a newcomer type, typed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -6,13 +6,17 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PROGRAM } from '../fixtures/hub-process.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'latchkey-readme-'));
+let folder: string;
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-readme-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 async function freePort(): Promise<string> {
   const server = createServer();
@@ -22,24 +26,45 @@ async function freePort(): Promise<string> {
   return typeof address === 'object' && address !== null ? String(address.port) : '';
 }
 
-test('the hub of "Start a hub of your own" delivers a token', async () => {
-  const [, section = ''] = readFileSync(join(root, 'README.md'), 'utf8').split('## Start a hub of your own');
-  const [, walk = ''] = /```sh\n([^`]+)```/.exec(section) ?? [];
-  const script = walk
-    .replace('npm ci && npm run build && mkdir try', '')
-    .replaceAll('npx latchkey', `"${process.execPath}" "${PROGRAM}"`)
-    .replaceAll(/\btry(?=[/ ])/g, folder)
-    .replaceAll('4161', await freePort())
-    .replaceAll('127.0.0.1:8430', `127.0.0.1:${await freePort()}`);
-  const listen = /http:\/\/(127\.0\.0\.1:\d+)\/devices/.exec(script)?.[1] ?? '';
-  // The port of the hub is its default one in the README, and a free one here.
-  const shell = script.replace('state_dir = "state"', `state_dir = "state"\n[http]\nlisten = "${listen}"`);
-  const child = spawn('bash', ['-c', `trap 'kill $(jobs -p)' EXIT\n${shell}`], { cwd: root });
+/** The first script under a heading; of those words that hold on this machine already, none. */
+function script(page: string, heading: string, done: string): string {
+  const [, section = ''] = readFileSync(join(root, page), 'utf8').split(`## ${heading}\n`);
+  const [, walk = ''] = /```sh\n([\s\S]*?)^```$/m.exec(section) ?? [];
+  expect(walk).toContain(done);
+  return walk.replace(done, '').replaceAll('npx latchkey', `"${process.execPath}" "${PROGRAM}"`);
+}
+
+/** Types it, and ends what it left running. */
+async function type(shell: string): Promise<string> {
+  const child = spawn('bash', ['-c', `trap 'kill $(jobs -p); wait' EXIT\n${shell}`], { cwd: root });
   const out: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => out.push(chunk));
   await once(child, 'close');
-  const said = Buffer.concat(out).toString();
+  return Buffer.concat(out).toString();
+}
+
+test('the hub of "Start a hub of your own" delivers a token', async () => {
+  const walk = script('README.md', 'Start a hub of your own', 'npm ci && npm run build && mkdir try')
+    .replaceAll(/\btry(?=[/ ])/g, folder)
+    .replaceAll('4161', await freePort())
+    .replaceAll('127.0.0.1:8430', `127.0.0.1:${await freePort()}`);
+  const listen = /http:\/\/(127\.0\.0\.1:\d+)\/devices/.exec(walk)?.[1] ?? '';
+  // The port of the hub is its default one in the README, and a free one here.
+  const said = await type(walk.replace('state_dir = "state"', `state_dir = "state"\n[http]\nlisten = "${listen}"`));
   expect(said).toContain('"state":"delivered"');
   expect(said).toContain('"receipt":true');
+});
+
+test('"A connected device of your own" and its client come to a key', async () => {
+  const broker = await freePort();
+  const walk = script('docs/operations.md', 'A connected device of your own', 'mkdir try-ekg')
+    .replaceAll('try-ekg', folder)
+    .replaceAll('8431', await freePort())
+    .replaceAll('127.0.0.1:1883', `127.0.0.1:${broker}`)
+    .replace('state_dir = "state"', 'state_dir = "state"\n[http]\nlisten = "127.0.0.1:0"')
+    .replace(/^embedded = true.*$/m, `embedded = true\nembedded_listen = "127.0.0.1:${broker}"`);
+  const said = await type(walk);
+  expect(said).toContain('{"beatsPerMinute":72}');
+  expect(said).toMatch(/relay +ekg-1 +active +dpop/);
 });

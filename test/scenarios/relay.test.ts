@@ -1,29 +1,22 @@
-/** A connected device and its hub: an opaque token of a real OAuth server, its proof, and what becomes of both. */
-import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { allowInsecureRequests, ClientSecretBasic, Configuration, tokenIntrospection } from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeDpopProof } from '../../src/client/dpop-proof.ts';
 import {
   AuthorizationServer,
   DpopKey,
   type DpopToken,
+  dpopToken,
   openSessionKey,
   Secret,
   SessionChannel,
-  systemEnvironment,
 } from '../../src/client/index.ts';
 import { codeText } from '../../src/codec/coap/codes.ts';
-import { type Credentials, readCredentialsFile } from '../../src/codec/credentials-file.ts';
-import { makeDeviceRequest, openDeviceAnswer } from '../../src/codec/device-request.ts';
+import type { Credentials } from '../../src/codec/credentials-file.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
-import { writeIntrospectionCbor, writeIntrospectionForm } from '../../src/codec/introspection-message.ts';
-import { readIntrospectionCborAnswer } from '../../src/codec/introspection-reader.ts';
 import { openForDevice } from '../../src/codec/session-key.ts';
 import { fromBase64url, utf8 } from '../../src/core/bytes.ts';
 import type { IntrospectionQuestion, PresentedProof } from '../../src/core/introspection.ts';
-import type { AuditRecord } from '../../src/ports/audit.ts';
 import { AskingLine } from '../fixtures/asking-line.ts';
 import {
   type DemoAuthorizationServer,
@@ -36,8 +29,15 @@ import {
 } from '../fixtures/authorization-server.ts';
 import { HubFolder, type HubProcess } from '../fixtures/hub-process.ts';
 import { MqttDevice } from '../fixtures/mqtt-device.ts';
-
-const READINGS = new URL('https://ekg-1.devices.example/readings');
+import {
+  askOverHttp,
+  askProtected,
+  auditRecords,
+  type HttpReply,
+  MAC0_TYPE,
+  registerDevice,
+  shown,
+} from '../fixtures/relay-asking.ts';
 
 let as: DemoAuthorizationServer;
 let asIsOn = true;
@@ -65,8 +65,8 @@ introspection_cache = "1s"
 name = "ward-3"
 path = "${line.path}"
 `);
-  ekg = await register('ekg-1', EKG_AUDIENCE, '--bearer');
-  pump = await register('pump-1', 'https://pump-1.devices.example');
+  ekg = await registerDevice(folder, 'ekg-1', EKG_AUDIENCE, '--bearer');
+  pump = await registerDevice(folder, 'pump-1', 'https://pump-1.devices.example');
   hub = await folder.start();
 });
 
@@ -75,16 +75,6 @@ afterAll(async () => {
   await line.close();
   if (asIsOn) await as.close();
 });
-
-async function register(id: string, audience: string, ...more: readonly string[]): Promise<Credentials> {
-  const config = ['--config', folder.config];
-  const added = await folder.command('devices', 'add', id, '--audience', audience, ...more, ...config);
-  if (added.status !== 0) throw new Error(added.err);
-  const file = join(folder.path, `${id}.json`);
-  const written = await folder.command('devices', 'credentials', id, '--out', file, ...config);
-  if (written.status !== 0) throw new Error(written.err);
-  return readCredentialsFile(readFileSync(file, 'utf8'));
-}
 
 async function boundToken(): Promise<DpopToken> {
   const server = await AuthorizationServer.discover({
@@ -96,41 +86,8 @@ async function boundToken(): Promise<DpopToken> {
   return (await server.clientCredentials({ scope: 'read', resource: EKG_AUDIENCE, key })) as DpopToken;
 }
 
-/** What the device asks once a client has shown it the token, with a proof for its own address. */
-async function shown(token: DpopToken, changes: Partial<IntrospectionQuestion> = {}): Promise<IntrospectionQuestion> {
-  const request = { token, method: 'POST', url: READINGS, nonce: 'of-the-device', environment: systemEnvironment };
-  const proof = new Secret(await makeDpopProof(request));
-  return {
-    token: token.value,
-    proof: { kind: 'dpop', proof, method: 'POST', uri: READINGS.href, nonce: 'of-the-device' },
-    wantsSessionKey: false,
-    clientFormat: 'jose',
-    ...changes,
-  };
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: Record<string, unknown> & {
-    readonly latchkey?: { readonly session_key?: { readonly device: string; readonly client: string } };
-  };
-}
-
-async function ask(question: IntrospectionQuestion, by = ekg, secret = by.httpSecret.expose()): Promise<Answer> {
-  const answer = await fetch(`${hub.address}/introspect`, {
-    method: 'POST',
-    headers: {
-      authorization: `Basic ${Buffer.from(`${by.device}:${secret}`).toString('base64')}`,
-      'content-type': 'application/x-www-form-urlencoded',
-    },
-    body: Buffer.from(writeIntrospectionForm(question)),
-  });
-  return { status: answer.status, body: (await answer.json()) as Answer['body'] };
-}
-
-async function records(): Promise<readonly AuditRecord[]> {
-  const { out } = await folder.command('audit', 'list', '--config', folder.config, '--json');
-  return JSON.parse(out) as readonly AuditRecord[];
+function ask(question: IntrospectionQuestion, by = ekg, secret = by.httpSecret.expose()): Promise<HttpReply> {
+  return askOverHttp(hub, question, by, secret);
 }
 
 describe('over HTTP the device is told', () => {
@@ -187,14 +144,22 @@ describe('over HTTP the device is told', () => {
     expect((await ask(await shown(thief))).body.latchkey).toMatchObject({ code: 'proof_key_mismatch' });
   });
 
-  test('that the token is for another device', async () => {
-    const { body } = await ask(await shown(await boundToken()), pump);
-    expect(body).toMatchObject({ active: false, latchkey: { code: 'jwt_audience_mismatch' } });
+  test('of a token for another device no more than of one that nobody knows', async () => {
+    const known = await ask(await shown(await boundToken()), pump);
+    const madeUp = await ask(await shown(dpopToken('made-up', await DpopKey.generate())), pump);
+    expect(known.body).toEqual({ active: false, latchkey: { code: 'token_inactive' } });
+    expect(madeUp.body).toEqual(known.body);
+    expect((await auditRecords(folder)).at(-2)).toMatchObject({
+      code: 'jwt_audience_mismatch',
+      source: 'introspection',
+    });
   });
 
   test('nothing, where its credentials are wrong', async () => {
     const answer = await ask(await shown(await boundToken()), ekg, 'a guess');
     expect(answer).toMatchObject({ status: 401, body: { code: 'device_unauthenticated', error: 'invalid_client' } });
+    // Who asks is no client with a proof: a nonce would be of no use to it.
+    expect(answer.headers.get('dpop-nonce')).toBeNull();
   });
 
   test('within the cache’s lifetime that a token was revoked', async () => {
@@ -220,16 +185,6 @@ describe('over HTTP the device is told', () => {
   });
 });
 
-/** The message in which the device asks, and how it reads what comes back. */
-async function protectedQuestion(by: Credentials, question: IntrospectionQuestion) {
-  const nonce = new Uint8Array(randomBytes(12));
-  const payload = writeIntrospectionCbor(question);
-  const message = makeDeviceRequest({ device: by.device, nonce, key: by.introspectKey, payload });
-  const read = (answer: Uint8Array) =>
-    readIntrospectionCborAnswer(openDeviceAnswer(answer, { device: by.device, nonce, key: by.sessionKey }));
-  return { message, read };
-}
-
 test('over MQTT, with the broker in the hub, the device is told the same', async () => {
   const { port } = await hub.event('broker_listens');
   const asking = await MqttDevice.connect({
@@ -237,9 +192,9 @@ test('over MQTT, with the broker in the hub, the device is told the same', async
     device: ekg.device,
     password: ekg.httpSecret.expose(),
   });
-  const { message, read } = await protectedQuestion(ekg, await shown(await boundToken()));
-  const { payload } = await asking.ask(message, { contentType: 'application/cose; cose-type="cose-mac0"' });
-  expect(read(payload)).toMatchObject({ active: true, proof: 'dpop' });
+  const send = (message: Uint8Array) => asking.ask(message, { contentType: MAC0_TYPE });
+  const { read } = await askProtected(ekg, await shown(await boundToken()), send);
+  expect(read()).toMatchObject({ active: true, proof: 'dpop' });
   const { out } = await folder.command('status', '--config', folder.config);
   expect(out).toContain('MQTT broker: connected');
   expect(out).toContain('  asked about tokens,');
@@ -249,25 +204,22 @@ test('over MQTT, with the broker in the hub, the device is told the same', async
 test('over CoAP a device on a line asks like the others, and one that is not on it is told nothing', async () => {
   const trust = join(folder.path, 'trust.json');
   const more = ['--line', 'ward-3', '--trust', trust, '--allow', 'read=GET ecg'];
-  const onLine = await register('ekg-9', 'https://ekg-9.devices.example', ...more);
-  const send = async (by: Credentials, question: IntrospectionQuestion) => {
-    const { message: payload, read } = await protectedQuestion(by, question);
-    const contentFormat = CONTENT_FORMAT.aceCbor;
-    return {
-      read,
-      answer: await line.request({ method: COAP_METHOD.POST, path: ['introspect'], contentFormat, payload }),
-    };
-  };
+  const onLine = await registerDevice(folder, 'ekg-9', 'https://ekg-9.devices.example', ...more);
+  const contentFormat = CONTENT_FORMAT.aceCbor;
+  const send = (by: Credentials, question: IntrospectionQuestion) =>
+    askProtected(by, question, (payload) =>
+      line.request({ method: COAP_METHOD.POST, path: ['introspect'], contentFormat, payload }),
+    );
   const question = await shown(await boundToken());
   const asked = await send(onLine, question);
   expect(codeText(asked.answer.code)).toBe('2.01');
-  expect(asked.read(asked.answer.payload)).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
+  expect(asked.read()).toMatchObject({ active: false, code: 'token_inactive' });
   // ekg-1 is on no line: whoever has its key does not ask here.
   expect(codeText((await send(ekg, question)).answer.code)).toBe('4.01');
 });
 
 test('the audit has every verdict', async () => {
-  const all = await records();
+  const all = await auditRecords(folder);
   expect(all.every(({ kind }) => kind === 'relay')).toBe(true);
   expect(new Set(all.map(({ verdict, code }) => code ?? verdict))).toEqual(
     new Set([
@@ -287,5 +239,9 @@ test('without the OAuth server there is no verdict, and no answer is made up', a
   await as.close();
   asIsOn = false;
   expect(await ask(await shown(token))).toMatchObject({ status: 503, body: { code: 'as_unreachable' } });
-  expect((await records()).at(-1)).toMatchObject({ verdict: 'refused', code: 'as_unreachable', proof: 'dpop' });
+  expect((await auditRecords(folder)).at(-1)).toMatchObject({
+    verdict: 'refused',
+    code: 'as_unreachable',
+    proof: 'dpop',
+  });
 });

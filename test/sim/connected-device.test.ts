@@ -4,6 +4,7 @@ import { DpopKey } from '../../src/client/dpop-key.ts';
 import { makeDpopProof } from '../../src/client/dpop-proof.ts';
 import { openSessionKey } from '../../src/client/session-key.ts';
 import { type CborMap, decodeCbor } from '../../src/codec/cbor.ts';
+import { makeConciseProblem } from '../../src/codec/concise-problem.ts';
 import { SessionChannel } from '../../src/codec/session-message.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
@@ -210,6 +211,48 @@ describe('a client is refused', () => {
       };
       expect(await refusal(given)).toBe('hub_no_answer');
     }
+  });
+});
+
+describe('the nonce of the hub', () => {
+  test('is learnt from the refusal of a question without one, and the question is asked anew', async () => {
+    const { device, events, hub, present } = rig();
+    hub.wantedNonce = Uint8Array.of(1, 2, 3);
+    await present();
+    expect([device.sessions, hub.refused, hub.questions.length]).toEqual([1, 1, 1]);
+    expect(events.map(({ event }) => event)).toEqual(['client_admitted']);
+  });
+
+  test('comes with every answer, a no among them, so that no later question is asked twice', async () => {
+    const { hub, present } = rig();
+    hub.wantedNonce = Uint8Array.of(1, 2, 3);
+    hub.answer = () => ({ active: false, code: 'token_inactive', freshness: undefined });
+    for (let count = 0; count < 5; count += 1) expect(await asyncCodeOf(present())).toBe('token_inactive');
+    expect([hub.refused, hub.questions.length]).toEqual([1, 5]);
+  });
+
+  test('is learnt anew from a hub that was restarted', async () => {
+    const { hub, present } = rig();
+    hub.wantedNonce = Uint8Array.of(1, 2, 3);
+    await present();
+    hub.wantedNonce = Uint8Array.of(4, 5, 6);
+    await present();
+    await present();
+    expect([hub.refused, hub.questions.length]).toEqual([2, 3]);
+  });
+
+  test('makes no device ask for ever', async () => {
+    const given = rig();
+    let asked = 0;
+    given.hub.wantedNonce = Uint8Array.of(1, 2, 3);
+    given.hub.onTheWay = (answer) => {
+      // Somebody on the way gives a nonce that the hub never gave.
+      asked += 1;
+      const error = new LatchkeyError('hub_nonce_required');
+      return { contentType: answer.contentType, payload: makeConciseProblem(error, 'r-1', Uint8Array.of(9)) };
+    };
+    expect(await refusal(given)).toBe('hub_no_answer');
+    expect([asked, given.hub.questions.length]).toEqual([2, 0]);
   });
 });
 

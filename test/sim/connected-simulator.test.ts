@@ -3,9 +3,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DpopKey } from '../../src/client/dpop-key.ts';
 import { ConnectedDevice, type DpopToken, dpopToken } from '../../src/client/index.ts';
 import { decodeCbor } from '../../src/codec/cbor.ts';
+import { readProblemNonce } from '../../src/codec/concise-problem.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
+import type { ProtectedAnswer } from '../../src/ports/relay.ts';
 import type { ConnectedEvent } from '../../src/sim/connected-event.ts';
 import { type RunningConnectedDevice, startConnectedDevice } from '../../src/simulator.ts';
 import { asyncCodeOf } from '../fixtures/async-code-of.ts';
@@ -30,7 +32,12 @@ beforeEach(async () => {
       throw new LatchkeyError('device_unauthenticated');
     },
   };
-  mqtt = await openMqttRig({ devices, answerProtected: async (message) => (await hub.ask(message)).payload });
+  const answerProtected = async (message: Uint8Array): Promise<ProtectedAnswer> => {
+    const { payload } = await hub.ask(message);
+    const nonce = readProblemNonce(payload);
+    return nonce === undefined ? { kind: 'sealed', message: payload } : { kind: 'nonce_required', nonce };
+  };
+  mqtt = await openMqttRig({ devices, answerProtected });
   await connected(mqtt.front);
   events = [];
   let up: () => void = () => undefined;
@@ -72,6 +79,13 @@ test('client and device come to a key, and speak under it', async () => {
     'message_answered',
     'message_answered',
   ]);
+});
+
+test('a hub that wants a nonce of its own in the question is asked again with it', async () => {
+  hub.wantedNonce = Uint8Array.of(1, 2, 3);
+  await new ConnectedDevice({ url: running.address, audience: AUDIENCE }).open('readings', token);
+  await new ConnectedDevice({ url: running.address, audience: AUDIENCE }).open('readings', token);
+  expect([hub.refused, hub.questions.length]).toEqual([1, 2]);
 });
 
 test('the address in the proof is held against that of the device, whatever the Host header says', async () => {

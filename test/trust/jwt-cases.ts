@@ -69,6 +69,9 @@ export const GOOD_CASES: readonly JwtCase[] = [
   { name: 'claims beyond ASCII', jwt: claims({ name: 'Dr. Žofie Nováková 医' }) },
   { name: 'nested claims', jwt: claims({ authorization_details: [{ type: 'tube', locations: [{ room: [1, 2] }] }] }) },
   { name: 'an empty scope', jwt: claims({ scope: '' }) },
+  { name: 'scp as Entra has it, a text', jwt: claims({ scope: undefined as never, scp: 'read configure' }) },
+  { name: 'scp as Okta has it, a list', jwt: claims({ scope: undefined as never, scp: ['read', 'configure'] }) },
+  { name: 'scope, and a scp that is none', jwt: claims({ scp: 7 }) },
   { name: '200 groups', jwt: claims({ groups: Array.from({ length: 200 }, (_, index) => `group-${index}`) }) },
   {
     name: 'no sub, client_id, jti and iat, where RFC 9068 is not demanded',
@@ -313,6 +316,30 @@ const CLAIM_CASES: readonly JwtCase[] = [
   {
     name: 'scope beyond ASCII',
     jwt: claims({ scope: 'lesen schreibén' }),
+    code: 'jwt_claim_invalid',
+    difference: NO_SENSE,
+  },
+  {
+    name: 'scp that is a number, without scope',
+    jwt: claims({ scope: undefined as never, scp: 7 }),
+    code: 'jwt_claim_invalid',
+    difference: NO_SENSE,
+  },
+  {
+    name: 'two scopes in one element of scp',
+    jwt: claims({ scope: undefined as never, scp: ['read configure'] }),
+    code: 'jwt_claim_invalid',
+    difference: NO_SENSE,
+  },
+  {
+    name: 'an empty element in scp',
+    jwt: claims({ scope: undefined as never, scp: ['read', ''] }),
+    code: 'jwt_claim_invalid',
+    difference: NO_SENSE,
+  },
+  {
+    name: 'a number in scp',
+    jwt: claims({ scope: undefined as never, scp: ['read', 7] }),
     code: 'jwt_claim_invalid',
     difference: NO_SENSE,
   },

@@ -239,7 +239,6 @@ describe('the record on disk', () => {
     ['no date', () => ({ ...record(), confirmed_at: 'yesterday' })],
     ['an address over plain http', () => ({ ...record(), jwks_uri: 'http://as.example/jwks' })],
     ['no keys', () => ({ ...record(), jwks: { keys: [] } })],
-    ['an ETag that would end the header', () => ({ ...record(), etag: 'a\r\nb' })],
   ])('with %s is set aside', async (_name, broken) => {
     await lastSeen();
     overwrite(broken());
@@ -255,6 +254,20 @@ describe('the record on disk', () => {
     rig.store.failAt(1);
     const { log } = await rig.boot();
     expect(log.events()).toEqual(['keys_set_aside', 'set_aside_failed']);
+  });
+
+  test('is replaced by what the issuer has, and never confirmed by an "unchanged"', async () => {
+    rig.jwks([es], { etag: '"v1"' });
+    await lastSeen();
+    overwrite({ ...record(), etag: '"v1"', jwks: { keys: [ed] } });
+    const asked = rig.server.requests.length;
+    rig.server.answers.set('/jwks', ({ headers }) =>
+      headers['if-none-match'] === undefined ? { body: JSON.stringify({ keys: [es] }) } : { status: 304 },
+    );
+    const { cache, pass } = await rig.boot();
+    await pass(0);
+    expect(rig.server.requests.length).toBeGreaterThan(asked);
+    expect(cache.status().keys.map(({ keyId }) => keyId)).toEqual(['k1']);
   });
 
   test('is not used when the issuer was configured anew', async () => {

@@ -230,17 +230,46 @@ describe('a kid that is not held', () => {
     expect(rig.server.count('/jwks')).toBe(2);
   });
 
+  test('makes the cache ask a moment after a refresh that no token set off', async () => {
+    const { cache, pass } = await rig.boot({ policy: rig.policy({ unknownKeyCooldown: 30 }) });
+    await pass(0);
+    await pass(1_000);
+    rig.jwks([first, second]);
+    expect((await cache.forKeyId('k2')).ring.has('k2')).toBe(true);
+    expect(rig.server.count('/jwks')).toBe(2);
+  });
+
+  test('joins a refresh that the timer set off, and may set one off after it', async () => {
+    const { cache, pass, time } = await rig.boot();
+    await time.advance(0);
+    while (rig.server.requests.length === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    await cache.forKeyId('k1');
+    expect(rig.server.count('/jwks')).toBe(1);
+    await pass(0);
+    rig.jwks([first, second]);
+    expect((await cache.forKeyId('k2')).ring.has('k2')).toBe(true);
+  });
+
   test('costs none before the cooldown is over, and one then', async () => {
     const { cache, pass } = await rig.boot({ policy: rig.policy({ unknownKeyCooldown: 30 }) });
     await pass(0);
-    for (let second = 0; second < 29; second++) {
+    for (let second = 0; second < 30; second++) {
       await cache.forKeyId(`made-up-${second}`);
       await pass(1_000);
     }
-    expect(rig.server.count('/jwks')).toBe(1);
-    await pass(1_000);
-    for (let token = 0; token < 10; token++) await cache.forKeyId('made-up');
     expect(rig.server.count('/jwks')).toBe(2);
+    for (let token = 0; token < 10; token++) await cache.forKeyId('made-up');
+    expect(rig.server.count('/jwks')).toBe(3);
+  });
+
+  test('does not keep the introspection endpoint from being looked for', async () => {
+    rig.server.answers.clear();
+    const { cache, pass } = await rig.boot();
+    await pass(0);
+    await rejection(cache.forKeyId('made-up'));
+    rig.metadata('/.well-known/oauth-authorization-server', { introspection_endpoint: `${rig.issuer}/introspect` });
+    rig.jwks([first]);
+    expect(await cache.introspection()).toMatchObject({ endpoint: `${rig.issuer}/introspect` });
   });
 
   test('costs one a cooldown while the issuer is broken, too', async () => {

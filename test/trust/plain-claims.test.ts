@@ -7,7 +7,7 @@ import { readPlainClaims } from '../../src/trust/plain-claims.ts';
 
 const read = (text: string) => readPlainClaims(utf8(text));
 
-const KNOWN = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'cnf', 'exi', 'cnonce'];
+const KNOWN = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'scp', 'cnf', 'exi', 'cnonce'];
 
 /** What the strict parser makes of a text, known claims alone; undefined where it refuses. */
 function strictly(text: string): unknown {
@@ -25,6 +25,7 @@ const JWK = '{"kty":"EC","crv":"P-256","x":"AA","y":"BB"}';
 describe('plain claims are read', () => {
   test.each([
     ['an RFC 9068 token', `{"iss":"https://as","sub":"s","aud":"a","exp":17,"iat":1,"client_id":"c","scope":"a b"}`],
+    ['scopes under the name scp', '{"exp":17,"scp":"read write"}'],
     ['a key', `{"cnf":{"jwk":${JWK}}}`],
     ['a key of two members', '{"cnf":{"jwk":{"kty":"OKP","crv":"Ed25519","x":"AA"}}}'],
     ['a thumbprint', '{"cnf":{"jkt":"AA"},"exp":1}'],
@@ -59,6 +60,8 @@ describe('is left to the strict parser:', () => {
     ['a control character', '{"iss":"\t"}'],
     ['DEL', '{"iss":"\x7f"}'],
     ['an array of audiences', '{"aud":["a","b"]}'],
+    ['an array of scopes', '{"scp":["a","b"]}'],
+    ['scp twice', '{"scp":"a","exp":1,"scp":"b"}'],
     ['an object of another claim', '{"realm_access":{"roles":"a"}}'],
     ['a fraction', '{"exp":1.5}'],
     ['an exponent', '{"exp":1e3}'],

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { connectAuthorizationServer } from '../../drivers/as/authorization-server.ts';
 import { hex, sha256 } from '../../src/core/bytes.ts';
 import type { TimeBounds } from '../../src/core/clock.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { judgeTimes } from '../../src/core/token-times.ts';
 import { type IssuerPolicy, issuerPolicy } from '../../src/trust/issuer-policy.ts';
 import { Issuers } from '../../src/trust/issuers.ts';
@@ -69,6 +70,21 @@ describe('a verified token', () => {
   test('is for an audience that a function may choose', () => {
     expect(codeOf(() => verify(jwt, { audience: (audience) => audience.startsWith('tu') }))).toBe('none');
     expect(codeOf(() => verify(jwt, { audience: () => false }))).toBe('jwt_audience_mismatch');
+  });
+
+  // A nested claim takes a token past the fast reader, to the strict one.
+  test.each<[string, JsonObject, readonly string[]]>([
+    ['scp is a text', { scp: 'read  write read' }, ['read', 'write']],
+    ['scp is a text, read strictly', { scp: 'read write', nested: {} }, ['read', 'write']],
+    ['scp is a list', { scp: ['write', 'read', 'write'] }, ['write', 'read']],
+    ['scp is an empty list', { scp: [] }, []],
+    ['both are there: scope counts', { scope: 'read', scp: 'admin' }, ['read']],
+    ['both are there, read strictly: scope counts', { scope: 'read', scp: ['admin'] }, ['read']],
+    ['both are there, and scope is empty: it counts all the same', { scope: '', scp: 'admin' }, []],
+    ['neither is there', {}, []],
+  ])('has its scopes where %s', (_name, scopes, expected) => {
+    const { scope: _scope, ...claims } = CLAIMS;
+    expect(verify(signJwt({ key, header: HEADER, claims: { ...claims, ...scopes } })).scope).toEqual(expected);
   });
 
   test('is judged alike the second time, when its header is known', () => {

@@ -3,7 +3,7 @@ import { claimReaders } from '../../codec/claim-values.ts';
 import { fromBase64url } from '../../core/bytes.ts';
 import { LatchkeyError } from '../../core/errors.ts';
 import type { IntrospectedFacts } from '../../core/introspected-token.ts';
-import type { JsonObject } from '../../core/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../core/json.ts';
 import { Secret } from '../../core/secret.ts';
 import type { TokenTimes } from '../../core/token-times.ts';
 
@@ -50,6 +50,30 @@ const METHODS = ['jwk', 'jkt', 'x5t#S256', 'kid'] as const;
 const KEY_BYTES = { least: 16, most: 64 } as const;
 /** Members of a private key (RFC 7518 §6.2.2, §6.3.2). */
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth'] as const;
+
+/** Members of a public key (RFC 7517 §4, RFC 7518 §6.2.1 and §6.3.1, RFC 8037 §2), and the types that have no others. */
+const PUBLIC_MEMBERS: ReadonlySet<string> = new Set(
+  'kty use key_ops alg kid x5u x5c x5t x5t#S256 crv x y n e'.split(' '),
+);
+const PUBLIC_TYPES: ReadonlySet<JsonValue | undefined> = new Set(['EC', 'OKP', 'RSA']);
+
+/**
+ * Whether a `cnf` as the AS wrote it can be shown to anybody: it has nothing but public keys, hashes and names of keys.
+ * A member that is not known may be a secret, such as `osc`.
+ */
+export function isPublicConfirmation(cnf: JsonValue | undefined): boolean {
+  if (cnf === undefined) return true;
+  if (!isJsonObject(cnf)) return false;
+  return Object.entries(cnf).every(([name, value]) =>
+    name === 'jwk' ? isPublicKey(value) : METHODS.some((method) => method === name) && typeof value === 'string',
+  );
+}
+
+function isPublicKey(jwk: JsonValue): boolean {
+  return (
+    isJsonObject(jwk) && PUBLIC_TYPES.has(jwk.kty) && Object.keys(jwk).every((member) => PUBLIC_MEMBERS.has(member))
+  );
+}
 
 function readConfirmation(cnf: JsonObject | undefined): Confirmation {
   if (cnf === undefined) return { confirmation: undefined, confirmationKey: undefined };

@@ -4,12 +4,12 @@ import type { JwtAlgorithm, SignatureVerifier } from '../../codec/jws-signature.
 import { parseStrictJson, parseStrictJsonObject } from '../../codec/strict-json.ts';
 import { fromUtf8, sha256 } from '../../core/bytes.ts';
 import type { Clock, Random } from '../../core/clock.ts';
-import { isCoded, LatchkeyError } from '../../core/errors.ts';
+import { coded, isCoded, LatchkeyError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { AuthorizationServer, PostedAnswer } from '../../ports/authorization-server.ts';
 import { type ClientAuthentication, formEncoded } from './client-authentication.ts';
-import { judgeSignedAnswer, takeAnswerApart } from './signed-answer.ts';
+import { judgeSignedAnswer, takeAnswerApart, type UnverifiedAnswer } from './signed-answer.ts';
 
 /** `optional`: a signed answer is verified, and one that is not signed is believed as TLS vouches for it. */
 type SigningDemand = 'required' | 'optional';
@@ -19,7 +19,10 @@ export interface Asking {
   readonly as: Pick<AuthorizationServer, 'post'>;
   readonly authentication: ClientAuthentication;
   readonly signing: SigningDemand;
-  /** Keys of the issuer that a signed answer with this `kid` and algorithm may be checked with. */
+  /**
+   * Keys of the issuer that a signed answer with this `kid` and algorithm may be checked with.
+   * @throws {LatchkeyError} `keys_*`; `key_unknown`, `jwt_algorithm_refused`
+   */
   readonly verifiers: (keyId: string | undefined, algorithm: JwtAlgorithm) => Promise<readonly SignatureVerifier[]>;
   /** Milliseconds for one question, a second attempt included. */
   readonly deadline: number;
@@ -32,7 +35,8 @@ export interface Asking {
 
 /** What the AS said, and that it was the AS who said it. What the members mean is not judged yet. */
 export interface TrustedAnswer {
-  readonly members: JsonObject;
+  /** An error where the answer is authentic and cannot be read: that is the matter of this one token. */
+  readonly members: JsonObject | LatchkeyError;
   /** The signed answer as it came, if it was one. */
   readonly signed: { readonly jws: string; readonly digest: Uint8Array } | undefined;
   /** Seconds for which the AS lets the answer be used; undefined where it does not say. */
@@ -43,8 +47,8 @@ export interface TrustedAnswer {
 
 /**
  * Asks, a second time if the first attempt met a dead connection.
- * @throws {LatchkeyError} `as_*`, `introspection_client_refused`, `introspection_refused`,
- * `introspection_answer_invalid`, `introspection_answer_untrusted`, `keys_*`, `key_unknown`
+ * @throws {LatchkeyError} `as_*`, `introspection_overloaded`, `introspection_client_refused`, `introspection_refused`,
+ * `introspection_answer_untrusted`, `keys_*`; `introspection_answer_invalid` for what is no introspection answer at all
  */
 export async function askIssuer(url: string, token: string, asking: Asking): Promise<TrustedAnswer> {
   const answer = await postTwice(url, token, asking);
@@ -59,7 +63,7 @@ export async function askIssuer(url: string, token: string, asking: Asking): Pro
   if (mediaType(answer) !== 'application/json') {
     throw new LatchkeyError('introspection_answer_invalid', 'neither JSON nor a signed answer');
   }
-  const members = parseStrictJsonObject(answer.body, { code: 'introspection_answer_invalid' });
+  const members = readable(() => parseStrictJsonObject(answer.body, { code: 'introspection_answer_invalid' }));
   return { members, signed: undefined, lifetime, bytes };
 }
 
@@ -125,12 +129,33 @@ function reasonOf(answer: PostedAnswer): string {
   }
 }
 
-async function verify(jws: string, asking: Asking): Promise<JsonObject> {
+async function verify(jws: string, asking: Asking): Promise<TrustedAnswer['members']> {
   const unverified = takeAnswerApart(jws);
-  const verifiers = await asking.verifiers(unverified.keyId, unverified.algorithm);
+  const verifiers = await verifiersFor(unverified, asking);
   const { issuer, leeway, clock, witness, authentication } = asking;
   const { clientId } = authentication;
-  return judgeSignedAnswer(unverified, { verifiers, issuer, clientId, time: clock.now(), leeway, witness });
+  const rules = { verifiers, issuer, clientId, time: clock.now(), leeway, witness };
+  return readable(() => judgeSignedAnswer(unverified, rules));
+}
+
+function readable(read: () => JsonObject): TrustedAnswer['members'] {
+  try {
+    return read();
+  } catch (error) {
+    if (isCoded(error, 'introspection_answer_invalid')) return error;
+    throw error;
+  }
+}
+
+/** Codes `key_unknown` and `jwt_*` speak of access tokens: a device would take them for a word about its own. */
+async function verifiersFor({ keyId, algorithm }: UnverifiedAnswer, { verifiers }: Asking) {
+  try {
+    return await verifiers(keyId, algorithm);
+  } catch (cause) {
+    const { code, entry } = coded(cause);
+    if (entry.status !== 401) throw cause;
+    throw new LatchkeyError('introspection_answer_untrusted', code, { cause });
+  }
 }
 
 function textOf(body: Uint8Array): string {

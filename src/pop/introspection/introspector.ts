@@ -5,12 +5,14 @@ import type {
   IntrospectionEvidence,
   IntrospectionFreshness,
 } from '../../core/introspected-token.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { Secret } from '../../core/secret.ts';
+import { Shares } from '../../core/shares.ts';
 import { judgeTimes, type WhenUnsure } from '../../core/token-times.ts';
 import type { AuthorizationServer } from '../../ports/authorization-server.ts';
 import type { Log } from '../../ports/log.ts';
-import { type IntrospectionAnswer, readAnswer } from './answer-members.ts';
+import { type IntrospectionAnswer, isPublicConfirmation, readAnswer } from './answer-members.ts';
 import { type Asking, askIssuer, type TrustedAnswer } from './ask.ts';
 import { CircuitBreaker, type CircuitStatus } from './circuit-breaker.ts';
 import { demandTokenForm } from './token-form.ts';
@@ -21,6 +23,8 @@ export interface IntrospectorOptions extends Omit<Asking, 'as'> {
   readonly as: Pick<AuthorizationServer, 'post' | 'close'>;
   /** Where to ask, for each way of client authentication; found out with the first token. */
   readonly addresses: () => Promise<IntrospectionAddresses>;
+  /** The same without asking anybody; undefined as long as it is to be found out. */
+  readonly known: () => IntrospectionAddresses | undefined;
   /** Seconds for which a positive answer is given out without asking again, at most. */
   readonly lifetime: number;
   /** Seconds beyond its lifetime for which a positive answer is given out, as stale, while the AS cannot be asked. */
@@ -36,6 +40,8 @@ interface IntrospectionAddresses {
 
 export interface IntrospectorStatus extends CircuitStatus {
   readonly issuer: string;
+  /** Whether it is known where to ask; `none`: there is nowhere, for the hub's way of authentication. */
+  readonly endpoint: 'known' | 'unknown' | 'none';
   /** Verdicts in memory. */
   readonly verdicts: number;
   /** Questions under way. */
@@ -56,6 +62,8 @@ export class Introspector {
   readonly #negative = new VerdictCache(LIMITS.verdictBytes * NEGATIVE_SHARE);
   /** One question per token, however many wait for its answer. */
   readonly #flights = new Map<string, Promise<Verdict>>();
+  /** Of devices, in the flights. */
+  readonly #shares = new Shares(LIMITS.introspectionsPerDevice);
 
   constructor(options: IntrospectorOptions) {
     this.issuer = options.issuer;
@@ -67,16 +75,17 @@ export class Introspector {
   /**
    * What the AS says of the token. Whoever cannot wait any longer may go: the question goes on for the others.
    * @param digest SHA-256 over the token, 32 bytes
-   * @throws {LatchkeyError} where there is no verdict: `as_*`, `introspection_*`, `keys_*`, `key_unknown`,
+   * @param device id of the device that wants to know: each has a share of the questions under way
+   * @throws {LatchkeyError} where there is no verdict: `as_*`, `introspection_*`, `keys_*`,
    * `clock_unsure`, `request_invalid`, `request_too_large`
    */
-  async introspect(token: Secret<string>, digest: Uint8Array): Promise<IntrospectedToken> {
+  async introspect(token: Secret<string>, digest: Uint8Array, device: string): Promise<IntrospectedToken> {
     demandTokenForm(token.expose());
     const name = Buffer.from(digest).toString('base64url');
     const held = this.#positive.get(name) ?? this.#negative.get(name);
     if (held !== undefined && (this.#age(held) < held.lifetime || this.#isOver(held))) return this.#judge(held, false);
     try {
-      return this.#judge(await this.#ask(name, token), false);
+      return this.#judge(await this.#ask(name, token, device), false);
     } catch (error) {
       const stale = isExcused(error) ? this.#positive.get(name) : undefined;
       const grace = this.#options.staleGrace * 1_000;
@@ -87,7 +96,9 @@ export class Introspector {
 
   status(): IntrospectorStatus {
     const verdicts = this.#positive.size + this.#negative.size;
-    return { issuer: this.issuer, ...this.#breaker.status(), verdicts, asking: this.#flights.size };
+    const known = this.#options.known();
+    const endpoint = known === undefined ? 'unknown' : this.#urlIn(known) === undefined ? 'none' : 'known';
+    return { issuer: this.issuer, ...this.#breaker.status(), endpoint, verdicts, asking: this.#flights.size };
   }
 
   async close(): Promise<void> {
@@ -95,38 +106,55 @@ export class Introspector {
     await Promise.allSettled(this.#flights.values());
   }
 
-  #ask(name: string, token: Secret<string>): Promise<Verdict> {
+  /** Whoever wants to know what is being asked already takes no room. */
+  #ask(name: string, token: Secret<string>, device: string): Promise<Verdict> {
     const flight = this.#flights.get(name);
     if (flight !== undefined) return flight;
     if (this.#flights.size >= LIMITS.introspectionsAtOnce) throw new LatchkeyError('introspection_overloaded');
-    const started = this.#fetch(name, token).finally(() => this.#flights.delete(name));
+    if (!this.#shares.take(device)) throw new LatchkeyError('introspection_overloaded', `by ${device} alone`);
+    const started = this.#fetch(name, token).finally(() => {
+      this.#flights.delete(name);
+      this.#shares.release(device);
+    });
     this.#flights.set(name, started);
     return started;
   }
 
   async #fetch(name: string, token: Secret<string>): Promise<Verdict> {
-    const trusted = await this.#askThrough(await this.#address(), token);
+    const trusted = await this.#askThrough(name, token);
+    const { members } = trusted;
     // Beyond the breaker: what one token makes the AS say must not keep others from being asked about.
-    const answer = readAnswer(trusted.members, this.issuer);
+    if (members instanceof LatchkeyError) throw members;
+    const answer = readAnswer(members, this.issuer);
     const lifetime = answer.active ? this.#lifetimeOf(trusted) : NEGATIVE_LIFETIME;
     const { bytes } = trusted;
     const answeredAt = this.#options.clock.monotonic();
-    const verdict: Verdict = { answer, evidence: evidenceOf(trusted, answer), answeredAt, lifetime, bytes };
+    const evidence = evidenceOf(trusted.signed, members);
+    const verdict: Verdict = { answer, evidence, answeredAt, lifetime, bytes };
     // A token that was good and is not any more must not come back as a stale verdict.
     this.#positive.delete(name);
     (answer.active ? this.#positive : this.#negative).set(name, verdict);
     return verdict;
   }
 
-  async #askThrough(url: string, token: Secret<string>): Promise<TrustedAnswer> {
-    const admission = this.#breaker.admit();
+  async #askThrough(name: string, token: Secret<string>): Promise<TrustedAnswer> {
+    // Before the address is looked for: that may take as long again, and the AS is given a pause in all things.
+    const admission = this.#breaker.admit(name);
+    let url: string;
+    try {
+      url = await this.#address();
+    } catch (error) {
+      // Whoever looks for the address spares the AS by himself, and knows the moment that it is back.
+      this.#breaker.abandoned(admission);
+      throw error;
+    }
     try {
       const answer = await askIssuer(url, token.expose(), this.#options);
       this.#breaker.succeeded(admission);
       return answer;
     } catch (error) {
       const { code } = coded(error);
-      if (code === 'introspection_refused') this.#breaker.succeeded(admission);
+      if (ANSWERS.has(code)) this.#breaker.succeeded(admission);
       else if (FAILURES.has(code)) this.#breaker.failed(admission, code);
       else this.#breaker.abandoned(admission);
       throw error;
@@ -134,11 +162,14 @@ export class Introspector {
   }
 
   async #address(): Promise<string> {
-    const { endpoint, certificateEndpoint } = await this.#options.addresses();
-    const isByCertificate = this.#options.authentication.method.endsWith('tls_client_auth');
-    const url = isByCertificate ? certificateEndpoint : endpoint;
-    if (url === undefined) throw new LatchkeyError('introspection_unavailable', 'its metadata names no endpoint');
+    const url = this.#urlIn(await this.#options.addresses());
+    if (url === undefined)
+      throw new LatchkeyError('introspection_unavailable', 'no endpoint for this way of authentication');
     return url;
+  }
+
+  #urlIn({ certificateEndpoint, endpoint }: IntrospectionAddresses): string | undefined {
+    return this.#options.authentication.method.endsWith('tls_client_auth') ? certificateEndpoint : endpoint;
   }
 
   /** Milliseconds: the shorter of what operator and AS allow. The token's own end is judged each time. */
@@ -182,13 +213,15 @@ export class Introspector {
   }
 }
 
-/** What counts against the AS. That a token of ours is refused does not: it shows that the AS is there. */
+/** Answers to one token that are of no use, and show that the AS is there. */
+const ANSWERS: ReadonlySet<ErrorCode> = new Set(['introspection_refused', 'as_answer_too_large']);
+
+/** What counts against the AS. That it was not asked, for want of a connection, does not. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set([
   'as_unreachable',
   'as_timeout',
   'as_tls_untrusted',
   'as_redirected',
-  'as_answer_too_large',
   'as_answer_refused',
   'introspection_answer_invalid',
   'introspection_answer_untrusted',
@@ -201,7 +234,6 @@ const EXCUSED: ReadonlySet<string> = new Set<ErrorCode>([
   'as_timeout',
   'as_tls_untrusted',
   'as_redirected',
-  'as_answer_too_large',
   'as_answer_refused',
 ]);
 
@@ -211,8 +243,8 @@ function isExcused(error: unknown): boolean {
   return EXCUSED.has(error.code) || (error.code === 'introspection_suspended' && EXCUSED.has(error.detail ?? ''));
 }
 
-function evidenceOf({ signed }: TrustedAnswer, answer: IntrospectionAnswer): IntrospectionEvidence | undefined {
+/** Of an answer that may hold a secret key its hash alone is kept: the audit is written to disk, and exported. */
+function evidenceOf(signed: TrustedAnswer['signed'], members: JsonObject): IntrospectionEvidence | undefined {
   if (signed === undefined) return undefined;
-  const holdsKey = answer.active && answer.confirmationKey !== undefined;
-  return { digest: signed.digest, jws: holdsKey ? undefined : new Secret(signed.jws) };
+  return { digest: signed.digest, jws: isPublicConfirmation(members.cnf) ? new Secret(signed.jws) : undefined };
 }

@@ -40,7 +40,8 @@ export function takeAnswerApart(text: string): UnverifiedAnswer {
 
 /**
  * Verifies a signed answer and gives the members of RFC 7662 §2.2 that it vouches for.
- * @throws {LatchkeyError} `introspection_answer_untrusted`
+ * @throws {LatchkeyError} `introspection_answer_untrusted`; `introspection_answer_invalid` for what the issuer signed and
+ *   nobody can read
  */
 export function judgeSignedAnswer({ jws }: UnverifiedAnswer, rules: SignedAnswerRules): JsonObject {
   if (!rules.verifiers.some((verifier) => verifier.verify(jws.signingInput, jws.signature))) {
@@ -76,7 +77,7 @@ function parse(text: string): CompactJws {
 }
 
 function claimsOf(jws: CompactJws): JsonObject {
-  return parseStrictJsonObject(jws.payload, { code: 'introspection_answer_untrusted' });
+  return parseStrictJsonObject(jws.payload, { code: 'introspection_answer_invalid' });
 }
 
 function untrusted(reason: string): LatchkeyError {

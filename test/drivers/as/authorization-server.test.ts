@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   type AuthorizationServerOptions,
@@ -216,11 +217,38 @@ describe('a POST', () => {
     answers.set('/introspect', { fault: 'hang' });
     const as = client({ connections: 1 });
     const first = codeOf(as.post(`${origin}/introspect`, { ...POST, deadline: 150 }));
-    expect(await codeOf(as.post(`${origin}/introspect`, { ...POST, deadline: 50 }))).toBe('as_timeout');
+    expect(await codeOf(as.post(`${origin}/introspect`, { ...POST, deadline: 50 }))).toBe('introspection_overloaded');
     expect(await first).toBe('as_timeout');
     answers.set('/introspect', { body: '{}' });
     expect(await codeOf(as.post(`${origin}/introspect`, POST))).toBe('none');
     expect(count('/introspect')).toBe(2);
+  });
+
+  test('that waits behind others until its time is over says nothing of the server', async () => {
+    const slow = createHttpServer((_, response) => void setTimeout(() => response.end('{}'), 40));
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+    open.push({ close: async () => void slow.close().closeAllConnections() });
+    const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}/introspect`;
+    const as = client({ connections: 2 });
+    const codes = await Promise.all(Array.from({ length: 40 }, () => codeOf(as.post(url, { ...POST, deadline: 400 }))));
+    expect(new Set(codes)).toEqual(new Set(['none', 'introspection_overloaded']));
+  });
+
+  test('to a server that takes no connection is as_timeout, however many wait for one', async () => {
+    // Its TLS handshake never ends.
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    open.push({ close: async () => void silent.close() });
+    const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/introspect`;
+    const as = client({ connections: 2 });
+    const codes = await Promise.all(Array.from({ length: 8 }, () => codeOf(as.post(url, { ...POST, deadline: 100 }))));
+    expect(new Set(codes)).toEqual(new Set(['as_timeout']));
+  });
+
+  test('that fails is answered by its status, however large the page below it', async () => {
+    const { origin, answers } = await server();
+    answers.set('/introspect', { status: 502, body: 'x'.repeat(100_000) });
+    expect(await client().post(`${origin}/introspect`, POST)).toMatchObject({ status: 502, body: new Uint8Array() });
   });
 
   test.each([302, 307])('that is redirected, status %i, is refused', async (status) => {

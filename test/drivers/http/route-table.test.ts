@@ -46,8 +46,8 @@ describe('nothing is found for', () => {
   });
 });
 
-test('says which methods a path has', () => {
-  expect(table.methods('/devices/tube-1')).toEqual(['GET', 'DELETE']);
-  expect(table.methods('/nowhere')).toEqual([]);
-  expect(table.methods('/devices/%zz')).toEqual([]);
+test('says which routes a path has', () => {
+  expect(table.at('/devices/tube-1').map(({ method }) => method)).toEqual(['GET', 'DELETE']);
+  expect(table.at('/nowhere')).toEqual([]);
+  expect(table.at('/devices/%zz')).toEqual([]);
 });

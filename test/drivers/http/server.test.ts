@@ -23,7 +23,6 @@ async function serve(
     log,
     random: systemRandom,
     connections: { overall: 16, perNetwork: 16 },
-    onRefusal: () => ({ 'dpop-nonce': 'fresh' }),
   });
   open.push(server);
   const port = await server.listen({ host: '127.0.0.1', port: 0 });
@@ -76,10 +75,12 @@ describe('HttpServer', () => {
   });
 
   test('refuses a known path with another method', async () => {
-    const { origin } = await serve([failing(new Error('never'))]);
+    const log = new QuietLog();
+    const { origin } = await serve([failing(new Error('never'))], log);
     const answer = await fetch(`${origin}/x?y=1`);
     expect(await answer.json()).toMatchObject({ code: 'method_not_allowed', status: 405 });
     expect(answer.headers.get('allow')).toBe('POST');
+    expect(log.lines.at(-1)?.fields).toMatchObject({ method: 'GET', path: '/x', code: 'method_not_allowed' });
   });
 
   test('refuses a body past the limit with 413 that the sender gets to read', async () => {
@@ -159,7 +160,8 @@ describe('HttpServer', () => {
   });
 
   test('tells the peer the code and never the detail', async () => {
-    const { origin } = await serve([failing(new LatchkeyError('jwt_signature_invalid', 'canary-detail'))]);
+    const refusing = failing(new LatchkeyError('jwt_signature_invalid', 'canary-detail'));
+    const { origin } = await serve([{ ...refusing, onRefusal: () => ({ 'dpop-nonce': 'fresh' }) }]);
     const answer = await fetch(`${origin}/x`, { method: 'POST' });
     const text = await answer.text();
     expect(text).toContain('jwt_signature_invalid');

@@ -313,8 +313,27 @@ describe('a broker that cannot be used', () => {
   test('is broker_refused where the hub may not listen to requests', async () => {
     const broker = await startBroker({ authorizeSubscribe: (_, __, done) => done(null, null) });
     const rig = open({ port: broker.port });
-    await vi.waitFor(() => expect(rig.connection.counters().lost).toBeGreaterThan(1));
+    await vi.waitFor(() => expect(rig.connection.counters().connectFailed).toBeGreaterThan(1));
     await down(rig, 'broker_refused');
+    expect(rig.connection.health().detail).toMatch(/^may not listen to latchkey\/v1\/\+\/introspect: /);
+    expect(rig.connection.counters().connected).toBe(0);
+  });
+
+  test('is broker_refused where the hub may not say that it is there', async () => {
+    const broker = await startBroker({ authorizePublish: (_, __, done) => done(new Error('no')) });
+    const rig = open({ port: broker.port });
+    await vi.waitFor(() => expect(rig.connection.counters().connectFailed).toBeGreaterThan(1));
+    await down(rig, 'broker_refused');
+    expect(rig.connection.health().detail).toMatch(/^may not write on latchkey\/v1\/hub\/status: /);
+    expect(rig.connection.counters().connected).toBe(0);
+  });
+
+  test('is broker_unreachable where it lets the hub in and then confirms nothing', async () => {
+    const broker = await startBroker({ authorizePublish: () => undefined });
+    const rig = open({ port: broker.port }, { settings: { ...QUICK, connectDeadline: 100 } });
+    await vi.waitFor(() => expect(rig.connection.counters().connectFailed).toBeGreaterThan(1));
+    await down(rig, 'broker_unreachable');
+    expect(rig.connection.health().detail).toBe('it confirms nothing');
   });
 
   test('is broker_refused where another client has the same client id', async () => {

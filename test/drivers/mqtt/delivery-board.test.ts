@@ -38,7 +38,11 @@ function board() {
   const confirm: (() => void)[] = [];
   const publish = async (message: OutgoingMessage): Promise<SentMessage> => {
     said.push(message);
-    return { isConfirmed: () => false, confirmed: new Promise((resolve) => confirm.push(resolve)) };
+    return {
+      isConfirmed: () => false,
+      refusal: () => undefined,
+      confirmed: new Promise((resolve) => confirm.push(resolve)),
+    };
   };
   return { board: new DeliveryBoard({ publish, topics: new Topics('latchkey/v1') }), confirm, said };
 }

@@ -5,6 +5,7 @@ import { utf8 } from '../../../src/core/bytes.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { QuietLog } from '../../fakes/quiet-log.ts';
+import { AedesBroker } from '../../fixtures/aedes-broker.ts';
 import { asyncCodeOf } from '../../fixtures/async-code-of.ts';
 import { connected, type MqttRig, openMqttRig, secretOf } from '../../fixtures/mqtt-front.ts';
 
@@ -15,7 +16,9 @@ afterEach(async () => {
 
 /** A hub at its embedded broker that answers as it is told. */
 async function hub(answerProtected: (request: Uint8Array, device: string) => Promise<Uint8Array>): Promise<MqttRig> {
-  const rig = await openMqttRig({ answerProtected });
+  const rig = await openMqttRig({
+    answerProtected: async (request, id) => ({ kind: 'sealed', message: await answerProtected(request, id) }),
+  });
   open.push(rig.front);
   await connected(rig.front);
   return rig;
@@ -88,6 +91,16 @@ describe('there is no answer', () => {
     const { questions, states } = await device(front.port ?? 0, {}, 'ekg-2');
     expect(states[0]).toBe('broker_refused');
     await expect(questions.ask(utf8('a'))).rejects.toMatchObject({ code: 'hub_no_answer', detail: 'broker_refused' });
+  });
+
+  test('where the broker does not take the question, and it says so at once', async () => {
+    const broker = await AedesBroker.start({ authorizePublish: (_, __, done) => done(new Error('no')) });
+    open.push({ close: () => broker.close() });
+    const { questions } = await device(broker.port, { deadline: 60_000 });
+    await expect(questions.ask(utf8('a'))).rejects.toMatchObject({
+      code: 'hub_no_answer',
+      detail: expect.stringContaining('the broker does not take the question'),
+    });
   });
 
   test('once the deadline is over, and one that comes too late is for nobody', async () => {

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { subjectOf } from '../../fakes/named-answer.ts';
@@ -80,6 +82,23 @@ describe('is not let in', () => {
   });
 });
 
+test('who is not let in stands in the log, with where it came from', async () => {
+  const own = await openMqttRig();
+  const stranger = { port: own.front.port ?? 0, username: 'ekg-7', password: 'wrong' };
+  await expect(client(stranger)).rejects.toThrow();
+  await own.front.close(100);
+  const refused = own.log.lines.filter(({ fields }) => fields.device === 'ekg-7');
+  expect(refused).toMatchObject([{ fields: { code: 'device_unauthenticated', address: '127.0.0.1' } }]);
+});
+
+test('many who are not let in are a few lines of the log', async () => {
+  const before = rig.log.lines.length;
+  const attempt = () => expect(client({ username: 'ekg-1', password: 'wrong' })).rejects.toThrow();
+  await Promise.all(Array.from({ length: 20 }, attempt));
+  const refused = rig.log.lines.slice(before).filter(({ fields }) => fields.code === 'device_unauthenticated');
+  expect(refused.length).toBeLessThan(20);
+});
+
 describe('a device may not', () => {
   test('ask in the name of another', async () => {
     const ekg = await device('ekg-1');
@@ -131,6 +150,41 @@ describe('a device may not', () => {
     const ekg = await device('ekg-1');
     for (let index = 0; index < 15; index += 1) await ekg.client.subscribeAsync(`latchkey/v1/ekg-1/${index}`);
     await expect(ekg.client.subscribeAsync('latchkey/v1/ekg-1/more')).rejects.toThrow();
+  });
+});
+
+describe('one that takes more than its part', () => {
+  test('is cut off when it leaves its answers unread, and the others are answered', async () => {
+    const victim = await device('ekg-1');
+    const evil = await client({ username: 'pump-1', password: secretOf('pump-1') });
+    // Its own requests come back to it as well, which fills what the broker holds for it.
+    await evil.subscribeAsync('latchkey/v1/pump-1/#', { qos: 0 });
+    evil.stream.unpipe().pause();
+    const topic = 'latchkey/v1/pump-1/introspect';
+    const properties = { responseTopic: 'latchkey/v1/pump-1/answer', contentType: 'text/plain' };
+    for (let round = 0; round < 600; round += 1) {
+      evil.publish(topic, Buffer.alloc(60_000, 'A'));
+      // What waits for it then are answers of the hub, and behind them those to the others.
+      for (let request = 0; request < 5; request += 1) evil.publish(topic, `${round}`, { properties });
+    }
+    await vi.waitFor(() => expect(evil.stream.destroyed).toBe(true), { timeout: 10_000 });
+    await victim.ask('{"token":"opaque-2"}');
+  }, 20_000);
+
+  test('by connections has those of its own network alone cut', async () => {
+    const { front } = await openMqttRig({ connections: { overall: 16, perNetwork: 4 } });
+    cleanUp.push(() => front.close(100));
+    await connected(front);
+    const held = Array.from({ length: 12 }, () =>
+      connect({ host: '127.0.0.1', port: front.port ?? 0, localAddress: '127.0.0.2' }),
+    );
+    cleanUp.push(async () => held.forEach((socket) => void socket.destroy()));
+    for (const socket of held) socket.on('error', () => undefined).resume();
+    await Promise.all(held.map((socket) => once(socket, 'connect')));
+    await vi.waitFor(() => expect(held.filter(({ closed }) => closed)).toHaveLength(8));
+    const ekg = await MqttDevice.connect({ port: front.port ?? 0, device: 'ekg-1', password: secretOf('ekg-1') });
+    cleanUp.push(() => ekg.close());
+    expect((await ekg.ask('{"token":"opaque-1"}')).contentType).toBe('application/json');
   });
 });
 

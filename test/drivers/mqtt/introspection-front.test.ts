@@ -28,7 +28,10 @@ class Rig {
       relay: this.relay,
       topics: new Topics('latchkey/v1'),
       json: true,
-      answerProtected: async (request, device) => utf8(`sealed ${device} ${fromUtf8(request)}`),
+      answerProtected: async (request, device) => ({
+        kind: 'sealed',
+        message: utf8(`sealed ${device} ${fromUtf8(request)}`),
+      }),
       clock: this.time,
       random: this.time,
       log: this.log,
@@ -36,7 +39,7 @@ class Rig {
         await this.broker();
         this.sent.push(message);
         this.trace.push('answer');
-        return { isConfirmed: () => this.confirmed, confirmed: this.confirmation };
+        return { isConfirmed: () => this.confirmed, confirmed: this.confirmation, refusal: () => undefined };
       },
       ...options,
     });
@@ -127,6 +130,33 @@ describe('a request that the device protected', () => {
     expect(rig.sent).toHaveLength(1);
   });
 
+  test('without a fresh nonce of the hub is refused with one, and judged when it has it', async () => {
+    let isFresh = false;
+    const nonce = Uint8Array.of(1, 2, 3);
+    const rig = new Rig({
+      answerProtected: async () =>
+        isFresh ? { kind: 'sealed', message: utf8('sealed') } : { kind: 'nonce_required', nonce },
+    });
+    rig.take({ contentType: MAC0, payload: 'message' });
+    await rig.settle();
+    expect(rig.sent[0]?.contentType).toBe('application/concise-problem-details+cbor');
+    const problem = decodeCbor(rig.sent[0]?.payload ?? utf8('')) as Map<unknown, unknown>;
+    expect(problem.get(-4)).toBe(0x81);
+    expect(problem.get('urn:latchkey:error')).toEqual(
+      new Map<string, unknown>([
+        ['id', expect.stringMatching(/^[0-9a-f]{16}$/)],
+        ['code', 'hub_nonce_required'],
+        ['nonce', nonce],
+      ]),
+    );
+    expect(rig.front.counters()).toMatchObject({ refused: 1, answered: 0 });
+    isFresh = true;
+    rig.take({ contentType: MAC0, payload: 'message' });
+    await rig.settle();
+    expect(fromUtf8(rig.sent[1]?.payload ?? utf8(''))).toBe('sealed');
+    expect(rig.trace).toEqual(['answer', 'settle', 'answer', 'settle']);
+  });
+
   test('is refused in CBOR', async () => {
     const rig = new Rig({ answerProtected: () => Promise.reject(new LatchkeyError('device_unauthenticated')) });
     rig.take({ contentType: MAC0 });
@@ -153,6 +183,38 @@ describe('no answer goes', () => {
     expect(rig.relay.requests).toEqual([]);
     expect(rig.trace).toEqual(['settle']);
     expect(rig.log.lines[0]?.fields.code).toBe('response_topic_refused');
+  });
+});
+
+describe('a flood of junk', () => {
+  test.each([
+    ['without a response topic', { responseTopic: undefined }],
+    ['on the topic of no device', { topic: `latchkey/v1/${'n'.repeat(60_000)}/introspect` }],
+    ['of a foreign content type', { contentType: 'text/plain', qos: 0 as const }],
+    ['beyond the share of its device', {}],
+  ])('%s is a few short lines of the log', async (_, junk) => {
+    const rig = new Rig({ ofOneDevice: 4 });
+    rig.relay.hold();
+    for (let request = 0; request < 1_000; request += 1) {
+      rig.take({ correlationData: Uint8Array.of(request >> 8, request & 0xff), ...junk });
+    }
+    await rig.settle();
+    expect(rig.log.lines.length).toBeGreaterThan(0);
+    expect(rig.log.lines.length).toBeLessThanOrEqual(4);
+    expect(JSON.stringify(rig.log.lines).length).toBeLessThan(2_000);
+  });
+
+  test('on the topic of no device is counted, and neither judged nor answered', async () => {
+    const rig = new Rig();
+    for (const name of ['', 'Ekg-1', 'ekg 1', '-ekg', 'n'.repeat(64)]) {
+      const topic = `latchkey/v1/${name}/introspect`;
+      rig.take({ topic, responseTopic: `latchkey/v1/${name}/answer` });
+    }
+    await rig.settle();
+    expect(rig.front.counters().ignored).toBe(5);
+    expect(rig.relay.requests).toEqual([]);
+    expect(rig.sent).toEqual([]);
+    expect(rig.trace).toHaveLength(5);
   });
 });
 
@@ -214,6 +276,47 @@ describe('a request that comes twice', () => {
     await rig.settle();
     expect(rig.relay.requests).toHaveLength(1);
     expect(rig.trace).toEqual(['answer', 'settle', 'settle']);
+  });
+
+  test('however often while it is judged, holds no more than a few copies', async () => {
+    const rig = new Rig();
+    const open = rig.relay.hold();
+    for (let copy = 0; copy < 1_000; copy += 1) rig.take({ settle: () => rig.trace.push(`settle ${copy}`) });
+    await rig.settle();
+    expect(rig.trace).toHaveLength(992);
+    open();
+    await rig.settle();
+    // The newest ones: those are of the connection that there is.
+    const newest = Array.from({ length: 8 }, (_, index) => `settle ${992 + index}`);
+    expect(rig.trace.slice(992)).toEqual(['answer', ...newest]);
+  });
+
+  test('with ever other response topics while it is judged is answered on a few', async () => {
+    const rig = new Rig();
+    const open = rig.relay.hold();
+    for (let copy = 0; copy < 100; copy += 1) rig.take({ responseTopic: `latchkey/v1/ekg-1/${copy}`, qos: 0 });
+    await rig.settle();
+    open();
+    await rig.settle();
+    expect(rig.sent.map(({ topic }) => topic)).toEqual([0, 1, 2, 3].map((copy) => `latchkey/v1/ekg-1/${copy}`));
+  });
+
+  test('however often from the broker before it has the answer, holds no more than a few copies', async () => {
+    const rig = new Rig();
+    let confirm = () => {};
+    rig.confirmed = false;
+    rig.confirmation = new Promise((resolve) => {
+      confirm = resolve;
+    });
+    rig.take();
+    await rig.settle();
+    rig.trace.length = 0;
+    for (let copy = 0; copy < 1_000; copy += 1) rig.take({ again: true });
+    await rig.settle();
+    expect(rig.trace).toHaveLength(992);
+    confirm();
+    await rig.settle();
+    expect(rig.trace).toHaveLength(1_000);
   });
 
   test('with another response topic is answered there', async () => {
@@ -334,6 +437,71 @@ describe('where too much is under way', () => {
     await held;
     await rig.settle();
     expect(rig.sent).toHaveLength(2);
+  });
+});
+
+describe('where one device has its share under way', () => {
+  const ask = (rig: Rig, device: string, request: number, qos: 0 | 1 = 1) =>
+    rig.take({
+      topic: `latchkey/v1/${device}/introspect`,
+      responseTopic: `latchkey/v1/${device}/answer`,
+      correlationData: Uint8Array.of(request),
+      qos,
+    });
+  const greedy = () => {
+    const rig = new Rig({ atOnce: 4, ofOneDevice: 2 });
+    const open = rig.relay.hold();
+    for (let request = 0; request < 2; request += 1) ask(rig, 'pump-1', request);
+    return { rig, open };
+  };
+
+  test('more of it of QoS 1 are refused and settled at once, and the broker is not held back', async () => {
+    const { rig } = greedy();
+    for (let request = 2; request < 100; request += 1) expect(ask(rig, 'pump-1', request)).toBeUndefined();
+    await rig.settle();
+    expect(rig.json(0)).toMatchObject({ code: 'hub_busy', status: 503 });
+    expect(rig.trace.filter((step) => step === 'settle')).toHaveLength(98);
+    expect(rig.relay.requests).toHaveLength(2);
+  });
+
+  test('more of it of QoS 0 are dropped', async () => {
+    const { rig } = greedy();
+    expect(ask(rig, 'pump-1', 2, 0)).toBeUndefined();
+    await rig.settle();
+    expect(rig.sent).toEqual([]);
+    expect(rig.front.counters().dropped).toBe(1);
+  });
+
+  test('other devices are answered', async () => {
+    const { open, rig } = greedy();
+    for (let request = 2; request < 100; request += 1) ask(rig, 'pump-1', request, 0);
+    expect(ask(rig, 'ekg-1', 1)).toBeUndefined();
+    await rig.settle();
+    expect(rig.relay.requests.map(({ device }) => device)).toEqual(['pump-1', 'pump-1', 'ekg-1']);
+    open();
+    await rig.settle();
+    expect(rig.sent).toHaveLength(3);
+  });
+
+  test('it may ask again when it has its answers', async () => {
+    const { open, rig } = greedy();
+    open();
+    await rig.settle();
+    ask(rig, 'pump-1', 2);
+    await rig.settle();
+    expect(rig.relay.requests).toHaveLength(3);
+  });
+
+  test('what was dropped for want of room in all takes nothing of its share', async () => {
+    const rig = new Rig({ atOnce: 1, ofOneDevice: 2 });
+    const open = rig.relay.hold();
+    ask(rig, 'ekg-1', 1);
+    for (let request = 0; request < 5; request += 1) ask(rig, 'pump-1', request, 0);
+    open();
+    await rig.settle();
+    ask(rig, 'pump-1', 9);
+    await rig.settle();
+    expect(rig.relay.requests.map(({ device }) => device)).toEqual(['ekg-1', 'pump-1']);
   });
 });
 

@@ -1,5 +1,7 @@
 /** The introspector over the real driver, against real servers that do what servers do on bad days. */
 import { createPublicKey } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   type AuthorizationServerOptions,
@@ -7,7 +9,7 @@ import {
 } from '../../../drivers/as/authorization-server.ts';
 import { signatureVerifier } from '../../../src/codec/jws-signature.ts';
 import { sha256, utf8 } from '../../../src/core/bytes.ts';
-import type { JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import type { IntrospectorOptions } from '../../../src/pop/introspection/introspector.ts';
 import { FakeTime } from '../../fakes/fake-time.ts';
 import {
@@ -20,6 +22,7 @@ import { active, CLIENT_ID, ISSUER, introspectorRig, verifiersOf } from '../../f
 import { signingKey, signJwt } from '../../fixtures/jwt-signing.ts';
 import { rejection } from '../../fixtures/key-cache-rig.ts';
 
+const deep = (levels: number): JsonValue => (levels === 0 ? 1 : [deep(levels - 1)]);
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close();
@@ -118,7 +121,9 @@ describe('a server', () => {
     const port = Number(new URL(server.origin).port);
     await server.close();
     const { ask, time, log, introspector } = asking(server);
-    for (let failure = 0; failure < 5; failure++) expect(await rejection(ask())).toBe('as_unreachable');
+    for (let failure = 0; failure < 5; failure++) {
+      expect(await rejection(ask(`token-${failure}`))).toBe('as_unreachable');
+    }
     expect(await rejection(ask())).toBe('introspection_suspended');
     await start({ port });
     expect(await rejection(ask())).toBe('introspection_suspended');
@@ -126,6 +131,30 @@ describe('a server', () => {
     expect(await ask()).toMatchObject({ active: true });
     expect(introspector.status()).toMatchObject({ state: 'ready' });
     expect(log.events()).toEqual(['introspection_suspended', 'introspection_resumed']);
+  });
+
+  test('that is asked more than it can answer is not taken for gone: no pause, and no old verdict serves', async () => {
+    let revoked = false;
+    const slow = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      const answer = () => JSON.stringify(body.includes('token=stolen') && !revoked ? active() : { active: false });
+      const send = () => response.setHeader('content-type', 'application/json').end(answer());
+      request.on('end', () => void setTimeout(send, 40));
+    });
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+    open.push({ close: async () => void slow.close().closeAllConnections() });
+    const origin = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+    const { ask, introspector } = asking({ origin }, { deadline: 600, lifetime: 0, staleGrace: 600 });
+    expect(await ask('stolen')).toMatchObject({ active: true });
+    revoked = true;
+    const flood = Array.from({ length: 60 }, (_, index) => rejection(ask(`made-up-${index}`)));
+    expect(await rejection(ask('stolen'))).toBe('introspection_overloaded');
+    expect(new Set(await Promise.all(flood))).toEqual(new Set(['none', 'introspection_overloaded']));
+    expect(introspector.status()).toMatchObject({ state: 'ready', failures: 0 });
+    expect(await ask('stolen')).toMatchObject({ active: false });
   });
 
   test('that has not answered yet when the hub stops is not waited for', async () => {
@@ -179,6 +208,14 @@ describe('a signed answer', () => {
     expect(answer.evidence?.jws?.expose()).toBe(jws);
   });
 
+  test('that cannot be read is the matter of one token, though the AS signed it', async () => {
+    const { ask, introspector } = await answering(signed({ token_introspection: active({ scope: deep(20) }) }));
+    for (let token = 0; token < 10; token++) {
+      expect(await rejection(ask(`token-${token}`))).toBe('introspection_answer_invalid');
+    }
+    expect(introspector.status()).toMatchObject({ state: 'ready', failures: 0 });
+  });
+
   test('with a secret key in it leaves only its hash as evidence', async () => {
     const jwk = { kty: 'oct', k: 'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr8' };
     const jws = signed({ token_introspection: active({ cnf: { jwk } }) });
@@ -187,11 +224,41 @@ describe('a signed answer', () => {
     expect(answer).toMatchObject({ active: true, confirmation: { jwk: { kty: 'oct' } } });
   });
 
+  test.each<[string, JsonObject]>([
+    ['an OSCORE secret', { osc: { id: 'AQ', ms: '+a+Dg2jjU+eIiOFCa8HxJ+4' } }],
+    ['a member that nobody knows', { secret: 'f9af838368e353e78888e1426bc1f1ee' }],
+    ['a member that nobody knows beside one that is known', { jkt: 'x'.repeat(43), 'x-key': 'f9af838368e353e7' }],
+    ['a key that has more than a public one', { jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', seed: 'AyM1' } }],
+    ['a key of a type that nobody knows', { jwk: { kty: 'AKP', pub: 'AyM1' } }],
+  ])('whose cnf has %s leaves only its hash as evidence', async (_, cnf) => {
+    const jws = signed({ token_introspection: active({ cnf }) });
+    const answer = await (await answering(jws)).ask();
+    expect(answer.evidence).toEqual({ digest: sha256(jws), jws: undefined });
+  });
+
+  test('that a token is not active, and holds a secret all the same, leaves only its hash as evidence', async () => {
+    const jws = signed({ token_introspection: { active: false, cnf: { osc: { ms: 'f9af838368e353e7' } } } });
+    const answer = await (await answering(jws)).ask();
+    expect(answer.evidence).toEqual({ digest: sha256(jws), jws: undefined });
+  });
+
+  test.each<[string, JsonObject]>([
+    ['a thumbprint', { jkt: 'x'.repeat(43) }],
+    ['a certificate', { 'x5t#S256': 'x'.repeat(43) }],
+    ['the name of a key', { kid: 'k1' }],
+    ['a public key', { jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'k1', use: 'sig', alg: 'ES256' } }],
+  ])('whose cnf has %s is kept as evidence', async (_, cnf) => {
+    const jws = signed({ token_introspection: active({ cnf }) });
+    const answer = await (await answering(jws)).ask();
+    expect(answer.evidence?.jws?.expose()).toBe(jws);
+  });
+
   test.each([
     ['of another issuer', { iss: 'https://elsewhere.example' }, {}],
     ['about a token of another issuer', { token_introspection: active({ iss: 'https://elsewhere.example' }) }, {}],
     ['for another client', { aud: 'elsewhere' }, {}],
     ['under a key that is not known', {}, { kid: 'k2' }],
+    ['by an algorithm that is not that of the key', {}, { alg: 'RS256' }],
     ['of the type of an access token', {}, { typ: 'at+jwt' }],
   ])('%s is not believed', async (_, claims, header) => {
     const { ask } = await answering(signed(claims, header));

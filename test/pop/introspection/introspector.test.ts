@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { sha256 } from '../../../src/core/bytes.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
+import type { JsonValue } from '../../../src/core/json.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
-import { Secret } from '../../../src/core/secret.ts';
 import { clientAuthentication } from '../../../src/pop/introspection/client-authentication.ts';
 import type { PostedAnswer } from '../../../src/ports/authorization-server.ts';
 import { active, answer, introspectorRig, json, TOKEN } from '../../fixtures/introspector-rig.ts';
 import { rejection } from '../../fixtures/key-cache-rig.ts';
+
+const deep = (levels: number): JsonValue => (levels === 0 ? 1 : [deep(levels - 1)]);
 
 const GONE = new LatchkeyError('as_unreachable');
 
@@ -51,6 +52,23 @@ describe('a question', () => {
     });
     expect(await rejection(ask())).toBe('introspection_unavailable');
     expect(server.requests).toHaveLength(0);
+  });
+
+  test('fails for the reason that its address is not known for, which does not count against it', async () => {
+    const { introspector, ask } = introspectorRig({
+      addresses: () => Promise.reject(new LatchkeyError('as_unreachable')),
+      known: () => undefined,
+    });
+    for (let round = 0; round < 6; round += 1) expect(await rejection(ask())).toBe('as_unreachable');
+    expect(introspector.status()).toMatchObject({ state: 'ready', failures: 0, endpoint: 'unknown' });
+  });
+
+  test('has an endpoint for the way of authentication of the hub, or none', () => {
+    const known = () => ({ endpoint: 'https://as.example/i', certificateEndpoint: undefined });
+    const byCertificate = clientAuthentication({ method: 'tls_client_auth', clientId: 'hub' }, 'https://as.example');
+    expect(introspectorRig({ known }).introspector.status().endpoint).toBe('known');
+    const { introspector } = introspectorRig({ known, authentication: byCertificate });
+    expect(introspector.status().endpoint).toBe('none');
   });
 
   test('is asked a second time over a dead connection, with what is left of the time', async () => {
@@ -304,17 +322,37 @@ describe('many who ask about one token', () => {
   });
 });
 
-test('more questions at once than the limit are refused', async () => {
-  const { introspector, server } = introspectorRig();
-  const give: ((answer: PostedAnswer) => void)[] = [];
-  server.react = () => new Promise((resolve) => give.push(resolve));
-  const ask = (token: string) => introspector.introspect(new Secret(token), sha256(token));
-  const asking = Array.from({ length: LIMITS.introspectionsAtOnce }, (_, index) => ask(`token-${index}`));
-  expect(await rejection(ask('one-more'))).toBe('introspection_overloaded');
-  for (const answerOne of give) answerOne(json({ active: false }));
-  await Promise.all(asking);
-  server.react = () => json({ active: false });
-  expect(await ask('one-more')).toMatchObject({ active: false });
+describe('more questions at once are refused', () => {
+  async function under(way: number, perDevice: number) {
+    const { ask, server } = introspectorRig();
+    const give: ((answer: PostedAnswer) => void)[] = [];
+    server.react = () => new Promise((resolve) => give.push(resolve));
+    const device = (index: number) => `ekg-${Math.floor(index / perDevice)}`;
+    const asking = Array.from({ length: way }, (_, index) => ask(`token-${index}`, device(index)));
+    const end = async () => {
+      for (const answerOne of give) answerOne(json({ active: false }));
+      await Promise.all(asking);
+      server.react = () => json({ active: false });
+    };
+    return { ask, end };
+  }
+
+  test('than the limit', async () => {
+    const { ask, end } = await under(LIMITS.introspectionsAtOnce, LIMITS.introspectionsPerDevice);
+    expect(await rejection(ask('one-more', 'pump-1'))).toBe('introspection_overloaded');
+    await end();
+    expect(await ask('one-more', 'pump-1')).toMatchObject({ active: false });
+  });
+
+  test('than the share of the device that wants to know, and others have theirs', async () => {
+    const { ask, end } = await under(LIMITS.introspectionsPerDevice, LIMITS.introspectionsPerDevice);
+    expect(await rejection(ask('one-more', 'ekg-0'))).toBe('introspection_overloaded');
+    const [ofOther, joined] = [ask('one-more', 'ekg-1'), ask('token-0', 'ekg-0')];
+    await end();
+    expect(await joined).toMatchObject({ active: false });
+    expect(await ask('two-more', 'ekg-0')).toMatchObject({ active: false });
+    void ofOther;
+  });
 });
 
 describe('while the AS cannot be asked', () => {
@@ -371,6 +409,7 @@ describe('while the AS cannot be asked', () => {
   });
 
   test.each([
+    'as_answer_too_large',
     'introspection_answer_untrusted',
     'introspection_answer_invalid',
     'introspection_refused',
@@ -386,11 +425,26 @@ describe('while the AS cannot be asked', () => {
   });
 });
 
-describe('after five failures in a row', () => {
+describe('after failures for five tokens in a row', () => {
+  test('of one token alone, however often, there is no pause, and no old verdict of another serves', async () => {
+    const { ask, introspector, server, time } = introspectorRig({ staleGrace: 3_600 });
+    let revoked = false;
+    server.react = ({ body }) => {
+      if (body.includes('evil')) return new LatchkeyError('as_timeout');
+      return json(revoked ? { active: false } : active());
+    };
+    await ask('stolen');
+    revoked = true;
+    await time.advance(60_000);
+    for (let failure = 0; failure < 20; failure++) expect(await rejection(ask('evil'))).toBe('as_timeout');
+    expect(introspector.status()).toMatchObject({ state: 'ready', failures: 1 });
+    expect(await ask('stolen')).toMatchObject({ active: false });
+  });
+
   test('the AS is given a pause, and asked again after it', async () => {
     const { ask, server, time, introspector, log } = introspectorRig();
     server.react = () => new LatchkeyError('as_timeout');
-    for (let failure = 0; failure < 5; failure++) await rejection(ask());
+    for (let failure = 0; failure < 5; failure++) await rejection(ask(`other-${failure}`));
     expect(await rejection(ask())).toBe('introspection_suspended');
     expect(server.requests).toHaveLength(5);
     expect(introspector.status()).toMatchObject({ state: 'suspended', lastError: 'as_timeout', retryIn: 1 });
@@ -400,6 +454,19 @@ describe('after five failures in a row', () => {
     expect(introspector.status()).toMatchObject({ state: 'ready', lastError: undefined });
     expect(log.events()).toEqual(['introspection_suspended', 'introspection_resumed']);
     expect(log.lines[0]?.fields.issuer).toBe('https://as.example');
+  });
+
+  test('not even its address is looked for while it has its pause', async () => {
+    let lookups = 0;
+    const addresses = async () => {
+      lookups += 1;
+      return { endpoint: 'https://as.example/i', certificateEndpoint: undefined };
+    };
+    const { ask, server } = introspectorRig({ addresses });
+    server.react = () => new LatchkeyError('as_timeout');
+    for (let failure = 0; failure < 5; failure++) await rejection(ask(`other-${failure}`));
+    expect(await rejection(ask())).toBe('introspection_suspended');
+    expect(lookups).toBe(5);
   });
 
   test('verdicts that are remembered serve on, then as stale ones', async () => {
@@ -433,11 +500,18 @@ test.each([
     () => answer('{"error":"unsupported_token_type"}', { status: 400 }),
     'introspection_refused',
   ],
-  ['what one token makes it say', () => json(active({ cnf: { jwk: 7 } })), 'introspection_answer_invalid'],
+  ['members that one token makes it say', () => json(active({ cnf: { jwk: 7 } })), 'introspection_answer_invalid'],
+  // The client's own authorization_details (RFC 9396 §9.2), deeper than is read.
+  [
+    'details that a client chose',
+    () => json(active({ authorization_details: deep(20) })),
+    'introspection_answer_invalid',
+  ],
+  ['answers that are too large', () => new LatchkeyError('as_answer_too_large'), 'as_answer_too_large'],
 ] as const)('%s do not give the AS a pause: others are asked about', async (_, react, code) => {
   const { ask, server, introspector } = introspectorRig();
   server.react = react;
-  for (let round = 0; round < 10; round++) expect(await rejection(ask())).toBe(code);
+  for (let round = 0; round < 10; round++) expect(await rejection(ask(`token-${round}`))).toBe(code);
   expect(introspector.status()).toMatchObject({ state: 'ready', failures: 0 });
 });
 

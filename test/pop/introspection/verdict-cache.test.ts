@@ -20,14 +20,14 @@ test('never holds more than its memory allows', () => {
   const cache = new VerdictCache(64 * 1_024);
   for (let index = 0; index < 10_000; index++) {
     cache.set(`${index}`, verdict(0));
-    expect(cache.size).toBeLessThanOrEqual(64);
+    expect(cache.size).toBeLessThanOrEqual(128);
   }
 });
 
 test('holds fewer large verdicts than small ones', () => {
   const cache = new VerdictCache(64 * 1_024);
   for (let index = 0; index < 1_000; index++) cache.set(`${index}`, verdict(3_584));
-  expect(cache.size).toBeLessThanOrEqual(8);
+  expect(cache.size).toBeLessThanOrEqual(5);
 });
 
 test('keeps what is used, and forgets the rest', () => {

@@ -1,0 +1,12 @@
+/** 1 to 63 of `a-z 0-9 . _ -`, not starting with a mark: it stands in paths, topics, file names and COSE key ids. */
+const DEVICE_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+/** Whether text can name a device. What cannot is of any length, and is for no log. */
+export function isDeviceId(text: string): boolean {
+  return DEVICE_ID.test(text);
+}
+
+/** How the log calls whoever says to be this device. */
+export function claimedDevice(text: string): string {
+  return isDeviceId(text) ? text : 'a name that no device can have';
+}

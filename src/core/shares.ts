@@ -1,0 +1,25 @@
+/** How much of something that all share each owner has at present, so that one cannot take the room of the others. */
+export class Shares {
+  readonly #taken = new Map<string, number>();
+  readonly #most: number;
+
+  /** @param most of one owner */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Takes one more for the owner, unless it has its share: then the answer is false. */
+  take(owner: string): boolean {
+    const taken = this.#taken.get(owner) ?? 0;
+    if (taken >= this.#most) return false;
+    this.#taken.set(owner, taken + 1);
+    return true;
+  }
+
+  /** Gives back what `take` took. */
+  release(owner: string): void {
+    const left = (this.#taken.get(owner) ?? 1) - 1;
+    if (left > 0) this.#taken.set(owner, left);
+    else this.#taken.delete(owner);
+  }
+}
