@@ -37,6 +37,8 @@ import { viewTrust } from './trust-view.ts';
 
 /** Milliseconds after which a device that refused a bundle is asked again: its refusal proves nothing. */
 const AFTER_REFUSAL = 3_600_000;
+/** The same where anybody nearby can have answered. */
+const AFTER_BARE_REFUSAL = 60_000;
 
 /** Answers that judge the bundle, or say that the device has no use for any; others judge the moment. */
 const REFUSALS: ReadonlySet<string> = new Set(['4.00', '4.01', '4.03', '4.04', '4.05', '4.13', '4.15']);
@@ -106,8 +108,8 @@ export class RefreshTrust implements Errand {
   async run(device: Device, { deadline, signal }: { deadline: number; signal: AbortSignal }): Promise<void> {
     const pending = await this.#prepare(device);
     if (pending === undefined) return;
-    const { trust } = pending;
-    const answer = await this.#dependencies.link(device).request(
+    const link = this.#dependencies.link(device);
+    const answer = await link.request(
       {
         method: COAP_METHOD.POST,
         path: ['trust'],
@@ -116,19 +118,29 @@ export class RefreshTrust implements Errand {
       },
       { deadline, signal },
     );
+    await this.#judge(device, pending, answer, link);
+  }
+
+  async #judge(device: Device, pending: PendingBundle, answer: CoapResponse, link: DeviceLink): Promise<void> {
+    const deviceCode = codeText(answer.code);
+    const isRefusal = REFUSALS.has(deviceCode);
+    if (isRefusal && answer.payload.length === 0) {
+      // Nobody vouches for a bare one. A device that knows no bundles says so, and so can anybody by radio: then for long
+      // enough only that tokens are not held up.
+      this.#refused(device, pending, deviceCode, link.limits.isOpen === true ? AFTER_BARE_REFUSAL : AFTER_REFUSAL);
+      return;
+    }
+    if (!isRefusal && answer.code !== COAP_CODE.changed && answer.code !== COAP_CODE.conflict)
+      throw new LatchkeyError('device_answer_invalid', deviceCode);
     const context = { key: answerKey(device), device: device.id, code: answer.code, bundle: pending.message };
-    if (answer.code === COAP_CODE.changed) {
-      if (heldVersion(answer, context) !== trust.version)
-        throw new LatchkeyError('device_answer_invalid', 'trust version');
-      await this.#confirmed(device, pending);
+    const held = provenVersion(answer, context, link);
+    if (isRefusal) {
+      this.#refused(device, pending, deviceCode, AFTER_REFUSAL);
     } else if (answer.code === COAP_CODE.conflict) {
-      await this.#outran(device, pending, heldVersion(answer, context));
-    } else if (REFUSALS.has(codeText(answer.code))) {
-      // Bare from a device that knows no bundles; else it has to be of this device.
-      if (answer.payload.length > 0) heldVersion(answer, context);
-      this.#refused(device, pending, codeText(answer.code));
+      await this.#outran(device, pending, held);
     } else {
-      throw new LatchkeyError('device_answer_invalid', codeText(answer.code));
+      if (held !== pending.trust.version) throw new LatchkeyError('device_answer_invalid', 'trust version');
+      await this.#confirmed(device, pending);
     }
   }
 
@@ -305,9 +317,9 @@ export class RefreshTrust implements Errand {
     await records.outran(device, held);
   }
 
-  #refused(device: Device, { trust }: PendingBundle, code: string): void {
+  #refused(device: Device, { trust }: PendingBundle, code: string, pause: number): void {
     const { audit, clock, log } = this.#dependencies;
-    this.#refusals.set(device.id, { code, trust, until: clock.monotonic() + AFTER_REFUSAL });
+    this.#refusals.set(device.id, { code, trust, until: clock.monotonic() + pause });
     const request = this.#requestId();
     audit.record({ kind: 'trust', verdict: 'refused', device: device.id, request, code: 'device_refused_trust' });
     log.warn(
@@ -386,12 +398,18 @@ function isSigned({ profile }: Device): boolean {
   return profile.wrap.startsWith('sign1');
 }
 
-/** @throws {LatchkeyError} `device_answer_untrusted` */
-function heldVersion(answer: CoapResponse, context: Parameters<typeof openTrustAnswer>[1]): number {
+/**
+ * The version that the device says it holds, once its key vouches for that; the link is told whether it did.
+ * @throws {LatchkeyError} `device_answer_untrusted`
+ */
+function provenVersion(answer: CoapResponse, context: Parameters<typeof openTrustAnswer>[1], link: DeviceLink): number {
   try {
-    return openTrustAnswer(answer.payload, context);
+    const version = openTrustAnswer(answer.payload, context);
+    link.proven?.(true);
+    return version;
   } catch (error) {
     if (!isCoded(error)) throw error;
+    link.proven?.(false);
     throw new LatchkeyError('device_answer_untrusted', 'trust', { cause: error });
   }
 }

@@ -99,6 +99,7 @@ test('a device that is away is unpaired by force alone; it trusts the hub until 
 test('wrong codes are refused and on record; five close the window', async () => {
   const pairing = new PairingClient(findAdminSockets({ config: world.folder.config, environment: {} }));
   await pairing.open({ seconds: 60 });
+  await world.until(async () => (await pairing.view()).candidates.length === 1);
   const guess = () => pairing.pair({ code: new Secret(OTHER_CODE), profile: { scopes: ['read'] } });
   const codes: string[] = [];
   for (let attempt = 1; attempt <= 6; attempt++) codes.push(await asyncCodeOf(guess()));
