@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- --json] [-- --short]`: every figure that the project promises, measured here and now. With `--fleet`
- * only the load of a fleet of devices, which takes a minute.
+ * only the load of a fleet of devices, which takes a minute or two; with `--soak [minutes]` only memory under a steady load.
  */
 import { fleetFigures } from './fleet.ts';
 import { type Effort, type Figure, holds } from './harness.ts';
@@ -11,6 +11,7 @@ import { proofFigures } from './proof.ts';
 import { radioFigures } from './radio.ts';
 import { relayFigures } from './relay.ts';
 import { sizeFigures } from './sizes.ts';
+import { soakFigures } from './soak.ts';
 import { startUpFigures } from './start-up.ts';
 import { translationFigures } from './translation.ts';
 
@@ -39,8 +40,14 @@ const options: BenchOptions = process.argv.includes('--short')
   ? { effort: { rounds: 20, calls: 100 }, starts: 3, deliveries: 5 }
   : { effort: { rounds: 200, calls: 100 }, starts: 15, deliveries: 31 };
 
-for (const goal of process.argv.includes('--fleet') ? [() => fleetFigures()] : GOALS) {
+for (const goal of chosen()) {
   for (const figure of await goal(options)) print(figure);
+}
+
+function chosen(): typeof GOALS {
+  const soak = process.argv.indexOf('--soak');
+  if (soak >= 0) return [() => soakFigures(note, Number(process.argv[soak + 1]) || 10)];
+  return process.argv.includes('--fleet') ? [() => fleetFigures(note)] : GOALS;
 }
 
 /** Beside the figures, so that what reads them is not disturbed. */

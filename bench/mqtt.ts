@@ -81,7 +81,7 @@ const write = () => {
 const SILENCE: Log = { debug: write, info: write, warn: write, error: write, child: () => SILENCE };
 
 /** The hub's front, connected. The answers of its relay name the token. */
-export async function openFront(port: number): Promise<MqttFront> {
+async function openFront(port: number): Promise<MqttFront> {
   const front = await openMqtt({
     broker: {
       host: '127.0.0.1',

@@ -109,11 +109,14 @@ describe('README.md', () => {
 
 test('docs/protocol.md has every request of the admin socket', () => {
   const [, section = ''] = /^## 11\. Admin socket\n([\s\S]*?)^## /m.exec(text('docs/protocol.md')) ?? [];
-  const written = [...section.matchAll(/`(GET|POST|DELETE) (\/[a-z/{}]*)/g)].map(
+  const written = [...section.matchAll(/`(GET|POST|DELETE) (\/[a-z/{}-]*)/g)].map(
     ([, method, path]) => `${method} ${path}`,
   );
-  const served = [...text('drivers/http/admin.ts').matchAll(/method: '(\w+)',\s+path: '([^']+)'/g)];
-  expect(written.sort()).toEqual(served.map(([, method, path]) => `${method} ${path?.replace(':id', '{id}')}`).sort());
+  const routes = text('drivers/http/admin.ts') + text('drivers/http/pairing-routes.ts');
+  const served = [...routes.matchAll(/method: '(\w+)',\s+path: (?:'([^']+)'|PATH|`\$\{PATH\}([^`]+)`)/g)].map(
+    ([, method, path, below = '']) => `${method} ${path?.replace(':id', '{id}') ?? `/pairing${below}`}`,
+  );
+  expect(written.sort()).toEqual(served.sort());
 });
 
 test('docs/client.md imports what latchkey/client exports', () => {

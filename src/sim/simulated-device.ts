@@ -94,9 +94,9 @@ export class SimulatedDevice {
     return this.#slots.list();
   }
 
-  /** Version of what it trusts; undefined while it is not paired. */
-  get trustVersion(): number | undefined {
-    return this.#trust?.version;
+  /** Version of what it trusts; 0 while nobody paired it. */
+  get trustVersion(): number {
+    return this.#trust?.version ?? 0;
   }
 
   /** Answers one request. Never rejects. */

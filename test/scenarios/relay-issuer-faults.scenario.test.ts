@@ -52,7 +52,7 @@ issuer = "${as.issuer}"
 client_id = "${SCRIPTED_CLIENT.id}"
 client_secret_file = "secret"
 introspection_cache = "0s"
-introspection_timeout = "300ms"
+introspection_timeout = "1s"
 ${issuer}
 ${more}`);
     this.ekg = await registerDevice(this.folder, 'ekg-1', EKG_AUDIENCE);
