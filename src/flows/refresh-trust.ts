@@ -121,6 +121,33 @@ export class RefreshTrust implements Errand {
     await this.#judge(device, pending, answer, link);
   }
 
+  /**
+   * The version that the device says it holds, once its key vouches for that. The link is told whether it did; who answers by
+   * radio without the key goes on record.
+   * @throws {LatchkeyError} `device_answer_untrusted`
+   */
+  #provenVersion(
+    device: Device,
+    answer: CoapResponse,
+    context: Parameters<typeof openTrustAnswer>[1],
+    link: DeviceLink,
+  ): number {
+    try {
+      const version = openTrustAnswer(answer.payload, context);
+      link.proven?.(true);
+      return version;
+    } catch (error) {
+      if (!isCoded(error)) throw error;
+      const { audit, random } = this.#dependencies;
+      if (link.limits.isOpen === true) {
+        const request = hex(random.bytes(8));
+        audit.record({ kind: 'answer', verdict: 'refused', device: device.id, request, code: 'device_impostor' });
+      }
+      link.proven?.(false);
+      throw new LatchkeyError('device_answer_untrusted', 'trust', { cause: error });
+    }
+  }
+
   async #judge(device: Device, pending: PendingBundle, answer: CoapResponse, link: DeviceLink): Promise<void> {
     const deviceCode = codeText(answer.code);
     const isRefusal = REFUSALS.has(deviceCode);
@@ -133,7 +160,7 @@ export class RefreshTrust implements Errand {
     if (!isRefusal && answer.code !== COAP_CODE.changed && answer.code !== COAP_CODE.conflict)
       throw new LatchkeyError('device_answer_invalid', deviceCode);
     const context = { key: answerKey(device), device: device.id, code: answer.code, bundle: pending.message };
-    const held = provenVersion(answer, context, link);
+    const held = this.#provenVersion(device, answer, context, link);
     if (isRefusal) {
       this.#refused(device, pending, deviceCode, AFTER_REFUSAL);
     } else if (answer.code === COAP_CODE.conflict) {
@@ -396,20 +423,4 @@ function takesBundles(device: Device): boolean {
 
 function isSigned({ profile }: Device): boolean {
   return profile.wrap.startsWith('sign1');
-}
-
-/**
- * The version that the device says it holds, once its key vouches for that; the link is told whether it did.
- * @throws {LatchkeyError} `device_answer_untrusted`
- */
-function provenVersion(answer: CoapResponse, context: Parameters<typeof openTrustAnswer>[1], link: DeviceLink): number {
-  try {
-    const version = openTrustAnswer(answer.payload, context);
-    link.proven?.(true);
-    return version;
-  } catch (error) {
-    if (!isCoded(error)) throw error;
-    link.proven?.(false);
-    throw new LatchkeyError('device_answer_untrusted', 'trust', { cause: error });
-  }
 }
