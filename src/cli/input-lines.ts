@@ -8,12 +8,17 @@ export class InputLines {
 
   constructor(stream: NodeJS.ReadStream) {
     this.#stream = stream;
+    // For good: the end may come while nobody waits for a line, and is told once.
+    const onEnd = () => {
+      this.#ended = true;
+    };
+    stream.once('end', onEnd).once('error', onEnd);
   }
 
   /** The next line without its end; undefined at the end of the stream, and once the signal is given. */
   next(signal?: AbortSignal): Promise<string | undefined> {
     const stream = this.#stream;
-    const waiting = this.#take();
+    const waiting = this.#take() ?? (this.#ended ? this.#takeLast() : undefined);
     if (waiting !== undefined || this.#ended || signal?.aborted === true) return Promise.resolve(waiting);
     return new Promise((resolve) => {
       const finish = (line: string | undefined) => {
@@ -28,16 +33,18 @@ export class InputLines {
         // Nobody types that much in a line.
         else if (this.#rest.length > LIMITS.terminalLineLength) this.#rest = '';
       };
-      const onEnd = () => {
-        this.#ended = true;
-        const last = this.#rest;
-        this.#rest = '';
-        finish(last === '' ? undefined : last);
-      };
+      const onEnd = () => finish(this.#takeLast());
       const onAbort = () => finish(undefined);
       stream.on('data', onData).once('end', onEnd).once('error', onEnd).resume();
       signal?.addEventListener('abort', onAbort, { once: true });
     });
+  }
+
+  /** What stands behind the last end of a line. */
+  #takeLast(): string | undefined {
+    const last = this.#rest;
+    this.#rest = '';
+    return last === '' ? undefined : last;
   }
 
   #take(): string | undefined {
