@@ -122,6 +122,7 @@ export class BleLink implements DeviceLink, SlotHolder {
       this.#answeredBy = this.#session?.address;
       return response;
     } catch (error) {
+      if (isCoded(error, 'device_no_answer')) this.#silent();
       if (isCoded(error, 'device_no_answer') && this.#session === undefined) throw this.#lastFault ?? error;
       throw error;
     } finally {
@@ -352,6 +353,7 @@ export class BleLink implements DeviceLink, SlotHolder {
       },
       onStalled: () => {
         this.#options.radio.counters.lost += 1;
+        this.#silent();
         this.#release('stalled');
       },
     });
@@ -365,6 +367,11 @@ export class BleLink implements DeviceLink, SlotHolder {
     if (this.#troubles === 1) this.#lastTold = Number.NEGATIVE_INFINITY;
   }
 
+  /** Whoever is connected was asked, and does not answer. */
+  #silent(): void {
+    if (this.#session !== undefined) this.#options.radio.sightings.silent(this.name, this.#session.address);
+  }
+
   #failed(address: string): void {
     this.#trouble();
     this.#options.radio.counters.connectFailed += 1;
@@ -374,6 +381,7 @@ export class BleLink implements DeviceLink, SlotHolder {
   #lost(error: LatchkeyError): void {
     const session = this.#session;
     if (session === undefined) return;
+    if (!this.#endpoint.isIdle) this.#silent();
     this.#session = undefined;
     this.#lastFault = error;
     this.#trouble();

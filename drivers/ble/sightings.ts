@@ -21,6 +21,8 @@ interface Entry extends Candidate {
   unreached: number;
   /** Failures in a row to prove itself. */
   unproven: number;
+  /** Times in a row that it was connected and asked, and the link ended without an answer. */
+  silent: number;
   /** It is not tried before this. */
   notBefore: number;
 }
@@ -71,6 +73,7 @@ export class Sightings {
       isConfirmed: false,
       unreached: 0,
       unproven: 0,
+      silent: 0,
       notBefore: now,
     };
     entries.push(fresh);
@@ -104,6 +107,7 @@ export class Sightings {
     if (entry === undefined) return;
     entry.isConfirmed = true;
     entry.unproven = 0;
+    entry.silent = 0;
     entry.notBefore = this.#clock.monotonic();
   }
 
@@ -119,6 +123,15 @@ export class Sightings {
     if (entry === undefined) return;
     entry.unreached += 1;
     if (entry.unreached > 1) this.#setAside(entry, CONNECT_PAUSE * 2 ** (entry.unreached - 2), CONNECT_PAUSE_CAP);
+  }
+
+  /**
+   * It was connected and asked, and gave no answer. That happens to a device too, so it is not set aside; but whoever else
+   * advertises the name comes first, until the device's key vouches for this one.
+   */
+  silent(name: string, address: string): void {
+    const entry = this.#find(name, address);
+    if (entry !== undefined) entry.silent += 1;
   }
 
   /** It answered, and the device's key does not vouch for the answer. */
@@ -158,17 +171,23 @@ export class Sightings {
   }
 }
 
-function failures({ unproven, unreached }: Entry): number {
-  return unproven + unreached;
+function failures({ silent, unproven, unreached }: Entry): number {
+  return silent + unproven + unreached;
 }
 
 /**
- * The one that proved itself, then the one that failed least, then the one that is on the air for longest: an impostor
- * that takes a new address for each attempt is always the newest.
+ * The one that proved itself and was not silent since, then the one that failed least, then the one that is on the air for
+ * longest: an impostor that takes a new address for each attempt is always the newest. One that hands on a proof of the
+ * device, so as to be taken for it, gains nothing once it is silent.
  */
 function byLikelihood(a: Entry, b: Entry): number {
-  if (a.isConfirmed !== b.isConfirmed) return a.isConfirmed ? -1 : 1;
+  const [first, second] = [isVouchedFor(a), isVouchedFor(b)];
+  if (first !== second) return first ? -1 : 1;
   return failures(a) - failures(b) || a.firstHeard - b.firstHeard;
+}
+
+function isVouchedFor({ isConfirmed, silent }: Entry): boolean {
+  return isConfirmed && silent === 0;
 }
 
 /** The one that gives way where too many advertise one name: never one that proved itself, unless all have. */

@@ -42,6 +42,36 @@ describe('who is tried', () => {
     expect(tried()).toEqual(['true', 'impostor']);
   });
 
+  it('is whoever else there is, before one that was asked and is silent, however often it is reached', async () => {
+    hear('impostor');
+    await time.advance(100);
+    hear('true');
+    sightings.silent('tube-1', 'impostor');
+    sightings.reached('tube-1', 'impostor');
+    expect(tried()).toEqual(['true', 'impostor']);
+  });
+
+  it('is not for long one that handed on a proof of the device and is silent since', async () => {
+    hear('impostor');
+    sightings.confirm('tube-1', 'impostor');
+    await time.advance(100);
+    hear('true');
+    expect(tried()[0]).toBe('impostor');
+    sightings.silent('tube-1', 'impostor');
+    expect(tried()[0]).toBe('true');
+  });
+
+  it('is a device that was silent once its key vouches for it again, and all the while where nobody else is', () => {
+    hear('true');
+    sightings.confirm('tube-1', 'true');
+    sightings.silent('tube-1', 'true');
+    expect(tried()).toEqual(['true']);
+    hear('impostor');
+    expect(tried()).toEqual(['impostor', 'true']);
+    sightings.confirm('tube-1', 'true');
+    expect(tried()).toEqual(['true', 'impostor']);
+  });
+
   it('is not one that did not prove itself, for a time that grows', async () => {
     hear('impostor');
     hear('true');
