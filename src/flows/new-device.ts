@@ -27,6 +27,7 @@ export function newDeviceOf(request: NewDevice, surroundings: NewDeviceSurroundi
     throw new LatchkeyError('device_invalid', `line: ${known(request.line, lines, '[[lines]]')}`);
   if (ble !== undefined && !radio)
     throw new LatchkeyError('device_invalid', 'ble: the configuration has no radio yet; see [ble]');
+  const addedAt = Math.floor(bestGuess(clock.now()));
   return {
     id: request.id,
     audience: request.audience,
@@ -36,8 +37,10 @@ export function newDeviceOf(request: NewDevice, surroundings: NewDeviceSurroundi
     issuers: issuersOf(request, issuers),
     certificate: request.certificate === undefined ? undefined : thumbprintOf(request.certificate),
     rootKey: new Secret(random.bytes(ROOT_KEY_BYTES)),
-    trustVersion: 1,
-    addedAt: Math.floor(bestGuess(clock.now())),
+    // A device that is provisioned again begins above every bundle of the time before: one that was recorded, under a hub key
+    // that still counts, is an old one then.
+    trustVersion: Math.max(1, addedAt),
+    addedAt,
   };
 }
 

@@ -48,7 +48,7 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
     radio,
     issuers,
   });
-  return { flow, log, records, store };
+  return { flow, log, records, store, time };
 }
 
 /** A device that is found by radio. */
@@ -68,6 +68,15 @@ describe('addDevice', () => {
     expect(JSON.stringify(view)).not.toMatch(/"(k|d|root_key)"/);
     expect(JSON.stringify(log.lines)).not.toContain(JSON.parse(trust).keys[0].k);
     expect([...store.entries.keys()]).toContain('device/tube-1');
+  });
+
+  test('begins above every trust bundle that the device was sent before, where it was registered before', async () => {
+    const { flow, time } = await setup();
+    const first = readTrustFile((await flow.addDevice(device())).trust).version;
+    await time.advance(60_000);
+    await flow.removeDevice('tube-1');
+    const again = readTrustFile((await flow.addDevice(device())).trust).version;
+    expect(again).toBe(first + 60);
   });
 
   test('takes the only configured issuer where none is named', async () => {

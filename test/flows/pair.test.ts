@@ -120,7 +120,7 @@ describe('pairing', () => {
     const profile = { wrap: 'sign1', permissions: { read: [['temperature', 16]] } } as const;
     await rig.pair({ audience: 'https://tube.example', profile });
     expect(rig.tube.state.trust?.trust).toMatchObject({
-      version: 1,
+      version: 1_700_000_000,
       device: 'tube-1',
       audience: 'https://tube.example',
       time: rig.time.now().latest,

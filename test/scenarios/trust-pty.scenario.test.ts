@@ -16,7 +16,7 @@ beforeEach(async () => {
     device: ['--wrap', 'sign1'],
   });
   await world.plugIn(cable.device);
-  await world.until(() => world.device.trustVersion === 2);
+  await world.until(() => world.held === 2);
 });
 
 afterEach(async () => {
@@ -41,7 +41,7 @@ describe('over a tty', () => {
     const token = await world.token();
     const delivery = await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token });
     expect(delivery.state).toBe('delivered');
-    await world.until(() => world.device.trustVersion === 4);
+    await world.until(() => world.held === 4);
     await world.hub.event('hub_key_retired');
     const [view] = await world.ask<TrustView[]>('trust', 'status');
     expect(view).toMatchObject({ state: 'current', signed_by: keys.ES256 });
