@@ -2,12 +2,12 @@
  * `npm run bench [-- --json] [-- --short]`: every figure that the project promises, measured here and now. With `--fleet`
  * only the load of a fleet of devices, which takes a minute or two; with `--soak [minutes]` only memory under a steady load.
  */
+import { cachedVerdictFigures } from './cached-verdicts.ts';
 import { fleetFigures } from './fleet.ts';
 import { type Effort, type Figure, holds } from './harness.ts';
 import { hostileInputFigures } from './hostile-input.ts';
 import { judgementFigures } from './judgement.ts';
 import { mqttFigures } from './mqtt.ts';
-import { proofFigures } from './proof.ts';
 import { radioFigures } from './radio.ts';
 import { relayFigures } from './relay.ts';
 import { sizeFigures } from './sizes.ts';
@@ -26,8 +26,8 @@ export interface BenchOptions {
 const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<readonly Figure[]>)[] = [
   ({ effort }) => translationFigures(effort),
   ({ effort }) => judgementFigures(effort),
-  ({ effort }) => proofFigures(effort),
   ({ effort }) => relayFigures(effort),
+  ({ effort }) => cachedVerdictFigures(effort),
   ({ effort }) => mqttFigures(effort, note),
   ({ deliveries }) => radioFigures(deliveries, note),
   sizeFigures,

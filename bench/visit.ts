@@ -10,7 +10,7 @@ import type { JsonObject } from '../src/core/json.ts';
 import { Secret } from '../src/core/secret.ts';
 import { audienceOf } from './scripted-issuer.ts';
 
-type ProofKind = 'dpop' | 'cose';
+export type ProofKind = 'dpop' | 'cose';
 
 export interface ClientKey {
   readonly privateKey: KeyObject;

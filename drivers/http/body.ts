@@ -17,16 +17,18 @@ export async function readBody(incoming: IncomingMessage, most: number): Promise
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
+    const gone = (cause?: Error) => {
+      // The end of a message that was read is followed by the same event.
+      if (!incoming.readableEnded) reject(new LatchkeyError('request_invalid', 'the sender went away', { cause }));
+    };
     incoming.on('data', (chunk: Buffer) => {
       length += chunk.length;
       if (length <= most) chunks.push(chunk);
       else reject(new LatchkeyError('request_too_large'));
     });
     incoming.once('end', () => resolve(Buffer.concat(chunks)));
-    incoming.once('close', () => reject(new LatchkeyError('request_invalid', 'the sender went away')));
-    incoming.once('error', (error) =>
-      reject(new LatchkeyError('request_invalid', 'the sender went away', { cause: error })),
-    );
+    incoming.once('close', () => gone());
+    incoming.once('error', gone);
   });
 }
 

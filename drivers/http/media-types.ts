@@ -10,6 +10,8 @@ const MAX_RANGES = 32;
  */
 export function preferredType(accept: readonly string[] | undefined, offered: readonly string[]): string | undefined {
   if (accept === undefined) return offered[0];
+  const [only, ...others] = accept;
+  if (others.length === 0 && only !== undefined && offered.includes(only)) return only;
   const ranges = accept.join(',').toLowerCase().split(',', MAX_RANGES).map(rangeOf);
   let best: { readonly type: string; readonly weight: number } | undefined;
   for (const type of offered) {

@@ -19,6 +19,8 @@ interface Entry<R> {
 
 export class RouteTable<R extends { readonly method: string; readonly path: string }> {
   readonly #entries: readonly Entry<R>[];
+  /** What is found for the paths that stand in the table as they are, by method, space and path. */
+  readonly #literal: ReadonlyMap<string, Found<R>>;
 
   /**
    * @param routes with a path of segments, each of which is a text, `:name` for any that is not empty, or as the last one
@@ -26,10 +28,19 @@ export class RouteTable<R extends { readonly method: string; readonly path: stri
    */
   constructor(routes: readonly R[]) {
     this.#entries = routes.map((route) => ({ method: route.method, segments: route.path.split('/'), route }));
+    this.#literal = new Map(
+      routes
+        .filter(({ path }) => !/[:*%]/.test(path))
+        .map(({ method, path }) => [`${method} ${path}`, this.#search(method, path) as Found<R>]),
+    );
   }
 
   /** The first route that fits; undefined where none does, and for a path that is not percent-encoded UTF-8. */
   find(method: string, path: string): Found<R> | undefined {
+    return this.#literal.get(`${method} ${path}`) ?? this.#search(method, path);
+  }
+
+  #search(method: string, path: string): Found<R> | undefined {
     const given = segmentsOf(path);
     if (given === undefined) return undefined;
     for (const entry of this.#entries) {

@@ -59,6 +59,9 @@ export interface HttpServerOptions {
   readonly tellDetail?: boolean;
 }
 
+/** Of most requests. Nobody writes into it. */
+const NO_QUERY = new URLSearchParams();
+
 /** A client that sends its headers or body more slowly than this is cut off, milliseconds. */
 const REQUEST_TIMEOUT = 15_000;
 /** How often that is looked at, milliseconds. Node's own half a minute would keep idle connections for as long. */
@@ -182,7 +185,8 @@ export class HttpServer {
     if (found === undefined) {
       throw new LatchkeyError(this.#routes.at(path).length > 0 ? 'method_not_allowed' : 'not_found');
     }
-    return { ...found, url, query: new URLSearchParams(search) };
+    const { route, parameters } = found;
+    return { route, parameters, url, query: search === '' ? NO_QUERY : new URLSearchParams(search) };
   }
 
   #send(response: ServerResponse, answer: HttpAnswer, id: string, isLast: boolean): void {
@@ -195,6 +199,8 @@ export class HttpServer {
       'x-request-id': id,
       ...(isLast ? { connection: 'close' } : {}),
       ...(isBytes || body === undefined ? {} : { 'content-type': 'application/json' }),
+      // Without it node sends a body in chunks, since it writes the headers before it knows the body.
+      ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
       ...(events === undefined ? {} : { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }),
       ...answer.headers,
     });

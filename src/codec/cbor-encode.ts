@@ -41,11 +41,11 @@ export class EncodedCbor {
 
 /**
  * The encoding of a map whose labels are known beforehand, without the map: the claims of every token. Labels are whole
- * numbers in ascending order, which is that of their encodings; one whose value is undefined is left out.
+ * numbers in ascending order, or texts encoded already; either way in the order of their encodings. One whose value is undefined is left out.
  * @throws {LatchkeyError} as `encodeCbor`
  */
 export function encodeMembers(
-  labels: readonly number[],
+  labels: readonly (number | EncodedCbor)[],
   values: readonly (CborValue | EncodedCbor | undefined)[],
 ): Uint8Array {
   return writer.encodeMembers(labels, values);
@@ -67,7 +67,10 @@ class Writer {
     }
   }
 
-  encodeMembers(labels: readonly number[], values: readonly (CborValue | EncodedCbor | undefined)[]): Uint8Array {
+  encodeMembers(
+    labels: readonly (number | EncodedCbor)[],
+    values: readonly (CborValue | EncodedCbor | undefined)[],
+  ): Uint8Array {
     this.#position = 0;
     let size = 0;
     for (const value of values) if (value !== undefined) size++;
@@ -76,7 +79,9 @@ class Writer {
       for (let index = 0; index < labels.length; index++) {
         const value = values[index];
         if (value === undefined) continue;
-        this.#number(labels[index] as number);
+        const label = labels[index] as number | EncodedCbor;
+        if (typeof label === 'number') this.#number(label);
+        else this.#raw(label.bytes);
         if (value instanceof EncodedCbor) this.#raw(value.bytes);
         else this.#write(value, 1);
       }

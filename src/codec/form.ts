@@ -32,10 +32,11 @@ export function readForm(body: Uint8Array, most: number): ReadonlyMap<string, st
  * @throws {LatchkeyError} `request_invalid`
  */
 export function decodeFormText(text: string): string {
-  return decodePercent(text.replaceAll('+', ' '));
+  return decodePercent(text.includes('+') ? text.replaceAll('+', ' ') : text);
 }
 
 function decodePercent(text: string): string {
+  if (!text.includes('%')) return text;
   try {
     return decodeURIComponent(text);
   } catch {

@@ -1,4 +1,5 @@
 import { constants, type KeyObject, type VerifyKeyObjectInput, verify } from 'node:crypto';
+import { verifyAside } from '../core/aside.ts';
 
 /**
  * Algorithms that an issuer may sign with (RFC 7518 §3.1, RFC 8037 §3.1). `none` and the HMACs are not among them: a key
@@ -24,6 +25,8 @@ export interface SignatureVerifier {
    * Whether `signature` is one of this key over `signingInput`. Never throws for what a peer sent.
    */
   verify(signingInput: Uint8Array, signature: Uint8Array): boolean;
+  /** The same on another thread (core/aside.ts). */
+  verifyAside(signingInput: Uint8Array, signature: Uint8Array): Promise<boolean>;
 }
 
 /** ES256: two 32-byte big-endian integers, r then s (RFC 7518 §3.4). Ed25519: 64 bytes (RFC 8032 §5.1.6). */
@@ -32,26 +35,29 @@ const EC_SIGNATURE_BYTES = 64;
 /** `key`: a public key that fits the algorithm; the caller has judged that (trust/verification-key.ts). */
 export function signatureVerifier(algorithm: JwtAlgorithm, key: KeyObject): SignatureVerifier {
   switch (algorithm) {
-    case 'ES256': {
-      const check = overSha256({ key, dsaEncoding: 'ieee-p1363' });
-      return {
-        algorithm,
-        verify: (input, signature) => signature.length === EC_SIGNATURE_BYTES && check(input, signature),
-      };
-    }
+    case 'ES256':
+      return verifierOf(algorithm, 'sha256', { key, dsaEncoding: 'ieee-p1363' }, EC_SIGNATURE_BYTES);
     case 'EdDSA':
-      return {
-        algorithm,
-        verify: (input, signature) => signature.length === EC_SIGNATURE_BYTES && verify(null, input, key, signature),
-      };
+      return verifierOf(algorithm, undefined, key, EC_SIGNATURE_BYTES);
     case 'PS256':
       // RFC 7518 §3.5: the salt is as long as the hash.
-      return { algorithm, verify: overSha256({ key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }) };
+      return verifierOf(algorithm, 'sha256', { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 });
     case 'RS256':
-      return { algorithm, verify: overSha256({ key, padding: constants.RSA_PKCS1_PADDING }) };
+      return verifierOf(algorithm, 'sha256', { key, padding: constants.RSA_PKCS1_PADDING });
   }
 }
 
-function overSha256(key: VerifyKeyObjectInput) {
-  return (input: Uint8Array, signature: Uint8Array) => verify('sha256', input, key, signature);
+/** @param bytes length of every signature; undefined where node judges that */
+function verifierOf(
+  algorithm: JwtAlgorithm,
+  digest: string | undefined,
+  key: KeyObject | VerifyKeyObjectInput,
+  bytes?: number,
+): SignatureVerifier {
+  const fits = (signature: Uint8Array) => bytes === undefined || signature.length === bytes;
+  return {
+    algorithm,
+    verify: (input, signature) => fits(signature) && verify(digest, input, key, signature),
+    verifyAside: async (input, signature) => fits(signature) && (await verifyAside(digest, input, key, signature)),
+  };
 }

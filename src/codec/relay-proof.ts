@@ -11,7 +11,7 @@ import { kindOf } from './cose/algorithm.ts';
 import { type CoseKey, coseKeyFromJwk } from './cose/key.ts';
 import { makeMac0, verifyMac0 } from './cose/mac0.ts';
 import { type CoseMessage, parseMessage } from './cose/message.ts';
-import { makeSign1, verifySign1 } from './cose/sign1.ts';
+import { makeSign1, verifySign1Aside } from './cose/sign1.ts';
 import { RELAY_PROOF_HEADER } from './iana.ts';
 
 /** A token is named by this much of the SHA-256 over it, as the client presented it. */
@@ -69,10 +69,16 @@ export function readRelayProof(bytes: Uint8Array): RelayProof {
   return { message, shownKey: shown };
 }
 
-/** @throws {LatchkeyError} `cose_algorithm_refused`, `cose_verification_failed` */
-export function verifyRelayProof({ message }: RelayProof, options: RelayProofTarget & { readonly key: CoseKey }): void {
-  const verify = kindOf(options.key.algorithm) === 'mac0' ? verifyMac0 : verifySign1;
-  verify(message, { key: options.key, externalAad: externalAad(options) });
+/**
+ * A signature is verified on another thread (core/aside.ts).
+ * @throws {LatchkeyError} `cose_algorithm_refused`, `cose_verification_failed`
+ */
+export async function verifyRelayProof(
+  { message }: RelayProof,
+  options: RelayProofTarget & { readonly key: CoseKey },
+): Promise<void> {
+  const verify = kindOf(options.key.algorithm) === 'mac0' ? verifyMac0 : verifySign1Aside;
+  await verify(message, { key: options.key, externalAad: externalAad(options) });
 }
 
 /** Whether a nonce is one that proofs are made for. */

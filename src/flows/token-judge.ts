@@ -152,6 +152,9 @@ export class TokenJudge {
     if (!audience.includes(device.audience)) return { ...about, active: false, code: 'jwt_audience_mismatch' };
     const confirmation = confirmationOf(said);
     const expiresAt = earlier(said.expiresAt, verified?.expiresAt);
+    // An AS may round up, or keep its word longer than its signature: no device is told so.
+    const isSaid = expiresAt === undefined || expiresAt === said.members.exp;
+    const members = isSaid ? said.members : { ...said.members, exp: expiresAt };
     return {
       freshness,
       evidence: said.evidence,
@@ -161,12 +164,7 @@ export class TokenJudge {
         audience: [...new Set([...audience, ...(verified?.audience ?? [])])],
         subject: said.subject ?? verified?.subject,
         expiresAt,
-        members: {
-          ...(verified === undefined ? {} : membersOf(verified)),
-          ...said.members,
-          // An AS may round up, or keep its word longer than its signature: no device is told so.
-          ...(expiresAt === undefined ? {} : { exp: expiresAt }),
-        },
+        members: verified === undefined ? members : { ...membersOf(verified), ...members },
         // An AS that does not repeat `cnf` does not take it back: the token would be a bearer token all at once.
         confirmation: confirmation ?? verified?.confirmation,
         confidential: confirmation !== undefined,

@@ -1,5 +1,5 @@
 /** One record of the audit: what goes into it, its bytes, and the hash that chains it to the one before. */
-import { decodeCbor, encodeCbor, isCborMap } from '../codec/cbor.ts';
+import { decodeCbor, EncodedCbor, encodeMembers, isCborMap } from '../codec/cbor.ts';
 import { base64url, concat, fromBase64url, sha256, utf8 } from '../core/bytes.ts';
 import { certainty, type TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
@@ -77,11 +77,37 @@ export function chain(record: AuditRecord, previous: Uint8Array): ChainedRecord 
   return { record, bytes, hash: chainHash(previous, bytes) };
 }
 
+/** Every member there is, so that none is left out of the chain. */
+const MEMBERS: Readonly<Record<keyof AuditRecord, true>> = {
+  sequence: true,
+  at: true,
+  clock: true,
+  kind: true,
+  verdict: true,
+  device: true,
+  request: true,
+  token: true,
+  issuer: true,
+  subject: true,
+  proof: true,
+  source: true,
+  age: true,
+  stale: true,
+  code: true,
+  delivery: true,
+  evidence: true,
+  lost: true,
+};
+/** In the order of their encodings: for ASCII names that is by length, then by character (RFC 8949 §4.2.1). */
+const NAMES = (Object.keys(MEMBERS) as (keyof AuditRecord)[]).sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+const LABELS = NAMES.map((name) => new EncodedCbor(name));
+
 /** @throws {LatchkeyError} `cbor_not_encodable` for numbers that are not whole, and text without UTF-8 form */
 export function encodeRecord(record: AuditRecord): Uint8Array {
-  // In the order of the encoding already: for ASCII names that is by length, then by character (RFC 8949 §4.2.1).
-  const members = Object.entries(record).sort(([a], [b]) => a.length - b.length || (a < b ? -1 : 1));
-  return encodeCbor(new Map(members));
+  return encodeMembers(
+    LABELS,
+    NAMES.map((name) => record[name]),
+  );
 }
 
 export function chainHash(previous: Uint8Array, bytes: Uint8Array): Uint8Array {

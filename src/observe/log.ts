@@ -31,18 +31,24 @@ export function createLog(options: { readonly level: LogLevel; readonly destinat
     },
     output ?? options.destination ?? process.stdout,
   );
-  return { ...wrap(logger), flush: () => output?.flushSync() };
+  return { ...wrap(() => logger), flush: () => output?.flushSync() };
 }
 
-function wrap(logger: pino.Logger): Log {
-  const at = (level: LogLevel) => (fields: LogFields, message: string) => {
-    if (logger.isLevelEnabled(level)) logger[level](redactFields(fields), redactText(message));
+/** A child is made with its first line: most requests have none of their own. */
+function wrap(make: () => pino.Logger): Log {
+  let made: pino.Logger | undefined;
+  const logger = () => {
+    made ??= make();
+    return made;
+  };
+  const write = (level: LogLevel, fields: LogFields, message: string) => {
+    if (logger().isLevelEnabled(level)) logger()[level](redactFields(fields), redactText(message));
   };
   return {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    child: (fields) => wrap(logger.child(redactFields(fields))),
+    debug: (fields, message) => write('debug', fields, message),
+    info: (fields, message) => write('info', fields, message),
+    warn: (fields, message) => write('warn', fields, message),
+    error: (fields, message) => write('error', fields, message),
+    child: (fields) => wrap(() => logger().child(redactFields(fields))),
   };
 }

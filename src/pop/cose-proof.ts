@@ -30,18 +30,18 @@ export interface JudgedCose {
  * @throws {LatchkeyError} `proof_malformed`, also for one that shows no key although the token holds only its thumbprint;
  *   `proof_key_mismatch`, `proof_algorithm_refused`, `proof_signature_invalid`
  */
-export function judgeCoseProof(
+export async function judgeCoseProof(
   presented: Extract<PresentedProof, { readonly kind: 'cose' }>,
   binding: KeyBinding,
   context: CoseProofContext,
-): JudgedCose {
+): Promise<JudgedCose> {
   const { message, nonce } = presented;
   if (!isNonce(nonce)) throw new LatchkeyError('proof_malformed', 'nonce of another size');
   const proof = read(message);
   if ((proof.message.kind === 'mac0') !== (binding.kind === 'shared')) throw new LatchkeyError('proof_key_mismatch');
   const { key, coseKey } = keyOf(proof, binding, context.keys);
   const { tokenDigest, audience } = context;
-  verify(proof, { nonce, tokenDigest, audience, key: coseKey });
+  await verify(proof, { nonce, tokenDigest, audience, key: coseKey });
   const name = `${base64url(nonce)} ${base64url(tokenDigest)} ${audience}`;
   return { key, identifier: `cose ${binding.thumbprint} ${name}` };
 }
@@ -69,9 +69,9 @@ function keyOf(
   return { key, coseKey: key.coseKey };
 }
 
-function verify(proof: RelayProof, options: Parameters<typeof verifyRelayProof>[1]): void {
+async function verify(proof: RelayProof, options: Parameters<typeof verifyRelayProof>[1]): Promise<void> {
   try {
-    verifyRelayProof(proof, options);
+    await verifyRelayProof(proof, options);
   } catch (cause) {
     const { code } = coded(cause);
     if (code === 'cose_verification_failed') throw new LatchkeyError('proof_signature_invalid', undefined, { cause });

@@ -1,5 +1,5 @@
 /** What every judge of a DPoP proof does (RFC 9449 §4.3), one step each. */
-import { type CompactJws, parseCompact } from '../codec/jws.ts';
+import { type CompactParts, parseHeader, payloadOf, signatureOf, signingInputOf, splitCompact } from '../codec/jws.ts';
 import { jwtAlgorithm } from '../codec/jws-signature.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { base64url } from '../core/bytes.ts';
@@ -21,7 +21,9 @@ interface DpopClaims {
 
 /** A proof of the right form; nothing in it is verified yet. */
 export interface DpopProof {
-  readonly jws: CompactJws;
+  /** What the signature covers. */
+  readonly signingInput: Uint8Array;
+  readonly signature: Uint8Array;
   /** The presenter's key, as the proof shows it. */
   readonly key: ProofKey;
   readonly claims: DpopClaims;
@@ -42,11 +44,17 @@ export interface DpopTarget {
 /** Proofs are marked by their `jti`; a UUID is 36 characters long (RFC 9449 §4.2 asks for 96 bits). */
 const MAX_JTI_LENGTH = 256;
 
+const FORM = { maxBytes: LIMITS.dpopProofBytes, embeddedKey: true } as const;
+
 /** @throws {LatchkeyError} `proof_malformed`, `proof_algorithm_refused` */
 export function readDpopProof(proof: string, keys: ProofKeys): DpopProof {
-  const jws = parse(proof);
-  if (jws.header.type !== 'dpop+jwt') throw new LatchkeyError('proof_malformed', 'typ is not dpop+jwt');
-  return { jws, key: proofKey(jws, keys), claims: readClaims(jws) };
+  const parts = asProof(() => splitCompact(proof, FORM));
+  return {
+    key: keys.ofHeader(proof.slice(0, parts.headerEnd), () => proofKey(parts, keys)),
+    claims: readClaims(asProof(() => payloadOf(parts))),
+    signature: asProof(() => signatureOf(parts)),
+    signingInput: signingInputOf(parts),
+  };
 }
 
 /** @throws {LatchkeyError} `proof_key_mismatch`, `proof_method_mismatch`, `proof_uri_mismatch`, `proof_token_mismatch` */
@@ -74,8 +82,13 @@ export function judgeDpopAge(
 }
 
 /** @throws {LatchkeyError} `proof_signature_invalid` */
-export function judgeDpopSignature({ jws, key }: DpopProof): void {
-  if (!key.verifier.verify(jws.signingInput, jws.signature)) throw new LatchkeyError('proof_signature_invalid');
+export function judgeDpopSignature({ key, signature, signingInput }: DpopProof): void {
+  if (!key.verifier.verify(signingInput, signature)) throw new LatchkeyError('proof_signature_invalid');
+}
+
+/** The same with the signature verified on another thread (core/aside.ts). @throws {LatchkeyError} `proof_signature_invalid` */
+export async function judgeDpopSignatureAside({ key, signature, signingInput }: DpopProof): Promise<void> {
+  if (!(await key.verifier.verifyAside(signingInput, signature))) throw new LatchkeyError('proof_signature_invalid');
 }
 
 /** What a replay window marks as used. A jti is unique for its key, so two clients may choose the same one. */
@@ -83,17 +96,19 @@ export function dpopIdentifier({ key, claims }: DpopProof): string {
   return `${key.thumbprint} ${claims.jti}`;
 }
 
-function parse(proof: string): CompactJws {
+/** Codes `jwt_*` speak of access tokens; whoever reads the answer has to learn that the proof is meant. */
+function asProof<T>(read: () => T): T {
   try {
-    return parseCompact(proof, { maxBytes: LIMITS.dpopProofBytes, embeddedKey: true });
+    return read();
   } catch (error) {
-    // Codes `jwt_*` speak of access tokens; whoever reads the answer has to learn that the proof is meant.
     throw new LatchkeyError('proof_malformed', coded(error).detail ?? coded(error).code, { cause: error });
   }
 }
 
 /** The key in the proof's header, which has to be one for the proof's algorithm (RFC 8725 §3.1). */
-function proofKey({ header }: CompactJws, keys: ProofKeys): ProofKey {
+function proofKey(parts: CompactParts, keys: ProofKeys): ProofKey {
+  const header = asProof(() => parseHeader(parts, FORM));
+  if (header.type !== 'dpop+jwt') throw new LatchkeyError('proof_malformed', 'typ is not dpop+jwt');
   const algorithm = jwtAlgorithm(header.algorithm);
   if (algorithm !== 'ES256' && algorithm !== 'EdDSA') throw new LatchkeyError('proof_algorithm_refused');
   const jwk = header.members.jwk;
@@ -104,8 +119,8 @@ function proofKey({ header }: CompactJws, keys: ProofKeys): ProofKey {
   return key;
 }
 
-function readClaims(jws: CompactJws): DpopClaims {
-  const { htm, htu, iat, jti, ath, nonce } = parseStrictJsonObject(jws.payload, { code: 'proof_malformed' });
+function readClaims(payload: Uint8Array): DpopClaims {
+  const { htm, htu, iat, jti, ath, nonce } = parseStrictJsonObject(payload, { code: 'proof_malformed' });
   if (typeof htm !== 'string') throw malformed('htm');
   if (typeof htu !== 'string') throw malformed('htu');
   if (typeof iat !== 'number') throw malformed('iat');

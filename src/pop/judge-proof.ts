@@ -63,7 +63,7 @@ export async function judgeProof(presented: PresentedProof | undefined, context:
   if (confirmation === undefined) return judgeUnbound(presented, context.bearer);
   const binding = bindingOf(confirmation, context);
   if (presented === undefined) throw new LatchkeyError('proof_missing');
-  const { holder, identifier } = judge(presented, binding, context);
+  const { holder, identifier } = await judge(presented, binding, context);
   if (identifier !== undefined) {
     await context.replay.use(identifier, context.monotonic, { key: holder.thumbprint, device: context.device });
   }
@@ -83,11 +83,11 @@ interface Judged {
   readonly identifier: string | undefined;
 }
 
-function judge(presented: PresentedProof, binding: Binding, context: ProofContext): Judged {
+async function judge(presented: PresentedProof, binding: Binding, context: ProofContext): Promise<Judged> {
   switch (presented.kind) {
     case 'dpop': {
       if (binding.kind !== 'public') throw otherKind(binding);
-      const { key, identifier } = judgeRelayedDpop(presented, {
+      const { key, identifier } = await judgeRelayedDpop(presented, {
         ...context,
         confirmationThumbprint: binding.thumbprint,
       });
@@ -95,7 +95,7 @@ function judge(presented: PresentedProof, binding: Binding, context: ProofContex
     }
     case 'cose': {
       if (binding.kind === 'certificate') throw otherKind(binding);
-      const { key, identifier } = judgeCoseProof(presented, binding, context);
+      const { key, identifier } = await judgeCoseProof(presented, binding, context);
       return {
         identifier,
         holder: key === undefined ? sharedHolder(binding, presented.nonce) : publicHolder('cose', key),

@@ -5,12 +5,16 @@ import { type CoseKey, jwkFromCoseKey } from '../codec/cose/key.ts';
 import { COSE_CURVE, COSE_KEY, COSE_KEY_TYPE } from '../codec/iana.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
+import { detached } from '../core/bytes.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { RecentMap } from '../core/recent-map.ts';
 
 /** Keys kept at once: one for each client that is at work. A key that fell out costs one import. */
 const KEYS_KEPT = 1_024;
+
+/** Longer headers, in characters, are read each time, so that what is kept stays small. One with a P-256 key has 250. */
+const HEADER_LENGTH = 512;
 
 /** Members that only private and symmetric keys have (RFC 7518 §6, RFC 8037 §2). */
 const PRIVATE_MEMBERS = ['d', 'k', 'p', 'q', 'dp', 'dq', 'qi', 'oth'];
@@ -29,6 +33,7 @@ export interface ProofKey {
 export class ProofKeys {
   readonly #kept = new RecentMap<string, ProofKey>(KEYS_KEPT);
   readonly #keptCose = new RecentMap<string, ProofKey>(KEYS_KEPT);
+  readonly #keptHeaders = new RecentMap<string, ProofKey>(KEYS_KEPT);
 
   /**
    * The key of a proof, or of a token's `cnf`. The bytes of an imported key stay the same for one thumbprint, so a key that is
@@ -44,6 +49,20 @@ export class ProofKeys {
     if (kept !== undefined) return kept;
     const found: ProofKey = { thumbprint, ...importKey(jwk) };
     this.#kept.set(thumbprint, found);
+    return found;
+  }
+
+  /**
+   * The key of a DPoP proof by the text of its header, which is the same in all proofs that a client makes: the header is
+   * read and judged once.
+   * @param header first part of the proof, base64url
+   * @param read reads and judges a header that is not known
+   */
+  ofHeader(header: string, read: () => ProofKey): ProofKey {
+    const kept = this.#keptHeaders.get(header);
+    if (kept !== undefined) return kept;
+    const found = read();
+    if (header.length <= HEADER_LENGTH) this.#keptHeaders.set(detached(header), found);
     return found;
   }
 

@@ -2,7 +2,7 @@
 import type { TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { PresentedProof } from '../core/introspection.ts';
-import { dpopIdentifier, judgeDpopAge, judgeDpopSignature, judgeDpopTarget, readDpopProof } from './dpop-steps.ts';
+import { dpopIdentifier, judgeDpopAge, judgeDpopSignatureAside, judgeDpopTarget, readDpopProof } from './dpop-steps.ts';
 import type { DurableReplayWindow } from './durable-replay-window.ts';
 import type { ProofKey, ProofKeys } from './proof-keys.ts';
 
@@ -32,10 +32,10 @@ export interface JudgedDpop {
  * the time must be known for that.
  * @throws {LatchkeyError} a code `proof_*`; `clock_unsure`
  */
-export function judgeRelayedDpop(
+export async function judgeRelayedDpop(
   presented: Extract<PresentedProof, { readonly kind: 'dpop' }>,
   context: RelayedDpopContext,
-): JudgedDpop {
+): Promise<JudgedDpop> {
   const { time, replay } = context;
   const proof = readDpopProof(presented.proof.expose(), context.keys);
   const { method, uri, nonce } = presented;
@@ -52,6 +52,6 @@ export function judgeRelayedDpop(
     throw new LatchkeyError('proof_stale', 'of before the hub may have lost its memory');
   }
   if (nonce !== undefined && proof.claims.nonce !== nonce) throw new LatchkeyError('proof_nonce_required');
-  judgeDpopSignature(proof);
+  await judgeDpopSignatureAside(proof);
   return { key: proof.key, identifier: `dpop ${dpopIdentifier(proof)}` };
 }

@@ -1,5 +1,15 @@
 /** Comparison of `htu` with the address of a request (RFC 9449 §4.3, RFC 3986 §6.2). */
 
+import { RecentMap } from '../core/recent-map.ts';
+
+/** Forms that are remembered: clients name a few addresses again and again, and to take one apart costs as much as two hashes. */
+const REMEMBERED = 512;
+/** Longer ones, in characters, are taken apart each time, so that what is remembered stays small. */
+const REMEMBERED_LENGTH = 256;
+const recent = new RecentMap<string, string>(REMEMBERED);
+/** Stands for what has no such form. */
+const NONE = '';
+
 /** Characters that RFC 3986 §2 has. The URL class would take others and change them in silence. */
 const URI_TEXT = /^https?:\/\/[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]*$/i;
 const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
@@ -10,6 +20,14 @@ const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
  * Undefined for anything that is not an http or https URI, or that names a user.
  */
 function normalizeTargetUri(text: string): string | undefined {
+  const known = recent.get(text);
+  if (known !== undefined) return known === NONE ? undefined : known;
+  const normalized = normalize(text);
+  if (text.length <= REMEMBERED_LENGTH) recent.set(text, normalized ?? NONE);
+  return normalized;
+}
+
+function normalize(text: string): string | undefined {
   if (!URI_TEXT.test(text) || BROKEN_ESCAPE.test(text)) return undefined;
   // Escapes first: "%2e%2e" is a dot segment once it is "..".
   const bare = withoutQuery(text).replace(/%[0-9A-Fa-f]{2}/g, normalizeEscape);

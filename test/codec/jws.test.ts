@@ -87,20 +87,36 @@ describe('signatureVerifier', () => {
     { algorithm: 'RS256', keys: rsa },
   ] as const;
 
-  test.each(cases)('$algorithm takes a signature of its key and no other', ({ algorithm, keys }) => {
-    const verifier = signatureVerifier(algorithm, keys.publicKey);
-    const signature = signBytes(algorithm, keys.privateKey, utf8('a.b'));
-    expect(verifier.verify(utf8('a.b'), signature)).toBe(true);
-    expect(verifier.verify(utf8('a.c'), signature)).toBe(false);
-    expect(verifier.verify(utf8('a.b'), signature.subarray(1))).toBe(false);
-  });
+  test.each(cases)(
+    '$algorithm takes a signature of its key and no other, here and aside',
+    async ({ algorithm, keys }) => {
+      const verifier = signatureVerifier(algorithm, keys.publicKey);
+      const signature = signBytes(algorithm, keys.privateKey, utf8('a.b'));
+      for (const verify of [verifier.verify, verifier.verifyAside]) {
+        expect(await verify(utf8('a.b'), signature)).toBe(true);
+        expect(await verify(utf8('a.c'), signature)).toBe(false);
+        expect(await verify(utf8('a.b'), signature.subarray(1))).toBe(false);
+      }
+    },
+  );
 
   test.each(cases)('$algorithm refuses any bytes, without an exception', ({ algorithm, keys }) => {
     const verifier = signatureVerifier(algorithm, keys.publicKey);
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => verifier.verify(utf8('a.b'), bytes) === false),
+    return fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (bytes) => {
+        expect(verifier.verify(utf8('a.b'), bytes)).toBe(false);
+        expect(await verifier.verifyAside(utf8('a.b'), bytes)).toBe(false);
+      }),
       { numRuns: 50 },
     );
+  });
+
+  test('bytes that are verified aside are those of the call, whatever becomes of them', async () => {
+    const [input, signature] = [utf8('a.b'), signBytes('ES256', ec.privateKey, utf8('a.b'))];
+    const verified = signatureVerifier('ES256', ec.publicKey).verifyAside(input, signature);
+    input.fill(0);
+    signature.fill(0);
+    expect(await verified).toBe(true);
   });
 
   test('EdDSA goes by its name of RFC 9864 too; other names mean nothing', () => {

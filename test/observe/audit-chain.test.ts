@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { encodeCbor } from '../../src/codec/cbor.ts';
 import { decodePage, encodePage, pageKey } from '../../src/observe/audit-page.ts';
-import { type ChainedRecord, chain, encodeRecord } from '../../src/observe/audit-record.ts';
+import { type ChainedRecord, chain, decodeRecord, encodeRecord } from '../../src/observe/audit-record.ts';
 import type { AuditFault } from '../../src/ports/admin.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import type { FaultyStore } from '../fakes/faulty-store.ts';
@@ -33,6 +34,33 @@ const get = <T>(list: readonly T[], index: number): T => {
   if (item === undefined) throw new Error('the test has no such record');
   return item;
 };
+
+test('a record is one map of its members, in the deterministic encoding, and comes back whole', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 40 });
+  const record = fc.record(
+    {
+      sequence: fc.maxSafeNat(),
+      at: fc.maxSafeNat(),
+      clock: fc.constantFrom('sure' as const, 'unsure' as const),
+      kind: fc.constant('relay' as const),
+      verdict: fc.constant('active' as const),
+      source: fc.constant('jwt' as const),
+      age: fc.nat(),
+      stale: fc.boolean(),
+      lost: fc.nat(),
+      ...{ device: text, request: text, token: text, issuer: text, subject: text },
+      ...{ proof: text, code: text, delivery: text, evidence: text },
+    },
+    { requiredKeys: ['sequence', 'at', 'clock', 'kind'] },
+  );
+  fc.assert(
+    fc.property(record, (members) => {
+      const bytes = encodeRecord(members);
+      expect(bytes).toEqual(encodeCbor(new Map(Object.entries(members))));
+      expect(decodeRecord(bytes)).toEqual(members);
+    }),
+  );
+});
 
 describe('what somebody did to the store shows:', () => {
   test.each<[string, (store: FaultyStore) => void, readonly AuditFault[]]>([

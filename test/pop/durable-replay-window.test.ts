@@ -33,6 +33,18 @@ async function outcome(use: Promise<void>): Promise<string> {
 
 const records = () => [...store.entries.keys()].filter((key) => key.startsWith('replay/used/'));
 
+test('proofs that come at once share a write, also those right behind one', async () => {
+  const window = await open();
+  const opened = store.writes;
+  await Promise.all(Array.from({ length: 50 }, (_, index) => window.use(`proof ${index}`, 0)));
+  expect(store.writes - opened).toBe(1);
+  const second = window.use('second', 0);
+  for (let step = 0; step < 4; step += 1) await Promise.resolve();
+  await Promise.all([second, window.use('third', 0)]);
+  expect(store.writes - opened).toBe(2);
+  for (const used of ['proof 49', 'second', 'third']) expect(await outcome(window.use(used, 0))).toBe('proof_replayed');
+});
+
 test.each([
   ['key', (greedy: boolean, index: number) => ({ key: greedy ? 'greedy' : 'modest', device: `ekg-${index}` })],
   ['device', (greedy: boolean, index: number) => ({ key: `key ${index}`, device: greedy ? 'greedy' : 'modest' })],

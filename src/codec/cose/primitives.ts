@@ -1,6 +1,6 @@
 /**
- * The cryptographic primitives below COSE, each over node:crypto with keys imported once. Synchronous: the hop to
- * another thread costs more than the work (docs/architecture.md).
+ * The cryptographic primitives below COSE, each over node:crypto with keys imported once. Synchronous, but for a
+ * signature that others need not wait for (docs/architecture.md).
  */
 import {
   createCipheriv,
@@ -11,6 +11,7 @@ import {
   timingSafeEqual,
   verify,
 } from 'node:crypto';
+import { verifyAside } from '../../core/aside.ts';
 import { allocate, fromBinary } from '../../core/bytes.ts';
 import type { WrapAlgorithm } from '../../core/device-profile.ts';
 import { LatchkeyError } from '../../core/errors.ts';
@@ -44,6 +45,19 @@ export function verifyBytes(
   return algorithm === 'ES256'
     ? verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature)
     : verify(undefined, data, key, signature);
+}
+
+/** The same on another thread (core/aside.ts). */
+export function verifyBytesAside(
+  algorithm: SignatureAlgorithm,
+  key: KeyObject,
+  data: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  if (signature.length !== SIGNATURE_BYTES) return Promise.resolve(false);
+  return algorithm === 'ES256'
+    ? verifyAside('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature)
+    : verifyAside(undefined, data, key, signature);
 }
 
 /** HMAC with SHA-256 (RFC 9053 §3.1): all 32 bytes, or the leftmost 8. */

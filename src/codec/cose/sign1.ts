@@ -13,7 +13,7 @@ import {
   toBeProtected,
   unprotectedBytesFor,
 } from './message.ts';
-import { type SignatureAlgorithm, signBytes, verifyBytes } from './primitives.ts';
+import { type SignatureAlgorithm, signBytes, verifyBytes, verifyBytesAside } from './primitives.ts';
 
 /** @throws {LatchkeyError} `cose_algorithm_refused` for a key that does not sign */
 export function makeSign1(options: MakeOptions & { readonly payload: Uint8Array }): Uint8Array {
@@ -40,12 +40,22 @@ export function openSign1(bytes: Uint8Array, options: OpenOptions): OpenedCose {
 
 /** The same over a message that was taken apart already, of the kind `sign1`. */
 export function verifySign1(message: CoseMessage, options: OpenOptions): OpenedCose {
-  const key = keyFor(message, options.key);
-  requireKind(key.algorithm, 'sign1');
+  return opened(message, verifyBytes(...partsOf(message, options)));
+}
+
+/** The same with the signature verified on another thread (core/aside.ts). */
+export async function verifySign1Aside(message: CoseMessage, options: OpenOptions): Promise<OpenedCose> {
+  return opened(message, await verifyBytesAside(...partsOf(message, options)));
+}
+
+function partsOf(message: CoseMessage, options: OpenOptions): Parameters<typeof verifyBytes> {
+  const { algorithm, key } = keyFor(message, options.key);
+  requireKind(algorithm, 'sign1');
   const signed = toBeProtected('sign1', message.protectedBytes, options.externalAad, message.content);
-  if (!verifyBytes(key.algorithm as SignatureAlgorithm, key.key, signed, message.proof)) {
-    throw new LatchkeyError('cose_verification_failed');
-  }
-  const { content: payload, protectedHeader, unprotectedHeader } = message;
+  return [algorithm as SignatureAlgorithm, key, signed, message.proof];
+}
+
+function opened({ content: payload, protectedHeader, unprotectedHeader }: CoseMessage, isGood: boolean): OpenedCose {
+  if (!isGood) throw new LatchkeyError('cose_verification_failed');
   return { payload, protectedHeader, unprotectedHeader };
 }

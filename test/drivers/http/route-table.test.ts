@@ -46,6 +46,14 @@ describe('nothing is found for', () => {
   });
 });
 
+test('a path that stands in the table as it is does not displace what comes before it', () => {
+  const ordered = new RouteTable([
+    { method: 'GET', path: '/devices/:id' },
+    { method: 'GET', path: '/devices/all' },
+  ]);
+  expect(ordered.find('GET', '/devices/all')?.route.path).toBe('/devices/:id');
+});
+
 test('says which routes a path has', () => {
   expect(table.at('/devices/tube-1').map(({ method }) => method)).toEqual(['GET', 'DELETE']);
   expect(table.at('/nowhere')).toEqual([]);

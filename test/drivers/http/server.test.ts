@@ -64,6 +64,7 @@ describe('HttpServer', () => {
     const body = (await answer.json()) as { id: string };
     expect(body).toMatchObject({ parameters: { id: 'tube 1', '*': 'a/b' }, length: 4 });
     expect(answer.headers.get('x-request-id')).toBe(body.id);
+    expect(answer.headers.get('content-length')).toBe(String(JSON.stringify(body).length));
   });
 
   test('refuses an unknown path with not_found', async () => {
@@ -186,13 +187,17 @@ describe('HttpServer', () => {
     expect(JSON.stringify(body)).not.toContain('canary-defect');
   });
 
-  test('goes on serving after a sender that left in the middle of its body', async () => {
-    const { origin, port } = await serve([route('POST', '/x', async () => ({ status: 200 }))]);
+  test('goes on serving after a sender that left in the middle of its body, and says so in the log', async () => {
+    const log = new QuietLog();
+    const { origin, port } = await serve([route('POST', '/x', async () => ({ status: 200 }), 100)], log);
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
     socket.write('POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf');
     socket.destroy();
     await once(socket, 'close');
+    await expect
+      .poll(() => log.lines)
+      .toContainEqual(expect.objectContaining({ fields: expect.objectContaining({ code: 'request_invalid' }) }));
     expect((await fetch(`${origin}/x`, { method: 'POST' })).status).toBe(200);
   });
 
