@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
 /** Devices that ask at once. */
-const CONNECTIONS = 32;
+const CONNECTIONS = 48;
 
 const END_OF_HEADERS = '\r\n\r\n';
 

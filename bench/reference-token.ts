@@ -24,8 +24,6 @@ export const issuerPrivateKey: KeyObject = issuerKeys.privateKey;
 export const issuerPublicKey: KeyObject = issuerKeys.publicKey;
 /** What the client signs its requests to the device with. */
 export const clientKey: CoseKey = importJwk(clientKeys.privateKey.export({ format: 'jwk' }) as JsonObject);
-const clientPrivateKey: KeyObject = clientKeys.privateKey;
-const clientPublicKey: KeyObject = clientKeys.publicKey;
 export const clientPublicJwk = clientKeys.publicKey.export({ format: 'jwk' }) as JsonObject;
 
 const policy = issuerPolicy({ issuer: ISSUER, source: { kind: 'file', jwks: {} } });
