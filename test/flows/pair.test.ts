@@ -1,10 +1,12 @@
 import { inspect } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { codeNumber } from '../../src/codec/coap/codes.ts';
+import { codeNumber, codeText } from '../../src/codec/coap/codes.ts';
 import { encodeDeviceTrust } from '../../src/codec/device-trust-map.ts';
 import { setupCodeText } from '../../src/codec/setup-code.ts';
 import { base64url, hex } from '../../src/core/bytes.ts';
+import type { CoapRequest } from '../../src/core/coap-exchange.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { identifyDevice } from '../../src/flows/identify.ts';
 import type { PairRequest } from '../../src/ports/pairing.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { asyncCodeOf } from '../fixtures/async-code-of.ts';
@@ -447,16 +449,38 @@ describe('unpairing', () => {
     expect(rig.audit.entries).toMatchObject([{ kind: 'unpair', verdict: 'removed', code: 'device_no_answer' }]);
   });
 
-  test('whose answer was lost can be repeated', async () => {
-    rig.link.fate = (request) => (request === 4 ? 'lost answer' : 'arrives');
+  test.each([
+    ['the nonce', 4],
+    ['the order', 5],
+  ])('whose answer was lost can be repeated: that to %s', async (_, lost) => {
+    rig.link.fate = (request) => (request === lost ? 'lost answer' : 'arrives');
     expect(await asyncCodeOf(rig.unpair.unpair('tube-1', { force: false }))).toBe('device_no_answer');
     expect(await rig.unpair.unpair('tube-1', { force: false })).toEqual({});
   });
 
-  test('is not believed of an impostor', async () => {
-    rig.link.fate = () => ({ code: codeNumber('2.04'), payload: new Uint8Array(20) });
-    expect(await asyncCodeOf(rig.unpair.unpair('tube-1', { force: false }))).toBe('device_answer_untrusted');
+  test('that was held back is worth nothing once it was asked for again, or the device has another hub', async () => {
+    rig.link.fate = (request) => (request === 5 ? 'lost request' : 'arrives');
+    expect(await asyncCodeOf(rig.unpair.unpair('tube-1', { force: false }))).toBe('device_no_answer');
+    const heldBack = rig.link.requests[4] as CoapRequest;
+    const play = async () => codeText((await rig.tube.device.handler(heldBack)).code);
+    await identifyDevice(rig.registry.get('tube-1'), { link: rig.link, random: rig.time, deadline: 1_000 });
+    expect(await play()).toBe('4.01');
+    rig.tube.reset();
+    await rig.tube.pair(OTHER);
+    expect(await play()).toBe('4.01');
+    expect(rig.tube.state.trust?.trust).toEqual(OTHER.trust);
+  });
+
+  test.each([
+    ['to the question for a nonce', 4, 'device_answer_invalid'],
+    ['to the order', 5, 'device_answer_untrusted'],
+  ])('is not believed of an impostor who answers %s', async (_, at, code) => {
+    const answer = { code: codeNumber('2.04'), payload: new Uint8Array(20) };
+    rig.link.fate = (request) => (request === at ? answer : 'arrives');
+    rig.link.proofs.length = 0;
+    expect(await asyncCodeOf(rig.unpair.unpair('tube-1', { force: false }))).toBe(code);
     expect(rig.registry.size).toBe(1);
+    expect(rig.link.proofs).toEqual([false]);
   });
 
   test('finishes first what was not finished', async () => {
