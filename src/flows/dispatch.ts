@@ -279,10 +279,10 @@ export class Dispatcher {
     }
   }
 
-  /** The life of a token with `exi` begins when the device has it (RFC 9200 §5.10.3). */
-  #fromNowOn({ expiresIn }: Delivery, outcome: Outcome): Outcome {
+  /** A token with `exi` ends so long after the device has it (RFC 9200 §5.10.3), and not after its `exp`. */
+  #fromNowOn({ expiresAt, expiresIn }: Delivery, outcome: Outcome): Outcome {
     if (outcome.state !== 'delivered' || expiresIn === undefined) return outcome;
-    return { ...outcome, expiresAt: this.#dependencies.certain() + expiresIn };
+    return { ...outcome, expiresAt: Math.min(expiresAt, this.#dependencies.certain() + expiresIn) };
   }
 
   /** On an open medium somebody else may have answered: then another one is sought, and it goes on record. */

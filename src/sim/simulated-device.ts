@@ -318,7 +318,7 @@ export class SimulatedDevice {
 
   #byUptime(): Uptime | undefined {
     const nonces = this.#clientNonces;
-    return nonces === undefined ? undefined : { seconds: this.#uptime(), isFresh: (cnonce) => nonces.isFresh(cnonce) };
+    return nonces === undefined ? undefined : { seconds: this.#uptime(), givenAt: (cnonce) => nonces.givenAt(cnonce) };
   }
 
   /** A client that has no good token is told how to come by one, where that takes a nonce of this device (RFC 9200 §5.3). */
