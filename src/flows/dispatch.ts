@@ -57,7 +57,8 @@ export interface DispatchDependencies {
 /** What an answer comes to, and whether the key of the device vouched for it. */
 interface Judgement {
   readonly outcome: Outcome;
-  readonly isProven: boolean;
+  /** Undefined where the device has no way to. */
+  readonly isProven: boolean | undefined;
 }
 
 interface Worker {
@@ -289,7 +290,7 @@ export class Dispatcher {
   #judge(link: DeviceLink, delivery: Delivery, judge: () => Judgement): Outcome {
     try {
       const { isProven, outcome } = judge();
-      if (isProven) link.proven?.(true);
+      if (isProven !== false) link.proven?.(isProven);
       return outcome;
     } catch (error) {
       if (isCoded(error, 'device_answer_untrusted') && link.limits.isOpen === true) {
@@ -384,13 +385,19 @@ function judgeAnswer(
   };
   if (isSuccess(answer.code)) {
     if (givesReceipts) verify();
-    return { isProven: givesReceipts, outcome: { state: 'delivered', deviceCode, receipt: givesReceipts } };
+    return {
+      isProven: givesReceipts || undefined,
+      outcome: { state: 'delivered', deviceCode, receipt: givesReceipts },
+    };
   }
   // 4.00, 4.01, 4.03, 4.13 and 4.15 judge the token (RFC 9200 §5.10.1); any other code judges the moment.
   if (!['4.00', '4.01', '4.03', '4.13', '4.15'].includes(deviceCode))
     throw new LatchkeyError('device_answer_invalid', deviceCode);
   // On a line it is the device's word, since nobody else is there. By radio anybody could end a delivery with it.
-  const isProven = givesReceipts && isOpen;
-  if (isProven) verify(answer.code);
-  return { isProven, outcome: { state: 'refused', deviceCode, code: 'device_refused_token' } };
+  const isVerified = givesReceipts && isOpen;
+  if (isVerified) verify(answer.code);
+  return {
+    isProven: givesReceipts ? isVerified : undefined,
+    outcome: { state: 'refused', deviceCode, code: 'device_refused_token' },
+  };
 }
