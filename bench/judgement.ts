@@ -14,6 +14,7 @@ import {
   KEYS,
   makeJwt,
   random,
+  TIME,
   verifyReference,
 } from './reference-token.ts';
 import { bareVerification } from './translation.ts';
@@ -27,6 +28,7 @@ export function judgementFigures(effort: Effort): readonly Figure[] {
     audience: AUDIENCE,
     keys: KEYS,
     random,
+    time: TIME,
   });
   const cwt = translated.cwt.expose();
   return [

@@ -15,6 +15,7 @@ import { verifyJwtWithKeys } from '../src/trust/verify-jwt.ts';
 export const ISSUER = 'https://as.example.com';
 export const AUDIENCE = 'https://tube-1.example.com';
 export const NOW = 1_764_000_000;
+export const TIME = { earliest: NOW, latest: NOW };
 
 const issuerKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const hubKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -69,7 +70,7 @@ export function verifyReference(jwt: string): VerifiedToken {
     keys: ring,
     keysAge: 0,
     audience: AUDIENCE,
-    time: { earliest: NOW, latest: NOW },
+    time: TIME,
     whenUnsure: 'deny',
   });
 }
@@ -94,5 +95,12 @@ export function deviceProfile(wrap: Wrap, claims: 'slim' | 'full'): DeviceProfil
 
 /** The whole way that figures speak of: verify the JWT, make the CWT. */
 export function verifyAndTranslate(jwt: string, profile: DeviceProfile, keys: CwtKeys): Uint8Array {
-  return translate(verifyReference(jwt), { profile, device: 'tube-1', audience: AUDIENCE, keys, random }).cwt.expose();
+  return translate(verifyReference(jwt), {
+    profile,
+    device: 'tube-1',
+    audience: AUDIENCE,
+    keys,
+    random,
+    time: TIME,
+  }).cwt.expose();
 }

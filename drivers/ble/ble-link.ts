@@ -7,30 +7,14 @@ import { coded, isCoded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import type { DeviceLink, LinkLimits } from '../../src/ports/device-link.ts';
 import type { Log } from '../../src/ports/log.ts';
-import type { BleCounters } from './ble-counters.ts';
 import { type BleSettings, largestValue, RADIO_TIMES } from './ble-settings.ts';
 import type { GattSession } from './gatt-session.ts';
-import type { LinkSlots, SlotHolder } from './link-slots.ts';
-import type { Candidate, Sightings } from './sightings.ts';
-
-/** What a link asks of the radio. */
-export interface LinkRadio {
-  readonly slots: LinkSlots;
-  readonly sightings: Sightings;
-  readonly counters: BleCounters;
-  /** Why there is no adapter now. */
-  fault(): LatchkeyError | undefined;
-  /** The next advertisement is waited for, or not any more: the radio listens all the time while any is. */
-  waiting(link: BleLink, isWaiting: boolean): void;
-  /**
-   * A connection with its characteristics found. What it says goes to `onValue`, its end to `onEnded`.
-   * @throws {LatchkeyError} `link_down`; `link_busy` where the adapter has no room
-   */
-  open(
-    address: string,
-    events: Pick<Parameters<typeof GattSession.open>[0], 'onValue' | 'onEnded'>,
-  ): Promise<GattSession>;
-}
+import { Hearing } from './hearing.ts';
+import type { LinkRadio } from './link-radio.ts';
+import type { SlotHolder } from './link-slots.ts';
+import { LinkTurns } from './link-turns.ts';
+import { SightingPace } from './sighting-pace.ts';
+import type { Candidate } from './sightings.ts';
 
 export interface BleLinkOptions {
   /** The name that the device advertises. */
@@ -45,10 +29,6 @@ export interface BleLinkOptions {
   readonly handler?: CoapHandler | undefined;
 }
 
-/** First and longest pause between two calls of the listeners, milliseconds: a device may advertise ten times a second. */
-const SIGHTING_PAUSE = 1_000;
-const SIGHTING_PAUSE_CAP = 60_000;
-
 /**
  * A device that is found by radio. It is connected when something is asked of it, at the next moment that it is heard, and
  * let go soon after: it sleeps in between.
@@ -59,23 +39,19 @@ export class BleLink implements DeviceLink, SlotHolder {
   readonly #options: BleLinkOptions;
   readonly #endpoint: GattEndpoint;
   readonly #listeners = new Set<() => void>();
+  readonly #hearing: Hearing;
+  readonly #turns: LinkTurns;
+  readonly #pace: SightingPace;
   #session: { readonly gatt: GattSession; readonly address: string; readonly since: number } | undefined;
   /** While a connection is sought; aborted when nothing waits for it any more. */
   #seeking: AbortController | undefined;
-  #onHeard: (() => void) | undefined;
   #cancelLinger: (() => void) | undefined;
-  /** Requests that wait for the link to have given way to others. */
-  #parked: (() => void)[] = [];
-  #gaveWay = false;
-  /** What went wrong in a row: not connected, lost under a request, not proven. */
-  #troubles = 0;
-  #lastTold = Number.NEGATIVE_INFINITY;
   /** When a connection ended, or was last asked for without need. */
   #lastVisit = Number.NEGATIVE_INFINITY;
   #visiting = false;
   #lastFault: LatchkeyError | undefined;
-  /** Address that the last answer came from. */
-  #answeredBy: string | undefined;
+  /** Address of whoever answered last, or was asked last and did not answer. */
+  #asked: string | undefined;
   #letGo: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -83,6 +59,9 @@ export class BleLink implements DeviceLink, SlotHolder {
     const { clock, handler, log, random, settings, timers } = options;
     this.name = options.name;
     this.#options = options;
+    this.#hearing = new Hearing(options);
+    this.#turns = new LinkTurns(timers);
+    this.#pace = new SightingPace(clock);
     this.#endpoint = new GattEndpoint({
       timers,
       random,
@@ -118,10 +97,10 @@ export class BleLink implements DeviceLink, SlotHolder {
     this.#seek();
     try {
       const response = await answer;
-      this.#troubles = 0;
-      this.#answeredBy = this.#session?.address;
+      this.#asked = this.#session?.address;
       return response;
     } catch (error) {
+      this.#asked = this.#session?.address;
       if (isCoded(error, 'device_no_answer')) this.#silent();
       if (isCoded(error, 'device_no_answer') && this.#session === undefined) throw this.#lastFault ?? error;
       throw error;
@@ -130,15 +109,17 @@ export class BleLink implements DeviceLink, SlotHolder {
     }
   }
 
-  proven(isProven: boolean): void {
+  proven(isProven: boolean | undefined): void {
     const { log, radio } = this.#options;
-    const address = this.#answeredBy;
-    if (address === undefined) return;
+    // Of a device that cannot vouch for its answers there is no better sign of life.
+    if (isProven !== false) this.#pace.cleared();
+    const address = this.#asked;
+    if (address === undefined || isProven === undefined) return;
     if (isProven) {
       radio.sightings.confirm(this.name, address);
       return;
     }
-    this.#trouble();
+    this.#pace.trouble();
     radio.counters.unproven += 1;
     radio.sightings.unproven(this.name, address);
     log.warn(
@@ -146,6 +127,10 @@ export class BleLink implements DeviceLink, SlotHolder {
       'what advertises the name of the device does not answer with its key; the address is set aside',
     );
     this.#release('unproven');
+  }
+
+  askAnew(): void {
+    this.#options.radio.sightings.askAnew(this.name);
   }
 
   onSighting(listener: () => void): () => void {
@@ -160,12 +145,10 @@ export class BleLink implements DeviceLink, SlotHolder {
 
   /** Somebody advertises the name. */
   heard(): void {
-    this.#onHeard?.();
-    const now = this.#options.clock.monotonic();
-    const pause = Math.min(SIGHTING_PAUSE * 2 ** Math.max(0, this.#troubles - 1), SIGHTING_PAUSE_CAP);
-    if (this.#session !== undefined || now - this.#lastTold < pause) return;
+    this.#hearing.heard();
+    if (this.#session !== undefined || !this.#pace.isDue) return;
     if (this.#candidates(RADIO_TIMES.fresh).length === 0) return;
-    this.#lastTold = now;
+    this.#pace.told();
     for (const listener of [...this.#listeners]) listener();
   }
 
@@ -222,29 +205,13 @@ export class BleLink implements DeviceLink, SlotHolder {
     const { clock, radio } = this.#options;
     const began = clock.monotonic();
     const isOver = this.#session !== undefined && began - this.#session.since > RADIO_TIMES.turn;
-    if (isOver && radio.slots.isContended) this.#gaveWay = true;
-    if (!this.#gaveWay) return options;
+    if (isOver && radio.slots.isContended) this.#turns.end();
+    if (!this.#turns.isOver) return options;
     if (this.#endpoint.isIdle) this.#idle();
-    await this.#park(options);
+    await this.#turns.park(options);
     const deadline = options.deadline - (clock.monotonic() - began);
     if (deadline <= 0) throw new LatchkeyError('link_busy', 'the deadline passed while others had their turn');
     return { ...options, deadline };
-  }
-
-  /** Until the link was let go for others, inside the deadline. */
-  #park({ deadline, signal }: RequestOptions): Promise<void> {
-    return new Promise((resolve) => {
-      const go = () => {
-        cancel();
-        signal?.removeEventListener('abort', go);
-        const place = this.#parked.indexOf(go);
-        if (place >= 0) this.#parked.splice(place, 1);
-        resolve();
-      };
-      const cancel = this.#options.timers.after(deadline, go);
-      signal?.addEventListener('abort', go, { once: true });
-      this.#parked.push(go);
-    });
   }
 
   #seek(): void {
@@ -269,44 +236,13 @@ export class BleLink implements DeviceLink, SlotHolder {
     const { slots } = this.#options.radio;
     await this.#letGo;
     while (!signal.aborted && this.#isWanted) {
-      if (!(await this.#fresh(signal))) return;
+      if (!(await this.#hearing.fresh(signal))) return;
       if (!(await slots.acquire(this, signal))) return;
-      const candidate = await this.#stillFresh(signal);
+      const candidate = await this.#hearing.stillFresh(signal);
       const isConnected = candidate !== undefined && !signal.aborted && (await this.#connect(candidate));
       if (isConnected) return;
       slots.release(this);
     }
-  }
-
-  /** The likeliest one that advertised just now, or the next to. */
-  async #fresh(signal: AbortSignal): Promise<Candidate | undefined> {
-    for (;;) {
-      const [candidate] = this.#candidates(RADIO_TIMES.fresh);
-      if (signal.aborted) return undefined;
-      if (candidate !== undefined) return candidate;
-      await this.#nextHeard(signal);
-    }
-  }
-
-  /** The same, for as long as a place is held. */
-  #stillFresh(signal: AbortSignal): Promise<Candidate | undefined> {
-    const hold = new AbortController();
-    const cancel = this.#options.timers.after(RADIO_TIMES.hold, () => hold.abort());
-    return this.#fresh(AbortSignal.any([signal, hold.signal])).finally(cancel);
-  }
-
-  #nextHeard(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#onHeard = undefined;
-        signal.removeEventListener('abort', done);
-        this.#options.radio.waiting(this, false);
-        resolve();
-      };
-      this.#onHeard = done;
-      this.#options.radio.waiting(this, true);
-      signal.addEventListener('abort', done, { once: true });
-    });
   }
 
   async #connect({ address }: Candidate): Promise<boolean> {
@@ -361,19 +297,13 @@ export class BleLink implements DeviceLink, SlotHolder {
     else if (this.#options.radio.slots.isContended) this.giveWay();
   }
 
-  /** The first time the next advertisement is a better moment at once; then pauses grow. */
-  #trouble(): void {
-    this.#troubles += 1;
-    if (this.#troubles === 1) this.#lastTold = Number.NEGATIVE_INFINITY;
-  }
-
   /** Whoever is connected was asked, and does not answer. */
   #silent(): void {
     if (this.#session !== undefined) this.#options.radio.sightings.silent(this.name, this.#session.address);
   }
 
   #failed(address: string): void {
-    this.#trouble();
+    this.#pace.trouble();
     this.#options.radio.counters.connectFailed += 1;
     this.#options.radio.sightings.unreachable(this.name, address);
   }
@@ -384,7 +314,7 @@ export class BleLink implements DeviceLink, SlotHolder {
     if (!this.#endpoint.isIdle) this.#silent();
     this.#session = undefined;
     this.#lastFault = error;
-    this.#trouble();
+    this.#pace.trouble();
     this.#options.radio.counters.lost += 1;
     this.#options.log.debug(
       { event: 'device_link_lost', code: error.code, detail: error.detail, address: session.address },
@@ -400,7 +330,7 @@ export class BleLink implements DeviceLink, SlotHolder {
     if (!this.#visiting) this.#seeking?.abort();
     if (this.#session === undefined || this.#cancelLinger !== undefined) return;
     const { radio } = this.#options;
-    if (radio.slots.isContended || this.#gaveWay) {
+    if (radio.slots.isContended || this.#turns.isOver) {
       radio.counters.gaveWay += 1;
       this.#release('others wait');
       return;
@@ -435,8 +365,7 @@ export class BleLink implements DeviceLink, SlotHolder {
       .catch(() => undefined)
       .then(() => {
         this.#options.radio.slots.release(this);
-        this.#gaveWay = false;
-        for (const go of this.#parked.splice(0)) go();
+        this.#turns.begin();
       });
   }
 }

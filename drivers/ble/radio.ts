@@ -7,9 +7,10 @@ import type { Log } from '../../src/ports/log.ts';
 import { Adapter, type Advertisement } from './adapter.ts';
 import type { SystemFolders } from './adapter-fault.ts';
 import { type BleCounters, newBleCounters } from './ble-counters.ts';
-import { BleLink, type LinkRadio } from './ble-link.ts';
+import { BleLink } from './ble-link.ts';
 import { type BleSettings, RADIO_TIMES } from './ble-settings.ts';
 import { disconnect, GattSession } from './gatt-session.ts';
+import type { LinkRadio } from './link-radio.ts';
 import { LinkSlots } from './link-slots.ts';
 import { type Candidate, Sightings } from './sightings.ts';
 
@@ -49,7 +50,7 @@ export class Radio implements LinkRadio {
   readonly counters: BleCounters = newBleCounters();
   readonly #options: RadioOptions;
   readonly #links = new Map<string, BleLink>();
-  readonly #waiting = new Set<BleLink>();
+  readonly #waiting = new Set<object>();
   readonly #sightingListeners = new Set<(name: string) => void>();
   #adapter: Adapter | undefined;
   #fault: LatchkeyError | undefined = new LatchkeyError('radio_failed', 'not opened yet');
@@ -128,10 +129,10 @@ export class Radio implements LinkRadio {
     return this.sightings.list(this.#options.settings.presence);
   }
 
-  waiting(link: BleLink, isWaiting: boolean): void {
+  waiting(who: object, isWaiting: boolean): void {
     const before = this.#waiting.size > 0;
-    if (isWaiting) this.#waiting.add(link);
-    else this.#waiting.delete(link);
+    if (isWaiting) this.#waiting.add(who);
+    else this.#waiting.delete(who);
     if (this.#waiting.size > 0 && !before && this.#options.settings.scanDuty < 100) this.#adapter?.refreshDuty();
   }
 

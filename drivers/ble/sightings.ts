@@ -143,6 +143,15 @@ export class Sightings {
     entry.unproven += 1;
   }
 
+  /**
+   * What they have to prove is another secret now: none is set aside for having failed, and those that did come last. One that
+   * could not be connected keeps its pause.
+   */
+  askAnew(name: string): void {
+    const now = this.#clock.monotonic();
+    for (const entry of this.#names.get(name) ?? []) if (entry.unproven > 0) entry.notBefore = now;
+  }
+
   /** Forgets names that are of no interest any more, and addresses that were not heard within `age` and failed nothing. */
   forget(isOfInterest: (name: string) => boolean, age: number): void {
     const now = this.#clock.monotonic();

@@ -120,6 +120,7 @@ function translateOffline(
     proofKey: profile.proofKey,
     hubKeys: profile.hubKeys,
     random: { bytes: (length) => randomBytes(length) },
+    time,
   });
 }
 

@@ -22,13 +22,11 @@ export type DeviceOrder =
       readonly nonces: ProvisionNonces;
     }
   | {
-      /** Give up what is trusted. The nonce only keeps two orders apart: after the first the key is worth nothing. */
-      readonly operation: 'unpair';
-      readonly hubNonce: Uint8Array;
-    }
-  | {
-      /** Blink, or whatever shows a person which device it is. The device's nonce is one that it gave for this. */
-      readonly operation: 'identify';
+      /**
+       * Give up what is trusted; or blink, or whatever shows a person which device it is. The device's nonce is one that it
+       * gave for this: an order that was recorded or held back is worth nothing later.
+       */
+      readonly operation: 'unpair' | 'identify';
       readonly nonces: ProvisionNonces;
     };
 
@@ -73,8 +71,8 @@ export function checkOrderAnswer(answer: Uint8Array, order: Uint8Array, context:
 function membersOf(order: DeviceOrder): Map<number, CborValue> {
   const members = new Map<number, CborValue>([[operation, DEVICE_OPERATION[order.operation]]]);
   if (order.operation === 'commit') members.set(version, order.version);
-  members.set(hubNonce, order.operation === 'unpair' ? order.hubNonce : order.nonces.hub);
-  if (order.operation !== 'unpair') members.set(deviceNonce, order.nonces.device);
+  members.set(hubNonce, order.nonces.hub);
+  members.set(deviceNonce, order.nonces.device);
   return members;
 }
 
@@ -83,8 +81,7 @@ function orderOf(map: CborMap): DeviceOrder {
     case DEVICE_OPERATION.commit:
       return { operation: 'commit', version: versionIn(map), nonces: noncesIn(map, 4) };
     case DEVICE_OPERATION.unpair:
-      requireSize(map, 2);
-      return { operation: 'unpair', hubNonce: nonceIn(map, hubNonce) };
+      return { operation: 'unpair', nonces: noncesIn(map, 3) };
     case DEVICE_OPERATION.identify:
       return { operation: 'identify', nonces: noncesIn(map, 3) };
     default:

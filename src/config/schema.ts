@@ -190,7 +190,7 @@ const issuer = z.strictObject({
   ),
   exi_without_exp: setting(
     z._default(flag(), false),
-    'Take tokens that have `exi` and no `exp` (RFC 9200 §5.10.3), for devices without a clock. The hub counts `exi` from `iat`, the device from when the token comes. What it costs: a token that is held back lives up to twice as long as meant.',
+    'Take tokens that have `exi` and no `exp` (RFC 9200 §5.10.3), for devices without a clock. The hub counts `exi` from `iat`. What it costs: a device that counts it from when the token comes, and not from when it gave the nonce, has a token that is held back live for up to twice as long as meant.',
   ),
   offline_limit: setting(
     z.prefault(seconds({ min: '1m', max: '365d' }), '30d'),

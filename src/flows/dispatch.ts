@@ -57,7 +57,8 @@ export interface DispatchDependencies {
 /** What an answer comes to, and whether the key of the device vouched for it. */
 interface Judgement {
   readonly outcome: Outcome;
-  readonly isProven: boolean;
+  /** Undefined where the device has no way to. */
+  readonly isProven: boolean | undefined;
 }
 
 interface Worker {
@@ -279,17 +280,17 @@ export class Dispatcher {
     }
   }
 
-  /** The life of a token with `exi` begins when the device has it (RFC 9200 §5.10.3). */
-  #fromNowOn({ expiresIn }: Delivery, outcome: Outcome): Outcome {
+  /** A token with `exi` ends so long after the device has it (RFC 9200 §5.10.3), and not after its `exp`. */
+  #fromNowOn({ expiresAt, expiresIn }: Delivery, outcome: Outcome): Outcome {
     if (outcome.state !== 'delivered' || expiresIn === undefined) return outcome;
-    return { ...outcome, expiresAt: this.#dependencies.certain() + expiresIn };
+    return { ...outcome, expiresAt: Math.min(expiresAt, this.#dependencies.certain() + expiresIn) };
   }
 
   /** On an open medium somebody else may have answered: then another one is sought, and it goes on record. */
   #judge(link: DeviceLink, delivery: Delivery, judge: () => Judgement): Outcome {
     try {
       const { isProven, outcome } = judge();
-      if (isProven) link.proven?.(true);
+      if (isProven !== false) link.proven?.(isProven);
       return outcome;
     } catch (error) {
       if (isCoded(error, 'device_answer_untrusted') && link.limits.isOpen === true) {
@@ -384,13 +385,19 @@ function judgeAnswer(
   };
   if (isSuccess(answer.code)) {
     if (givesReceipts) verify();
-    return { isProven: givesReceipts, outcome: { state: 'delivered', deviceCode, receipt: givesReceipts } };
+    return {
+      isProven: givesReceipts || undefined,
+      outcome: { state: 'delivered', deviceCode, receipt: givesReceipts },
+    };
   }
   // 4.00, 4.01, 4.03, 4.13 and 4.15 judge the token (RFC 9200 §5.10.1); any other code judges the moment.
   if (!['4.00', '4.01', '4.03', '4.13', '4.15'].includes(deviceCode))
     throw new LatchkeyError('device_answer_invalid', deviceCode);
   // On a line it is the device's word, since nobody else is there. By radio anybody could end a delivery with it.
-  const isProven = givesReceipts && isOpen;
-  if (isProven) verify(answer.code);
-  return { isProven, outcome: { state: 'refused', deviceCode, code: 'device_refused_token' } };
+  const isVerified = givesReceipts && isOpen;
+  if (isVerified) verify(answer.code);
+  return {
+    isProven: givesReceipts ? isVerified : undefined,
+    outcome: { state: 'refused', deviceCode, code: 'device_refused_token' },
+  };
 }

@@ -24,6 +24,7 @@ import type {
   PairRequest,
   PairTargets,
 } from '../ports/pairing.ts';
+import { firstToProve } from './among-rivals.ts';
 import type { FinishPairing } from './finish-pairing.ts';
 import { identifyCandidate } from './identify.ts';
 import { type NewDeviceSurroundings, newDeviceOf } from './new-device.ts';
@@ -49,6 +50,12 @@ export interface PairDependencies extends NewDeviceSurroundings {
   /** Milliseconds for one request to a device. */
   readonly attemptTimeout: number;
 }
+
+/**
+ * Another one of several that answer to a name is begun with within the time of so many requests, so that an answer comes
+ * before the operator's command gives up.
+ */
+const RIVALS_ATTEMPTS = 2;
 
 interface Chosen {
   readonly candidate: PairCandidate;
@@ -104,29 +111,37 @@ export class PairFlow implements Pairing {
   }
 
   async #pair(request: PairRequest, window: PairingWindow): Promise<PairedDevice> {
-    const { audit, log, random, wake } = this.#dependencies;
+    const { attemptTimeout, audit, clock, log, random, wake } = this.#dependencies;
+    const lastBegin = clock.monotonic() + RIVALS_ATTEMPTS * attemptTimeout;
     const { id: labelled, secret } = readSetupCode(request.code.expose());
     const chosen = this.#choose(request, labelled, window);
     const id = hex(random.bytes(8));
     const attempt = { device: chosen.device.id, request: id };
     log.info({ event: 'pairing', ...attempt, candidate: chosen.candidate.name }, 'a device is being paired');
+    // The device may use already what an earlier attempt sent it, and only its word for that was lost.
+    if (chosen.earlier !== undefined && (await this.#isFinished(chosen.earlier)))
+      return { device: this.#view(chosen.earlier.id), state: 'paired' };
+    const { link } = chosen.candidate;
+    link.askAnew?.();
+    const rivals = () => window.rivalsOf(chosen.candidate);
     try {
-      // The device may use already what an earlier attempt sent it, and only its word for that was lost.
-      if (chosen.earlier !== undefined && (await this.#isFinished(chosen.earlier)))
-        return { device: this.#view(chosen.earlier.id), state: 'paired' };
-      const device = await this.#provision(chosen, secret, id);
+      const device = await firstToProve({
+        link,
+        rivals,
+        mayGoOn: () => clock.monotonic() < lastBegin,
+        ask: () => this.#provision(chosen, secret, id),
+        onFailure: (error) => {
+          const { code, detail } = coded(error);
+          audit.record({ kind: 'pair', verdict: 'refused', ...attempt, code });
+          log.warn({ event: 'pairing_failed', ...attempt, code, detail }, 'whoever was asked was not paired');
+        },
+      });
       if (await this.#isFinished(device)) return { device: this.#view(device.id), state: 'paired' };
       wake(device.id);
       return { device: this.#view(device.id), state: 'unfinished' };
     } catch (error) {
-      const { code, detail } = coded(error);
-      audit.record({ kind: 'pair', verdict: 'refused', ...attempt, code });
-      log.warn({ event: 'pairing_failed', ...attempt, code, detail }, 'a device was not paired');
-      if (!isCoded(error, 'setup_code_refused')) throw error;
-      // Where several answer to the name, the next attempt goes to another one. A single one that a person only took for
-      // another device must not be set aside.
-      if ((chosen.candidate.rivals ?? 0) > 0) chosen.candidate.link.proven?.(false);
-      if (!window.countWrongCode()) throw error;
+      // Where several answer to the name one may be an impostor, who must not be able to close the window.
+      if (!isCoded(error, 'setup_code_refused') || rivals() > 0 || !window.countWrongCode()) throw error;
       const spent = new LatchkeyError('pairing_attempts_spent');
       audit.record({ kind: 'pair', verdict: 'refused', ...attempt, code: spent.code });
       throw spent;

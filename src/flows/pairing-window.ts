@@ -40,7 +40,13 @@ export class PairingWindow {
     this.#options.onClosed(why);
   }
 
-  /** A device did not take the code. True where it was the last one that is taken, and the window is closed. */
+  /** How many others have answered to its name since it was chosen, or do now. */
+  rivalsOf(candidate: PairCandidate): number {
+    const now = this.#candidates().find((other) => keyOf(other) === keyOf(candidate));
+    return Math.max(candidate.rivals ?? 0, now?.rivals ?? 0);
+  }
+
+  /** A device did not take the code, and nobody else answers to its name. True where it was the last one that is taken, and the window is closed. */
   countWrongCode(): boolean {
     this.#attemptsLeft -= 1;
     if (this.#attemptsLeft > 0) return false;

@@ -1,6 +1,6 @@
 /** What the hub knows of a token that a connected device is shown: by the keys of its issuer, by the issuer's word, or both. */
 import { base64url } from '../core/bytes.ts';
-import { type Clock, certainty } from '../core/clock.ts';
+import { bestGuess, type Clock, certainty, type TimeBounds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { IntrospectedToken, IntrospectionEvidence } from '../core/introspected-token.ts';
@@ -79,9 +79,10 @@ export class TokenJudge {
    *   `request_invalid`, `request_too_large`
    */
   async judge(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
-    return looksLikeJwt(token.expose())
-      ? this.#judgeJwt(token, digest, device)
-      : this.#judgeOpaque(token, digest, device);
+    const verdict = looksLikeJwt(token.expose())
+      ? await this.#judgeJwt(token, digest, device)
+      : await this.#judgeOpaque(token, digest, device);
+    return verdict.active ? { ...verdict, token: endingByExp(verdict.token, this.#dependencies.clock.now()) } : verdict;
   }
 
   /** A JWT that does not verify is not worth a question. One that does may be revoked all the same: only the AS knows. */
@@ -184,6 +185,14 @@ export function refusalOf(error: unknown): ErrorCode {
 
 function introspectorOf({ introspector, policy }: RelayIssuer, isJwt: boolean): RelayIssuer['introspector'] {
   return isIntrospected(policy, { isJwt }) ? introspector : undefined;
+}
+
+/** A device counts `exi` from when it has the answer (RFC 9200 §5.10.3): what is left until `exp` is all that it may count. */
+function endingByExp(token: GoodToken, time: TimeBounds): GoodToken {
+  const { expiresAt, members } = token;
+  if (typeof members.exi !== 'number' || expiresAt === undefined) return token;
+  const left = Math.max(0, Math.floor(expiresAt - bestGuess(time)));
+  return { ...token, members: { ...members, exi: Math.min(members.exi, left) } };
 }
 
 function byKeys(verified: VerifiedToken): TokenVerdict {

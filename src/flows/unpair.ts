@@ -1,5 +1,4 @@
 /** unpair: the device gives up what it trusts, and the hub forgets it. Its setup code stays dead until a reset by hand. */
-import { PROVISION_NONCE_BYTES } from '../codec/provisioning.ts';
 import { hex } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
@@ -11,7 +10,7 @@ import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 import type { FinishPairing } from './finish-pairing.ts';
-import { orderDevice } from './order-device.ts';
+import { orderOnce } from './order-device.ts';
 
 export interface UnpairDependencies {
   readonly registry: Registry;
@@ -70,7 +69,6 @@ export class UnpairFlow {
     const { attemptTimeout: deadline, finish, link, random } = this.#dependencies;
     // What it does not use yet it cannot give up.
     await finish.run(device, { deadline });
-    const order = { operation: 'unpair', hubNonce: random.bytes(PROVISION_NONCE_BYTES) } as const;
-    await orderDevice(device, order, { link: link(device), path: 'provision', deadline });
+    await orderOnce(device, 'unpair', { link: link(device), random, deadline });
   }
 }

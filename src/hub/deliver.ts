@@ -62,6 +62,7 @@ export function openNorthbound(parts: {
         proofKey,
         hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(),
         random: systemRandom,
+        time: clock.now(),
       }),
     hints: new AskForHints({ link, random: systemRandom, timeout: Math.max(config.delivery.wait, SHORTEST_QUESTION) }),
     audit,

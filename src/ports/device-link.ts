@@ -26,10 +26,12 @@ export interface DeviceLink {
     options: { readonly deadline: number; readonly signal?: AbortSignal },
   ): Promise<CoapResponse>;
   /**
-   * Whether the key of the device vouched for the last answer, on an open medium: there another one is sought in the place
-   * of whoever could not prove itself.
+   * Whether the key of the device vouched for what came of the last request, on an open medium: there another one is sought
+   * in the place of whoever could not prove itself. Undefined where the device has no way to vouch for such an answer.
    */
-  proven?(isProven: boolean): void;
+  proven?(isProven: boolean | undefined): void;
+  /** What is to be proven is another secret now: whoever was set aside for the last one may hold it, and is asked again. */
+  askAnew?(): void;
   /** Calls back whenever the medium opens, and whenever the device was heard after a silence. The answer unsubscribes. */
   onSighting(listener: () => void): () => void;
   /** Wire bytes sent and received since start, frames dropped for a bad checksum, and the like; for status. */

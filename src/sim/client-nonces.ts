@@ -30,12 +30,13 @@ export class ClientNonces {
     return concat(given, this.#mac(given));
   }
 
-  isFresh(nonce: Uint8Array): boolean {
-    if (nonce.length !== TIME_BYTES + MAC_BYTES) return false;
+  /** Uptime in seconds when it was given; undefined for one that is too old, or that this device did not give in this run. */
+  givenAt(nonce: Uint8Array): number | undefined {
+    if (nonce.length !== TIME_BYTES + MAC_BYTES) return undefined;
     const given = nonce.subarray(0, TIME_BYTES);
-    if (!equal(this.#mac(given), nonce.subarray(TIME_BYTES))) return false;
-    const age = this.#uptime() - new DataView(nonce.buffer, nonce.byteOffset).getUint32(0);
-    return age <= LIFETIME;
+    if (!equal(this.#mac(given), nonce.subarray(TIME_BYTES))) return undefined;
+    const seconds = new DataView(nonce.buffer, nonce.byteOffset).getUint32(0);
+    return this.#uptime() - seconds <= LIFETIME ? seconds : undefined;
   }
 
   #mac(given: Uint8Array): Uint8Array {

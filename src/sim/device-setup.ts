@@ -1,5 +1,5 @@
 /**
- * How a device lets itself be paired: POST /provision and POST /identify of docs/protocol.md, "Provisioning". It believes
+ * How a device lets itself be paired: POST /provision, /unpair and /identify of docs/protocol.md, "Provisioning". It believes
  * the setup code on its label until it was paired, and from then on its hub alone, until somebody resets it by hand.
  */
 import { codeText } from '../codec/coap/codes.ts';
@@ -49,7 +49,7 @@ export class DeviceSetup {
   readonly #onEvent: (event: DeviceEvent) => void;
   /** One of each at a time: whoever begins anew ends what was begun before. */
   #provisioning: Exchange | undefined;
-  #identifying: Exchange | undefined;
+  #ordering: Exchange | undefined;
   /** What was asked goes one by one: each looks at the state that the one before left. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -72,7 +72,24 @@ export class DeviceSetup {
         case CONTENT_FORMAT.coseEncrypt0:
           return this.#receive(request.payload ?? EMPTY);
         case CONTENT_FORMAT.coseMac0:
-          return this.#obey(request.payload ?? EMPTY);
+          return this.#commit(request.payload ?? EMPTY);
+        default:
+          return this.#refuse('format_unsupported');
+      }
+    });
+  }
+
+  /** Answers a request to /unpair. */
+  unpair(request: CoapRequest): Promise<CoapResponse> {
+    return this.inTurn(async () => {
+      const fault = formFault(request);
+      if (fault !== undefined) return fault;
+      const payload = request.payload ?? EMPTY;
+      switch (request.contentFormat) {
+        case CONTENT_FORMAT.cbor:
+          return this.#beginOrder(payload, this.#owner);
+        case CONTENT_FORMAT.coseMac0:
+          return this.#giveUp(payload);
         default:
           return this.#refuse('format_unsupported');
       }
@@ -89,7 +106,7 @@ export class DeviceSetup {
         case undefined:
           return this.#show(payload);
         case CONTENT_FORMAT.cbor:
-          return this.#beginToIdentify(payload);
+          return this.#beginOrder(payload, this.#hub);
         case CONTENT_FORMAT.coseMac0:
           return this.#showToHub(payload);
         default:
@@ -136,48 +153,29 @@ export class DeviceSetup {
     };
   }
 
-  /** Step 3, and the end of it all: what the hub of one of the root keys that this device has had tells it to do. */
-  async #obey(message: Uint8Array): Promise<CoapResponse> {
-    const { pending, released, trust } = this.memory.state;
-    return (
-      (await this.#tryOrder(message, trust, (order) => this.#orderOfHub(order))) ??
-      (await this.#tryOrder(message, pending, (order) => this.#orderOfNewHub(order))) ??
-      (await this.#tryOrder(message, released, async ({ operation }) => operation === 'unpair')) ??
-      this.#refuse('not_authentic')
-    );
-  }
-
-  async #orderOfHub(order: DeviceOrder): Promise<boolean> {
-    const { trust } = this.memory.state;
-    if (trust === undefined) return false;
-    // The answer to the first one was lost.
-    if (order.operation === 'commit') return sameNonces(order.nonces, trust.nonces);
-    if (order.operation !== 'unpair') return false;
-    await this.memory.keep({ setup: 'dead', released: { audience: trust.trust.audience, rootKey: trust.rootKey } });
-    this.#onEvent({ event: 'unpaired' });
-    return true;
-  }
-
-  async #orderOfNewHub(order: DeviceOrder): Promise<boolean> {
-    const { pending } = this.memory.state;
-    if (pending === undefined || order.operation !== 'commit' || !isOf(order, pending)) return false;
+  /** Step 3: what was received is taken into use. */
+  async #commit(message: Uint8Array): Promise<CoapResponse> {
+    const { pending, trust } = this.memory.state;
+    // The answer to the first one was lost. Bundles may have raised the version since.
+    if (trust !== undefined && commitOf(trust, message) !== undefined) return orderAnswer(message, contextOf(trust));
+    if (pending === undefined || commitOf(pending, message)?.version !== pending.trust.version)
+      return this.#refuse('not_authentic');
     await this.memory.keep({ setup: 'dead', trust: pending });
     const { audience, device, version } = pending.trust;
     this.#onEvent({ event: 'paired', version, device, audience });
-    return true;
+    return orderAnswer(message, contextOf(pending));
   }
 
-  /** The answer where the message is an order of the hub that made this root key, and is carried out. */
-  async #tryOrder(
-    message: Uint8Array,
-    of: ReceivedTrust | { readonly audience: string; readonly rootKey: Secret<Uint8Array> } | undefined,
-    carryOut: (order: DeviceOrder) => Promise<boolean>,
-  ): Promise<CoapResponse | undefined> {
-    if (of === undefined) return undefined;
-    const context = { key: orderKey(of.rootKey), audience: 'trust' in of ? of.trust.audience : of.audience };
-    const order = authentic(message, context);
-    if (order === undefined || !(await carryOut(order))) return undefined;
-    return orderAnswer(message, context);
+  async #giveUp(message: Uint8Array): Promise<CoapResponse> {
+    const owner = this.#owner;
+    if (owner === undefined) return this.#refuse('not_paired');
+    if (!this.#isOrdered('unpair', message, owner)) return this.#refuse('not_authentic');
+    const { trust } = this.memory.state;
+    if (trust !== undefined) {
+      await this.memory.keep({ setup: 'dead', released: { audience: trust.trust.audience, rootKey: trust.rootKey } });
+      this.#onEvent({ event: 'unpaired' });
+    }
+    return orderAnswer(message, owner);
   }
 
   /** A device that nobody has paired shows itself to anybody: an installer has nothing else to go by. */
@@ -188,25 +186,44 @@ export class DeviceSetup {
     return { code: COAP_CODE.changed, payload: EMPTY };
   }
 
-  #beginToIdentify(payload: Uint8Array): CoapResponse {
-    if (this.memory.state.trust === undefined) return this.#refuse('not_paired');
+  /** @param context of the hub that may give such an order now */
+  #beginOrder(payload: Uint8Array, context: OrderContext | undefined): CoapResponse {
+    if (context === undefined) return this.#refuse('not_paired');
     const exchange = this.#exchange(payload);
     if (exchange === undefined) return this.#refuse('unparsable');
-    this.#identifying = exchange;
+    this.#ordering = exchange;
     return nonceAnswer(exchange);
   }
 
   #showToHub(message: Uint8Array): CoapResponse {
-    const { trust } = this.memory.state;
-    if (trust === undefined) return this.#refuse('not_paired');
-    const context = { key: orderKey(trust.rootKey), audience: trust.trust.audience };
-    const order = authentic(message, context);
-    const nonces = order?.operation === 'identify' ? this.#spend(this.#identifying) : undefined;
-    if (order?.operation !== 'identify' || nonces === undefined || !sameNonces(order.nonces, nonces))
-      return this.#refuse('not_authentic');
-    this.#identifying = undefined;
+    const hub = this.#hub;
+    if (hub === undefined) return this.#refuse('not_paired');
+    if (!this.#isOrdered('identify', message, hub)) return this.#refuse('not_authentic');
     this.#onEvent({ event: 'identified' });
-    return orderAnswer(message, context);
+    return orderAnswer(message, hub);
+  }
+
+  /** Whether that is the order of this hub, with the nonce that was given last: it serves for no other after that. */
+  #isOrdered(operation: 'unpair' | 'identify', message: Uint8Array, hub: OrderContext): boolean {
+    const order = authentic(message, hub);
+    const nonces = this.#spend(this.#ordering);
+    // A stranger's message must not end what the hub began.
+    if (order?.operation !== operation || nonces === undefined || !sameNonces(order.nonces, nonces)) return false;
+    this.#ordering = undefined;
+    return true;
+  }
+
+  /** The hub that it trusts. */
+  get #hub(): OrderContext | undefined {
+    const { trust } = this.memory.state;
+    return trust === undefined ? undefined : contextOf(trust);
+  }
+
+  /** The same, or else the one that it trusted last: the answer to the order to give that up may have been lost. */
+  get #owner(): OrderContext | undefined {
+    const { released } = this.memory.state;
+    if (this.#hub !== undefined || released === undefined) return this.#hub;
+    return { key: orderKey(released.rootKey), audience: released.audience };
   }
 
   #exchange(payload: Uint8Array): Exchange | undefined {
@@ -262,8 +279,14 @@ function authentic(message: Uint8Array, context: OrderContext): DeviceOrder | un
   }
 }
 
-function isOf(order: Extract<DeviceOrder, { operation: 'commit' }>, { nonces, trust }: ReceivedTrust): boolean {
-  return order.version === trust.version && sameNonces(order.nonces, nonces);
+function contextOf({ rootKey, trust }: ReceivedTrust): OrderContext {
+  return { key: orderKey(rootKey), audience: trust.audience };
+}
+
+/** The order to use what came in that exchange, of the hub that sent it. */
+function commitOf(received: ReceivedTrust, message: Uint8Array): { readonly version: number } | undefined {
+  const order = authentic(message, contextOf(received));
+  return order?.operation === 'commit' && sameNonces(order.nonces, received.nonces) ? order : undefined;
 }
 
 function sameNonces(a: ProvisionNonces, b: ProvisionNonces): boolean {

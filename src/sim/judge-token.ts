@@ -69,7 +69,8 @@ export type TokenVerdict =
 export interface Uptime {
   /** Whole seconds since it was switched on. */
   readonly seconds: number;
-  readonly isFresh: (cnonce: Uint8Array) => boolean;
+  /** The same of when it gave this nonce, where that is not too long ago. */
+  readonly givenAt: (cnonce: Uint8Array) => number | undefined;
 }
 
 /** Errors of the codecs that say "altered, or by a stranger"; every other one says "not a token". */
@@ -138,11 +139,17 @@ function lifeByCalendar(claims: CwtClaims): Life | TokenRefusal {
   return { expiresAt: claims.expiresAt ?? 0, sequence: undefined };
 }
 
-/** The counter of `exi` starts when the token is first verified: now (RFC 9200 §5.10.1.1). */
+/**
+ * RFC 9200 §5.10.1.1 has the counter of `exi` start when the token is first verified: whoever holds one back would have it
+ * live for longer. The token was issued after its nonce was given, so counted from there it ends when its issuer meant, or
+ * before.
+ */
 function lifeByUptime(claims: CwtClaims, trust: TrustFile, uptime: Uptime): Life | TokenRefusal {
   const sequence = claims.cwtId === undefined ? undefined : readExiTokenId(claims.cwtId, trust.device);
   if (sequence === undefined) return 'token_id_unusable';
-  return { expiresAt: uptime.seconds + (claims.expiresIn ?? 0), sequence };
+  const givenAt = claims.cnonce === undefined ? undefined : uptime.givenAt(claims.cnonce);
+  if (givenAt === undefined) return 'client_nonce_stale';
+  return { expiresAt: givenAt + (claims.expiresIn ?? 0), sequence };
 }
 
 /** iss, exp (with nbf beside it) and aud, in the order of priority of RFC 9200 §5.10.1.1. */
@@ -180,7 +187,9 @@ function wrongAge(claims: CwtClaims, now: TimeBounds, uptime: Uptime): TokenRefu
   if (claims.expiresIn === 0) return 'expired';
   if (claims.expiresAt !== undefined && claims.expiresAt <= now.earliest) return 'expired';
   if (claims.notBefore !== undefined && claims.notBefore > now.earliest) return 'not_yet_valid';
-  return claims.cnonce !== undefined && uptime.isFresh(claims.cnonce) ? undefined : 'client_nonce_stale';
+  const givenAt = claims.cnonce === undefined ? undefined : uptime.givenAt(claims.cnonce);
+  if (givenAt === undefined) return 'client_nonce_stale';
+  return givenAt + claims.expiresIn <= uptime.seconds ? 'expired' : undefined;
 }
 
 function refused(reason: TokenRefusal): TokenVerdict {

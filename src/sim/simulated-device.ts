@@ -122,7 +122,9 @@ export class SimulatedDevice {
     const path = request.path.join('/');
     switch (path) {
       case 'provision':
-        return this.#setup === undefined ? bare(COAP_CODE.notFound) : this.#provision(this.#setup, request);
+        return this.#changeHub((setup) => setup.provision(request));
+      case 'unpair':
+        return this.#changeHub((setup) => setup.unpair(request));
       case 'identify':
         return this.#setup === undefined ? bare(COAP_CODE.notFound) : this.#setup.identify(request);
       case 'authz-info':
@@ -143,9 +145,11 @@ export class SimulatedDevice {
     }
   }
 
-  async #provision(setup: DeviceSetup, request: CoapRequest): Promise<CoapResponse> {
+  async #changeHub(change: (setup: DeviceSetup) => Promise<CoapResponse>): Promise<CoapResponse> {
+    const setup = this.#setup;
+    if (setup === undefined) return bare(COAP_CODE.notFound);
     const before = this.#trust;
-    const answer = await setup.provision(request);
+    const answer = await change(setup);
     // Whatever hub it has now, the tokens are of the one before.
     if (this.#trust !== before) {
       this.#floor = Math.max(this.#floor, setup.memory.state.trust?.trust.time ?? 0);
@@ -314,7 +318,7 @@ export class SimulatedDevice {
 
   #byUptime(): Uptime | undefined {
     const nonces = this.#clientNonces;
-    return nonces === undefined ? undefined : { seconds: this.#uptime(), isFresh: (cnonce) => nonces.isFresh(cnonce) };
+    return nonces === undefined ? undefined : { seconds: this.#uptime(), givenAt: (cnonce) => nonces.givenAt(cnonce) };
   }
 
   /** A client that has no good token is told how to come by one, where that takes a nonce of this device (RFC 9200 §5.3). */

@@ -6,7 +6,7 @@ import { exiSequence, exiTokenId } from '../codec/exi-token-id.ts';
 import type { JweKey } from '../codec/jwe-key.ts';
 import { tokenHash } from '../codec/signed-request.ts';
 import { fromUtf8 } from '../core/bytes.ts';
-import type { Random } from '../core/clock.ts';
+import { bestGuess, type Random, type TimeBounds } from '../core/clock.ts';
 import type { DeviceProfile } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -33,6 +33,8 @@ export interface TranslationContext {
   /** Private keys of the hub that `cnf.jwe` is opened with. */
   readonly hubKeys?: readonly JweKey[] | undefined;
   readonly random: Pick<Random, 'bytes'>;
+  /** The present: a token with `exi` is not to outlive its `exp`. */
+  readonly time: TimeBounds;
 }
 
 /** What travels, and what the records keep of it. */
@@ -45,7 +47,7 @@ export class TranslatedToken {
   readonly cti: Uint8Array;
   /** NumericDate, whole seconds: by then it must have come. */
   readonly expiresAt: number;
-  /** Whole seconds that it lives from when it comes, on a device without a clock. */
+  /** Whole seconds that it lives at most from when it comes, on a device without a clock. */
   readonly expiresIn: number | undefined;
   /** `kid` of the hub key that it is signed with; undefined where it is not signed. */
   readonly hubKey: string | undefined;
@@ -90,8 +92,7 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
   checkAudience(token.audience, context.audience);
   const dates = wholeDates(token);
   const scope = narrowScope(token.scope, profile.scopes);
-  const life =
-    profile.clock === 'none' ? lifeByArrival(token, dates, context.device) : lifeByDate(token, dates, profile);
+  const life = profile.clock === 'none' ? lifeByArrival(token, dates, context) : lifeByDate(token, dates, profile);
   const full = profile.claims === 'full';
   const claims: CwtClaims = {
     issuer: full ? token.issuer : undefined,
@@ -148,17 +149,22 @@ function lifeByDate(token: VerifiedToken, dates: WholeDates, profile: DeviceProf
 }
 
 /** RFC 9200 §5.3.1 and §5.10.3. A device without a clock refuses what lacks either, so it is not troubled with it. */
-function lifeByArrival(token: VerifiedToken, { expiresAt, issuedAt }: WholeDates, device: string): Life {
+function lifeByArrival(
+  token: VerifiedToken,
+  { expiresAt, issuedAt }: WholeDates,
+  { device, time }: Pick<TranslationContext, 'device' | 'time'>,
+): Life {
   const { cnonce, digest } = token;
   const expiresIn = token.expiresIn === undefined ? undefined : Math.floor(token.expiresIn);
   if (expiresIn === undefined) throw new LatchkeyError('jwt_claim_missing', 'exi');
   if (issuedAt === undefined) throw new LatchkeyError('jwt_claim_missing', 'iat');
   if (cnonce === undefined) throw new LatchkeyError('cnonce_missing');
-  if (expiresIn === 0) throw new LatchkeyError('lifetime_empty', 'exi');
   if (expiresIn > LONGEST_LIFE) throw new LatchkeyError('claim_not_translatable', 'exi');
   const cti = exiTokenId(device, exiSequence(issuedAt, digest));
-  // Where the token has `exp` too, no device is to keep it for longer than one that reads `exp`.
-  return { expiresAt: undefined, expiresIn: Math.min(expiresIn, expiresAt - issuedAt), cnonce, cti };
+  // No device is to keep it for longer than one that reads `exp`. Where the time is not known, `iat` bounds it at least.
+  const left = Math.min(expiresIn, expiresAt - issuedAt, expiresAt - Math.ceil(bestGuess(time)));
+  if (left <= 0) throw new LatchkeyError('lifetime_empty', 'exi');
+  return { expiresAt: undefined, expiresIn: left, cnonce, cti };
 }
 
 /** A token that names several devices could be shown to all of them by whoever holds one of its copies. */

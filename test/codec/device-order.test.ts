@@ -19,7 +19,7 @@ const filled = (byte: number, length = 16) => new Uint8Array(length).fill(byte);
 const nonces = { hub: filled(0xa0), device: filled(0xb0) };
 const context = { key: orderKey(PROVISIONED.rootKey), audience: 'coap://tube-1' };
 const COMMIT: DeviceOrder = { operation: 'commit', version: 1, nonces };
-const UNPAIR: DeviceOrder = { operation: 'unpair', hubNonce: filled(0xa0) };
+const UNPAIR: DeviceOrder = { operation: 'unpair', nonces };
 const IDENTIFY: DeviceOrder = { operation: 'identify', nonces };
 const flip = (bytes: Uint8Array, at: number) => bytes.map((byte, index) => (index === at ? byte ^ 1 : byte));
 
@@ -66,7 +66,8 @@ describe('an order', () => {
     ['to commit version 0', withPayload([1, 1], [2, 0], [3, filled(1)], [4, filled(2)])],
     ['to commit without a nonce', withPayload([1, 1], [2, 1], [3, filled(1)])],
     ['to commit with a short nonce', withPayload([1, 1], [2, 1], [3, filled(1)], [4, filled(2, 8)])],
-    ['to unpair with a member too many', withPayload([1, 2], [2, 1], [3, filled(1)])],
+    ['to unpair with a member too many', withPayload([1, 2], [2, 1], [3, filled(1)], [4, filled(2)])],
+    ['to unpair without the nonce of the device', withPayload([1, 2], [3, filled(1)])],
     ['to identify without the nonce of the device', withPayload([1, 3], [3, filled(1)])],
   ])('%s is refused', (_, message) => {
     expect(codeOf(() => openOrder(message, context))).toBe('provisioning_invalid');

@@ -9,6 +9,7 @@ import { codeText } from '../../src/codec/coap/codes.ts';
 import { encodeMessage } from '../../src/codec/coap/message.ts';
 import { makeEncrypt0 } from '../../src/codec/cose/encrypt0.ts';
 import { importJwk } from '../../src/codec/cose/key.ts';
+import { makeMac0 } from '../../src/codec/cose/mac0.ts';
 import { deriveDeviceKey } from '../../src/codec/device-keys.ts';
 import { checkOrderAnswer } from '../../src/codec/device-order.ts';
 import { encodeDeviceTrust, encodeProvisionedTrust } from '../../src/codec/device-trust-map.ts';
@@ -30,7 +31,7 @@ const plaintext = encodeProvisionedTrust(PROVISIONED);
 const sealed = sealProvisionedTrust(PROVISIONED, exchange);
 const confirmation = sealConfirmation(PROVISIONED, exchange);
 const order = commit(nonces);
-const unpair = orderOf({ operation: 'unpair', hubNonce: nonces.hub });
+const unpair = orderOf({ operation: 'unpair', nonces });
 const identify = orderOf({ operation: 'identify', nonces });
 const signedTrust = {
   ...TRUST,
@@ -71,6 +72,18 @@ function sealedBytes(inner: Uint8Array, changed: { readonly speaker?: number; re
     nonce: Uint8Array.of(iv, ...new Uint8Array(12)),
     externalAad: encodeCbor(['latchkey-provision-1', speaker, nonces.hub, nonces.device]),
   });
+}
+
+/** As if a nonce of the hub alone were enough. */
+function unpairWithoutNonce(): Uint8Array {
+  const payload = encodeCbor(
+    new Map<number, CborValue>([
+      [1, 2],
+      [3, nonces.hub],
+    ]),
+  );
+  const externalAad = encodeCbor(['latchkey-order-1', TRUST.audience]);
+  return makeMac0({ payload, key: contextOf().key, externalAad });
 }
 
 const { cbor, coseEncrypt0, coseMac0 } = CONTENT_FORMAT;
@@ -145,19 +158,35 @@ const REFUSED = [
   ['received', 'provision', coseMac0, flipped(order, order.length - 1), '4.01', 'an order with another MAC'],
   ['paired', 'provision', cbor, encodeNonce(nonces.hub), '4.03', 'a nonce once the code is dead'],
   ['paired', 'provision', coseEncrypt0, sealed, '4.03', 'trust once the code is dead'],
+  ['paired', 'unpair', coseMac0, unpair, '4.01', 'the order to unpair without a nonce before it'],
   [
-    'paired',
-    'provision',
+    'asked',
+    'unpair',
     coseMac0,
-    orderOf({ operation: 'unpair', hubNonce: nonces.hub }, OTHER),
+    orderOf({ operation: 'unpair', nonces }, OTHER),
     '4.01',
-    'the order of another hub to unpair',
+    'that of another hub to unpair',
   ],
-  ['paired', 'provision', coseMac0, identify, '4.01', 'the order to identify in the place of another'],
+  [
+    'asked',
+    'unpair',
+    coseMac0,
+    orderOf({ operation: 'unpair', nonces: { ...nonces, device: new Uint8Array(16).fill(0xb1) } }),
+    '4.01',
+    'the order to unpair for a nonce that the device did not give: one that was held back',
+  ],
+  ['asked', 'unpair', coseMac0, unpairWithoutNonce(), '4.01', 'the order to unpair that names no nonce of the device'],
+  ['asked', 'unpair', coseMac0, flipped(unpair, unpair.length - 1), '4.01', 'the order to unpair with another MAC'],
+  ['asked', 'unpair', coseMac0, identify, '4.01', 'the order to identify in the place of that to unpair'],
+  ['asked', 'identify', coseMac0, unpair, '4.01', 'the order to unpair in the place of that to identify'],
+  ['asked', 'provision', coseMac0, unpair, '4.01', 'the order to unpair in the place of that to commit'],
+  ['asked', 'unpair', 50, unpair, '4.15', 'the order to unpair as JSON'],
+  ['fresh', 'unpair', cbor, encodeNonce(nonces.hub), '4.03', 'a nonce to unpair before it was paired'],
   ['paired', 'identify', undefined, EMPTY, '4.01', 'a stranger who wants it to identify'],
   ['paired', 'identify', coseMac0, identify, '4.01', 'the order to identify without a nonce before it'],
   ['unpaired', 'provision', cbor, encodeNonce(nonces.hub), '4.03', 'a nonce after it was unpaired'],
   ['unpaired', 'provision', coseMac0, order, '4.01', 'the order to use what was given up'],
+  ['unpaired', 'unpair', coseMac0, unpair, '4.01', 'the order to unpair, a second time with one nonce'],
   ['unpaired', 'identify', cbor, encodeNonce(nonces.hub), '4.03', 'a nonce to identify after it was unpaired'],
 ] as const;
 
@@ -176,8 +205,9 @@ async function deviceIn(state: (typeof REFUSED)[number][0]): Promise<PairableDev
   const device = new PairableDevice(undefined, nonces.device);
   if (state === 'begun') await device.begin(nonces.hub);
   if (state === 'received') await device.receive();
-  if (state === 'paired' || state === 'unpaired') await device.pair();
-  if (state === 'unpaired') await device.order(unpair);
+  if (state === 'paired' || state === 'asked' || state === 'unpaired') await device.pair();
+  if (state === 'asked' || state === 'unpaired') await device.begin(nonces.hub, 'unpair');
+  if (state === 'unpaired') await device.order(unpair, 'unpair');
   return device;
 }
 
@@ -230,8 +260,10 @@ describe('docs/protocol.md, "Provisioning"', () => {
         commit_answer: hex((await (await deviceIn('received')).order(order)).payload),
       },
       unpairing: {
-        request: sent('provision', coseMac0, unpair),
-        answer: hex((await (await deviceIn('paired')).order(unpair)).payload),
+        nonce_request: sent('unpair', cbor, encodeNonce(nonces.hub)),
+        nonce_answer: hex(encodeNonce(nonces.device)),
+        request: sent('unpair', coseMac0, unpair),
+        answer: hex((await (await deviceIn('asked')).order(unpair, 'unpair')).payload),
       },
       identifying: {
         unpaired_request: sent('identify', undefined, EMPTY),

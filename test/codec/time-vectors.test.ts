@@ -81,12 +81,14 @@ const vectors = {
     device,
     audience,
     cnonce: hex(cnonce),
+    cnonce_given_at_uptime: 300,
     creation_hints: hex(hints),
     iat: 1_795_490_445,
     jwt_sha256_begins: hex(jwtDigest.subarray(0, 4)),
     cti: hex(cti),
     claims_cbor: hex(encodeClaims(claims)),
     mac0: hex(cwt()),
+    ends_at_uptime: 900,
     refused: {
       without_cnonce: { mac0: hex(cwt({ cnonce: undefined })), code: '4.01' },
       with_a_cnonce_of_another_device: {
@@ -101,15 +103,15 @@ const vectors = {
   },
 };
 
-/** A device that gave this one nonce. */
-function judged(mac0: string): string {
+/** A device that gave this one nonce. @param seconds since it was switched on */
+function judged(mac0: string, seconds = 300): string {
   const trust = {
     ...trustFile({ device, audience, keys: [tokenMac.jwk.expose()] }),
     confirmationKeys: [{ ...timeKey.key, keyId: utf8('client') }],
   };
-  const uptime = { seconds: 300, isFresh: (given: Uint8Array) => hex(given) === hex(cnonce) };
+  const uptime = { seconds, givenAt: (given: Uint8Array) => (hex(given) === hex(cnonce) ? 300 : undefined) };
   const verdict = judgeToken(fromHex(mac0), trust, { earliest: 0, latest: undefined }, uptime);
-  return verdict.kind === 'good' ? '2.01' : verdict.reason;
+  return verdict.kind === 'good' ? `2.01 until ${verdict.token.expiresAt}` : verdict.reason;
 }
 
 test('the file of vectors is what the program makes', async () => {
@@ -136,7 +138,12 @@ describe('the answer to the question for the time', () => {
 describe('a token for a device without a clock', () => {
   test('is taken with its nonce', () => {
     expect(readCreationHints(hints).cnonce).toEqual(cnonce);
-    expect(judged(vectors.without_clock.mac0)).toBe('2.01');
+    expect(judged(vectors.without_clock.mac0)).toBe('2.01 until 900');
+  });
+
+  test('ends by its nonce, however late it comes', () => {
+    expect(judged(vectors.without_clock.mac0, 899)).toBe('2.01 until 900');
+    expect(judged(vectors.without_clock.mac0, 900)).toBe('expired');
   });
 
   const reasons: Readonly<Record<string, string>> = {

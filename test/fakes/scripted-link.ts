@@ -10,7 +10,7 @@ export class ScriptedLink implements DeviceLink {
   readonly limits: LinkLimits;
   readonly requests: CoapRequest[] = [];
   /** What it was told of its answers. */
-  readonly proofs: boolean[] = [];
+  readonly proofs: (boolean | undefined)[] = [];
   readonly #listeners = new Set<() => void>();
   answer: (request: CoapRequest) => Answer;
 
@@ -19,7 +19,7 @@ export class ScriptedLink implements DeviceLink {
     this.limits = { maxBodyBytes: 1_024, isReliable: true, isOpen };
   }
 
-  proven(isProven: boolean): void {
+  proven(isProven: boolean | undefined): void {
     this.proofs.push(isProven);
   }
 

@@ -148,6 +148,14 @@ describe('Dispatcher', () => {
     expect(await dispatcher.settled(delivery.id, 1_000)).toMatchObject({ state: 'delivered', expiresAt: NOW + 400 });
   });
 
+  test('counts it no further than exp', async () => {
+    const { add, dispatcher, time } = await setup(acceptAll);
+    await time.advance(400_000);
+    const delivery = await add('token', NOW + 600, 300);
+    dispatcher.wake('tube-1');
+    expect(await dispatcher.settled(delivery.id, 1_000)).toMatchObject({ state: 'delivered', expiresAt: NOW + 600 });
+  });
+
   test('delivers in the order of arrival, one at a time', async () => {
     const { add, dispatcher, line } = await setup(acceptAll);
     await add('first');

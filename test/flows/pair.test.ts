@@ -1,10 +1,14 @@
 import { inspect } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { codeNumber } from '../../src/codec/coap/codes.ts';
+import { codeNumber, codeText } from '../../src/codec/coap/codes.ts';
 import { encodeDeviceTrust } from '../../src/codec/device-trust-map.ts';
+import { CONTENT_FORMAT } from '../../src/codec/iana.ts';
+import { encodeNonce } from '../../src/codec/provisioning.ts';
 import { setupCodeText } from '../../src/codec/setup-code.ts';
 import { base64url, hex } from '../../src/core/bytes.ts';
+import type { CoapRequest } from '../../src/core/coap-exchange.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { identifyDevice } from '../../src/flows/identify.ts';
 import type { PairRequest } from '../../src/ports/pairing.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { asyncCodeOf } from '../fixtures/async-code-of.ts';
@@ -220,12 +224,20 @@ describe('pairing is refused', () => {
     expect((await rig.pair()).state).toBe('paired');
   });
 
-  test('for a wrong code: a rival of the name is set aside, a device that has none is not', async () => {
-    await asyncCodeOf(rig.pair({ code: WRONG_CODE }));
-    expect(rig.link.proofs).toEqual([]);
+  test('for a wrong code as often as it comes where several answer to the name: an impostor cannot close the window', async () => {
     rig.link.rivals = 1;
-    await asyncCodeOf(rig.pair({ code: WRONG_CODE }));
-    expect(rig.link.proofs).toEqual([false]);
+    for (let attempt = 1; attempt <= 6; attempt++)
+      expect(await asyncCodeOf(rig.pair({ code: WRONG_CODE }))).toBe('setup_code_refused');
+    expect((await rig.flow.view()).attempts_left).toBe(5);
+    expect((await rig.pair()).state).toBe('paired');
+  });
+
+  test('for a wrong code that somebody else came along for: it does not count either', async () => {
+    rig.link.before = () => {
+      rig.link.rivals = 1;
+    };
+    expect(await asyncCodeOf(rig.pair({ code: WRONG_CODE }))).toBe('setup_code_refused');
+    expect((await rig.flow.view()).attempts_left).toBe(5);
   });
 
   test('five times for wrong codes, and then the window is closed', async () => {
@@ -287,6 +299,65 @@ describe('pairing is refused', () => {
     expect(await asyncCodeOf(rig.pair())).toBe(code);
     expect(rig.registry.size).toBe(0);
     expect(refusals()).toEqual([code]);
+    // Nobody else is there: it may be the device, and the operator reads what it said.
+    expect(rig.link.proofs).toEqual([]);
+  });
+});
+
+describe('of several that answer to the name', () => {
+  const bare = (code: string, payload: Uint8Array = new Uint8Array(0)) => ({ code: codeNumber(code), payload });
+  /** Gives a nonce, and then that. */
+  const later = (fate: Fate) => (request: CoapRequest) =>
+    request.contentFormat === CONTENT_FORMAT.cbor ? bare('2.01', encodeNonce(new Uint8Array(16))) : fate;
+  const impostors: readonly (readonly [string, (request: CoapRequest) => Fate, string])[] = [
+    ['says that its code is dead', () => bare('4.03'), 'setup_code_dead'],
+    ['knows no pairing', () => bare('4.04'), 'device_not_pairable'],
+    ['answers with noise', () => bare('2.01', new Uint8Array(4)), 'device_answer_invalid'],
+    ['is at a loss', () => bare('5.00'), 'device_answer_invalid'],
+    ['answers nothing', () => 'lost request', 'device_no_answer'],
+    ['refuses the code', later(bare('4.01')), 'setup_code_refused'],
+    ['says that its code died meanwhile', later(bare('4.03')), 'setup_code_dead'],
+    ['has no use for the profile', later(bare('4.00')), 'device_refused_profile'],
+    ['says yes', later(bare('2.04', new Uint8Array(40))), 'setup_code_refused'],
+    ['answers nothing any more', later('lost request'), 'device_no_answer'],
+  ];
+
+  beforeEach(async () => {
+    await rig.flow.open(MINUTE);
+    rig.link.rivals = 1;
+  });
+
+  test.each(impostors)(
+    'one that %s is set aside and on record, and the device is paired',
+    async (_, impostor, code) => {
+      rig.link.impostors = [impostor];
+      expect((await rig.pair()).state).toBe('paired');
+      expect(isPaired()).toBe(true);
+      expect(rig.link.proofs).toEqual([false, true, true]);
+      expect(rig.audit.entries).toMatchObject([
+        { kind: 'pair', verdict: 'refused', device: 'tube-1', code },
+        { kind: 'pair', verdict: 'paired', device: 'tube-1' },
+      ]);
+      expect((await rig.flow.view()).attempts_left).toBe(5);
+    },
+  );
+
+  test('a device that has another code is what the operator reads of, whatever an impostor says', async () => {
+    rig.link.impostors = [() => bare('4.03')];
+    expect(await asyncCodeOf(rig.pair({ code: WRONG_CODE }))).toBe('setup_code_refused');
+    expect(refusals()).toEqual(['setup_code_dead', 'setup_code_refused']);
+  });
+
+  test('no more are asked than there are', async () => {
+    rig.link.impostors = [1, 2, 3].map(() => () => bare('4.03'));
+    expect(await asyncCodeOf(rig.pair())).toBe('setup_code_dead');
+    expect(refusals()).toHaveLength(2);
+  });
+
+  test('all are asked again with the next code: it may be theirs', async () => {
+    await asyncCodeOf(rig.pair({ code: WRONG_CODE }));
+    await rig.pair();
+    expect(rig.link.askedAnew).toBe(2);
   });
 });
 
@@ -447,16 +518,38 @@ describe('unpairing', () => {
     expect(rig.audit.entries).toMatchObject([{ kind: 'unpair', verdict: 'removed', code: 'device_no_answer' }]);
   });
 
-  test('whose answer was lost can be repeated', async () => {
-    rig.link.fate = (request) => (request === 4 ? 'lost answer' : 'arrives');
+  test.each([
+    ['the nonce', 4],
+    ['the order', 5],
+  ])('whose answer was lost can be repeated: that to %s', async (_, lost) => {
+    rig.link.fate = (request) => (request === lost ? 'lost answer' : 'arrives');
     expect(await asyncCodeOf(rig.unpair.unpair('tube-1', { force: false }))).toBe('device_no_answer');
     expect(await rig.unpair.unpair('tube-1', { force: false })).toEqual({});
   });
 
-  test('is not believed of an impostor', async () => {
-    rig.link.fate = () => ({ code: codeNumber('2.04'), payload: new Uint8Array(20) });
-    expect(await asyncCodeOf(rig.unpair.unpair('tube-1', { force: false }))).toBe('device_answer_untrusted');
+  test('that was held back is worth nothing once it was asked for again, or the device has another hub', async () => {
+    rig.link.fate = (request) => (request === 5 ? 'lost request' : 'arrives');
+    expect(await asyncCodeOf(rig.unpair.unpair('tube-1', { force: false }))).toBe('device_no_answer');
+    const heldBack = rig.link.requests[4] as CoapRequest;
+    const play = async () => codeText((await rig.tube.device.handler(heldBack)).code);
+    await identifyDevice(rig.registry.get('tube-1'), { link: rig.link, random: rig.time, deadline: 1_000 });
+    expect(await play()).toBe('4.01');
+    rig.tube.reset();
+    await rig.tube.pair(OTHER);
+    expect(await play()).toBe('4.01');
+    expect(rig.tube.state.trust?.trust).toEqual(OTHER.trust);
+  });
+
+  test.each([
+    ['to the question for a nonce', 4, 'device_answer_invalid'],
+    ['to the order', 5, 'device_answer_untrusted'],
+  ])('is not believed of an impostor who answers %s', async (_, at, code) => {
+    const answer = { code: codeNumber('2.04'), payload: new Uint8Array(20) };
+    rig.link.fate = (request) => (request === at ? answer : 'arrives');
+    rig.link.proofs.length = 0;
+    expect(await asyncCodeOf(rig.unpair.unpair('tube-1', { force: false }))).toBe(code);
     expect(rig.registry.size).toBe(1);
+    expect(rig.link.proofs).toEqual([false]);
   });
 
   test('finishes first what was not finished', async () => {

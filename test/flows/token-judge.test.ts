@@ -82,6 +82,20 @@ function judge(token: string, { issuers, of = device, verify = 'jwt_malformed' }
   return tokens.judge(new Secret(token), sha256(token), of);
 }
 
+describe('exi of a good token ends with exp', () => {
+  const left = END - time.now().earliest;
+
+  test.each([
+    ['cut to what is left', left + 600, left],
+    ['as it is, where that is less', left - 1, left - 1],
+  ])('%s', async (_, exi, expected) => {
+    const opaque = await judge(OPAQUE, { issuers: [issuer(yes({ members: { active: true, scope: 'read', exi } }))] });
+    expect(opaque).toMatchObject({ token: { members: { exi: expected } } });
+    const signed = await judge(JWT, { issuers: [], verify: jwt({ expiresIn: exi }) });
+    expect(signed).toMatchObject({ token: { members: { exi: expected } } });
+  });
+});
+
 describe('an opaque token is not good', () => {
   test('where its issuer says so', async () => {
     expect(await judge(OPAQUE, { issuers: [issuer(NO)] })).toEqual({

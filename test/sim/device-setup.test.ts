@@ -154,7 +154,7 @@ describe('pairing', () => {
   it('forgets the tokens of whoever it trusted before', async () => {
     await tube.pair();
     expect(await give(PROVISIONED)).toBe('2.01');
-    await tube.order(orderOf({ operation: 'unpair', hubNonce: HUB_NONCE }));
+    await tube.order(await tube.unpairingOrder(), 'unpair');
     expect(tube.device.tokens()).toEqual([]);
   });
 });
@@ -300,36 +300,73 @@ describe('once it is paired, a device', () => {
   });
 
   it.each([
-    ['another hub', () => orderOf({ operation: 'unpair', hubNonce: HUB_NONCE }, OTHER)],
-    [
-      'another audience',
-      () =>
-        orderOf(
-          { operation: 'unpair', hubNonce: HUB_NONCE },
-          { ...PROVISIONED, trust: { ...TRUST, audience: 'other' } },
-        ),
-    ],
-    ['whoever writes noise', () => new Uint8Array(40)],
+    ['another hub', () => tube.unpairingOrder(OTHER)],
+    ['another audience', () => tube.unpairingOrder({ ...PROVISIONED, trust: { ...TRUST, audience: 'other' } })],
+    ['whoever writes noise', async () => new Uint8Array(40)],
     [
       'its hub, in the place of another order',
-      () => orderOf({ operation: 'identify', nonces: { hub: HUB_NONCE, device: HUB_NONCE } }),
+      async () => orderOf({ operation: 'identify', nonces: await tube.begin(HUB_NONCE, 'identify') }),
     ],
-    ['its hub, to use what came in another exchange', () => commit({ hub: HUB_NONCE, device: HUB_NONCE })],
+    ['its hub, to use what came in another exchange', async () => commit({ hub: HUB_NONCE, device: HUB_NONCE })],
+    [
+      'its hub, without a nonce of the device',
+      async () => orderOf({ operation: 'unpair', nonces: { hub: HUB_NONCE, device: HUB_NONCE } }),
+    ],
+    [
+      'its hub, with a nonce of before a restart',
+      async () => {
+        const order = await tube.unpairingOrder();
+        tube.restart();
+        return order;
+      },
+    ],
+    [
+      'its hub, with a nonce of a minute ago',
+      async () => {
+        const order = await tube.unpairingOrder();
+        await tube.time.advance(60_000);
+        return order;
+      },
+    ],
+    [
+      'its hub, with a nonce that another one came after',
+      async () => {
+        const order = await tube.unpairingOrder();
+        await tube.begin(HUB_NONCE, 'identify');
+        return order;
+      },
+    ],
   ])('is not unpaired by %s', async (_, make) => {
-    expect(await codes(tube.order(make()))).toBe('4.01');
+    expect(await codes(tube.order(await make(), 'unpair'))).toBe('4.01');
     expect(await give(PROVISIONED)).toBe('2.01');
+  });
+
+  it('is not unpaired by an order on the way of another one', async () => {
+    const order = await tube.unpairingOrder();
+    expect(await codes(tube.order(order))).toBe('4.01');
+    expect(await codes(tube.order(order, 'identify'))).toBe('4.01');
+    expect(await give(PROVISIONED)).toBe('2.01');
+  });
+
+  it('is unpaired by its hub though a stranger sends noise in between', async () => {
+    const order = await tube.unpairingOrder();
+    expect(await codes(tube.order(new Uint8Array(40), 'unpair'))).toBe('4.01');
+    expect(await codes(tube.order(order, 'unpair'))).toBe('2.04 with a payload');
   });
 });
 
 describe('unpairing', () => {
-  const order = orderOf({ operation: 'unpair', hubNonce: HUB_NONCE });
+  const unpair = async () => {
+    const order = await tube.unpairingOrder();
+    return { order, answer: await tube.order(order, 'unpair') };
+  };
 
   beforeEach(async () => {
     await tube.pair();
   });
 
   it('makes the device trust nobody, for good', async () => {
-    const answer = await tube.order(order);
+    const { answer, order } = await unpair();
     expect(codeOf(() => checkOrderAnswer(answer.payload, order, contextOf()))).toBe('none');
     tube.restart();
     expect(await give(PROVISIONED)).toBe('4.01');
@@ -338,15 +375,29 @@ describe('unpairing', () => {
   });
 
   it('is answered again where the answer was lost', async () => {
-    await tube.order(order);
+    await unpair();
     tube.restart();
-    const again = orderOf({ operation: 'unpair', hubNonce: new Uint8Array(16).fill(0xa1) });
-    const answer = await tube.order(again);
-    expect(codeOf(() => checkOrderAnswer(answer.payload, again, contextOf()))).toBe('none');
+    const { answer, order } = await unpair();
+    expect(codeOf(() => checkOrderAnswer(answer.payload, order, contextOf()))).toBe('none');
+    expect(tube.events.filter(({ event }) => event === 'unpaired')).toHaveLength(1);
+  });
+
+  it('takes one nonce for each order', async () => {
+    const { order } = await unpair();
+    expect(await codes(tube.order(order, 'unpair'))).toBe('4.01');
+  });
+
+  it('changes nothing where that could not be kept, and can be repeated', async () => {
+    const order = await tube.unpairingOrder();
+    tube.failsToSave = true;
+    expect(await codes(tube.order(order, 'unpair'))).toBe('5.00');
+    expect(await give(PROVISIONED)).toBe('2.01');
+    tube.failsToSave = false;
+    expect(codeText((await unpair()).answer.code)).toBe('2.04');
   });
 
   it('leaves the setup code dead until a reset by hand', async () => {
-    await tube.order(order);
+    await unpair();
     const payload = encodeNonce(HUB_NONCE);
     expect(await codes(tube.post('provision', { contentFormat: CONTENT_FORMAT.cbor, payload }))).toBe('4.03');
     expect(await codes(tube.post('identify', {}))).toBe('4.01');
@@ -354,16 +405,25 @@ describe('unpairing', () => {
     await tube.pair(OTHER);
   });
 
-  it('does nothing to a later pairing, replayed', async () => {
+  it('does nothing to a later pairing: the order is held back, and another hub has the device by then', async () => {
+    const order = await tube.unpairingOrder();
     tube.reset();
     await tube.pair(OTHER);
-    expect(await codes(tube.order(order))).toBe('4.01');
+    await tube.begin(HUB_NONCE, 'unpair');
+    expect(await codes(tube.order(order, 'unpair'))).toBe('4.01');
     expect(await give(OTHER)).toBe('2.01');
+  });
+
+  it('cannot be asked of a device that nobody has paired', async () => {
+    tube.reset();
+    const post = (contentFormat: number, payload: Uint8Array) => codes(tube.post('unpair', { contentFormat, payload }));
+    expect(await post(CONTENT_FORMAT.cbor, encodeNonce(HUB_NONCE))).toBe('4.03');
+    expect(await post(CONTENT_FORMAT.coseMac0, new Uint8Array(40))).toBe('4.03');
   });
 
   it('cannot be taken back by the order to use what was given up', async () => {
     const nonces = tube.state.trust?.nonces ?? { hub: HUB_NONCE, device: HUB_NONCE };
-    await tube.order(order);
+    await unpair();
     expect(await codes(tube.order(commit(nonces)))).toBe('4.01');
     expect(
       await codes(tube.post('identify', { contentFormat: CONTENT_FORMAT.cbor, payload: encodeNonce(HUB_NONCE) })),
@@ -379,7 +439,7 @@ describe('the state of a device', () => {
     expect(read()).toBe(tube.flash);
     await tube.pair();
     expect(read()).toBe(tube.flash);
-    await tube.order(orderOf({ operation: 'unpair', hubNonce: HUB_NONCE }));
+    await tube.order(await tube.unpairingOrder(), 'unpair');
     expect(read()).toBe(tube.flash);
   });
 

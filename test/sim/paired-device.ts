@@ -61,7 +61,7 @@ export class PairableDevice {
     this.restart();
   }
 
-  post(path: 'provision' | 'identify', { contentFormat, payload }: Sent): Promise<CoapResponse> {
+  post(path: 'provision' | 'unpair' | 'identify', { contentFormat, payload }: Sent): Promise<CoapResponse> {
     return this.device.handler({
       method: COAP_METHOD.POST,
       path: [path],
@@ -70,8 +70,8 @@ export class PairableDevice {
     });
   }
 
-  /** Step 1. */
-  async begin(hub = HUB_NONCE, path: 'provision' | 'identify' = 'provision'): Promise<ProvisionNonces> {
+  /** Step 1, or a nonce for an order. */
+  async begin(hub = HUB_NONCE, path: 'provision' | 'unpair' | 'identify' = 'provision'): Promise<ProvisionNonces> {
     const answer = await this.post(path, { contentFormat: CONTENT_FORMAT.cbor, payload: encodeNonce(hub) });
     return { hub, device: decodeNonce(answer.payload) };
   }
@@ -80,8 +80,13 @@ export class PairableDevice {
     return this.post('provision', { contentFormat: CONTENT_FORMAT.coseEncrypt0, payload });
   }
 
-  order(payload: Uint8Array): Promise<CoapResponse> {
-    return this.post('provision', { contentFormat: CONTENT_FORMAT.coseMac0, payload });
+  order(payload: Uint8Array, path: 'provision' | 'unpair' | 'identify' = 'provision'): Promise<CoapResponse> {
+    return this.post(path, { contentFormat: CONTENT_FORMAT.coseMac0, payload });
+  }
+
+  /** The order to give up what it trusts, with a nonce that it gave now. */
+  async unpairingOrder(provisioned: ProvisionedTrust = PROVISIONED): Promise<Uint8Array> {
+    return orderOf({ operation: 'unpair', nonces: await this.begin(HUB_NONCE, 'unpair') }, provisioned);
   }
 
   /** Steps 1 and 2. */

@@ -77,7 +77,19 @@ describe('a device without a clock', () => {
     expect(opened(answer, request).payload.length).toBeGreaterThan(0);
   });
 
-  test('ends it so many seconds after it came', async () => {
+  test('ends it so many seconds after it gave the nonce, whenever it came: to hold it back makes it live no longer', async () => {
+    const given = await fresh({ expiresIn: 300 });
+    await time.advance(200_000);
+    expect(codeOf(await device.give(given))).toBe('2.01');
+    expect(device.device.tokens()[0]?.expiresAt).toBe(300);
+    await time.advance(99_000);
+    expect(await challenge(device, given)).toHaveLength(16);
+    await time.advance(1_000);
+    const late = await device.ask({ method: COAP_METHOD.POST, path: ['challenge'], payload: tokenHash(given) });
+    expect(codeOf(late)).toBe('4.01');
+  });
+
+  test('ends it so many seconds after it came at once', async () => {
     const given = await fresh({ expiresIn: 300 });
     await device.give(given);
     await time.advance(299_000);
@@ -137,7 +149,7 @@ describe('a device without a clock', () => {
   test('makes nonces that serve for ten minutes', async () => {
     const nonce = await cnonce();
     await time.advance(600_000);
-    expect(codeOf(await device.give(token({ cnonce: nonce })))).toBe('2.01');
+    expect(codeOf(await device.give(token({ cnonce: nonce, expiresIn: 601 })))).toBe('2.01');
   });
 });
 
@@ -166,10 +178,16 @@ describe('a device without a clock refuses', () => {
     await expectTokenRefusal(device, await make(), code, reason);
   });
 
+  test('a token whose life since its nonce is over, though it comes for the first time', async () => {
+    const given = await fresh({ expiresIn: 300 });
+    await time.advance(300_000);
+    await expectTokenRefusal(device, given, '4.01', 'expired');
+  });
+
   test('a nonce of ten minutes and a second ago', async () => {
     const nonce = await cnonce();
     await time.advance(601_000);
-    await expectTokenRefusal(device, token({ cnonce: nonce }), '4.01', 'client_nonce_stale');
+    await expectTokenRefusal(device, token({ cnonce: nonce, expiresIn: 900 }), '4.01', 'client_nonce_stale');
   });
 
   test('a nonce of before it was switched off', async () => {

@@ -21,6 +21,7 @@ function context(changes: Partial<TranslationContext> = {}): TranslationContext 
     audience: AUDIENCE,
     keys: KEYS,
     random: new FakeTime(),
+    time: { earliest: 1_700_000_000, latest: 1_700_000_000 },
     ...changes,
   };
 }
@@ -190,6 +191,15 @@ describe('for a device without a clock', () => {
   test('exi is rounded down, and no longer than exp would have it', () => {
     expect(translate(verifiedToken({ ...fit, expiresIn: 299.9 }), none).expiresIn).toBe(299);
     expect(translate(verifiedToken({ ...fit, expiresIn: 86_400 }), none).expiresIn).toBe(3_600);
+  });
+
+  test('exi is no longer than what is left until exp, by the latest that it may be now', () => {
+    const at = (earliest: number, latest: number | undefined) =>
+      translate(verifiedToken({ ...fit, expiresIn: 3_600 }), { ...none, time: { earliest, latest } }).expiresIn;
+    expect(at(1_700_003_000, 1_700_003_400)).toBe(200);
+    expect(at(1_700_003_000, 1_700_003_400.5)).toBe(199);
+    expect(at(1_700_003_000, undefined)).toBe(600);
+    expect(codeOf(() => at(1_700_003_000, 1_700_003_599.5))).toBe('lifetime_empty');
   });
 
   test.each<[string, Partial<TokenFacts>, string]>([
