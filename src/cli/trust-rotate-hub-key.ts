@@ -9,7 +9,7 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Give the hub a new signing key. Devices whose tokens it signs (wrap sign1) get to know it by a bundle under the key that they trust, when they are next reached; until then their tokens are signed with the old one. The old one is deleted when no device needs it any more.',
+        'Give the hub a new signing key. Devices whose tokens it signs (wrap sign1 or sign1+encrypt0) get to know it by a bundle under the key that they trust, when they are next reached; until then their tokens are signed with the old one. The old one is deleted when no device needs it any more. All other devices (wrap mac0, which is the default, encrypt0 or mac0+encrypt0) trust no signing key of the hub and are not touched: their own keys are replaced by provisioning them again.',
       )
       .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
       .option('-c, --config <file>', 'configuration of the hub')
