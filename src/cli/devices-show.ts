@@ -20,37 +20,44 @@ export const command: CliCommand = {
   },
 };
 
+/** As wide as the longest name of a member of a profile. */
+const NAME_WIDTH = 14;
+
+function row(name: string, value: unknown): string {
+  return `  ${name.padEnd(NAME_WIDTH)} ${String(value)}`;
+}
+
 function linkLine({ ble, line }: DeviceView): string {
-  if (ble !== undefined) return `  ble       ${ble.name}`;
-  return `  line      ${line ?? 'none: a connected device, which asks the hub itself'}`;
+  if (ble !== undefined) return row('ble', ble.name);
+  return row('line', line ?? 'none: a connected device, which asks the hub itself');
 }
 
 function lines(device: DeviceView): readonly string[] {
   return [
     `${device.id}  (${device.audience})`,
-    ...(device.name === undefined ? [] : [`  name      ${device.name}`]),
-    ...(device.unfinished === true ? ['  pairing   unfinished: it did not say yet that it is paired'] : []),
+    ...(device.name === undefined ? [] : [row('name', device.name)]),
+    ...(device.unfinished === true ? [row('pairing', 'unfinished: it did not say yet that it is paired')] : []),
     linkLine(device),
-    ...(device.certificate === undefined ? [] : [`  x5t#S256  ${device.certificate}`]),
-    `  issuers   ${device.issuers === 'any' ? 'every configured one' : device.issuers.join(', ')}`,
-    ...(device.line === undefined ? connectedLines(device) : tokenLines(device)),
+    ...(device.certificate === undefined ? [] : [row('x5t#S256', device.certificate)]),
+    row('issuers', device.issuers === 'any' ? 'every configured one' : device.issuers.join(', ')),
+    ...(device.line === undefined && device.ble === undefined ? connectedLines(device) : tokenLines(device)),
   ];
 }
 
 /** It takes no tokens, so it has neither scopes nor a form of token, and trusts nothing that has a version. */
 function connectedLines({ added_at, profile }: DeviceView): readonly string[] {
-  return [`  bearer    ${String(profile.bearer)}`, `  added     ${isoDate(added_at)}`];
+  return [row('bearer', profile.bearer), row('added', isoDate(added_at))];
 }
 
 function tokenLines(device: DeviceView): readonly string[] {
   const { permissions, scopes, ...profile } = device.profile;
   const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
   return [
-    `  scopes    ${(scopes as readonly string[]).join(' ')}`,
+    row('scopes', (scopes as readonly string[]).join(' ')),
     ...rows.flatMap(([scope, allowed]) => allowed.map(([path, set]) => `    ${scope} = ${methodNames(set)} ${path}`)),
-    ...Object.entries(profile).map(([name, value]) => `  ${name.padEnd(9)} ${String(value)}`),
-    `  trust     version ${device.trust_version}, since ${isoDate(device.added_at)}`,
-    `  waiting   ${device.waiting}`,
+    ...Object.entries(profile).map(([name, value]) => row(name, value)),
+    row('trust', `version ${device.trust_version}, since ${isoDate(device.added_at)}`),
+    row('waiting', device.waiting),
   ];
 }
 

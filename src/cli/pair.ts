@@ -53,7 +53,8 @@ async function pair(options: PairOptions, terminal: Terminal): Promise<void> {
   // All that can be wrong without a device is found before the window opens: here, or by the hub that opens it.
   if (code !== undefined) checkComplete(options, labelled);
   const profile = profileOf(options);
-  const device = options.allow.length === 0 ? undefined : draftOf(options, labelled, profile);
+  const isOnlyWatching = code === undefined && options.json === true;
+  const device = isOnlyWatching ? undefined : draftOf(options, labelled, profile);
   const pairing = new PairingClient(findAdminSockets({ ...options, environment: terminal.environment }));
   const medium = options.line !== undefined ? 'line' : options.ble !== undefined ? 'ble' : undefined;
   const tell = teller(options, terminal);
@@ -66,7 +67,7 @@ async function pair(options: PairOptions, terminal: Terminal): Promise<void> {
       if (code !== undefined) {
         const candidate = await watch.choose(nameOf(options) ?? labelled ?? options.id, tell.seen);
         tell.paired(await pairing.pair({ ...requestOf(options), code, candidate: candidate.key, profile }));
-      } else if (options.json === true) await watch.untilClosed(tell.seen);
+      } else if (isOnlyWatching) await watch.untilClosed(tell.seen);
       else tell.paired(await new PairDialogue({ options, pairing, terminal, watch }).run());
     } finally {
       // It may be closed already, or the hub be gone: then there is nothing to close.
@@ -88,8 +89,11 @@ function checkComplete({ allow, ble, id }: PairOptions, labelled: string | undef
 
 /** What will be paired, as far as the options and the code say it. */
 function draftOf(options: PairOptions, labelled: string | undefined, profile: PairDraft['profile']): PairDraft {
-  const { ble, id = labelled } = options;
-  return { ...requestOf(options), id: id ?? (typeof ble === 'string' ? ble : undefined), profile };
+  const { allow, ble, code, id = labelled } = options;
+  // A code that is yet to be typed may have another id.
+  const heard = code !== undefined && typeof ble === 'string' ? ble : undefined;
+  const { permissions: _, scopes: __, ...others } = profile;
+  return { ...requestOf(options), id: id ?? heard, profile: allow.length === 0 ? others : profile };
 }
 
 async function codeOf(option: string, terminal: Terminal): Promise<Secret<string>> {

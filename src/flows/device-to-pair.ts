@@ -32,7 +32,9 @@ export function deviceToPair(
 export function checkDraft(draft: PairDraft, surroundings: Surroundings): void {
   const [line] = surroundings.lines;
   const place = line === undefined ? { ble: { name: UNKNOWN } } : { line };
-  const device = deviceOf(draft, draft.id ?? UNKNOWN, place, surroundings);
+  const { profile } = draft;
+  const asked = 'scopes' in profile || 'permissions' in profile ? profile : { ...profile, scopes: [UNKNOWN] };
+  const device = deviceOf({ ...draft, profile: asked }, draft.id ?? UNKNOWN, place, surroundings);
   // By what name it will be heard is not known yet.
   if (draft.id !== undefined) checkRegistered({ ...device, ble: undefined }, surroundings);
 }

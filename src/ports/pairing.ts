@@ -82,7 +82,7 @@ export interface PairRequest extends Omit<NewDevice, 'id' | 'audience' | 'line' 
   readonly profile: JsonObject;
 }
 
-/** A request, but for what is found out in the window. */
+/** A request, but for what is found out in the window; a profile without scopes is one that is asked for there. */
 export type PairDraft = Omit<PairRequest, 'code' | 'candidate'>;
 
 export interface WindowRequest {

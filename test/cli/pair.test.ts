@@ -267,6 +267,16 @@ test('latchkey pair --json without a code shows who is there until the window cl
 });
 
 describe('latchkey pair as a dialogue', () => {
+  test.each([
+    ['a wrap', ['--wrap', 'paper']],
+    ['an issuer', ['--issuer', 'https://evil.example']],
+    ['an id', ['--id', 'Tube 1']],
+  ])('asks nothing where %s is given that cannot be', async (_, args) => {
+    const { noted } = await runLine(['pair', '--socket', socket, ...args], {}, []);
+    expect(noted.split('\n')).toEqual([expect.stringContaining('[device_invalid]')]);
+    expect(rig.log.events()).not.toContain('pairing_window_open');
+  });
+
   const talk = (typed: readonly string[], ...args: readonly string[]) =>
     runLine(['pair', '--socket', socket, ...args], {}, typed);
 

@@ -47,6 +47,12 @@ describe('at a hub with one line and no radio', () => {
     expect(await pair('--line', 'bench', '--for', '1s')).toEqual({ said: ['window', 'link_down'], code: 'link_down' });
   });
 
+  test('an end of standard input is an error on a line of its own', async () => {
+    const { err, status } = await folder.command('pair', '--config', folder.config);
+    expect(status).toBe(1);
+    expect(err.trim().split('\n').at(-1)).toMatch(/^latchkey: .*standard input ended before "Permission:".*--allow/);
+  });
+
   test('a line that has a device is refused at once', async () => {
     const device = ['devices', 'add', 'tube-9', '--line', 'bench', '--audience', 'coap://tube-9'];
     const trust = ['--allow', 'read=FETCH temperature', '--trust', `${folder.path}/trust.json`];
