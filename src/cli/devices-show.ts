@@ -1,21 +1,22 @@
 import type { DeviceView } from '../ports/admin.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { instantText } from './instant.ts';
 import { methodNames } from './methods.ts';
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description('Show one device: its link, its profile, what its scopes permit. Never its keys.')
-      .argument('<id>', 'name of the device')
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print it as JSON')
-      .action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
-        const device = await withAdmin({ choice: options, terminal }, (admin) => admin.showDevice(id));
-        if (options.json === true) terminal.print(JSON.stringify(device));
-        else for (const line of lines(device)) terminal.print(line);
-      });
+    addAdminOptions(
+      command
+        .description('Show one device: its link, its profile, what its scopes permit. Never its keys.')
+        .argument('<id>', 'name of the device'),
+      'print it as JSON',
+    ).action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
+      const device = await withAdmin({ choice: options, terminal }, (admin) => admin.showDevice(id));
+      if (options.json === true) terminal.print(JSON.stringify(device));
+      else for (const line of lines(device)) terminal.print(line);
+    });
     addExample(command, '$ latchkey devices show tube-1');
   },
 };
@@ -46,7 +47,7 @@ function lines(device: DeviceView): readonly string[] {
 
 /** It takes no tokens, so it has neither scopes nor a form of token, and trusts nothing that has a version. */
 function connectedLines({ added_at, profile }: DeviceView): readonly string[] {
-  return [row('bearer', profile.bearer), row('added', isoDate(added_at))];
+  return [row('bearer', profile.bearer), row('added', instantText(added_at))];
 }
 
 function tokenLines(device: DeviceView): readonly string[] {
@@ -56,11 +57,7 @@ function tokenLines(device: DeviceView): readonly string[] {
     row('scopes', (scopes as readonly string[]).join(' ')),
     ...rows.flatMap(([scope, allowed]) => allowed.map(([path, set]) => `    ${scope} = ${methodNames(set)} ${path}`)),
     ...Object.entries(profile).map(([name, value]) => row(name, value)),
-    row('trust', `version ${device.trust_version}, since ${isoDate(device.added_at)}`),
+    row('trust', `version ${device.trust_version}, since ${instantText(device.added_at)}`),
     row('waiting', device.waiting),
   ];
-}
-
-function isoDate(seconds: number): string {
-  return new Date(seconds * 1_000).toISOString();
 }

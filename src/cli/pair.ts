@@ -6,6 +6,7 @@ import { LIMITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
 import type { CandidateView, ObstacleView, PairDraft, PairedDevice, PairingView } from '../ports/pairing.ts';
 import { findAdminSockets } from './admin-client.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { addDeviceOptions, inOptions, profileOf } from './device-options.ts';
 import { secondsOption } from './duration-option.ts';
@@ -27,11 +28,9 @@ export const command: CliCommand = {
       .option('--id <id>', 'its id: a-z, 0-9, and . _ - (default: that of the QR text)')
       .option('--audience <aud>', 'the `aud` of tokens for it (default: coap:// and its id)')
       .option('--name <name>', 'what people call it');
-    addDeviceOptions(command)
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print JSON lines')
-      .action((options: PairOptions) => pair(options, terminal));
+    addAdminOptions(addDeviceOptions(command), 'print JSON lines').action((options: PairOptions) =>
+      pair(options, terminal),
+    );
     example(command);
   },
 };
