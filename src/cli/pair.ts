@@ -25,7 +25,10 @@ export const command: CliCommand = {
       .option('--code <code>', 'its setup code, QR text or as typed; - reads it from standard input')
       .option('--line <name>', 'the line it is on; others are not looked at')
       .option('--ble [name]', 'it is a radio device; the name that it advertises')
-      .option('--id <id>', 'its id: a-z, 0-9, and . _ - (default: that of the QR text)')
+      .option(
+        '--id <id>',
+        'its id: a-z, 0-9, and . _ - (default: that of the QR text, or with --ble the name that it advertises)',
+      )
       .option('--audience <aud>', 'the `aud` of tokens for it (default: coap:// and its id)')
       .option('--name <name>', 'what people call it');
     addAdminOptions(addDeviceOptions(command), 'print JSON lines').action((options: PairOptions) =>
@@ -39,7 +42,7 @@ function example(command: Command): void {
   addExample(
     command,
     '$ latchkey pair --for 2m',
-    '$ latchkey pair --line ward-3 --allow "read=FETCH temperature" --code - < label.txt',
+    '$ latchkey pair --line ward-3 --id tube-1 --allow "read=FETCH temperature" --code - < label.txt',
   );
 }
 
