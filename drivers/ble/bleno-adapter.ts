@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { Bleno, HciBindingsOptions } from '@stoprocent/bleno';
 import type { Timers } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
+import { silence, stoppablePolling } from './bleno-internals.ts';
 import { muteUart, watchUart } from './hci-uart.ts';
 
 export interface BlenoAdapterOptions {
@@ -21,9 +22,12 @@ const BAUD_RATE = 1_000_000;
  */
 export class BlenoAdapter {
   readonly bleno: Bleno;
+  readonly #stopPolling: () => void;
 
   private constructor(bleno: Bleno) {
     this.bleno = bleno;
+    silence(bleno);
+    this.#stopPolling = stoppablePolling(bleno);
   }
 
   /**
@@ -33,6 +37,8 @@ export class BlenoAdapter {
   static async open({ hci, timers }: BlenoAdapterOptions): Promise<BlenoAdapter> {
     // bleno says nothing at all about a UART that it cannot open.
     if (hci?.startsWith('/') === true && !(await isDevice(hci))) refuse(`${hci} is not a device`);
+    if (hci !== undefined && !/^(\/.*|(hci)?\d{1,3})$/.test(hci))
+      refuse(`${hci} is neither hci0 or the like nor a path`);
     const { withBindings } = await load();
     const adapter = new BlenoAdapter(withBindings('hci', optionsOf(hci)));
     try {
@@ -50,7 +56,7 @@ export class BlenoAdapter {
     this.bleno.removeAllListeners();
     this.bleno.stop();
     muteUart(this.bleno);
-    stopPolling(this.bleno);
+    this.#stopPolling();
   }
 
   #powerOn(timers: Timers): Promise<void> {
@@ -97,13 +103,6 @@ async function isDevice(path: string): Promise<boolean> {
     // Whatever the reason: a path that cannot be looked at is no adapter for us.
     return false;
   }
-}
-
-/** bleno 0.12.4 asks its socket once a second whether it is up, also after `stop`, and so keeps the process alive. */
-function stopPolling(bleno: Bleno): void {
-  const internals = bleno as unknown as { _bindings?: { _hci?: { pollIsDevUp?: () => void } } };
-  const hci = internals._bindings?._hci;
-  if (hci !== undefined) hci.pollIsDevUp = () => undefined;
 }
 
 function refuse(detail: string): never {

@@ -1,9 +1,9 @@
 /** Pairing on the admin socket. A setup code comes in a body and in no address, and goes into a Secret at once. */
 import { LatchkeyError } from '../../src/core/errors.ts';
-import { isJsonObject, type JsonValue } from '../../src/core/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../src/core/json.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { Secret } from '../../src/core/secret.ts';
-import type { Pairing, PairRequest } from '../../src/ports/pairing.ts';
+import type { PairDraft, Pairing, PairRequest, WindowRequest } from '../../src/ports/pairing.ts';
 import { issuersOf, optionalText, parse, text } from './admin-body.ts';
 import type { Route } from './server.ts';
 
@@ -45,10 +45,17 @@ export function pairingRoutes(pairing: Pairing): readonly Route[] {
   ];
 }
 
-function windowOf(bytes: Uint8Array): Parameters<Pairing['open']>[0] {
-  const { medium, seconds } = parse(bytes);
+function windowOf(bytes: Uint8Array): WindowRequest {
+  const { device, medium, name, seconds } = parse(bytes);
   if (typeof seconds !== 'number') throw new LatchkeyError('request_invalid', 'seconds');
-  return { seconds, medium: mediumOf(medium) };
+  if (name !== undefined && medium === undefined) throw new LatchkeyError('request_invalid', 'a name needs a medium');
+  if (device !== undefined && !isJsonObject(device)) throw new LatchkeyError('request_invalid', 'device');
+  return {
+    seconds,
+    medium: mediumOf(medium),
+    name: optionalText(name, 'name'),
+    device: device === undefined ? undefined : draftOf(device),
+  };
 }
 
 function mediumOf(value: JsonValue | undefined): 'line' | 'ble' | undefined {
@@ -57,11 +64,17 @@ function mediumOf(value: JsonValue | undefined): 'line' | 'ble' | undefined {
 }
 
 function pairRequestOf(bytes: Uint8Array): PairRequest {
-  const { audience, candidate, code, id, issuers, name, profile } = parse(bytes);
-  if (!isJsonObject(profile)) throw new LatchkeyError('request_invalid', 'profile');
+  const { candidate, code, ...draft } = parse(bytes);
   return {
     code: new Secret(text(code, 'code')),
     candidate: optionalText(candidate, 'candidate'),
+    ...draftOf(draft),
+  };
+}
+
+function draftOf({ audience, id, issuers, name, profile }: JsonObject): PairDraft {
+  if (!isJsonObject(profile)) throw new LatchkeyError('request_invalid', 'profile');
+  return {
     id: optionalText(id, 'id'),
     audience: optionalText(audience, 'audience'),
     name: optionalText(name, 'name'),

@@ -200,6 +200,16 @@ export const readPairing: (answer: JsonValue) => PairingView = reader(
         rivals: z.optional(number),
       }),
     ),
+    obstacles: z.array(
+      z.object({
+        place: text,
+        code: text,
+        detail: z.optional(text),
+        lasting: z.boolean(),
+        title: text,
+        fix: text,
+      }),
+    ),
   }),
 );
 export const readPairedDevice: (answer: JsonValue) => PairedDevice = reader(

@@ -1,4 +1,5 @@
 import type { Admin } from '../ports/admin.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { exportLines } from './audit-file.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
@@ -10,23 +11,22 @@ interface Options extends AdminChoice {
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description(
-        'Write all records out as JSON lines, with what it takes to verify them anywhere. The head is printed at the end: it stands for every record, so keep it, or the export, where whoever can write the state folder cannot.',
-      )
-      .argument('[file]', 'where to write it (must not exist yet), or - for standard output', '-')
-      .option('--evidence', 'add the signed answers of authorization servers; they hold what those say of people')
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .action(async (file: string, options: Options) => {
-        const writeAll = (write: (line: string) => void) =>
-          withAdmin({ choice: options, terminal }, (admin) => writeExport(admin, options, write));
-        const head =
-          file === '-'
-            ? await writeAll((line) => terminal.print(line))
-            : await intoNewFile(file, (made) => writeAll((line) => made.write(`${line}\n`)));
-        terminal.note(`Head: ${head}`);
-      });
+    addAdminOptions(
+      command
+        .description(
+          'Write all records out as JSON lines, with what it takes to verify them anywhere. The head is printed at the end: it stands for every record, so keep it, or the export, where whoever can write the state folder cannot.',
+        )
+        .argument('[file]', 'where to write it (must not exist yet), or - for standard output', '-')
+        .option('--evidence', 'add the signed answers of authorization servers; they hold what those say of people'),
+    ).action(async (file: string, options: Options) => {
+      const writeAll = (write: (line: string) => void) =>
+        withAdmin({ choice: options, terminal }, (admin) => writeExport(admin, options, write));
+      const head =
+        file === '-'
+          ? await writeAll((line) => terminal.print(line))
+          : await intoNewFile(file, (made) => writeAll((line) => made.write(`${line}\n`)));
+      terminal.note(`Head: ${head}`);
+    });
     addExample(command, '$ latchkey audit export audit.jsonl', '$ latchkey audit verify --file audit.jsonl');
   },
 };

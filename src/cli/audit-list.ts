@@ -2,10 +2,12 @@ import { LatchkeyError } from '../core/errors.ts';
 import { printable } from '../core/printable.ts';
 import type { AuditPage } from '../ports/admin.ts';
 import type { AuditRecord } from '../ports/audit.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { columns } from './columns.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { countOption } from './count-option.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { instantText } from './instant.ts';
 
 interface Options extends AdminChoice {
   readonly device?: string;
@@ -20,28 +22,27 @@ const MOST = 1_024;
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description('Show verdicts of the hub, the newest ones that match, in their order.')
-      .option('--device <id>', 'only those for this device')
-      .option('--since <when>', 'only those since then: "30m", "24h", "7d", or a date such as 2026-03-01T12:00:00Z')
-      .option('--subject <sub>', 'only those for this subject; needs --issuer')
-      .option('--issuer <iss>', 'the issuer of the subject')
-      .option('--limit <number>', `records at most, up to ${MOST}`, '50')
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print them as JSON')
-      .action(async (options: Options) => {
-        const query = {
-          device: options.device,
-          since: options.since === undefined ? undefined : instant(options.since, Date.now() / 1_000),
-          subject: subjectOf(options),
-          limit: countOption('--limit', options.limit, MOST),
-        };
-        const page = await withAdmin({ choice: options, terminal }, (admin) => admin.audit(query));
-        if (options.json === true) terminal.print(JSON.stringify(page.records));
-        else for (const line of table(page)) terminal.print(line);
-        if (page.unreadable > 0) terminal.note('Parts of the audit cannot be read: see `latchkey audit verify`.');
-      });
+    addAdminOptions(
+      command
+        .description('Show verdicts of the hub, the newest ones that match, in their order.')
+        .option('--device <id>', 'only those for this device')
+        .option('--since <when>', 'only those since then: "30m", "24h", "7d", or a date such as 2026-03-01T12:00:00Z')
+        .option('--subject <sub>', 'only those for this subject; needs --issuer')
+        .option('--issuer <iss>', 'the issuer of the subject')
+        .option('--limit <number>', `records at most, up to ${MOST}`, '50'),
+      'print them as JSON',
+    ).action(async (options: Options) => {
+      const query = {
+        device: options.device,
+        since: options.since === undefined ? undefined : instant(options.since, Date.now() / 1_000),
+        subject: subjectOf(options),
+        limit: countOption('--limit', options.limit, MOST),
+      };
+      const page = await withAdmin({ choice: options, terminal }, (admin) => admin.audit(query));
+      if (options.json === true) terminal.print(JSON.stringify(page.records));
+      else for (const line of table(page)) terminal.print(line);
+      if (page.unreadable > 0) terminal.note('Parts of the audit cannot be read: see `latchkey audit verify`.');
+    });
     addExample(command, '$ latchkey audit list --device tube-1 --since 24h');
   },
 };
@@ -71,7 +72,7 @@ function table({ records }: AuditPage): readonly string[] {
     ...records.map((record) => [
       String(record.sequence),
       // An unsure clock knows the earliest time only.
-      `${record.clock === 'sure' ? '' : '≥'}${new Date(record.at * 1_000).toISOString().replace('.000', '')}`,
+      `${record.clock === 'sure' ? '' : '≥'}${instantText(record.at)}`,
       record.kind,
       printable(record.device ?? ''),
       verdict(record),

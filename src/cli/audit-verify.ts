@@ -1,5 +1,6 @@
 import { LatchkeyError } from '../core/errors.ts';
 import type { AuditFault, AuditVerification } from '../ports/admin.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { verifyExport } from './audit-file.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
@@ -15,25 +16,24 @@ const MAX_FILE_BYTES = 1_073_741_824;
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description(
-        'Follow the chain through all records. A record that was removed, altered or moved shows, and the exit status is 1. Whoever can write the state folder could make a whole new chain: hold it against a head that was noted elsewhere.',
-      )
-      .option('--head <head>', 'a head from an export, the status, or an audit_head line of the log')
-      .option('--file <export>', 'verify what `audit export` wrote, without a hub (- for standard input)')
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print what was found as JSON')
-      .action(async (options: Options) => {
-        const { file, head } = options;
-        const found =
-          file === undefined
-            ? await withAdmin({ choice: options, terminal }, (admin) => admin.verifyAudit(head))
-            : verifyExport(await terminal.read(file, MAX_FILE_BYTES), head);
-        if (options.json === true) terminal.print(JSON.stringify(found));
-        if (found.faults.length > 0) throw new LatchkeyError('audit_broken', found.faults.map(sentence).join('\n'));
-        if (options.json !== true) for (const line of summary(found, head)) terminal.print(line);
-      });
+    addAdminOptions(
+      command
+        .description(
+          'Follow the chain through all records. A record that was removed, altered or moved shows, and the exit status is 1. Whoever can write the state folder could make a whole new chain: hold it against a head that was noted elsewhere.',
+        )
+        .option('--head <head>', 'a head from an export, the status, or an audit_head line of the log')
+        .option('--file <export>', 'verify what `audit export` wrote, without a hub (- for standard input)'),
+      'print what was found as JSON',
+    ).action(async (options: Options) => {
+      const { file, head } = options;
+      const found =
+        file === undefined
+          ? await withAdmin({ choice: options, terminal }, (admin) => admin.verifyAudit(head))
+          : verifyExport(await terminal.read(file, MAX_FILE_BYTES), head);
+      if (options.json === true) terminal.print(JSON.stringify(found));
+      if (found.faults.length > 0) throw new LatchkeyError('audit_broken', found.faults.map(sentence).join('\n'));
+      if (options.json !== true) for (const line of summary(found, head)) terminal.print(line);
+    });
     addExample(command, '$ latchkey audit verify', '$ latchkey audit verify --file audit.jsonl --head 1234:J3p0…');
   },
 };

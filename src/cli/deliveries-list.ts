@@ -1,9 +1,11 @@
 import { printable } from '../core/printable.ts';
 import type { ListedDelivery } from '../ports/admin.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { columns } from './columns.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { countOption } from './count-option.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { instantText } from './instant.ts';
 
 interface Options extends AdminChoice {
   readonly device?: string;
@@ -16,21 +18,20 @@ const MOST = 1_024;
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description('List deliveries in the order of their arrival: what waits, and why; what became of the others.')
-      .option('--device <id>', 'only those for this device')
-      .option('--waiting', 'only those that wait')
-      .option('--limit <number>', `the newest ones, up to ${MOST}`, '50')
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print them as JSON')
-      .action(async (options: Options) => {
-        const { device, json, waiting } = options;
-        const query = { device, waiting, limit: countOption('--limit', options.limit, MOST) };
-        const deliveries = await withAdmin({ choice: options, terminal }, (admin) => admin.deliveries(query));
-        if (json === true) terminal.print(JSON.stringify(deliveries));
-        else for (const line of table(deliveries)) terminal.print(line);
-      });
+    addAdminOptions(
+      command
+        .description('List deliveries in the order of their arrival: what waits, and why; what became of the others.')
+        .option('--device <id>', 'only those for this device')
+        .option('--waiting', 'only those that wait')
+        .option('--limit <number>', `the newest ones, up to ${MOST}`, '50'),
+      'print them as JSON',
+    ).action(async (options: Options) => {
+      const { device, json, waiting } = options;
+      const query = { device, waiting, limit: countOption('--limit', options.limit, MOST) };
+      const deliveries = await withAdmin({ choice: options, terminal }, (admin) => admin.deliveries(query));
+      if (json === true) terminal.print(JSON.stringify(deliveries));
+      else for (const line of table(deliveries)) terminal.print(line);
+    });
     addExample(command, '$ latchkey deliveries list --waiting');
   },
 };
@@ -43,7 +44,7 @@ function table(deliveries: readonly ListedDelivery[]): readonly string[] {
       delivery.delivery,
       printable(delivery.device),
       delivery.state,
-      new Date(delivery.expires_at * 1_000).toISOString().replace('.000', ''),
+      instantText(delivery.expires_at),
       printable(delivery.scope),
       reason(delivery),
     ]),

@@ -71,11 +71,11 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'profile.ctiBytes': '--cti-bytes',
 };
 
-/** The error in the words of the command line. */
-export function inOptions(error: unknown): unknown {
+/** The error in the words of the command line. @param names of options that this command calls otherwise */
+export function inOptions(error: unknown, names: Readonly<Record<string, string>> = {}): unknown {
   if (!isCoded(error, 'device_invalid') || error.detail === undefined) return error;
   const [member = '', ...words] = error.detail.split(':');
-  const option = OPTIONS[member];
+  const option = names[member] ?? OPTIONS[member];
   return option === undefined ? error : new LatchkeyError('device_invalid', [option, ...words].join(':'));
 }
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Admin, DeviceView, NewDevice } from '../ports/admin.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { addDeviceOptions, type DeviceOptions, inOptions, issuersOf, member, profileOf } from './device-options.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
@@ -34,11 +35,9 @@ export const command: CliCommand = {
         'certificate that it shows in TLS, PEM or DER in base64; the key stays with the device',
       )
       .option('--trust <file>', 'where to write what the device is to trust (must not exist yet)');
-    addDeviceOptions(command)
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print the device as JSON')
-      .action((id: string, options: Options) => add(id, options, terminal));
+    addAdminOptions(addDeviceOptions(command), 'print the device as JSON').action((id: string, options: Options) =>
+      add(id, options, terminal),
+    );
     example(command);
   },
 };

@@ -1,3 +1,4 @@
+import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
 import { intoNewFile } from './secret-file.ts';
@@ -8,23 +9,22 @@ interface Options extends AdminChoice {
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description(
-        'Write what a connected device needs to ask the hub about tokens: its password for HTTP, and its keys for CoAP and MQTT. The file holds secrets: hand it to the device, then delete it. It can be written again at any time.',
-      )
-      .argument('<id>', 'name of the device')
-      .requiredOption('--out <file>', 'where to write it (must not exist yet), or - for standard output')
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .action(async (id: string, options: Options) => {
-        const credentials = () => withAdmin({ choice: options, terminal }, (admin) => admin.deviceCredentials(id));
-        if (options.out === '-') {
-          terminal.print((await credentials()).trimEnd());
-          return;
-        }
-        await intoNewFile(options.out, async (file) => file.write(await credentials()));
-        terminal.print(`What ${id} needs is in ${options.out}: it holds secrets, hand it over and delete it.`);
-      });
+    addAdminOptions(
+      command
+        .description(
+          'Write what a connected device needs to ask the hub about tokens: its password for HTTP, and its keys for CoAP and MQTT. The file holds secrets: hand it to the device, then delete it. It can be written again at any time.',
+        )
+        .argument('<id>', 'name of the device')
+        .requiredOption('--out <file>', 'where to write it (must not exist yet), or - for standard output'),
+    ).action(async (id: string, options: Options) => {
+      const credentials = () => withAdmin({ choice: options, terminal }, (admin) => admin.deviceCredentials(id));
+      if (options.out === '-') {
+        terminal.print((await credentials()).trimEnd());
+        return;
+      }
+      await intoNewFile(options.out, async (file) => file.write(await credentials()));
+      terminal.print(`What ${id} needs is in ${options.out}: it holds secrets, hand it over and delete it.`);
+    });
     addExample(command, '$ latchkey devices credentials ekg-1 --out ekg-1.json');
   },
 };

@@ -1,20 +1,20 @@
+import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description(
-        'Forget a device, its keys and the tokens that wait for it. Tokens that it holds stay good until they expire, and a device that was paired keeps trusting this hub: see `latchkey devices unpair`.',
-      )
-      .argument('<id>', 'name of the device')
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print nothing but errors')
-      .action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
-        await withAdmin({ choice: options, terminal }, (admin) => admin.removeDevice(id));
-        if (options.json !== true) terminal.print(`Removed ${id}.`);
-      });
+    addAdminOptions(
+      command
+        .description(
+          'Forget a device, its keys and the tokens that wait for it. Tokens that it holds stay good until they expire, and a device that was paired keeps trusting this hub: see `latchkey devices unpair`.',
+        )
+        .argument('<id>', 'name of the device'),
+      'print nothing but errors',
+    ).action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
+      await withAdmin({ choice: options, terminal }, (admin) => admin.removeDevice(id));
+      if (options.json !== true) terminal.print(`Removed ${id}.`);
+    });
     addExample(command, '$ latchkey devices remove tube-1');
   },
 };

@@ -1,4 +1,5 @@
 import type { Unpaired } from '../ports/admin.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
 
@@ -9,20 +10,19 @@ interface Options extends AdminChoice {
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description(
-        'Have a device give up what it trusts, and forget it. To be paired again it needs a reset by hand: its setup code stays dead until then.',
-      )
-      .argument('<id>', 'id of the device')
-      .option('--force', 'forget it even if it does not answer: then it trusts this hub until it is reset')
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print the outcome as JSON')
-      .action(async (id: string, options: Options) => {
-        const force = options.force === true;
-        const outcome = await withAdmin({ choice: options, terminal }, (admin) => admin.unpairDevice(id, { force }));
-        terminal.print(options.json === true ? JSON.stringify({ device: id, ...outcome }) : sentence(id, outcome));
-      });
+    addAdminOptions(
+      command
+        .description(
+          'Have a device give up what it trusts, and forget it. To be paired again it needs a reset by hand: its setup code stays dead until then.',
+        )
+        .argument('<id>', 'id of the device')
+        .option('--force', 'forget it even if it does not answer: then it trusts this hub until it is reset'),
+      'print the outcome as JSON',
+    ).action(async (id: string, options: Options) => {
+      const force = options.force === true;
+      const outcome = await withAdmin({ choice: options, terminal }, (admin) => admin.unpairDevice(id, { force }));
+      terminal.print(options.json === true ? JSON.stringify({ device: id, ...outcome }) : sentence(id, outcome));
+    });
     addExample(command, '$ latchkey devices unpair tube-1');
   },
 };

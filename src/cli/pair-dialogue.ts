@@ -5,7 +5,7 @@ import type { CandidateView, PairedDevice, Pairing } from '../ports/pairing.ts';
 import type { Terminal } from './command.ts';
 import { inOptions, profileOf } from './device-options.ts';
 import { errorText } from './output.ts';
-import { describeCandidate, type PairOptions, requestOf } from './pair-texts.ts';
+import { describeCandidate, PAIR_OPTIONS, type PairOptions, requestOf } from './pair-texts.ts';
 import type { PairWatch } from './pair-watch.ts';
 
 export interface PairDialogueOptions {
@@ -16,7 +16,14 @@ export interface PairDialogueOptions {
 }
 
 /** What an installer can put right is said and asked again; everything else ends the dialogue. */
-const AGAIN = ['setup_code_refused', 'setup_code_dead', 'link_down', 'device_no_answer', 'device_reset'] as const;
+const AGAIN = [
+  'setup_code_refused',
+  'setup_code_dead',
+  'pairing_candidate_unknown',
+  'link_down',
+  'device_no_answer',
+  'device_reset',
+] as const;
 
 /** Pairing by question and answer, with somebody who stands beside the device. */
 export class PairDialogue {
@@ -61,7 +68,7 @@ export class PairDialogue {
     this.#terminal.note('What may tokens permit? One a line, such as "read=FETCH temperature"; an empty line ends.');
     const rows: string[] = [];
     for (;;) {
-      const row = await this.#ask(rows.length === 0 ? 'Permission:' : 'Another one:');
+      const row = await this.#ask(rows.length === 0 ? 'Permission:' : 'Another one:', '--allow');
       if (row === '' && rows.length > 0) return rows;
       try {
         profileOf({ ...this.#options, allow: [row] });
@@ -79,10 +86,14 @@ export class PairDialogue {
         this.#terminal.note(`  ${index + 1}  ${describeCandidate(candidate)}`);
       const answer = await this.#ask(
         'Which one? Its number, i and its number to make it blink, or Enter to look again:',
+        '--line or --ble',
       );
       const [, blink, number] = /^(i?) *(\d{1,2})$/i.exec(answer) ?? [];
       const chosen = number === undefined ? undefined : candidates[Number(number) - 1];
-      if (chosen === undefined) continue;
+      if (chosen === undefined) {
+        this.#watch.tellAllObstacles();
+        continue;
+      }
       if (blink === '') return chosen;
       await this.#blink(chosen);
     }
@@ -99,7 +110,7 @@ export class PairDialogue {
 
   async #code(): Promise<{ readonly code: Secret<string>; readonly id: string | undefined }> {
     for (;;) {
-      const text = await this.#ask('Setup code on its label, typed or as QR text:');
+      const text = await this.#ask('Setup code on its label, typed or as QR text:', '--code');
       try {
         const { id } = readSetupCode(text);
         return { code: new Secret(text), id };
@@ -114,21 +125,27 @@ export class PairDialogue {
     labelled: string | undefined,
   ): Promise<{ readonly id: string; readonly audience: string }> {
     const known = this.#options.id ?? labelled ?? (medium === 'ble' ? name : undefined);
-    const id = known ?? (await this.#ask('Its id (a-z, 0-9, and . _ -):'));
+    const id = known ?? (await this.#ask('Its id (a-z, 0-9, and . _ -):', '--id'));
     const usual = this.#options.audience ?? `coap://${id}`;
-    const audience = this.#options.audience ?? (await this.#ask(`The aud of its tokens [${usual}]:`));
+    const audience = this.#options.audience ?? (await this.#ask(`The aud of its tokens [${usual}]:`, '--audience'));
     return { id, audience: audience === '' ? usual : audience };
   }
 
-  /** @throws {LatchkeyError} `request_cancelled` where nobody answers any more */
-  async #ask(question: string): Promise<string> {
+  /**
+   * @param option that answers it on the command line
+   * @throws {LatchkeyError} `request_cancelled` where nobody answers any more
+   */
+  async #ask(question: string, option: string): Promise<string> {
     const answer = await this.#terminal.ask(question, this.#watch.signal);
-    if (answer === undefined) throw new LatchkeyError('request_cancelled', 'nothing was paired');
-    return answer;
+    if (answer !== undefined) return answer;
+    const why = this.#watch.signal.aborted
+      ? 'it was interrupted'
+      : `standard input ended before "${question}" was answered, which ${option} does too`;
+    throw new LatchkeyError('request_cancelled', `${why}; nothing was paired`);
   }
 
   #say(error: unknown): void {
-    const shown = inOptions(error);
+    const shown = inOptions(error, PAIR_OPTIONS);
     if (!isCoded(shown)) throw error;
     this.#terminal.note(errorText(shown));
   }

@@ -1,5 +1,5 @@
 /** What both ways of pairing, by options and by dialogue, make of the options, and what they call what is there. */
-import type { CandidateView, PairRequest } from '../ports/pairing.ts';
+import type { CandidateView, ObstacleView, PairRequest } from '../ports/pairing.ts';
 import { type DeviceOptions, issuersOf } from './device-options.ts';
 
 export interface PairOptions extends DeviceOptions {
@@ -16,6 +16,9 @@ export interface PairOptions extends DeviceOptions {
   readonly json?: boolean;
 }
 
+/** What is an argument of `devices add` and an option here. */
+export const PAIR_OPTIONS = { id: '--id' };
+
 /** What the options say of it, but for the code and the profile. */
 export function requestOf(options: PairOptions): Omit<PairRequest, 'code' | 'profile'> {
   const { audience, id, name } = options;
@@ -28,6 +31,18 @@ export function describeCandidate({ medium, name, rivals = 0, signal }: Candidat
   const near = signal === undefined ? '' : `, ${signal} dBm (${strength(signal)})`;
   const others = rivals === 0 ? '' : `; ${rivals} more of that name`;
   return `${name}, by radio${near}${others}`;
+}
+
+/** What keeps a device from showing up, and what to do about it. */
+export function describeObstacle({ code, detail, fix, place, title }: ObstacleView): string {
+  const reason = detail === undefined ? title : `${title}: ${detail}`;
+  return `${describePlace(place)}: ${reason}. ${fix} [${code}]`;
+}
+
+function describePlace(place: string): string {
+  const [medium, name] = place.split('/', 2);
+  if (medium === 'line') return name === undefined ? 'serial lines' : `${name}, on a serial line`;
+  return name === undefined ? 'radio' : `${name}, by radio`;
 }
 
 /** In words, for whoever stands in a room with ten of them. */

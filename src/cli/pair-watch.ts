@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { LatchkeyError } from '../core/errors.ts';
-import type { CandidateView, Pairing, PairingView } from '../ports/pairing.ts';
+import { isCoded, isErrorCode, LatchkeyError } from '../core/errors.ts';
+import type { CandidateView, ObstacleView, Pairing, PairingView } from '../ports/pairing.ts';
 
 /** How often the hub is asked who is there, milliseconds. */
 const LOOK_EVERY = 500;
@@ -9,22 +9,28 @@ const SETTLE = 3_000;
 
 export interface PairWatchOptions {
   readonly pairing: Pairing;
-  /** Name of the only candidate that counts. */
-  readonly wanted: string | undefined;
+  /** The window is for that one alone. */
+  readonly medium: CandidateView['medium'] | undefined;
   /** Somebody wants to stop. */
   readonly signal: AbortSignal;
+  readonly onObstacle: (obstacle: ObstacleView) => void;
 }
 
-/** Who is there, as it changes. */
+/** Who is there, as it changes, and why others are not. */
 export class PairWatch {
   readonly signal: AbortSignal;
   readonly #pairing: Pairing;
-  readonly #wanted: string | undefined;
+  readonly #medium: PairWatchOptions['medium'];
+  readonly #onObstacle: PairWatchOptions['onObstacle'];
   readonly #told = new Set<string>();
+  readonly #toldObstacles = new Set<string>();
+  /** As they were when somebody last looked. */
+  #obstacles: readonly ObstacleView[] = [];
 
-  constructor({ pairing, signal, wanted }: PairWatchOptions) {
+  constructor({ medium, onObstacle, pairing, signal }: PairWatchOptions) {
     this.#pairing = pairing;
-    this.#wanted = wanted;
+    this.#medium = medium;
+    this.#onObstacle = onObstacle;
     this.signal = signal;
   }
 
@@ -33,10 +39,18 @@ export class PairWatch {
    * @throws {LatchkeyError} `pairing_window_closed`, `request_cancelled`
    */
   async look(): Promise<PairingView> {
-    if (this.signal.aborted) throw new LatchkeyError('request_cancelled', 'nothing was paired');
+    if (this.signal.aborted) throw new LatchkeyError('request_cancelled', 'it was interrupted; nothing was paired');
     const view = await this.#pairing.view();
-    const candidates = view.candidates.filter(({ name }) => this.#wanted === undefined || name === this.#wanted);
-    return { ...view, candidates };
+    this.#obstacles = view.obstacles;
+    // Who shows up without one that is down or taken is most likely the one that is meant.
+    for (const obstacle of view.obstacles)
+      if (!obstacle.lasting || view.candidates.length === 0) this.#tellObstacle(obstacle);
+    return view;
+  }
+
+  /** Tells of everything that is in the way: somebody misses one that should be there. */
+  tellAllObstacles(): void {
+    for (const obstacle of this.#obstacles) this.#tellObstacle(obstacle);
   }
 
   /** Tells of everybody who shows up, once, until the window closes. */
@@ -44,25 +58,29 @@ export class PairWatch {
     try {
       await this.#until(onSeen, () => false);
     } catch (error) {
-      if (!(error instanceof LatchkeyError) || error.code !== 'pairing_window_closed') throw error;
+      if (!isCoded(error, 'pairing_window_closed')) throw error;
     }
   }
 
-  /** Resolves when anybody is there. @throws {LatchkeyError} `pairing_candidate_unknown` where nobody shows up in time */
+  /**
+   * Resolves when anybody is there.
+   * @throws {LatchkeyError} where nobody shows up in time: what kept them from it (`link_down`, `radio_*`), else
+   *   `pairing_candidate_unknown`
+   */
   async anybody(onSeen: (candidate: CandidateView) => void): Promise<PairingView> {
     try {
       return await this.#until(onSeen, ({ candidates }) => candidates.length > 0);
     } catch (error) {
-      throw nobody(error);
+      throw this.#nobody(error);
     }
   }
 
   /**
    * The one that is meant: by the name that was asked for or that its code says, else the only one that shows up.
-   * @throws {LatchkeyError} `pairing_candidate_unknown`, `pairing_candidate_unclear`
+   * @throws {LatchkeyError} as `anybody`, `pairing_candidate_unclear`
    */
   async choose(id: string | undefined, onSeen: (candidate: CandidateView) => void): Promise<CandidateView> {
-    const named = ({ candidates }: PairingView) => candidates.find(({ name }) => name === this.#wanted || name === id);
+    const named = ({ candidates }: PairingView) => candidates.find(({ name }) => name === id);
     const settled = Date.now() + SETTLE;
     try {
       const view = await this.#until(
@@ -79,8 +97,29 @@ export class PairWatch {
         throw new LatchkeyError('pairing_candidate_unclear', view.candidates.map(({ key }) => key).join(', '));
       return chosen;
     } catch (error) {
-      throw nobody(error);
+      throw this.#nobody(error);
     }
+  }
+
+  #tellObstacle(obstacle: ObstacleView): void {
+    const key = `${obstacle.place} ${obstacle.code}`;
+    if (!this.#toldObstacles.has(key)) this.#onObstacle(obstacle);
+    this.#toldObstacles.add(key);
+  }
+
+  /** Where the window closed and nobody was ever there: why. */
+  #nobody(error: unknown): unknown {
+    if (!isCoded(error, 'pairing_window_closed') || this.#told.size > 0) return error;
+    const waited = 'nobody showed up while the window was open';
+    const passing = this.#obstacles.filter(({ lasting }) => !lasting);
+    const [obstacle] = [...passing, ...this.#obstacles];
+    const isListening = this.#medium !== 'line' && !this.#obstacles.some(({ place }) => place === 'ble');
+    if (obstacle === undefined || isListening || !isErrorCode(obstacle.code)) {
+      const others = passing.map(({ code, place }) => `; ${place}: ${code}`).join('');
+      return new LatchkeyError('pairing_candidate_unknown', waited + others);
+    }
+    const { code, detail, place } = obstacle;
+    return new LatchkeyError(code, `${place}${detail === undefined ? '' : `, ${detail}`}; ${waited}`);
   }
 
   async #until(
@@ -97,9 +136,4 @@ export class PairWatch {
       await pause(LOOK_EVERY, undefined, { signal: this.signal }).catch(() => undefined);
     }
   }
-}
-
-function nobody(error: unknown): unknown {
-  const isOver = error instanceof LatchkeyError && error.code === 'pairing_window_closed';
-  return isOver ? new LatchkeyError('pairing_candidate_unknown', 'nobody showed up while the window was open') : error;
 }

@@ -4,13 +4,14 @@ import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
-import type { CandidateView, PairedDevice, PairingView } from '../ports/pairing.ts';
+import type { CandidateView, ObstacleView, PairDraft, PairedDevice, PairingView } from '../ports/pairing.ts';
 import { findAdminSockets } from './admin-client.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { addDeviceOptions, inOptions, profileOf } from './device-options.ts';
 import { secondsOption } from './duration-option.ts';
 import { PairDialogue } from './pair-dialogue.ts';
-import { describeCandidate, type PairOptions, requestOf } from './pair-texts.ts';
+import { describeCandidate, describeObstacle, PAIR_OPTIONS, type PairOptions, requestOf } from './pair-texts.ts';
 import { PairWatch } from './pair-watch.ts';
 import { PairingClient } from './pairing-client.ts';
 
@@ -24,14 +25,15 @@ export const command: CliCommand = {
       .option('--code <code>', 'its setup code, QR text or as typed; - reads it from standard input')
       .option('--line <name>', 'the line it is on; others are not looked at')
       .option('--ble [name]', 'it is a radio device; the name that it advertises')
-      .option('--id <id>', 'its id: a-z, 0-9, and . _ - (default: that of the QR text)')
+      .option(
+        '--id <id>',
+        'its id: a-z, 0-9, and . _ - (default: that of the QR text, or with --ble the name that it advertises)',
+      )
       .option('--audience <aud>', 'the `aud` of tokens for it (default: coap:// and its id)')
       .option('--name <name>', 'what people call it');
-    addDeviceOptions(command)
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print JSON lines')
-      .action((options: PairOptions) => pair(options, terminal));
+    addAdminOptions(addDeviceOptions(command), 'print JSON lines').action((options: PairOptions) =>
+      pair(options, terminal),
+    );
     example(command);
   },
 };
@@ -40,7 +42,7 @@ function example(command: Command): void {
   addExample(
     command,
     '$ latchkey pair --for 2m',
-    '$ latchkey pair --line ward-3 --allow "read=FETCH temperature" --code - < label.txt',
+    '$ latchkey pair --line ward-3 --id tube-1 --allow "read=FETCH temperature" --code - < label.txt',
   );
 }
 
@@ -49,29 +51,51 @@ async function pair(options: PairOptions, terminal: Terminal): Promise<void> {
     throw new LatchkeyError('usage', '--line and --ble are two places');
   const seconds = secondsOption('--for', options.for, LIMITS.pairingWindowSeconds);
   const code = options.code === undefined ? undefined : await codeOf(options.code, terminal);
-  // All that can be wrong without a hub is found before the window opens.
-  const profile = code === undefined ? undefined : profileOf(options);
-  const sockets = findAdminSockets({ ...options, environment: terminal.environment });
-  const pairing = new PairingClient(sockets);
+  const labelled = code === undefined ? undefined : readSetupCode(code.expose()).id;
+  // All that can be wrong without a device is found before the window opens: here, or by the hub that opens it.
+  if (code !== undefined) checkComplete(options, labelled);
+  const profile = profileOf(options);
+  const isOnlyWatching = code === undefined && options.json === true;
+  const device = isOnlyWatching ? undefined : draftOf(options, labelled, profile);
+  const pairing = new PairingClient(findAdminSockets({ ...options, environment: terminal.environment }));
   const medium = options.line !== undefined ? 'line' : options.ble !== undefined ? 'ble' : undefined;
+  const tell = teller(options, terminal);
   const stop = stopSignal();
-  const window = await pairing.open({ seconds, medium });
   try {
-    const watch = new PairWatch({ pairing, wanted: wantedOf(options), signal: stop.signal });
-    const tell = teller(options, terminal);
-    tell.opened(window);
-    if (code !== undefined && profile !== undefined) {
-      const candidate = await watch.choose(readSetupCode(code.expose()).id ?? options.id, tell.seen);
-      tell.paired(await pairing.pair({ ...requestOf(options), code, candidate: candidate.key, profile }));
-    } else if (options.json === true) await watch.untilClosed(tell.seen);
-    else tell.paired(await new PairDialogue({ options, pairing, terminal, watch }).run());
+    const window = await pairing.open({ seconds, medium, name: nameOf(options), device });
+    try {
+      tell.opened(window);
+      const watch = new PairWatch({ pairing, medium, signal: stop.signal, onObstacle: tell.obstructed });
+      if (code !== undefined) {
+        const candidate = await watch.choose(nameOf(options) ?? labelled ?? options.id, tell.seen);
+        tell.paired(await pairing.pair({ ...requestOf(options), code, candidate: candidate.key, profile }));
+      } else if (isOnlyWatching) await watch.untilClosed(tell.seen);
+      else tell.paired(await new PairDialogue({ options, pairing, terminal, watch }).run());
+    } finally {
+      // It may be closed already, or the hub be gone: then there is nothing to close.
+      await pairing.close().catch(() => undefined);
+    }
   } catch (error) {
-    throw inOptions(error);
+    throw inOptions(error, PAIR_OPTIONS);
   } finally {
     stop.end();
-    // It may be closed already, or the hub be gone: then there is nothing to close.
-    await pairing.close().catch(() => undefined);
   }
+}
+
+/** With a code nothing is asked, so all has to be said. @throws {LatchkeyError} `usage` */
+function checkComplete({ allow, ble, id }: PairOptions, labelled: string | undefined): void {
+  if (allow.length === 0) throw new LatchkeyError('usage', '--code needs --allow: what tokens may permit');
+  if (id === undefined && labelled === undefined && ble === undefined)
+    throw new LatchkeyError('usage', '--id is needed: a code that was typed does not say it, as QR text does');
+}
+
+/** What will be paired, as far as the options and the code say it. */
+function draftOf(options: PairOptions, labelled: string | undefined, profile: PairDraft['profile']): PairDraft {
+  const { allow, ble, code, id = labelled } = options;
+  // A code that is yet to be typed may have another id.
+  const heard = code !== undefined && typeof ble === 'string' ? ble : undefined;
+  const { permissions: _, scopes: __, ...others } = profile;
+  return { ...requestOf(options), id: id ?? heard, profile: allow.length === 0 ? others : profile };
 }
 
 async function codeOf(option: string, terminal: Terminal): Promise<Secret<string>> {
@@ -80,7 +104,7 @@ async function codeOf(option: string, terminal: Terminal): Promise<Secret<string
   return new Secret(text);
 }
 
-function wantedOf({ ble, line }: PairOptions): string | undefined {
+function nameOf({ ble, line }: PairOptions): string | undefined {
   return line ?? (typeof ble === 'string' ? ble : undefined);
 }
 
@@ -102,6 +126,10 @@ function teller({ json = false }: PairOptions, terminal: Terminal) {
     seen(candidate: CandidateView): void {
       if (json) line('sighting', candidate);
       else terminal.note(`  ${describeCandidate(candidate)}`);
+    },
+    obstructed(obstacle: ObstacleView): void {
+      if (json) line('obstacle', obstacle);
+      else terminal.note(`  ${describeObstacle(obstacle)}`);
     },
     paired({ device, state }: PairedDevice): void {
       if (json) line(state, { device });

@@ -1,6 +1,6 @@
 /** The Pairing port for commands: the running hub over its admin socket. Without a hub there is nobody to pair with. */
 import type { JsonObject, JsonValue } from '../core/json.ts';
-import type { PairedDevice, Pairing, PairingView, PairRequest } from '../ports/pairing.ts';
+import type { PairedDevice, Pairing, PairingView, PairRequest, WindowRequest } from '../ports/pairing.ts';
 import { readPairedDevice, readPairing } from './admin-answers.ts';
 import { type AdminRequest, adminRequest } from './admin-client.ts';
 
@@ -15,9 +15,8 @@ export class PairingClient implements Pairing {
     this.#sockets = sockets;
   }
 
-  async open(options: Parameters<Pairing['open']>[0]): Promise<PairingView> {
-    const { medium, seconds } = options;
-    return readPairing(await this.#ask('POST', PATH, { seconds, ...(medium === undefined ? {} : { medium }) }));
+  async open(request: WindowRequest): Promise<PairingView> {
+    return readPairing(await this.#ask('POST', PATH, { ...request } as JsonObject));
   }
 
   async view(): Promise<PairingView> {

@@ -36,9 +36,12 @@ export const command: CliCommand = {
         'tcp://127.0.0.1:PORT (0 lets the system choose), or the path of a tty; for a connected device http://127.0.0.1:PORT',
       )
       .option('--trust <file>', 'the trust file that `latchkey devices add` wrote')
-      .option('--setup <code>', 'the setup code on its label, as QR text or as typed: it can be paired')
-      .option('--state <file>', 'where it keeps its state without power; made if it is not there')
-      .option('--reset', 'press its reset button first: it forgets what it trusts, and its setup code is good again')
+      .option('--setup <code>', 'the setup code on its label, as QR text or as typed: it can be paired; needs --state')
+      .option('--state <file>', 'with --setup, where it keeps its state without power; made if it is not there')
+      .option(
+        '--reset',
+        'with --setup, press its reset button first: it forgets what it trusts, and its setup code is good again',
+      )
       .option('--ble [name]', 'be a Bluetooth device with this name, or with the id of the device as its name')
       .option(
         '--hci <adapter>',
@@ -110,7 +113,11 @@ async function provisionedBy(
     return { name: trust.device, trust };
   }
   if (file !== undefined) throw new LatchkeyError('usage', '--trust and --setup are two devices');
-  if (state === undefined) throw new LatchkeyError('usage', '--setup needs --state');
+  if (state === undefined)
+    throw new LatchkeyError(
+      'usage',
+      '--setup needs --state FILE: where the device keeps what it trusts; made if it is not there',
+    );
   const code = readSetupCode(setup);
   const trust = { setupSecret: code.secret, stateFile: state, reset: reset === true };
   return { name: code.id ?? 'device', trust };
@@ -121,7 +128,8 @@ function lineOf({ ble, hci, listen }: Options): string | undefined {
   if (ble !== undefined && listen !== undefined) throw new LatchkeyError('usage', '--ble and --listen are two places');
   if (ble !== undefined) return undefined;
   if (hci !== undefined) throw new LatchkeyError('usage', '--hci needs --ble');
-  if (listen === undefined || !/^(tcp:\/\/|\/)/.test(listen)) {
+  if (listen === undefined) throw new LatchkeyError('usage', '--listen, --ble or --connected is needed');
+  if (!/^(tcp:\/\/|\/)/.test(listen)) {
     throw new LatchkeyError('usage', '--listen takes tcp://127.0.0.1:PORT or the path of a tty');
   }
   return listen;

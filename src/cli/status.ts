@@ -1,6 +1,7 @@
 import type { BrokerView, HubStatus, IntrospectionView, IssuerView, LineView, RadioView } from '../ports/admin.ts';
 import { readStatus } from './admin-answers.ts';
 import { adminRequest, findAdminSockets } from './admin-client.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
 
 /** Keys of one issuer, and reasons why others are passed over, that are named; `--json` has them all. */
@@ -14,17 +15,16 @@ interface Options {
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description('Ask the running hub how it is: its clock, issuers, lines, deliveries, and what is wrong.')
-      .option('--json', 'print the answer of the hub as JSON')
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration that names the socket')
-      .action(async ({ json, socket, config }: Options) => {
-        const sockets = findAdminSockets({ socket, config, environment: terminal.environment });
-        const answer = await adminRequest({ sockets, method: 'GET', path: '/status' });
-        if (json === true) terminal.print(JSON.stringify(answer));
-        else for (const line of statusLines(readStatus(answer))) terminal.print(line);
-      });
+    addAdminOptions(
+      command
+        .description('Ask the running hub how it is: its clock, issuers, lines, deliveries, and what is wrong.')
+        .option('--json', 'print the answer of the hub as JSON'),
+    ).action(async ({ json, socket, config }: Options) => {
+      const sockets = findAdminSockets({ socket, config, environment: terminal.environment });
+      const answer = await adminRequest({ sockets, method: 'GET', path: '/status' });
+      if (json === true) terminal.print(JSON.stringify(answer));
+      else for (const line of statusLines(readStatus(answer))) terminal.print(line);
+    });
     addExample(command, '$ latchkey status', '$ latchkey status --json');
   },
 };

@@ -21,7 +21,10 @@ export function processTerminal(): Terminal {
     ask: async (question, signal) => {
       process.stderr.write(`${printable(question)} `);
       lines ??= new InputLines(process.stdin);
-      return (await lines.next(signal))?.trim();
+      const answer = await lines.next(signal);
+      // Nobody has ended the line of the question: what is said next would stand behind it.
+      if (answer === undefined) process.stderr.write('\n');
+      return answer?.trim();
     },
     read: (file, maxBytes) => (file === '-' ? collect(process.stdin, '-', maxBytes) : readFile(file, maxBytes)),
   };

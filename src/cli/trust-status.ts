@@ -1,8 +1,10 @@
 import { printable } from '../core/printable.ts';
 import type { TrustView } from '../ports/admin.ts';
+import { addAdminOptions } from './admin-options.ts';
 import { columns } from './columns.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { instantText } from './instant.ts';
 
 interface Options extends AdminChoice {
   readonly json?: boolean;
@@ -13,18 +15,16 @@ const MOST_NAMED = 4;
 
 export const command: CliCommand = {
   configure(command, terminal) {
-    command
-      .description(
+    addAdminOptions(
+      command.description(
         'Show which device holds which version of what it trusts, and what it still waits for. A version counts when the device confirmed it under its own key.',
-      )
-      .option('--socket <path>', 'admin socket of the hub (default: that of the configuration)')
-      .option('-c, --config <file>', 'configuration of the hub')
-      .option('--json', 'print it as JSON')
-      .action(async (options: Options) => {
-        const devices = await withAdmin({ choice: options, terminal }, (admin) => admin.trust());
-        if (options.json === true) terminal.print(JSON.stringify(devices));
-        else for (const line of table(devices)) terminal.print(line);
-      });
+      ),
+      'print it as JSON',
+    ).action(async (options: Options) => {
+      const devices = await withAdmin({ choice: options, terminal }, (admin) => admin.trust());
+      if (options.json === true) terminal.print(JSON.stringify(devices));
+      else for (const line of table(devices)) terminal.print(line);
+    });
     addExample(command, '$ latchkey trust status');
   },
 };
@@ -36,10 +36,10 @@ function table(devices: readonly TrustView[]): readonly string[] {
     ...devices.map((view) => [
       view.device,
       String(view.version),
-      date(view.held_since),
+      instantText(view.held_since),
       stateOf(view),
       view.pending === undefined ? '' : String(view.pending),
-      view.waiting_since === undefined ? '' : date(view.waiting_since),
+      view.waiting_since === undefined ? '' : instantText(view.waiting_since),
       changesOf(view),
     ]),
   ]);
@@ -53,8 +53,4 @@ function stateOf({ device_code: deviceCode, state }: TrustView): string {
 function changesOf({ changes }: TrustView): string {
   const more = changes.length > MOST_NAMED ? [`and ${changes.length - MOST_NAMED} more`] : [];
   return [...changes.slice(0, MOST_NAMED).map(printable), ...more].join(', ');
-}
-
-function date(seconds: number): string {
-  return new Date(seconds * 1_000).toISOString().replace('.000', '');
 }

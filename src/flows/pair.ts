@@ -9,26 +9,27 @@ import { hex } from '../core/bytes.ts';
 import type { Clock, Timers } from '../core/clock.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
-import { checkName, type Device } from '../devices/device.ts';
+import type { Device } from '../devices/device.ts';
 import { type HubSigningKeys, trustOf } from '../devices/device-trust.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { DeviceView } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
 import type {
-  CandidateView,
   PairCandidate,
   PairedDevice,
   Pairing,
   PairingView,
   PairRequest,
   PairTargets,
+  WindowRequest,
 } from '../ports/pairing.ts';
 import { firstToProve } from './among-rivals.ts';
+import { checkDraft, type DeviceToPair, deviceToPair } from './device-to-pair.ts';
 import type { FinishPairing } from './finish-pairing.ts';
 import { identifyCandidate } from './identify.ts';
-import { type NewDeviceSurroundings, newDeviceOf } from './new-device.ts';
-import { PairingWindow } from './pairing-window.ts';
+import type { NewDeviceSurroundings } from './new-device.ts';
+import { checkPlaces, PairingWindow } from './pairing-window.ts';
 import { provisionDevice } from './provision.ts';
 import type { RefreshTrust } from './refresh-trust.ts';
 
@@ -57,11 +58,8 @@ export interface PairDependencies extends NewDeviceSurroundings {
  */
 const RIVALS_ATTEMPTS = 2;
 
-interface Chosen {
+interface Chosen extends DeviceToPair {
   readonly candidate: PairCandidate;
-  readonly device: Device;
-  /** The record that an earlier attempt at this device left, unfinished. */
-  readonly earlier: Device | undefined;
 }
 
 export class PairFlow implements Pairing {
@@ -73,14 +71,15 @@ export class PairFlow implements Pairing {
     this.#dependencies = dependencies;
   }
 
-  async open(options: { readonly seconds: number; readonly medium?: CandidateView['medium'] }): Promise<PairingView> {
+  async open({ device, medium, name, seconds }: WindowRequest): Promise<PairingView> {
     const { clock, log, targets, timers } = this.#dependencies;
-    const { medium, seconds } = options;
     if (!Number.isInteger(seconds) || seconds < 1 || seconds > LIMITS.pairingWindowSeconds)
       throw new LatchkeyError('request_invalid', `a window is open for 1 to ${LIMITS.pairingWindowSeconds} seconds`);
     if (this.#window?.isOpen === true) throw new LatchkeyError('pairing_window_open');
+    checkPlaces({ targets, medium, name });
+    if (device !== undefined) checkDraft(device, this.#dependencies);
     const onClosed = (why: string) => log.info({ event: 'pairing_window_closed', why }, 'devices are paired no more');
-    this.#window = new PairingWindow({ targets, milliseconds: seconds * 1_000, medium, clock, timers, onClosed });
+    this.#window = new PairingWindow({ targets, milliseconds: seconds * 1_000, medium, name, clock, timers, onClosed });
     log.info({ event: 'pairing_window_open', seconds }, 'devices can be paired');
     return this.#window.view();
   }
@@ -150,18 +149,9 @@ export class PairFlow implements Pairing {
 
   /** All that can be wrong without the device is found before it is asked. */
   #choose(request: PairRequest, labelled: string | undefined, window: PairingWindow): Chosen {
-    const { registry } = this.#dependencies;
-    const { candidate: key, code: _, name, ...asked } = request;
-    const candidate = key === undefined ? window.likelyCandidate(request.id ?? labelled) : window.candidate(key);
-    const id = asked.id ?? labelled ?? (candidate.place.ble === undefined ? undefined : candidate.name);
-    if (id === undefined) throw new LatchkeyError('device_invalid', 'id: the code does not say it');
-    if (name !== undefined) checkName(name);
-    const placed = { ...asked, ...candidate.place, id, audience: asked.audience ?? `coap://${id}` };
-    const device = { ...newDeviceOf(placed, this.#dependencies), ...(name === undefined ? {} : { name }) };
-    const known = registry.find(id);
-    const earlier = known?.pairing === undefined ? undefined : known;
-    registry.check(device, earlier);
-    return { candidate, device, earlier };
+    const { candidate: key, code: _, id = labelled, ...asked } = request;
+    const candidate = key === undefined ? window.likelyCandidate(id) : window.candidate(key);
+    return { candidate, ...deviceToPair({ ...asked, id }, candidate, this.#dependencies) };
   }
 
   async #provision(

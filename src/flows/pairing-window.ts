@@ -2,12 +2,19 @@
 import type { Clock, Timers } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { CandidateView, PairCandidate, PairingView, PairTargets } from '../ports/pairing.ts';
+import type { CandidateView, PairCandidate, PairingView, PairObstacle, PairTargets } from '../ports/pairing.ts';
+import { lastingObstacle, viewObstacle } from './pair-obstacles.ts';
 
-export interface WindowOptions {
+/** Where devices are looked for. */
+export interface WindowPlaces {
   readonly targets: readonly PairTargets[];
-  readonly milliseconds: number;
   readonly medium: CandidateView['medium'] | undefined;
+  /** The only line, or advertised name, that counts. */
+  readonly name: string | undefined;
+}
+
+export interface WindowOptions extends WindowPlaces {
+  readonly milliseconds: number;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly timers: Timers;
   readonly onClosed: (why: 'time' | 'attempts' | 'operator') => void;
@@ -42,7 +49,7 @@ export class PairingWindow {
 
   /** How many others have answered to its name since it was chosen, or do now. */
   rivalsOf(candidate: PairCandidate): number {
-    const now = this.#candidates().find((other) => keyOf(other) === keyOf(candidate));
+    const now = candidatesAt(this.#options).find((other) => keyOf(other) === keyOf(candidate));
     return Math.max(candidate.rivals ?? 0, now?.rivals ?? 0);
   }
 
@@ -58,15 +65,18 @@ export class PairingWindow {
     return {
       closes_in: Math.max(0, Math.ceil((this.#closesAt - this.#options.clock.monotonic()) / 1_000)),
       attempts_left: this.#attemptsLeft,
-      candidates: this.#candidates().map(viewCandidate),
+      candidates: candidatesAt(this.#options).map(viewCandidate),
+      obstacles: obstaclesAt(this.#options).map(viewObstacle),
     };
   }
 
-  /** @throws {LatchkeyError} `pairing_candidate_unknown` */
+  /** @throws {LatchkeyError} `pairing_candidate_unknown`, or what keeps it from being seen: `pairing_place_taken`, `link_*`, `radio_*` */
   candidate(key: string): PairCandidate {
-    const found = this.#candidates().find((candidate) => keyOf(candidate) === key);
-    if (found === undefined) throw new LatchkeyError('pairing_candidate_unknown', key);
-    return found;
+    const found = candidatesAt(this.#options).find((candidate) => keyOf(candidate) === key);
+    if (found !== undefined) return found;
+    const [medium] = key.split('/', 1);
+    const obstacle = obstaclesAt(this.#options).find(({ place }) => place === key || place === medium);
+    throw new LatchkeyError(obstacle?.code ?? 'pairing_candidate_unknown', obstacle?.detail ?? key);
   }
 
   /**
@@ -74,7 +84,7 @@ export class PairingWindow {
    * @throws {LatchkeyError} `pairing_candidate_unknown`, `pairing_candidate_unclear`
    */
   likelyCandidate(id: string | undefined): PairCandidate {
-    const candidates = this.#candidates();
+    const candidates = candidatesAt(this.#options);
     const named = id === undefined ? [] : candidates.filter(({ name }) => name === id);
     const [found, ...others] = named.length > 0 ? named : candidates;
     if (found === undefined) throw new LatchkeyError('pairing_candidate_unknown', 'nothing is there');
@@ -82,16 +92,33 @@ export class PairingWindow {
       throw new LatchkeyError('pairing_candidate_unclear', [found, ...others].map(keyOf).join(', '));
     return found;
   }
+}
 
-  /** The strongest ones first; what is on a line has no strength and cannot be confused. */
-  #candidates(): readonly PairCandidate[] {
-    const { medium, targets } = this.#options;
-    return targets
-      .flatMap((target) => target.list())
-      .filter((candidate) => medium === undefined || mediumOf(candidate) === medium)
-      .sort((a, b) => (b.signal ?? 0) - (a.signal ?? 0))
-      .slice(0, LIMITS.pairingCandidates);
-  }
+/**
+ * Whether anybody can show up at all, now or once something is plugged in, comes back or wakes up.
+ * @throws {LatchkeyError} `link_unconfigured`, `pairing_place_taken` where that takes an operator
+ */
+export function checkPlaces(places: WindowPlaces): void {
+  const { medium, name } = places;
+  const candidates = candidatesAt(places).length;
+  const obstacle = lastingObstacle({ candidates, obstacles: obstaclesAt(places), medium, name });
+  if (obstacle !== undefined) throw new LatchkeyError(obstacle.code, obstacle.detail);
+}
+
+/** The strongest ones first; what is on a line has no strength and cannot be confused. */
+function candidatesAt({ medium, name, targets }: WindowPlaces): readonly PairCandidate[] {
+  return targets
+    .flatMap((target) => target.list())
+    .filter((candidate) => medium === undefined || mediumOf(candidate) === medium)
+    .filter((candidate) => name === undefined || candidate.name === name)
+    .sort((a, b) => (b.signal ?? 0) - (a.signal ?? 0))
+    .slice(0, LIMITS.pairingCandidates);
+}
+
+function obstaclesAt({ medium, name, targets }: WindowPlaces): readonly PairObstacle[] {
+  return targets
+    .flatMap((target) => target.obstacles(name))
+    .filter(({ place }) => medium === undefined || place.split('/', 1)[0] === medium);
 }
 
 function viewCandidate(candidate: PairCandidate): CandidateView {

@@ -6,6 +6,7 @@ import type { Registry } from '../devices/registry.ts';
 import type { Dispatcher } from '../flows/dispatch.ts';
 import type { FinishPairing } from '../flows/finish-pairing.ts';
 import { PairFlow } from '../flows/pair.ts';
+import { lineObstacles, radioObstacles } from '../flows/pair-obstacles.ts';
 import type { RefreshTrust } from '../flows/refresh-trust.ts';
 import type { Log } from '../ports/log.ts';
 import type { PairTargets } from '../ports/pairing.ts';
@@ -29,7 +30,7 @@ export function openPairing(parts: {
     ...newDeviceSurroundings(config, state),
     registry,
     hubKeys,
-    targets: [lineTargets(links, registry), radioTargets(links, registry)],
+    targets: [lineTargets(config, links, registry), radioTargets(config, links, registry)],
     trust,
     finish,
     wake: (device) => dispatcher.wake(device),
@@ -43,7 +44,7 @@ export function openPairing(parts: {
 }
 
 /** A line that is open and has no device is one that may have a device that nobody knows. */
-function lineTargets(links: Links, registry: Registry): PairTargets {
+function lineTargets(config: Config, links: Links, registry: Registry): PairTargets {
   return {
     watch: () => () => undefined,
     list: () => {
@@ -52,13 +53,28 @@ function lineTargets(links: Links, registry: Registry): PairTargets {
         link.isUp() && !taken.has(link.name) ? [{ name: link.name, place: { line: link.name }, link }] : [],
       );
     },
+    obstacles: (name) => {
+      const lines = config.lines.map((line) => ({
+        name: line.name,
+        ...(links.lines.get(line.name)?.health() ?? NOT_OPENED),
+      }));
+      return lineObstacles({ lines, devices: registry.list() }, name);
+    },
   };
 }
 
-function radioTargets(links: Links, registry: Registry): PairTargets {
+/** As the hub starts, for a moment. */
+const NOT_OPENED = { up: false, code: undefined, detail: 'not opened yet' };
+
+function radioTargets({ ble }: Config, links: Links, registry: Registry): PairTargets {
   return {
     watch: () => links.radio?.openWindow() ?? (() => undefined),
     list: () => (links.radio === undefined ? [] : heardBy(links.radio, registry)),
+    obstacles: (name) => {
+      const radio = ble.adapter === undefined ? undefined : (links.radio?.health() ?? NOT_OPENED);
+      const heard = links.radio?.heard().map((device) => device.name) ?? [];
+      return radioObstacles({ radio, heard, byName: (each) => registry.byBleName(each) }, name);
+    },
   };
 }
 

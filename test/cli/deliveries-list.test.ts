@@ -1,28 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ListedDelivery } from '../../src/ports/admin.ts';
+import { AdminStub } from '../fixtures/admin-stub.ts';
 import { runLine } from '../fixtures/fake-terminal.ts';
 
-let folder: string;
-let socket: string;
-let server: Server | undefined;
-let asked: string[];
+let hub: AdminStub;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'latchkey-deliveries-'));
-  socket = join(folder, 'admin.sock');
-  asked = [];
+  hub = new AdminStub();
 });
 
-afterEach(async () => {
-  const open = server;
-  server = undefined;
-  if (open !== undefined) await new Promise((resolve) => open.close(resolve));
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => hub.close());
 
 const WAITING: ListedDelivery = {
   delivery: 'd1',
@@ -38,20 +25,11 @@ const WAITING: ListedDelivery = {
   difficulty: { code: 'link_down', failures: 2 },
 };
 
-async function answer(body: unknown): Promise<void> {
-  const created = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url}`);
-    response.end(JSON.stringify(body));
-  });
-  server = created;
-  await new Promise<void>((resolve) => created.listen(socket, resolve));
-}
-
-const list = (...args: readonly string[]) => runLine(['deliveries', 'list', '--socket', socket, ...args]);
+const list = (...args: readonly string[]) => runLine(['deliveries', 'list', '--socket', hub.socket, ...args]);
 
 test('says what waits and why, and what became of the rest', async () => {
   const { difficulty, ...known } = WAITING;
-  await answer([
+  await hub.answer([
     WAITING,
     { ...known, delivery: 'd2' },
     { ...known, delivery: 'd3', state: 'delivered', device_code: '2.01', receipt: true },
@@ -69,13 +47,13 @@ test('says what waits and why, and what became of the rest', async () => {
 });
 
 test('asks for what is wanted', async () => {
-  await answer([]);
+  await hub.answer([]);
   expect((await list('--device', 'tube 1', '--waiting', '--limit', '7')).printed).toBe('Nothing is on its way.');
-  expect(asked).toEqual(['GET /deliveries?device=tube+1&waiting=true&limit=7']);
+  expect(hub.asked).toEqual(['GET /deliveries?device=tube+1&waiting=true&limit=7']);
 });
 
 test('with --json it is the answer of the hub', async () => {
-  await answer([WAITING]);
+  await hub.answer([WAITING]);
   expect(JSON.parse((await list('--json')).printed)).toEqual([WAITING]);
 });
 
@@ -84,6 +62,6 @@ test.each([['0'], ['1025'], ['all'], ['-1']])('--limit %s is refused', async (li
 });
 
 test('an answer that is not as agreed is refused', async () => {
-  await answer([{ ...WAITING, state: 'lost' }]);
+  await hub.answer([{ ...WAITING, state: 'lost' }]);
   expect((await list()).noted).toContain('[client_answer_invalid]');
 });

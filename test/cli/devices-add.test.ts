@@ -58,6 +58,16 @@ test('--ble takes the id for the name, or the name that is given', async () => {
   expect(JSON.parse(second.printed)).toMatchObject({ ble: { name: 'Tube 2' } });
 });
 
+test('a device on the radio is shown with what its tokens permit, in columns', async () => {
+  appendFileSync(config, '[ble]\nadapter = "auto"\n');
+  await add('--audience', 'coap://tube-1', '--ble', ...READ);
+  const { printed } = await runLine(['devices', 'show', 'tube-1', '--config', config]);
+  expect(printed).toMatch(/^ {4}read = FETCH temperature$/m);
+  expect(printed).toMatch(/^ {2}trust +version [1-9]/m);
+  const columns = printed.split('\n').flatMap((line) => /^ {2}\w\S* +(?=\S)/.exec(line)?.[0].length ?? []);
+  expect(new Set(columns).size).toBe(1);
+});
+
 test('--encryption and --cti-bytes are in the profile', async () => {
   const { printed } = await add(
     ...DEVICE,

@@ -1,28 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DeviceView } from '../../src/ports/admin.ts';
+import { AdminStub } from '../fixtures/admin-stub.ts';
 import { runLine } from '../fixtures/fake-terminal.ts';
 
-let folder: string;
-let socket: string;
-let server: Server | undefined;
-let asked: string[];
+let hub: AdminStub;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'latchkey-list-'));
-  socket = join(folder, 'admin.sock');
-  asked = [];
+  hub = new AdminStub();
 });
 
-afterEach(async () => {
-  const open = server;
-  server = undefined;
-  if (open !== undefined) await new Promise((resolve) => open.close(resolve));
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => hub.close());
 
 const DEVICE: DeviceView = {
   id: 'tube-1',
@@ -35,16 +22,7 @@ const DEVICE: DeviceView = {
   waiting: 2,
 };
 
-async function answer(body: unknown, status = 200): Promise<void> {
-  const created = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url}`);
-    response.writeHead(status).end(body === undefined ? '' : JSON.stringify(body));
-  });
-  server = created;
-  await new Promise<void>((resolve) => created.listen(socket, resolve));
-}
-
-const devices = (...args: readonly string[]) => runLine(['devices', ...args, '--socket', socket]);
+const devices = (...args: readonly string[]) => runLine(['devices', ...args, '--socket', hub.socket]);
 
 test.each([
   ['list', [], [{ ...DEVICE, waiting: 'two' }]],
@@ -52,14 +30,14 @@ test.each([
   ['show', ['tube-1'], { ...DEVICE, profile: [] }],
   ['show', ['tube-1'], null],
 ])('an answer to %s %j that is not as agreed is refused', async (name, args, body) => {
-  await answer(body);
+  await hub.answer(body);
   const { status, printed, noted } = await devices(name, ...args);
   expect({ status, printed }).toEqual({ status: 1, printed: '' });
   expect(noted).toContain('[client_answer_invalid]');
 });
 
 test('list is a table', async () => {
-  await answer([DEVICE, { ...DEVICE, id: 'b', line: undefined, ble: { name: 'Tube 2' }, waiting: 0 }]);
+  await hub.answer([DEVICE, { ...DEVICE, id: 'b', line: undefined, ble: { name: 'Tube 2' }, waiting: 0 }]);
   const { printed } = await devices('list');
   expect(printed.split('\n')).toEqual([
     'ID      LINK        WRAP  WAITING  AUDIENCE',
@@ -69,41 +47,46 @@ test('list is a table', async () => {
 });
 
 test('show names issuers, permissions and every member of the profile', async () => {
-  await answer(DEVICE);
+  await hub.answer(DEVICE);
   const { printed } = await devices('show', 'tube-1');
   expect(printed.split('\n')).toEqual([
     'tube-1  (coap://tube-1)',
-    '  line      ward-3',
-    '  issuers   https://as.example',
-    '  scopes    read idle',
+    '  line           ward-3',
+    '  issuers        https://as.example',
+    '  scopes         read idle',
     '    read = FETCH temperature',
-    '  wrap      mac0',
-    '  bearer    false',
-    '  trust     version 1, since 2023-11-14T22:13:20.000Z',
-    '  waiting   2',
+    '  wrap           mac0',
+    '  bearer         false',
+    '  trust          version 1, since 2023-11-14T22:13:20Z',
+    '  waiting        2',
   ]);
 });
 
 test('show says of a connected device nothing that is for devices which take tokens', async () => {
   const { line: _, ...connected } = DEVICE;
-  await answer({ ...connected, audience: 'https://tube-1', waiting: 0, profile: { ...DEVICE.profile, bearer: true } });
+  await hub.answer({
+    ...connected,
+    audience: 'https://tube-1',
+    waiting: 0,
+    profile: { ...DEVICE.profile, bearer: true },
+  });
   const { printed } = await devices('show', 'tube-1');
   expect(printed.split('\n')).toEqual([
     'tube-1  (https://tube-1)',
-    '  line      none: a connected device, which asks the hub itself',
-    '  issuers   https://as.example',
-    '  bearer    true',
-    '  added     2023-11-14T22:13:20.000Z',
+    '  line           none: a connected device, which asks the hub itself',
+    '  issuers        https://as.example',
+    '  bearer         true',
+    '  added          2023-11-14T22:13:20Z',
   ]);
 });
 
 test('with --json they are the answers of the hub', async () => {
-  await answer([DEVICE]);
+  await hub.answer([DEVICE]);
   expect(JSON.parse((await devices('list', '--json')).printed)).toEqual([DEVICE]);
 });
 
 test('remove asks for this device and no other, whatever its name', async () => {
-  await answer(undefined, 204);
+  await hub.answer(undefined, 204);
   expect(await devices('remove', '../tube 1')).toMatchObject({ status: 0, printed: 'Removed ../tube 1.' });
-  expect(asked).toEqual(['DELETE /devices/..%2Ftube%201']);
+  expect(hub.asked).toEqual(['DELETE /devices/..%2Ftube%201']);
 });

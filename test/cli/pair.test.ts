@@ -117,6 +117,20 @@ describe('latchkey pair with a code', () => {
     expect(errorOf(await pair('--code', qr, '--json', ...READ))).toBe('pairing_candidate_unknown');
   });
 
+  test.each([
+    ['permissions', ['--code', qr], '--code needs --allow'],
+    ['an id', ['--code', code, ...READ], '--id is needed'],
+    ['a good id', ['--code', code, '--id', 'Tube 1', ...READ], 'device cannot be registered like this: --id: 1 to 63'],
+  ])('says which option gives it %s', async (_, args, words) => {
+    expect((await pair(...args)).noted).toContain(words);
+  });
+
+  test('takes what a radio device advertises for the id that a typed code lacks', async () => {
+    rig.links = [new FaultyLink('tube-1', rig.tube, -61)];
+    expect((await pair('--code', code, '--ble', 'tube-1', ...READ)).status).toBe(0);
+    expect(rig.registry.get('tube-1').ble).toEqual({ name: 'tube-1' });
+  });
+
   test('says that it is not finished, with status 1', async () => {
     rig.link.fate = (request) => (request === 3 ? 'lost answer' : 'arrives');
     const result = await pair('--code', qr, '--json', ...READ);
@@ -128,7 +142,12 @@ describe('latchkey pair with a code', () => {
   test.each<[string, readonly string[], string]>([
     ['a code that was mistyped', ['--code', '00041-06105-0R3GG-28A1C-60T3G-F7', ...READ], 'setup_code_invalid'],
     ['a wrong code', ['--code', WRONG_CODE.expose(), '--id', 'tube-1', ...READ], 'setup_code_refused'],
-    ['a code without permissions', ['--code', qr], 'device_invalid'],
+    ['a code without permissions', ['--code', qr], 'usage'],
+    ['a typed code without an id', ['--code', code, '--line', 'bench', ...READ], 'usage'],
+    ['a wrap that is none', ['--code', qr, '--wrap', 'paper', ...READ], 'device_invalid'],
+    ['an issuer that is not configured', ['--code', qr, '--issuer', 'https://evil.example', ...READ], 'device_invalid'],
+    ['an id that is none', ['--code', code, '--id', 'Tube 1', ...READ], 'device_invalid'],
+    ['a number that is none', ['--max-token-bytes', 'many'], 'usage'],
     ['a time past its limit', ['--for', '16m'], 'usage'],
     ['a time that is none', ['--for', 'soon'], 'usage'],
     ['a time of nothing', ['--for', '0s'], 'usage'],
@@ -139,6 +158,8 @@ describe('latchkey pair with a code', () => {
     expect(errorOf(result)).toBe(expected);
     expect(result.noted).not.toContain(code);
     expect(await isOpen()).toBe(false);
+    // All but what the device itself says is found before.
+    expect(rig.log.events().includes('pairing_window_open')).toBe(expected === 'setup_code_refused');
     expect(rig.registry.size).toBe(0);
   });
 
@@ -153,6 +174,80 @@ describe('latchkey pair with a code', () => {
     expect(errorOf(await runLine(['pair', '--socket', elsewhere, '--code', qr, '--json', ...READ]))).toBe(
       'admin_unreachable',
     );
+  });
+});
+
+describe('latchkey pair where nobody shows up', () => {
+  /** Nobody is there, and the window closes once it was looked that often. */
+  function empty(obstacles: PairRig['obstacles'], looks = 3): void {
+    rig.links = [];
+    rig.obstacles = obstacles;
+    let looked = 0;
+    rig.onLook = () => {
+      looked += 1;
+      if (looked === looks) void rig.flow.close();
+    };
+  }
+
+  test('refuses at once a line that is not configured, and one that has a device', async () => {
+    for (const code of ['link_unconfigured', 'pairing_place_taken'] as const) {
+      empty([{ place: 'line/bench', code }]);
+      expect(errorOf(await pair('--code', qr, '--line', 'bench', '--json', ...READ))).toBe(code);
+    }
+    expect(rig.log.events()).not.toContain('pairing_window_open');
+  });
+
+  test('says at once what is down, once, and ends with that', async () => {
+    empty([{ place: 'line/bench', code: 'link_down', detail: 'ENOENT' }], 5);
+    const { noted, status } = await pair('--code', qr, '--line', 'bench', ...READ);
+    expect(status).toBe(1);
+    const [, said, last, ...more] = noted.split('\n');
+    expect(said).toMatch(/^ {2}bench, on a serial line: The link to the device is not open: ENOENT\. .*\[link_down\]$/);
+    expect(last).toMatch(/line\/bench, ENOENT; nobody showed up .*\[link_down\]$/);
+    expect(more).toEqual([]);
+  });
+
+  test('waits for what may pass', async () => {
+    empty([{ place: 'ble', code: 'radio_blocked' }], 9);
+    let looks = 0;
+    rig.onLook = () => {
+      looks += 1;
+      if (looks === 3) rig.links = [new FaultyLink('tube-1', rig.tube, -61)];
+    };
+    const { noted, status } = await pair('--code', qr, '--ble', ...READ);
+    expect(noted).toContain('  radio: The Bluetooth adapter is switched off. Run `rfkill unblock bluetooth`');
+    expect(status).toBe(0);
+  });
+
+  test('goes on to look while the radio listens, and says what else was in the way', async () => {
+    empty([{ place: 'line/desk', code: 'link_down' }]);
+    const result = await pair('--code', qr, '--json', ...READ);
+    expect(errorOf(result)).toBe('pairing_candidate_unknown');
+    expect(result.noted).toContain('line/desk: link_down');
+    expect(JSON.parse(result.printed.split('\n')[1] ?? '')).toMatchObject({
+      event: 'obstacle',
+      place: 'line/desk',
+      code: 'link_down',
+    });
+  });
+
+  test('says in a dialogue what is taken where nobody else is there', async () => {
+    empty([
+      { place: 'line/bench', code: 'pairing_place_taken', detail: 'line/bench has tube-1' },
+      { place: 'ble', code: 'radio_down' },
+    ]);
+    const { noted } = await runLine(['pair', '--socket', socket, ...READ], {}, []);
+    for (const word of ['line/bench has tube-1', '[radio_down]']) expect(noted).toContain(word);
+  });
+
+  test('keeps what is taken to itself while there is one to choose, until somebody looks again', async () => {
+    rig.obstacles = [{ place: 'line/desk', code: 'pairing_place_taken', detail: 'line/desk has tube-9' }];
+    const said = async (...typed: string[]) =>
+      (await runLine(['pair', '--socket', socket, ...READ], {}, [...typed, '1', qr, ''])).noted;
+    expect(await said('')).toContain('tube-9');
+    await rig.unpair.unpair('tube-1', { force: false });
+    rig.tube.reset();
+    expect(await said()).not.toContain('tube-9');
   });
 });
 
@@ -172,6 +267,16 @@ test('latchkey pair --json without a code shows who is there until the window cl
 });
 
 describe('latchkey pair as a dialogue', () => {
+  test.each([
+    ['a wrap', ['--wrap', 'paper']],
+    ['an issuer', ['--issuer', 'https://evil.example']],
+    ['an id', ['--id', 'Tube 1']],
+  ])('asks nothing where %s is given that cannot be', async (_, args) => {
+    const { noted } = await runLine(['pair', '--socket', socket, ...args], {}, []);
+    expect(noted.split('\n')).toEqual([expect.stringContaining('[device_invalid]')]);
+    expect(rig.log.events()).not.toContain('pairing_window_open');
+  });
+
   const talk = (typed: readonly string[], ...args: readonly string[]) =>
     runLine(['pair', '--socket', socket, ...args], {}, typed);
 
@@ -223,8 +328,23 @@ describe('latchkey pair as a dialogue', () => {
   test('ends where nobody answers any more', async () => {
     const { status, noted } = await talk(['1'], ...READ);
     expect(status).toBe(1);
+    expect(noted).toContain(
+      'standard input ended before "Setup code on its label, typed or as QR text:" was answered, which --code does too',
+    );
     expect(noted).toContain('[request_cancelled]');
     expect(await isOpen()).toBe(false);
+  });
+
+  test('looks again where a device goes away while its code is typed', async () => {
+    let asked = 0;
+    rig.onLook = () => {
+      asked += 1;
+      // Of the look of `pair` itself: the window has one as it opens, and the dialogue one before it asks.
+      rig.links = asked === 4 ? [] : [rig.link];
+    };
+    const { noted, status } = await talk(['1', qr, '', '1', qr, ''], ...READ);
+    expect(noted).toContain('[pairing_candidate_unknown]');
+    expect(status).toBe(0);
   });
 
   test('ends where the device cannot be had', async () => {

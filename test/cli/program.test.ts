@@ -38,6 +38,14 @@ describe('help', () => {
     },
   );
 
+  test.each([
+    ['trust rotate-hub-key', 'wrap mac0', 'which devices it leaves alone'],
+    ['sim device', 'needs --state', 'what a device that can be paired needs'],
+  ])('of %s says "%s": %s', async (path, words) => {
+    const { printed } = await runLine([...path.split(' '), '--help']);
+    expect(printed.replaceAll(/\s+/g, ' ')).toContain(words);
+  });
+
   test.each(GROUPS)('of the group %s lists its commands', async (group) => {
     const { status, printed } = await runLine([group, '--help']);
     expect(status).toBe(0);

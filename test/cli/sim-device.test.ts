@@ -236,6 +236,13 @@ test.each([
   expect(await refused(...given)).toMatchObject({ status: 2, error: { code: 'usage' } });
 });
 
+test.each([
+  ['where it is', ['--trust', 'FILE'], '--listen, --ble or --connected'],
+  ['where it keeps its state', ['--listen', 'tcp://127.0.0.1:0', '--setup', CODE], '--state FILE'],
+])('a device that was not told %s says what is needed', async (_, args, words) => {
+  expect((await refused(...args)).error.detail).toContain(words);
+});
+
 test('a device that can be paired makes its state, and begins anew when it is reset', async () => {
   const state = join(folder, 'tube.state');
   const args = ['--listen', 'tcp://127.0.0.1:0', '--setup', CODE, '--state', state];
@@ -275,3 +282,19 @@ test('a Bluetooth controller that is not there is refused by its path', async ()
     error: { code: 'peripheral_adapter_down', detail: expect.stringContaining(hci) },
   });
 });
+
+test.each(['hci9', 'bench'])(
+  'the Bluetooth adapter %s, which is not there, is an error and nothing else',
+  async (hci) => {
+    const args = [PROGRAM, 'sim', 'device', '--ble', '--hci', hci, '--trust', trust];
+    child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const said: Record<'stdout' | 'stderr', string> = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const)
+      child[stream]?.on('data', (chunk: Buffer) => {
+        said[stream] += chunk.toString();
+      });
+    expect(await once(child, 'close')).toEqual([1, null]);
+    expect(said.stdout).toBe('');
+    expect(said.stderr).toMatch(/^latchkey: .*\[peripheral_adapter_down\]\n$/);
+  },
+);

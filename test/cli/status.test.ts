@@ -1,26 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { HubStatus } from '../../src/ports/admin.ts';
+import { AdminStub } from '../fixtures/admin-stub.ts';
 import { runLine } from '../fixtures/fake-terminal.ts';
 
-let folder: string;
-let socket: string;
-let server: Server | undefined;
+let hub: AdminStub;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'latchkey-status-'));
-  socket = join(folder, 'admin.sock');
+  hub = new AdminStub();
 });
 
-afterEach(async () => {
-  const open = server;
-  server = undefined;
-  if (open !== undefined) await new Promise((resolve) => open.close(resolve));
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => hub.close());
 
 const STATUS: HubStatus = {
   version: '0.1.0',
@@ -80,13 +69,7 @@ const STATUS: HubStatus = {
   conditions: [{ code: 'keys_too_old', subject: 'urn:file', title: 'The keys are too old', fix: 'Check the uplink.' }],
 };
 
-async function answer(body: unknown): Promise<void> {
-  const created = createServer((_, response) => void response.end(JSON.stringify(body)));
-  server = created;
-  await new Promise<void>((resolve) => created.listen(socket, resolve));
-}
-
-const ask = (...args: readonly string[]) => runLine(['status', '--socket', socket, ...args]);
+const ask = (...args: readonly string[]) => runLine(['status', '--socket', hub.socket, ...args]);
 
 describe('an answer is refused', () => {
   test.each<[string, unknown, string]>([
@@ -101,7 +84,7 @@ describe('an answer is refused', () => {
     ],
     ['with a counter in words', { ...STATUS, deliveries: { queued: 'many' } }, 'deliveries.queued'],
   ])('%s', async (_, body, member) => {
-    await answer(body);
+    await hub.answer(body);
     const { status, printed, noted } = await ask();
     expect({ status, printed }).toEqual({ status: 1, printed: '' });
     expect(noted).toContain('[client_answer_invalid]');
@@ -110,7 +93,7 @@ describe('an answer is refused', () => {
 });
 
 test('it is one subject a line, in words, and what is wrong last', async () => {
-  await answer(STATUS);
+  await hub.answer(STATUS);
   const { status, printed } = await ask();
   expect(status).toBe(0);
   expect(printed.split('\n')).toEqual([
@@ -140,13 +123,13 @@ test('it is one subject a line, in words, and what is wrong last', async () => {
 
 test('it names the first keys of an issuer, and says how many more there are', async () => {
   const keys = Array.from({ length: 64 }, (_, index) => ({ keyId: `k${index}`, algorithms: ['ES256'] }));
-  await answer({ ...STATUS, issuers: STATUS.issuers.map((issuer) => ({ ...issuer, keys })) });
+  await hub.answer({ ...STATUS, issuers: STATUS.issuers.map((issuer) => ({ ...issuer, keys })) });
   const { printed } = await ask();
   expect(printed).toContain('64 keys (k0, k1, k2, k3, k4, k5, k6, k7 and 56 more)');
 });
 
 test('it says so where nothing is configured and nothing is wrong', async () => {
-  await answer({ ...STATUS, uptime: 0.5, issuers: [], lines: [], deliveries: {}, conditions: [] });
+  await hub.answer({ ...STATUS, uptime: 0.5, issuers: [], lines: [], deliveries: {}, conditions: [] });
   const { printed } = await ask();
   expect(printed).toContain('up for 0 s\n');
   expect(printed).toContain('Issuers: none configured\nLines: none configured\n');
@@ -155,12 +138,12 @@ test('it says so where nothing is configured and nothing is wrong', async () => 
 
 test('it says why there is no radio', async () => {
   const radio = { ...STATUS.radio, up: false, address: undefined, lastError: 'radio_blocked', devices: [] };
-  await answer({ ...STATUS, radio });
+  await hub.answer({ ...STATUS, radio });
   expect((await ask()).printed).toContain('Radio hci0: off\n  because radio_blocked\n');
 });
 
 test('with --json it is the answer of the hub', async () => {
-  await answer(STATUS);
+  await hub.answer(STATUS);
   expect(JSON.parse((await ask('--json')).printed)).toEqual(STATUS);
 });
 

@@ -9,7 +9,7 @@ import { base64url, hex } from '../../src/core/bytes.ts';
 import type { CoapRequest } from '../../src/core/coap-exchange.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { identifyDevice } from '../../src/flows/identify.ts';
-import type { PairRequest } from '../../src/ports/pairing.ts';
+import type { PairDraft, PairRequest } from '../../src/ports/pairing.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { asyncCodeOf } from '../fixtures/async-code-of.ts';
 import { signingJwk, TRUST } from '../fixtures/device-trust.ts';
@@ -48,6 +48,7 @@ describe('a window', () => {
       closes_in: 60,
       attempts_left: 5,
       candidates: [{ key: 'line/bench', name: 'bench', medium: 'line' }],
+      obstacles: [],
     });
     expect(rig.watched).toBe(1);
     await rig.time.advance(59_999);
@@ -83,6 +84,72 @@ describe('a window', () => {
     await rig.flow.open(MINUTE);
     await rig.pair();
     expect((await rig.flow.view()).candidates).toEqual([]);
+  });
+
+  test('shows what else is in the way, with what to do', async () => {
+    rig.obstacles = [{ place: 'line/desk', code: 'link_down', detail: 'ENOENT' }];
+    const { obstacles } = await rig.flow.open(MINUTE);
+    expect(obstacles).toMatchObject([{ place: 'line/desk', code: 'link_down', detail: 'ENOENT', lasting: false }]);
+    expect(obstacles[0]?.fix).toContain('cable');
+  });
+
+  test('for a line shows no other one, and nothing of the radio', async () => {
+    rig.links = [rig.link, new FaultyLink('desk', new PairableDevice())];
+    rig.obstacles = [{ place: 'ble', code: 'radio_blocked' }];
+    const { candidates, obstacles } = await rig.flow.open({ ...MINUTE, medium: 'line', name: 'desk' });
+    expect(candidates.map(({ key }) => key)).toEqual(['line/desk']);
+    expect(obstacles).toEqual([]);
+  });
+
+  test.each([
+    ['a line that is not configured', 'line/ward-9', 'link_unconfigured'],
+    ['a line that has a device', 'line/bench', 'pairing_place_taken'],
+  ] as const)('is not opened for %s', async (_, place, code) => {
+    rig.links = [];
+    rig.obstacles = [{ place, code }];
+    expect(await asyncCodeOf(rig.flow.open({ ...MINUTE, medium: 'line', name: place.slice(5) }))).toBe(code);
+    expect(rig.watched).toBe(0);
+    expect(await asyncCodeOf(rig.flow.view())).toBe('pairing_window_closed');
+  });
+
+  test('is opened where nobody is there yet', async () => {
+    rig.links = [];
+    rig.obstacles = [{ place: 'line/bench', code: 'link_down' }];
+    expect((await rig.flow.open({ ...MINUTE, medium: 'line', name: 'bench' })).candidates).toEqual([]);
+  });
+
+  const drafts: readonly (readonly [string, Partial<PairDraft>, string])[] = [
+    ['an id that is none', { id: 'Tube 1' }, 'device_invalid'],
+    ['an id that is taken', { id: 'tube-9' }, 'device_exists'],
+    ['an audience that is taken', { id: 'tube-2', audience: 'coap://tube-9' }, 'audience_taken'],
+    ['a name that is none', { id: undefined, name: '' }, 'device_invalid'],
+    ['a wrap that is none', { id: undefined, profile: { scopes: ['read'], wrap: 'paper' } }, 'device_invalid'],
+    ['an issuer that is not configured', { issuers: ['https://evil.example'] }, 'device_invalid'],
+  ];
+  test.each(drafts)('is not opened for a device with %s', async (_, changes, code) => {
+    await rig.devices.addDevice({ id: 'tube-9', audience: 'coap://tube-9', line: 'desk', profile: { scopes: ['a'] } });
+    const device = { id: 'tube-1', profile: { scopes: ['read'] }, ...changes };
+    expect(await asyncCodeOf(rig.flow.open({ ...MINUTE, device }))).toBe(code);
+    expect(rig.watched).toBe(0);
+  });
+
+  test('is opened for a device of which only its profile is known, and for one that is paired half', async () => {
+    const device = { profile: { scopes: ['read'] } };
+    await rig.flow.open({ ...MINUTE, device });
+    rig.link.fate = (request) => (request === 3 ? 'lost answer' : 'arrives');
+    await rig.pair();
+    await rig.flow.close();
+    expect((await rig.flow.open({ ...MINUTE, device: { ...device, id: 'tube-1' } })).candidates).toHaveLength(1);
+  });
+
+  test('says of a candidate that is gone why', async () => {
+    await rig.flow.open(MINUTE);
+    rig.links = [];
+    rig.obstacles = [{ place: 'line/bench', code: 'link_down', detail: 'EIO' }];
+    expect(await asyncCodeOf(rig.flow.identify('line/bench'))).toBe('link_down');
+    rig.obstacles = [{ place: 'ble', code: 'radio_missing' }];
+    expect(await asyncCodeOf(rig.flow.identify('line/bench'))).toBe('pairing_candidate_unknown');
+    expect(await asyncCodeOf(rig.flow.identify('ble/tube-1'))).toBe('radio_missing');
   });
 
   test('makes a candidate blink', async () => {

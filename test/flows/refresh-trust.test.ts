@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { codeNumber } from '../../src/codec/coap/codes.ts';
 import { makeTrustAnswer, openTrustBundle } from '../../src/codec/trust-bundle.ts';
-import { EMPTY, utf8 } from '../../src/core/bytes.ts';
+import { EMPTY } from '../../src/core/bytes.ts';
 import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -35,27 +35,6 @@ function answers(answer: (request: CoapRequest) => CoapResponse | LatchkeyError)
 }
 
 const bare = (code: string): CoapResponse => ({ code: codeNumber(code), payload: EMPTY });
-
-async function queueToken(hubKey?: string, text = 'token'): Promise<string> {
-  const cwt = utf8(text);
-  const { id } = await rig.queue.add({
-    id: Buffer.from(text).toString('hex').padStart(32, '0'),
-    device: tube.id,
-    audience: tube.audience,
-    cwt: new Secret(cwt),
-    hubKey,
-    tokenHash: cwt.subarray(0, 4),
-    cti: cwt,
-    expiresAt: NOW + 600,
-    scope: 'read',
-    jwtBytes: 1,
-    cwtBytes: cwt.length,
-    keysAge: 0,
-    clock: 'sure',
-    request: 'r',
-  });
-  return id;
-}
 
 describe('a device', () => {
   test('holds what it was provisioned with, and nothing is due', () => {
@@ -98,7 +77,7 @@ describe('a device', () => {
     blank.trust.issuerChanged(ISSUER);
     rig = blank;
     tube = device;
-    const delivery = await queueToken();
+    const delivery = await rig.queueToken(tube);
     expect(blank.trust.isDue('tube-2')).toBe(false);
     await blank.queue.end(delivery, { state: 'delivered', deviceCode: '2.01', receipt: true });
     expect(blank.trust.isDue('tube-2')).toBe(true);
@@ -325,7 +304,7 @@ describe('tokens', () => {
       order.push(request.path.join('/'));
       return order.length < 3 ? new LatchkeyError('device_no_answer') : bare('4.04');
     });
-    await queueToken();
+    await rig.queueToken(tube);
     const dispatcher = new Dispatcher({
       queue: rig.queue,
       registry: rig.registry,

@@ -1,11 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
-import { Secret } from '../../src/core/secret.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { hubKeysFor } from '../../src/devices/wanted-trust.ts';
 import { asyncCodeOf } from '../fixtures/async-code-of.ts';
-import { NOW, TrustRig } from '../fixtures/trust-rig.ts';
+import { TrustRig } from '../fixtures/trust-rig.ts';
 
 let rig: TrustRig;
 let tube: Device;
@@ -26,27 +25,6 @@ function unplug(id = 'tube-1'): () => void {
   return () => {
     link.request = request;
   };
-}
-
-async function queueToken(hubKey: string | undefined, text: string): Promise<string> {
-  const cwt = utf8(text);
-  const { id } = await rig.queue.add({
-    id: Buffer.from(text).toString('hex').padStart(32, '0'),
-    device: tube.id,
-    audience: tube.audience,
-    cwt: new Secret(cwt),
-    hubKey,
-    tokenHash: cwt.subarray(0, 4),
-    cti: cwt,
-    expiresAt: NOW + 600,
-    scope: 'read',
-    jwtBytes: 1,
-    cwtBytes: cwt.length,
-    keysAge: 0,
-    clock: 'sure',
-    request: 'r',
-  });
-  return id;
 }
 
 describe('rotating the key of the hub', () => {
@@ -96,7 +74,7 @@ describe('rotating the key of the hub', () => {
 
   test('keeps the old key on the device for tokens that are signed with it and wait', async () => {
     const [old] = all();
-    const delivery = await queueToken(old, 'waits');
+    const delivery = await rig.queueToken(tube, { hubKey: old });
     await rig.trust.rotateHubKey();
     await rig.work(tube);
     const [current] = all();
@@ -109,7 +87,7 @@ describe('rotating the key of the hub', () => {
   });
 
   test('takes a waiting token that does not say for one of the oldest key', async () => {
-    await queueToken(undefined, 'of an earlier version');
+    await rig.queueToken(tube);
     const [old] = all();
     await rig.trust.rotateHubKey();
     await rig.work(tube);

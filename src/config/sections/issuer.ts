@@ -1,0 +1,134 @@
+/** Settings of one authorization server. */
+import * as z from 'zod/mini';
+import { setting } from '../setting.ts';
+import { clientText, fetchUrl, filePath, flag, identifierUrl, milliseconds, oneOf, seconds } from '../values.ts';
+
+export const issuer = z.strictObject({
+  issuer: setting(
+    identifierUrl,
+    'Issuer identifier, exactly as in the `iss` claim of its tokens.',
+    'https://as.example',
+  ),
+  discovery_url: setting(
+    z.optional(fetchUrl),
+    'Address of its metadata, if it is at neither of the places of RFC 8414 and OpenID Connect Discovery.',
+    'https://as.example/.well-known/oauth-authorization-server',
+  ),
+  jwks_url: setting(
+    z.optional(fetchUrl),
+    'Address of its key set; then nothing is discovered.',
+    'https://as.example/jwks',
+  ),
+  jwks_file: setting(
+    z.optional(filePath),
+    'File with its key set (RFC 7517); then nothing is fetched, and a withdrawn key stays trusted until the file has changed and the hub was started again.',
+    'as-jwks.json',
+  ),
+  ca_file: setting(
+    z.optional(filePath),
+    'Certificate authority that signs its TLS certificate, PEM, in place of those of the system.',
+    'as-ca.pem',
+  ),
+  algorithms: setting(
+    z._default(
+      z
+        .array(oneOf(['ES256', 'EdDSA', 'PS256', 'RS256']), { error: 'must be a list of algorithms' })
+        .check(z.minLength(1, { error: 'must name at least one algorithm' })),
+      ['ES256', 'EdDSA', 'PS256', 'RS256'],
+    ),
+    'Algorithms that its tokens may be signed with.',
+  ),
+  token_types: setting(
+    z._default(
+      z
+        .array(z.string({ error: 'must be text' }).check(z.minLength(1, { error: 'must not be empty' })), {
+          error: 'must be a list of types',
+        })
+        .check(z.minLength(1, { error: 'must name at least one type' })),
+      ['at+jwt'],
+    ),
+    'Values of the header `typ` that mark an access token (RFC 9068). What more costs: with "JWT" an ID token may pass for an access token.',
+  ),
+  require_rfc9068: setting(
+    z._default(flag(), false),
+    'Refuse tokens that lack any claim that RFC 9068 §2.2 requires: sub, client_id, iat and jti too.',
+  ),
+  exi_without_exp: setting(
+    z._default(flag(), false),
+    'Take tokens that have `exi` and no `exp` (RFC 9200 §5.10.3), for devices without a clock. The hub counts `exi` from `iat`. What it costs: a device that counts it from when the token comes, and not from when it gave the nonce, has a token that is held back live for up to twice as long as meant.',
+  ),
+  offline_limit: setting(
+    z.prefault(seconds({ min: '1m', max: '365d' }), '30d'),
+    'How long its keys serve while it cannot be reached. What more costs: a key that it withdrew is trusted for as long.',
+  ),
+  leeway: setting(
+    z.prefault(seconds({ min: '0s', max: '5m' }), '60s'),
+    'How far its clock may run ahead of that of the hub, for nbf and iat. Never lengthens a token: exp has no leeway.',
+  ),
+  refresh_min: setting(z.prefault(seconds({ min: '1s', max: '24h' }), '60s'), 'Shortest time between two refreshes.'),
+  refresh_max: setting(
+    z.prefault(seconds({ min: '1m', max: '30d' }), '24h'),
+    'Longest time between two refreshes, whatever its Cache-Control says.',
+  ),
+  unknown_kid_cooldown: setting(
+    z.prefault(seconds({ min: '1s', max: '1h' }), '30s'),
+    'Shortest time between two refreshes that tokens with an unknown `kid` set off.',
+  ),
+  introspection: setting(
+    z._default(oneOf(['never', 'opaque', 'always']), 'opaque'),
+    'Which tokens of connected devices it is asked about: `opaque`: those that are no JWTs; `always`: JWTs too, so that revocation is seen at once. Nothing is asked without `client_id`.',
+  ),
+  client_id: setting(
+    z.optional(clientText),
+    'By which name it knows the hub, a client that may introspect (RFC 7662).',
+    'latchkey-hub',
+  ),
+  client_auth: setting(
+    z._default(
+      oneOf(['client_secret_basic', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth']),
+      'client_secret_basic',
+    ),
+    'How the hub shows that it is that client.',
+  ),
+  client_secret_file: setting(
+    z.optional(filePath),
+    'File with the secret for client_secret_basic. Let nobody but the hub read it.',
+    'as-client-secret',
+  ),
+  client_key_file: setting(
+    z.optional(filePath),
+    'Private key, PEM: for private_key_jwt the one to sign with, for the TLS methods that of the certificate.',
+    'as-client-key.pem',
+  ),
+  client_key_id: setting(
+    z.optional(clientText),
+    '`kid` of that key at the server, for private_key_jwt, where it has several of the hub.',
+    'hub-1',
+  ),
+  client_cert_file: setting(
+    z.optional(filePath),
+    'Certificate chain for the TLS methods, PEM (RFC 8705).',
+    'as-client-cert.pem',
+  ),
+  introspection_url: setting(
+    z.optional(fetchUrl),
+    'Address of its introspection endpoint, if its metadata does not name the right one.',
+    'https://as.example/introspect',
+  ),
+  introspection_signed: setting(
+    z._default(oneOf(['required', 'optional']), 'optional'),
+    'Whether its answers must be signed (RFC 9701). Signed ones are always verified, and kept as evidence while they serve. What `optional` costs: TLS alone vouches for an answer.',
+  ),
+  introspection_cache: setting(
+    z.prefault(seconds({ min: '0s', max: '1h' }), '60s'),
+    'How long "active" is believed without asking again, at most: never past the end of the token, nor longer than `max-age` of the answer. What more costs: a revoked token is accepted for as long.',
+  ),
+  introspection_timeout: setting(
+    z.prefault(milliseconds({ min: '100ms', max: '60s' }), '5s'),
+    'How long one question may take, a second attempt after a lost connection included.',
+  ),
+  stale_grace: setting(
+    z.prefault(seconds({ min: '0s', max: '24h' }), '0s'),
+    'How long "active" is still given out beyond that while it cannot be reached, marked as stale. What it costs: a token revoked before or during the outage is accepted for as long.',
+  ),
+});
