@@ -164,7 +164,8 @@ export class BleLink implements DeviceLink, SlotHolder {
     const now = this.#options.clock.monotonic();
     const pause = Math.min(SIGHTING_PAUSE * 2 ** Math.max(0, this.#troubles - 1), SIGHTING_PAUSE_CAP);
     if (this.#session !== undefined || now - this.#lastTold < pause) return;
-    if (this.#candidates(RADIO_TIMES.fresh).length === 0) return;
+    const { radio } = this.#options;
+    if (radio.fault() !== undefined || radio.sightings.fresh(this.name).length === 0) return;
     this.#lastTold = now;
     for (const listener of [...this.#listeners]) listener();
   }
@@ -184,8 +185,9 @@ export class BleLink implements DeviceLink, SlotHolder {
     if (this.#session !== undefined && this.#endpoint.isIdle) this.#release('others wait');
   }
 
-  /** There is no adapter any more: what waits ends with the reason. */
+  /** There is no adapter any more: what waits ends with the reason, and whoever is heard by the next one is told of at once. */
   adapterLost(error: LatchkeyError): void {
+    this.#lastTold = Number.NEGATIVE_INFINITY;
     this.#seeking?.abort();
     this.#endpoint.abandon(error);
   }
@@ -281,7 +283,7 @@ export class BleLink implements DeviceLink, SlotHolder {
   /** The likeliest one that advertised just now, or the next to. */
   async #fresh(signal: AbortSignal): Promise<Candidate | undefined> {
     for (;;) {
-      const [candidate] = this.#candidates(RADIO_TIMES.fresh);
+      const [candidate] = this.#options.radio.sightings.fresh(this.name);
       if (signal.aborted) return undefined;
       if (candidate !== undefined) return candidate;
       await this.#nextHeard(signal);
@@ -337,7 +339,7 @@ export class BleLink implements DeviceLink, SlotHolder {
       const { code, detail } = coded(error);
       this.#lastFault = coded(error);
       if (code === 'link_busy') radio.slots.full(radio.slots.held - 1);
-      else this.#failed(address);
+      else if (radio.fault() === undefined) this.#failed(address);
       // A visit is not insisted on.
       this.#visiting = false;
       log.debug({ event: 'device_connect_failed', code, detail, address }, 'the device could not be connected');
