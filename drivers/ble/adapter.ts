@@ -9,14 +9,16 @@ import {
   clampMtu,
   controlScanDuty,
   endAll,
+  endLinks,
   forgetDevices,
   heardDevices,
   idOf,
   isConnecting,
-  onReset,
+  onForeignReset,
+  onState,
   silence,
 } from './noble-internals.ts';
-import { raced } from './raced.ts';
+import { type Race, raced } from './raced.ts';
 
 export interface Advertisement {
   readonly name: string;
@@ -34,7 +36,9 @@ export interface AdapterOptions {
   readonly onAdvertisement: (heard: Advertisement) => void;
   /** Addresses of devices that are to be remembered. */
   readonly keptAddresses: () => readonly string[];
-  /** The adapter is gone, or does not answer; once. */
+  /** The link to this device was cut off on this side: the device is as much there as if it were heard. */
+  readonly onCutOff: (address: string) => void;
+  /** The adapter is gone, or does not answer; once. Links that are lost with it are told after. */
   readonly onLost: (error: LatchkeyError) => void;
 }
 
@@ -50,7 +54,7 @@ export class Adapter {
   #turn: Promise<unknown> = Promise.resolve();
   #scanning = false;
   #cancelRescan: (() => void) | undefined;
-  #ended = false;
+  readonly #end = new AbortController();
 
   private constructor(noble: Noble, options: AdapterOptions) {
     this.#noble = noble;
@@ -75,6 +79,10 @@ export class Adapter {
       opened.#stop();
       throw error;
     }
+  }
+
+  get #hasEnded(): boolean {
+    return this.#end.signal.aborted;
   }
 
   /** Its own address, as `aa:bb:cc:dd:ee:ff`. */
@@ -105,8 +113,8 @@ export class Adapter {
 
   /** Ends all links and lets go of the adapter. Bounded in time. */
   async close(): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#hasEnded) return;
+    this.#end.abort();
     this.#cancelRescan?.();
     await Promise.all([...this.#connected].map((peripheral) => disconnect(peripheral, this.#options.timers)));
     this.#stop();
@@ -137,8 +145,8 @@ export class Adapter {
       if (state !== undefined) judge(state);
     });
     watchUart(noble);
-    onReset(noble, () => this.#wasReset());
-    noble.on('stateChange', (state: string) => {
+    onForeignReset(noble, () => this.#wasReset());
+    onState(noble, (state) => {
       if (state !== 'poweredOn') this.#lose(faultOf(state));
     });
     noble.on('discover', (peripheral: NoblePeripheral) => this.#heard(peripheral));
@@ -146,25 +154,25 @@ export class Adapter {
 
   #heard({ address, advertisement, connectable, rssi }: NoblePeripheral): void {
     const name = advertisement.localName;
-    if (this.#ended || name === undefined || !connectable) return;
+    if (this.#hasEnded || name === undefined || !connectable) return;
     this.#options.onAdvertisement({ name, address, rssi });
   }
 
   async #connect(address: string, deadline: number, done: (peripheral: NoblePeripheral) => void): Promise<void> {
-    if (this.#ended) throw new LatchkeyError('link_down', 'the adapter is gone');
+    if (this.#hasEnded) throw new LatchkeyError('link_down', 'the adapter is gone');
     const peripheral = this.#peripheral(address);
     await this.#silence();
     try {
       await this.#initiate(peripheral, deadline);
       done(peripheral);
     } finally {
-      if (!this.#ended) await this.#scan();
+      if (!this.#hasEnded) await this.#scan();
     }
   }
 
   async #initiate(peripheral: NoblePeripheral, deadline: number): Promise<void> {
     const { mtu } = this.#options.settings;
-    const race = { what: 'connecting', deadline, timers: this.#options.timers };
+    const race = this.#race('connecting', deadline);
     try {
       await raced<void>(race, (done) =>
         peripheral.connect({ mtu, timeout: SUPERVISION_TIMEOUT }, (error) => done(error)),
@@ -181,12 +189,12 @@ export class Adapter {
 
   /** Until the controller has said that it waits for the device no more, it takes no other connection. */
   async #takeBack(peripheral: NoblePeripheral): Promise<void> {
-    if (this.#ended) return;
+    if (this.#hasEnded) return;
     if (peripheral.state === 'connected') await disconnect(peripheral, this.#options.timers);
     if (peripheral.state === 'connecting') peripheral.cancelConnect();
     const { timers } = this.#options;
     const step = 20;
-    for (let waited = 0; isConnecting(this.#noble); waited += step) {
+    for (let waited = 0; isConnecting(this.#noble) && !this.#hasEnded; waited += step) {
       if (waited > RADIO_TIMES.command) throw this.#lose(new LatchkeyError('radio_failed', 'a connection hangs'));
       await new Promise<void>((resolve) => timers.after(step, resolve));
     }
@@ -199,7 +207,7 @@ export class Adapter {
   }
 
   async #rescan(): Promise<void> {
-    if (this.#ended) return;
+    if (this.#hasEnded) return;
     await this.#silence();
     const kept = new Set(this.#options.keptAddresses().map(idOf));
     forgetDevices(this.#noble, (id) => kept.has(id));
@@ -207,7 +215,7 @@ export class Adapter {
   }
 
   async #scan(): Promise<void> {
-    const race = { what: 'scanning', deadline: RADIO_TIMES.command, timers: this.#options.timers };
+    const race = this.#race('scanning', RADIO_TIMES.command);
     const { service } = this.#options.settings.profile;
     try {
       await raced<void>(race, (done) =>
@@ -221,7 +229,7 @@ export class Adapter {
 
   async #silence(): Promise<void> {
     if (!this.#scanning) return;
-    const race = { what: 'scanning', deadline: RADIO_TIMES.command, timers: this.#options.timers };
+    const race = this.#race('scanning', RADIO_TIMES.command);
     try {
       await raced<void>(race, (done) => this.#noble.stopScanning(() => done(undefined)));
       this.#scanning = false;
@@ -230,19 +238,31 @@ export class Adapter {
     }
   }
 
+  #race(what: string, deadline: number): Race {
+    return { what, deadline, timers: this.#options.timers, signal: this.#end.signal };
+  }
+
   #scheduleRescan(): void {
     this.#cancelRescan = this.#options.timers.after(RADIO_TIMES.rescan, () => {
       this.#alone(() => this.#rescan())
         .catch((error: unknown) => this.#lose(coded(error)))
         .finally(() => {
-          if (!this.#ended) this.#scheduleRescan();
+          if (!this.#hasEnded) this.#scheduleRescan();
         });
     });
   }
 
-  /** noble resets the controller itself before the first connection, when it does not scan. */
+  /** All links are gone, and nothing is scanned: both are put right at once, and not when something fails for want of it. */
   #wasReset(): void {
-    if (this.#scanning) this.refreshDuty();
+    if (this.#hasEnded) return;
+    if (isConnecting(this.#noble)) {
+      this.#lose(new LatchkeyError('radio_failed', 'reset while it connected'));
+      return;
+    }
+    const cutOff = [...this.#connected];
+    endLinks(this.#noble);
+    this.refreshDuty();
+    for (const { address } of cutOff) this.#options.onCutOff(address);
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {
@@ -252,11 +272,12 @@ export class Adapter {
   }
 
   #lose(error: LatchkeyError): LatchkeyError {
-    if (this.#ended) return error;
-    this.#ended = true;
+    if (this.#hasEnded) return error;
+    this.#end.abort();
     this.#cancelRescan?.();
-    this.#stop();
+    // First who is at fault: a device must not be blamed for the end of its link.
     this.#options.onLost(error);
+    this.#stop();
     return error;
   }
 

@@ -147,7 +147,8 @@ export class BleLink implements DeviceLink, SlotHolder {
   heard(): void {
     this.#hearing.heard();
     if (this.#session !== undefined || !this.#pace.isDue) return;
-    if (this.#candidates(RADIO_TIMES.fresh).length === 0) return;
+    const { radio } = this.#options;
+    if (radio.fault() !== undefined || radio.sightings.fresh(this.name).length === 0) return;
     this.#pace.told();
     for (const listener of [...this.#listeners]) listener();
   }
@@ -167,8 +168,9 @@ export class BleLink implements DeviceLink, SlotHolder {
     if (this.#session !== undefined && this.#endpoint.isIdle) this.#release('others wait');
   }
 
-  /** There is no adapter any more: what waits ends with the reason. */
+  /** There is no adapter any more: what waits ends with the reason, and whoever is heard by the next one is told of at once. */
   adapterLost(error: LatchkeyError): void {
+    this.#pace.begin();
     this.#seeking?.abort();
     this.#endpoint.abandon(error);
   }
@@ -273,7 +275,7 @@ export class BleLink implements DeviceLink, SlotHolder {
       const { code, detail } = coded(error);
       this.#lastFault = coded(error);
       if (code === 'link_busy') radio.slots.full(radio.slots.held - 1);
-      else this.#failed(address);
+      else if (radio.fault() === undefined) this.#failed(address);
       // A visit is not insisted on.
       this.#visiting = false;
       log.debug({ event: 'device_connect_failed', code, detail, address }, 'the device could not be connected');

@@ -13,6 +13,9 @@ interface Internals {
     onStateChange?(state: string): void;
     readonly _hci?: EventEmitter & {
       setScanParameters?(interval?: number, window?: number): void;
+      reset?(): void;
+      onSocketData?(packet: Buffer): void;
+      readonly _aclConnections?: ReadonlyMap<number, unknown>;
     };
     readonly _gap?: { _discoveries?: Record<string, unknown> };
     readonly _gatts?: Record<string, { _mtu?: number } | undefined>;
@@ -72,9 +75,41 @@ export function isConnecting(noble: Noble): boolean {
   return pending !== undefined && pending !== null;
 }
 
-/** Calls back when the controller was reset, by whomever: it scans no more then, and noble does not notice. */
-export function onReset(noble: Noble, listener: () => void): void {
-  inside(noble)._bindings?._hci?.on('reset', listener);
+/**
+ * Calls back when somebody else reset the controller: it scans no more then and has no links, and noble notices neither.
+ * noble resets it itself before a connection where there is no other; that is not told.
+ */
+export function onForeignReset(noble: Noble, listener: () => void): void {
+  const hci = inside(noble)._bindings?._hci;
+  const reset = hci?.reset?.bind(hci);
+  if (hci === undefined || reset === undefined) return;
+  let own = 0;
+  hci.reset = () => {
+    own += 1;
+    reset();
+  };
+  hci.on('reset', () => {
+    if (own === 0) listener();
+    else own -= 1;
+  });
+}
+
+/** Calls back with a state before noble acts on it: what it does to links then has its reason. */
+export function onState(noble: Noble, listener: (state: string) => void): void {
+  inside(noble)._bindings?.prependListener('stateChange', listener);
+}
+
+/** "Connection terminated by local host" (Bluetooth Core 5.2, volume 1, part F §2.22). */
+const ENDED_HERE = 0x16;
+
+/**
+ * Has noble take all its connections for ended. A controller that was reset says of none of them that it is gone, so noble
+ * gets the events that are missing: Disconnection Complete, as H4 packets (volume 4, part E §7.7.5).
+ */
+export function endLinks(noble: Noble): void {
+  const hci = inside(noble)._bindings?._hci;
+  for (const handle of [...(hci?._aclConnections?.keys() ?? [])])
+    hci?.onSocketData?.(Buffer.of(0x04, 0x05, 4, 0, handle & 0xff, handle >> 8, ENDED_HERE));
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Race {
   readonly timers: Timers;
   /** The peripheral, whose `disconnect` ends the call too. */
   readonly peripheral?: EventEmitter | undefined;
+  /** Aborted when the adapter is gone, which ends the call too. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -20,19 +22,23 @@ export interface Race {
  * an error.
  * @throws {LatchkeyError} `link_down`
  */
-export function raced<T>({ deadline, peripheral, timers, what }: Race, call: (done: Done<T>) => void): Promise<T> {
+export function raced<T>(race: Race, call: (done: Done<T>) => void): Promise<T> {
+  const { deadline, peripheral, signal, timers, what } = race;
   return new Promise((resolve, reject) => {
     const end = () => {
       cancel();
       peripheral?.removeListener('disconnect', onDisconnect);
+      signal?.removeEventListener('abort', onGone);
     };
     const fail = (words: string, cause?: unknown) => {
       end();
       reject(new LatchkeyError('link_down', `${what}: ${words}`, { cause }));
     };
     const onDisconnect = () => fail('disconnected');
+    const onGone = () => fail('the adapter is gone');
     const cancel = timers.after(deadline, () => fail('took too long'));
     peripheral?.once('disconnect', onDisconnect);
+    signal?.addEventListener('abort', onGone, { once: true });
     try {
       call((error, value) => {
         if (error === null || error === undefined) {

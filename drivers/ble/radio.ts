@@ -54,7 +54,10 @@ export class Radio implements LinkRadio {
   readonly #sightingListeners = new Set<(name: string) => void>();
   #adapter: Adapter | undefined;
   #fault: LatchkeyError | undefined = new LatchkeyError('radio_failed', 'not opened yet');
+  /** Failures in a row of an adapter that is there. */
   #failures = 0;
+  /** Why there was no adapter, as the log has it; undefined since there was one. */
+  #reported: ErrorCode | undefined;
   #openedAt = 0;
   /** Open windows in which names that nobody registered are of interest too. */
   #windows = 0;
@@ -167,6 +170,7 @@ export class Radio implements LinkRadio {
 
   async #open(): Promise<void> {
     const { log, settings, system, timers } = this.#options;
+    this.sightings.begin();
     try {
       const adapter = await Adapter.open({
         settings,
@@ -175,6 +179,7 @@ export class Radio implements LinkRadio {
         duty: () => (this.#waiting.size > 0 || this.#windows > 0 ? 100 : settings.scanDuty),
         onAdvertisement: (heard) => this.#advertised(heard),
         keptAddresses: () => this.#forget(),
+        onCutOff: (address) => this.#cutOff(address),
         onLost: (error) => this.#lost(error),
       });
       this.#adapter = adapter;
@@ -182,8 +187,11 @@ export class Radio implements LinkRadio {
       this.#fault = undefined;
       this.slots.restore(settings.connections);
       this.#openedAt = this.#options.clock.monotonic();
+      this.#reported = undefined;
       this.counters.opened += 1;
       log.info({ event: 'radio_opened', adapter: settings.adapter, address: adapter.address }, 'the radio is on');
+      // Who was heard before this could not be asked anything yet.
+      for (const link of this.#links.values()) link.heard();
     } catch (error) {
       this.#openFailed(coded(error));
     }
@@ -191,12 +199,13 @@ export class Radio implements LinkRadio {
 
   #openFailed(error: LatchkeyError): void {
     this.counters.openFailed += 1;
-    // One line for each reason, however long it lasts: the adapter is looked for twice a second.
-    if (error.code !== this.#fault?.code || this.#failures === 0)
+    // One line for each reason, however long it lasts: the adapter is looked for several times a second.
+    if (error.code !== this.#reported)
       this.#options.log.warn(
         { event: 'radio_closed', code: error.code, detail: error.detail },
         'there is no radio; it is looked for until it is there',
       );
+    this.#reported = error.code;
     this.#fault = error;
     this.#reopen();
   }
@@ -218,7 +227,8 @@ export class Radio implements LinkRadio {
     const full = isMissing
       ? RADIO_TIMES.recheck
       : Math.min(RADIO_TIMES.reopenCap, RADIO_TIMES.reopen * 2 ** Math.min(this.#failures, 16));
-    this.#failures += 1;
+    // However long it was gone, it is no worse for that when it is back.
+    if (!isMissing) this.#failures += 1;
     this.#cancelReopen = timers.after(full * (0.5 + random.fraction() / 2), () => {
       this.#opening = this.#open();
     });
@@ -237,6 +247,11 @@ export class Radio implements LinkRadio {
       this.link(name).heard();
       this.link(name).visit();
     } else this.#links.get(name)?.heard();
+  }
+
+  /** What was under way is to go on at once, and not when the device advertises. */
+  #cutOff(address: string): void {
+    for (const name of this.sightings.stillThere(address)) this.#links.get(name)?.heard();
   }
 
   /** What is of no interest any more goes, links too. @returns the addresses that stay */

@@ -31,7 +31,12 @@ export class SightingPace {
   /** The first time the next advertisement is a better moment at once; then pauses grow. */
   trouble(): void {
     this.#troubles += 1;
-    if (this.#troubles === 1) this.#lastTold = Number.NEGATIVE_INFINITY;
+    if (this.#troubles === 1) this.begin();
+  }
+
+  /** The next call is due at once. */
+  begin(): void {
+    this.#lastTold = Number.NEGATIVE_INFINITY;
   }
 
   /** It was the device, as far as anybody can tell. */

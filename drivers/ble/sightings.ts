@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { RADIO_TIMES } from './ble-settings.ts';
 
 /** Somebody who advertises a name. Whether it is the device of that name, only its key can tell. */
 export interface Candidate {
@@ -49,6 +50,8 @@ const CONFIRMED_PAUSE_CAP = 30_000;
 export class Sightings {
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #names = new Map<string, Entry[]>();
+  /** When the adapter came: it knows nobody who was heard by another one, or before it was gone. */
+  #since = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Pick<Clock, 'monotonic'>) {
     this.#clock = clock;
@@ -77,6 +80,23 @@ export class Sightings {
       notBefore: now,
     };
     entries.push(fresh);
+  }
+
+  /** From now on another adapter listens, or the same one that has forgotten everybody. */
+  begin(): void {
+    this.#since = this.#clock.monotonic();
+  }
+
+  /** Whoever has this address did not advertise just now, and yet is known to be there. @returns the names that it has */
+  stillThere(address: string): readonly string[] {
+    const names = [...this.#names.keys()].filter((name) => this.#find(name, address) !== undefined);
+    for (const name of names) Object.assign(this.#find(name, address) ?? {}, { lastHeard: this.#clock.monotonic() });
+    return names;
+  }
+
+  /** Candidates that the adapter heard so lately that they take a connection now. */
+  fresh(name: string): readonly Candidate[] {
+    return this.candidates(name, Math.min(RADIO_TIMES.fresh, this.#clock.monotonic() - this.#since));
   }
 
   /** Milliseconds of the monotonic clock when anybody was last heard under this name. */

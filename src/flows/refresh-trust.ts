@@ -335,10 +335,12 @@ export class RefreshTrust implements Errand {
 
   /** A hub that was restored from a backup counts from a number that its devices are past. The device proves its own. */
   async #outran(device: Device, { trust }: PendingBundle, held: number): Promise<void> {
-    const { log, records } = this.#dependencies;
+    const { audit, log, records } = this.#dependencies;
     if (held < trust.version) throw new LatchkeyError('device_answer_invalid', 'trust version');
+    const request = this.#requestId();
+    audit.record({ kind: 'trust', verdict: 'refused', device: device.id, request, code: 'trust_outrun' });
     log.warn(
-      { event: 'trust_outrun', device: device.id, version: trust.version, held },
+      { event: 'trust_outrun', code: 'trust_outrun', device: device.id, version: trust.version, held, request },
       'the device holds a higher version of its trust than the hub knows of; the next one is above that',
     );
     await records.outran(device, held);

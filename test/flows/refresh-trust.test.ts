@@ -245,6 +245,10 @@ describe('an answer', () => {
     expect(given).toBeDefined();
     expect(await rig.work(tube)).toBe(2);
     expect(rig.held(tube).version).toBe(41);
+    expect(rig.audit.entries).toMatchObject([
+      { kind: 'trust', verdict: 'refused', device: 'tube-1', code: 'trust_outrun' },
+      { kind: 'trust', verdict: 'delivered', device: 'tube-1' },
+    ]);
   });
 
   test.each([

@@ -1,7 +1,6 @@
 /** A power cut at every single write of the hub, one after the other. */
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import type { Delivery, DpopToken } from '../../src/client/index.ts';
 import { readTrustFile } from '../../src/codec/trust-file.ts';
@@ -9,11 +8,15 @@ import { base64url } from '../../src/core/bytes.ts';
 import type { DeviceEvent } from '../../src/sim/device-event.ts';
 import { startSimulator } from '../../src/simulator.ts';
 import { TUBE_AUDIENCE } from '../fixtures/authorization-server.ts';
+import { type CrashedRun, type CrashWhen, runUntilCrash } from '../fixtures/crashing-hub.ts';
 import { World } from '../fixtures/world.ts';
 
-const CRASH = fileURLToPath(new URL('../fixtures/crash-at-write.cjs', import.meta.url));
 /** Far more writes than two deliveries take: the loop ends by itself. */
 const MOST_WRITES = 200;
+/** Both tokens queued and ended, the bundle begun and confirmed, and two batches of the audit at least. */
+const LEAST_WRITES = 8;
+/** Of these, all that come after the first 202 but for the audit, which has a time of its own. */
+const LEAST_PROMISES = 5;
 
 let world: World;
 
@@ -25,34 +28,23 @@ interface Told {
   readonly asDelivered: boolean;
 }
 
-/** One hub that dies at its `write`th write, and what clients had been told by then. Undefined: it wrote less than that. */
-async function runUntilCrash(write: number, when: 'before' | 'after', plugIn: () => void) {
+/** One hub that dies at its `write`th write, and what clients had been told by then. */
+async function deliverUntilCrash(write: number, when: CrashWhen, plugIn: () => void) {
   const told: Told[] = [];
   const tokens = [await world.token(), await world.token()];
-  const deliver = async (token: DpopToken | undefined, wait: number) => {
-    if (token === undefined) throw new Error('no token');
-    const delivery = await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token, wait });
-    told.push({ delivery, asDelivered: delivery.state === 'delivered' });
-  };
-  try {
-    world.hub = await world.folder.start({
-      NODE_OPTIONS: `--require ${CRASH}`,
-      CRASH_AT: String(write),
-      CRASH_WHEN: when,
-    });
-  } catch {
-    // It died before it was ready: nobody was told anything.
-    return told;
-  }
-  try {
+  const run = await runUntilCrash(world.folder, { write, when }, async (hub) => {
+    world.hub = hub;
+    const deliver = async (token: DpopToken | undefined, wait: number) => {
+      if (token === undefined) throw new Error('no token');
+      const delivery = await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token, wait });
+      told.push({ delivery, asDelivered: delivery.state === 'delivered' });
+    };
     await deliver(tokens[0], 0);
     plugIn();
-    await world.hub.event('delivery_delivered');
+    await hub.event('delivery_delivered');
     await deliver(tokens[1], 5_000);
-  } catch {
-    // What it was in the middle of is not answered.
-  }
-  return (await world.hub.stop('SIGTERM')) === 'SIGKILL' ? told : undefined;
+  });
+  return { ...run, told };
 }
 
 test.each(['before', 'after'] as const)(
@@ -63,10 +55,11 @@ test.each(['before', 'after'] as const)(
     const state = join(world.folder.path, 'state');
     const template = join(world.folder.path, 'template');
     cpSync(state, template, { recursive: true });
-    let write = 0;
-    let promised = 0;
-    for (;;) {
-      write += 1;
+    /** What was told before each crash, by the number of the write less one. */
+    const promises: number[] = [];
+    let last: CrashedRun | undefined;
+    while (last === undefined) {
+      const write = promises.length + 1;
       expect(write).toBeLessThan(MOST_WRITES);
       rmSync(state, { recursive: true });
       cpSync(template, state, { recursive: true });
@@ -78,20 +71,29 @@ test.each(['before', 'after'] as const)(
       });
       const plugIn = () => world.relay.plug(device.address);
       try {
-        const told = await runUntilCrash(write, when, plugIn);
-        if (told === undefined) break;
+        const { told, ...run } = await deliverUntilCrash(write, when, plugIn);
+        if (run.diedAt === undefined) {
+          last = run;
+          expect(told).toHaveLength(2);
+          continue;
+        }
+        // Killed at this very write, no sooner and no later.
+        expect(run.diedAt).toBe(write);
         world.hub = await world.folder.start();
         plugIn();
         await checkPromises(told, events, `${when} write ${write}`);
-        promised += told.length;
+        promises.push(told.length);
       } finally {
         world.relay.plug(undefined);
         await device.close();
         await world.hub.stop('SIGKILL');
       }
     }
-    // A loop that never got as far as a promise would prove nothing.
-    expect(promised).toBeGreaterThan(3);
+    // Every write of a whole run had its crash, and what makes up two deliveries is among them.
+    expect(promises.length).toBeGreaterThanOrEqual(last.writes);
+    expect(last.writes).toBeGreaterThanOrEqual(LEAST_WRITES);
+    // Crashes before the first promise prove nothing of promises.
+    expect(promises.filter((told) => told > 0).length).toBeGreaterThanOrEqual(LEAST_PROMISES);
   },
   300_000,
 );
@@ -111,13 +113,9 @@ async function checkPromises(told: readonly Told[], events: readonly DeviceEvent
   expect([at, audit.status]).toEqual([at, 0]);
 }
 
-/** The delivery once it has ended, or after 10 s as it is. */
+/** The delivery once it has ended. */
 async function delivered(id: string): Promise<Delivery> {
   const client = world.client();
-  let delivery = await client.delivery(id);
-  for (let turn = 0; delivery.state === 'queued' && turn < 200; turn += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    delivery = await client.delivery(id);
-  }
-  return delivery;
+  await world.until(async () => (await client.delivery(id)).state !== 'queued', 50);
+  return client.delivery(id);
 }

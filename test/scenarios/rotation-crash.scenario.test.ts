@@ -1,7 +1,6 @@
 /** A power cut at every single write of the hub while its key is rotated and devices are told. */
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { adminRequest } from '../../src/cli/admin-client.ts';
 import { readTrustFile } from '../../src/codec/trust-file.ts';
@@ -9,36 +8,29 @@ import type { TrustView } from '../../src/ports/admin.ts';
 import type { DeviceEvent } from '../../src/sim/device-event.ts';
 import { startSimulator } from '../../src/simulator.ts';
 import { TUBE_AUDIENCE } from '../fixtures/authorization-server.ts';
+import { type CrashedRun, runUntilCrash } from '../fixtures/crashing-hub.ts';
+import type { HubProcess } from '../fixtures/hub-process.ts';
 import { World } from '../fixtures/world.ts';
 
-const CRASH = fileURLToPath(new URL('../fixtures/crash-at-write.cjs', import.meta.url));
 /** Far more writes than a rotation takes: the loop ends by itself. */
 const MOST_WRITES = 100;
+/** The new keys, a bundle with them begun and confirmed, the old ones retired twice, and the audit of all this. */
+const LEAST_WRITES = 8;
+/** Of these, what comes after the new keys are on the medium. */
+const LEAST_AFTER = 5;
 
 let world: World;
 
 afterEach(() => world.close());
 
-/** One hub that dies at its `write`th write. False: it wrote less than that. */
-async function rotateUntilCrash(write: number, when: 'before' | 'after'): Promise<boolean> {
-  try {
-    world.hub = await world.folder.start({
-      NODE_OPTIONS: `--require ${CRASH}`,
-      CRASH_AT: String(write),
-      CRASH_WHEN: when,
-    });
-  } catch {
-    return true;
-  }
-  // Rejects when the hub ends, and what was asked of it is over then too.
-  const ended = world.hub.event('never').catch(() => undefined);
-  await Promise.race([ended, rotate().catch(() => undefined)]);
-  return (await world.hub.stop('SIGTERM')) === 'SIGKILL';
-}
-
-async function rotate(): Promise<void> {
-  await admin('POST', '/trust/hub-key');
-  await settled();
+/** Rejects when the hub ends, and what was asked of it is over then too. */
+async function rotate(hub: HubProcess): Promise<void> {
+  world.hub = hub;
+  const work = async () => {
+    await admin('POST', '/trust/hub-key');
+    await settled();
+  };
+  await Promise.race([hub.event('never'), work()]);
 }
 
 /** What the hub answers on its admin socket; without a program in between, since this is asked very often. */
@@ -48,7 +40,8 @@ function admin(method: 'GET' | 'POST', path: string): Promise<unknown> {
 
 /** The device's trust once nothing is waiting. */
 async function settled(): Promise<TrustView> {
-  for (let turn = 0; turn < 500; turn += 1) {
+  const deadline = performance.now() + 30_000;
+  while (performance.now() < deadline) {
     const [view] = (await admin('GET', '/trust')) as readonly TrustView[];
     if (view?.state === 'current' && world.counted(view.version) > 1) return view;
     if (view?.state !== 'waiting' && view?.state !== 'current') throw new Error(JSON.stringify(view));
@@ -68,8 +61,11 @@ test.each(['before', 'after'] as const)(
     const state = join(world.folder.path, 'state');
     const template = join(world.folder.path, 'template');
     cpSync(state, template, { recursive: true });
-    let rotated = 0;
-    for (let write = 1; ; write += 1) {
+    /** The key that the device trusts in the end, after each crash: by the number of the write less one. */
+    const keys: (string | undefined)[] = [];
+    let last: CrashedRun | undefined;
+    while (last === undefined) {
+      const write = keys.length + 1;
       expect(write).toBeLessThan(MOST_WRITES);
       rmSync(state, { recursive: true });
       cpSync(template, state, { recursive: true });
@@ -81,7 +77,13 @@ test.each(['before', 'after'] as const)(
       });
       world.relay.plug(device.address);
       try {
-        if (!(await rotateUntilCrash(write, when))) break;
+        const run = await runUntilCrash(world.folder, { write, when }, rotate);
+        if (run.diedAt === undefined) {
+          last = run;
+          continue;
+        }
+        // Killed at this very write, no sooner and no later.
+        expect(run.diedAt).toBe(write);
         world.hub = await world.folder.start();
         const at = `${when} write ${write}`;
         const { signed_by: signedBy, version } = await settled();
@@ -90,15 +92,20 @@ test.each(['before', 'after'] as const)(
         const delivery = await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token });
         expect([at, delivery.state]).toEqual([at, 'delivered']);
         expect([at, events.filter(({ event }) => event === 'token_refused')]).toEqual([at, []]);
-        if (signedBy !== keyOfTemplate()) rotated += 1;
+        keys.push(signedBy);
       } finally {
         world.relay.plug(undefined);
         await device.close();
         await world.hub.stop('SIGKILL');
       }
     }
-    // A loop that never got as far as another key would prove nothing.
-    expect(rotated).toBeGreaterThan(1);
+    // Every write of a whole run had its crash, and what makes up a rotation is among them.
+    expect(keys.length).toBeGreaterThanOrEqual(last.writes);
+    expect(last.writes).toBeGreaterThanOrEqual(LEAST_WRITES);
+    // Some before there was another key, and more after.
+    const after = keys.filter((key) => key !== keyOfTemplate());
+    expect(after.length).toBeLessThan(keys.length);
+    expect(after.length).toBeGreaterThanOrEqual(LEAST_AFTER);
   },
   600_000,
 );

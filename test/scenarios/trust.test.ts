@@ -1,11 +1,9 @@
 /** What devices trust, kept current by the built hub over a real line. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Delivery, HubRefusal } from '../../src/client/index.ts';
 import { codeText } from '../../src/codec/coap/codes.ts';
 import type { CoapRequest } from '../../src/core/coap-exchange.ts';
-import type { RotatedHubKey, TrustView } from '../../src/ports/admin.ts';
+import type { RotatedHubKey } from '../../src/ports/admin.ts';
 import { openStrangersLine } from '../../src/simulator.ts';
-import { TUBE_AUDIENCE } from '../fixtures/authorization-server.ts';
 import { World, type WorldOptions } from '../fixtures/world.ts';
 
 let world: World;
@@ -22,7 +20,7 @@ async function ready(options: WorldOptions = {}): Promise<World> {
   world = await World.open({ settings: RESTLESS, issuers: EAGER, ...options });
   await world.plugIn();
   await holds(2);
-  await statusOnce('current');
+  await world.trustOnce('current');
   return world;
 }
 
@@ -30,56 +28,23 @@ const holds = (version: number) => world.until(() => world.held === version);
 const names = () => world.events.map(({ event }) => event);
 const bundles = () => world.requests.filter(({ path }) => path[0] === 'trust');
 
-/**
- * A token of now. The hub asks for keys that it does not know at most once a second, as configured here; until it does, a
- * client is told to try again.
- */
-async function deliver(wait?: number): Promise<Delivery> {
-  const token = await world.token();
-  for (let turn = 0; ; turn += 1) {
-    try {
-      const options = { device: 'tube-1', audience: TUBE_AUDIENCE, token };
-      return await world.client().deliver(wait === undefined ? options : { ...options, wait });
-    } catch (error) {
-      if (turn === 50 || !(error instanceof HubRefusal) || error.hubCode !== 'key_unknown') throw error;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-  }
-}
-
-async function status(): Promise<TrustView> {
-  const [view] = await world.ask<TrustView[]>('trust', 'status');
-  if (view === undefined) throw new Error('no device');
-  return view;
-}
-
-/** The status once it is of this state: the hub learns of an answer in its own time. */
-async function statusOnce(state: TrustView['state']): Promise<TrustView> {
-  for (let turn = 0; turn < 100; turn += 1) {
-    const view = await status();
-    if (view.state === state) return { ...view, version: world.counted(view.version) };
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`never ${state}: ${JSON.stringify(await status())}`);
-}
-
 describe('an issuer that rotates its keys', () => {
   test('has its new key at the device before the token that is signed with it', async () => {
     await ready();
     await world.as.rotateKeys();
-    const { state } = await deliver();
+    const { state } = await world.deliverAnew();
     expect(state).toBe('delivered');
     expect(names()).toEqual(['trust_taken', 'trust_taken', 'token_accepted']);
     expect(world.held).toBe(3);
-    expect(await statusOnce('current')).toMatchObject({ device: 'tube-1', version: 3, changes: [] });
+    expect(await world.trustOnce('current')).toMatchObject({ device: 'tube-1', version: 3, changes: [] });
   });
 
   test('has it there after a restart of the hub and of the device, which was away meanwhile', async () => {
     await ready();
     world.relay.deviceIsAway = true;
     await world.as.rotateKeys();
-    expect((await deliver(0)).state).toBe('queued');
-    const waiting = await statusOnce('waiting');
+    expect((await world.deliverAnew(0)).state).toBe('queued');
+    const waiting = await world.trustOnce('waiting');
     expect(waiting.changes.map((change) => change.slice(0, 1))).toEqual(['+', '-']);
     await world.hub.stop('SIGKILL');
     world.relay.deviceIsAway = false;
@@ -108,7 +73,7 @@ describe('a bundle', () => {
     await world.as.rotateKeys();
     // The cable is pulled somewhere in each block, and put back each time.
     let pulled = world.relay.cutAfter(100);
-    await deliver(0);
+    await world.deliverAnew(0);
     for (let cut = 1_200; cut < size; cut += 1_024) {
       await pulled;
       expect([cut, world.held, bundles().length]).toEqual([cut, 2, 1]);
@@ -120,13 +85,13 @@ describe('a bundle', () => {
     await world.plugIn();
     await holds(3);
     expect(names().filter((event) => event === 'trust_taken')).toHaveLength(2);
-    await statusOnce('current');
+    await world.trustOnce('current');
   }, 120_000);
 
   test('of before that comes again from a stranger on the line is refused, and so is a lower version', async () => {
     await ready();
     await world.as.rotateKeys();
-    await deliver();
+    await world.deliverAnew();
     const [first, second] = bundles();
     const stranger = await openStrangersLine(world.device);
     try {
@@ -150,17 +115,17 @@ describe('rotating the key of the hub', () => {
 
   test('reaches a device that is away when it comes back: first the bundle, then its tokens', async () => {
     await ready(SIGNED);
-    const { signed_by: old } = await statusOnce('current');
+    const { signed_by: old } = await world.trustOnce('current');
     world.relay.deviceIsAway = true;
     const rotated = await world.ask<RotatedHubKey>('trust', 'rotate-hub-key');
     expect(rotated.waiting).toEqual(['tube-1']);
-    const underOld = await deliver(0);
-    expect(await statusOnce('waiting')).toMatchObject({ version: 2, signed_by: old });
+    const underOld = await world.deliverAnew(0);
+    expect(await world.trustOnce('waiting')).toMatchObject({ version: 2, signed_by: old });
     world.relay.deviceIsAway = false;
     await world.hub.event('delivery_delivered');
     expect(await world.client().delivery(underOld.id)).toMatchObject({ state: 'delivered' });
-    expect(await statusOnce('current')).toMatchObject({ signed_by: rotated.keys.ES256, version: 4 });
-    expect((await deliver()).state).toBe('delivered');
+    expect(await world.trustOnce('current')).toMatchObject({ signed_by: rotated.keys.ES256, version: 4 });
+    expect((await world.deliverAnew()).state).toBe('delivered');
     expect(world.device.acceptedTokens).toBe(2);
     const retired = await world.hub.event('hub_key_retired');
     expect(retired).toBeDefined();
@@ -179,8 +144,8 @@ describe('rotating the key of the hub', () => {
     await world.ask('trust', 'rotate-hub-key');
     const { keys } = await world.ask<RotatedHubKey>('trust', 'rotate-hub-key');
     world.relay.deviceIsAway = false;
-    expect((await deliver()).state).toBe('delivered');
-    expect(await statusOnce('current')).toMatchObject({ signed_by: keys.ES256 });
+    expect((await world.deliverAnew()).state).toBe('delivered');
+    expect(await world.trustOnce('current')).toMatchObject({ signed_by: keys.ES256 });
   });
 
   test('with no hub running is brought by the next one', async () => {
@@ -188,15 +153,15 @@ describe('rotating the key of the hub', () => {
     await world.hub.stop();
     const { keys } = await world.ask<RotatedHubKey>('trust', 'rotate-hub-key');
     world.hub = await world.folder.start();
-    expect(await statusOnce('current')).toMatchObject({ signed_by: keys.ES256 });
-    expect((await deliver()).state).toBe('delivered');
+    expect(await world.trustOnce('current')).toMatchObject({ signed_by: keys.ES256 });
+    expect((await world.deliverAnew()).state).toBe('delivered');
   });
 
   test('does not trouble a device that checks MACs', async () => {
     await ready();
     const rotated = await world.ask<RotatedHubKey>('trust', 'rotate-hub-key');
     expect(rotated.waiting).toEqual([]);
-    expect((await deliver()).state).toBe('delivered');
+    expect((await world.deliverAnew()).state).toBe('delivered');
     expect(bundles()).toHaveLength(1);
   });
 
@@ -207,7 +172,7 @@ describe('rotating the key of the hub', () => {
     expect(said.out).toMatch(
       /^The hub signs with \S{8} \(ES256\) and \S{8} \(EdDSA\) from now on\.\n1 device trusts an older key/,
     );
-    await statusOnce('waiting');
+    await world.trustOnce('waiting');
     const shown = await world.folder.command('trust', 'status', '--config', world.folder.config);
     expect(shown.out).toMatch(/^DEVICE +HOLDS +SINCE +STATE +NEXT +WAITS SINCE +CHANGES\ntube-1 +\d+ +\S+Z +waiting/);
     const kinds = (await world.ask<{ kind: string; verdict: string }[]>('audit', 'list')).map(

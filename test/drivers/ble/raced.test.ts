@@ -34,6 +34,15 @@ describe('a call into noble', () => {
     expect(time.pendingTimers).toBe(0);
   });
 
+  it('ends with the adapter', async () => {
+    const { time, options } = race();
+    const gone = new AbortController();
+    const outcome = raced({ ...options, signal: gone.signal }, never).catch((error: unknown) => error);
+    gone.abort();
+    expect(await outcome).toMatchObject({ code: 'link_down', detail: 'writing: the adapter is gone' });
+    expect(time.pendingTimers).toBe(0);
+  });
+
   it.each<[string, Error | string, string]>([
     ['an error', new Error('Connection Timeout (0x8)'), 'writing: Connection Timeout (0x8)'],
     ['words', 'Could not find all requested services', 'writing: Could not find all requested services'],

@@ -167,3 +167,33 @@ describe('what is remembered', () => {
     expect(sightings.list(AGE)).toMatchObject([{ name: 'tube-1', address: 'a', rssi: -50 }]);
   });
 });
+
+describe('who takes a connection now', () => {
+  const fresh = () => sightings.fresh('tube-1').map(({ address }) => address);
+
+  it('is whoever was heard within the last second', async () => {
+    hear('a');
+    await time.advance(1_000);
+    expect(fresh()).toEqual(['a']);
+    await time.advance(1);
+    expect(fresh()).toEqual([]);
+    expect(tried()).toEqual(['a']);
+  });
+
+  it('is nobody whom an adapter heard that was there before', async () => {
+    hear('a');
+    await time.advance(1);
+    sightings.begin();
+    expect(fresh()).toEqual([]);
+    hear('a');
+    expect(fresh()).toEqual(['a']);
+  });
+
+  it('is whoever was connected until just now, though it advertised long ago', async () => {
+    hear('a');
+    hear('b');
+    await time.advance(5_000);
+    sightings.stillThere('a');
+    expect(fresh()).toEqual(['a']);
+  });
+});
