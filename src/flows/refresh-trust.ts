@@ -24,7 +24,6 @@ import {
   type IssuerForDevices,
   issuersFor,
   isUrgent,
-  keyIds,
   sameContents,
   wantedTrust,
 } from '../devices/wanted-trust.ts';
@@ -33,6 +32,7 @@ import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 import type { Errand } from './errand.ts';
+import { HubKeyRotation, isSigned } from './rotate-hub-key.ts';
 import { viewTrust } from './trust-view.ts';
 
 /** Milliseconds after which a device that refused a bundle is asked again: its refusal proves nothing. */
@@ -81,13 +81,16 @@ export class RefreshTrust implements Errand {
   readonly #dependencies: RefreshTrustDependencies;
   readonly #assessments = new Map<string, Assessment>();
   readonly #refusals = new Map<string, Refusal>();
+  readonly #rotation: HubKeyRotation;
   /** Counts changes of issuers' keys and of the hub's own. */
   #epoch = 0;
-  /** One change of the hub's keys at a time. */
-  #keyWork: Promise<unknown> = Promise.resolve();
 
   constructor(dependencies: RefreshTrustDependencies) {
     this.#dependencies = dependencies;
+    const onChanged = () => {
+      this.#epoch += 1;
+    };
+    this.#rotation = new HubKeyRotation({ ...dependencies, onChanged });
   }
 
   *devices(): Iterable<string> {
@@ -178,24 +181,16 @@ export class RefreshTrust implements Errand {
       if (device.issuers === undefined || device.issuers.includes(issuer)) this.#wakeIfDue(device.id);
   }
 
-  /**
-   * Makes new signing keys for the hub. Devices get them by bundles under the key that they trust; each is served under its
-   * old one until it confirmed the new one.
-   * @throws {LatchkeyError} `hub_keys_in_use`
-   */
-  rotateHubKey(): Promise<RotatedHubKey> {
-    return this.#changeKeys(async () => {
-      const { audit, hubKeys, log, random, registry } = this.#dependencies;
-      await hubKeys.rotate();
-      this.#epoch += 1;
-      const request = hex(random.bytes(8));
-      audit.record({ kind: 'hub-key', verdict: 'rotated', device: undefined, request });
-      await this.#retire();
-      log.warn({ event: 'hub_key_rotated', keys: this.#currentKeyIds(), request }, 'the hub has a new signing key');
-      for (const { id } of registry.list()) this.#wakeIfDue(id);
-      const waiting = registry.list().filter((device) => this.#trustsOlderKey(device));
-      return { keys: this.#currentKeyIds(), waiting: waiting.map(({ id }) => id) };
-    });
+  /** Makes new signing keys for the hub, and has devices told. @throws {LatchkeyError} `hub_keys_in_use` */
+  async rotateHubKey(): Promise<RotatedHubKey> {
+    const rotated = await this.#rotation.rotate();
+    for (const { id } of this.#dependencies.registry.list()) this.#wakeIfDue(id);
+    return rotated;
+  }
+
+  /** Drops the keys that no device needs any more: a run that was killed, or a removed device, may have left some. */
+  async retire(): Promise<void> {
+    await this.#rotation.retire();
   }
 
   /** The issuers of a device with their keys, as far as they are known. */
@@ -211,11 +206,6 @@ export class RefreshTrust implements Errand {
   /** Version that the device holds, as far as the hub knows. */
   versionOf(device: Device): number {
     return this.#dependencies.records.of(device).held.version;
-  }
-
-  /** Drops the keys that no device needs any more: a run that was killed, or a removed device, may have left some. */
-  async retire(): Promise<void> {
-    await this.#changeKeys(() => this.#retire());
   }
 
   /** A device was removed. */
@@ -250,7 +240,7 @@ export class RefreshTrust implements Errand {
   #assess(device: Device): Assessment {
     const { hubKeys, issuers, records } = this.#dependencies;
     const record = records.of(device);
-    const signedWith = this.#signedWith(device);
+    const signedWith = this.#rotation.signedWith(device);
     const basis = [this.#epoch, device, record.held, record.pending, [...signedWith].sort().join(' ')];
     const known = this.#assessments.get(device.id);
     if (known?.basis.every((part, index) => part === basis[index])) return known;
@@ -364,43 +354,6 @@ export class RefreshTrust implements Errand {
     );
   }
 
-  async #retire(): Promise<void> {
-    const { audit, hubKeys, log } = this.#dependencies;
-    const needed = new Set<string>();
-    for (const device of this.#dependencies.registry.list()) for (const keyId of this.#needs(device)) needed.add(keyId);
-    const retired = await hubKeys.retire((keyId) => needed.has(keyId));
-    if (retired.length === 0) return;
-    this.#epoch += 1;
-    const request = this.#requestId();
-    audit.record({ kind: 'hub-key', verdict: 'retired', device: undefined, request });
-    log.info({ event: 'hub_key_retired', keys: retired, request }, 'no device needs these keys of the hub any more');
-  }
-
-  /** Hub keys that the device may have to be reached with, or that its waiting tokens are signed with. */
-  #needs(device: Device): Iterable<string> {
-    if (!takesTokens(device) || !isSigned(device)) return [];
-    const { held, pending } = this.#dependencies.records.of(device);
-    return [...keyIds(held), ...(pending === undefined ? [] : keyIds(pending.trust)), ...this.#signedWith(device)];
-  }
-
-  #trustsOlderKey(device: Device): boolean {
-    const older = this.#dependencies.hubKeys.olderKeyIds();
-    return [...this.#needs(device)].some((keyId) => older.includes(keyId));
-  }
-
-  #signedWith(device: Device): ReadonlySet<string> {
-    if (!isSigned(device)) return NONE;
-    const { hubKeys, queue } = this.#dependencies;
-    // A delivery of an earlier version does not say: then there was one key, the oldest.
-    const oldest = hubKeys.signingKeys(device.profile.authentication).at(-1)?.keyId ?? '';
-    return new Set(queue.waitingFor(device.id).map(({ hubKey }) => hubKey ?? oldest));
-  }
-
-  #currentKeyIds(): Readonly<Record<string, string>> {
-    const { hubKeys } = this.#dependencies;
-    return { ES256: hubKeys.signingKey('ES256').keyId, EdDSA: hubKeys.signingKey('EdDSA').keyId };
-  }
-
   #wakeIfDue(id: string): void {
     if (this.isDue(id)) this.#dependencies.wake(id);
   }
@@ -408,21 +361,9 @@ export class RefreshTrust implements Errand {
   #requestId(): string {
     return hex(this.#dependencies.random.bytes(8));
   }
-
-  #changeKeys<T>(work: () => Promise<T>): Promise<T> {
-    const next = this.#keyWork.then(work, work);
-    this.#keyWork = next.catch(() => undefined);
-    return next;
-  }
 }
-
-const NONE: ReadonlySet<string> = new Set();
 
 /** Only a device that answers under its own key can say what it holds. */
 function takesBundles(device: Device): boolean {
   return takesTokens(device) && device.profile.receipt === 'mac0';
-}
-
-function isSigned({ profile }: Device): boolean {
-  return profile.wrap.startsWith('sign1');
 }

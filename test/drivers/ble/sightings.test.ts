@@ -197,3 +197,22 @@ describe('who takes a connection now', () => {
     expect(fresh()).toEqual(['a']);
   });
 });
+
+describe('where another secret is to be proven', () => {
+  it('nobody is set aside for the last one, and whoever failed that comes last', () => {
+    hear('failed');
+    hear('other');
+    sightings.unproven('tube-1', 'failed');
+    expect(tried()).toEqual(['other']);
+    sightings.askAnew('tube-1');
+    expect(tried()).toEqual(['other', 'failed']);
+  });
+
+  it('one that could not be connected keeps its pause', () => {
+    hear('away');
+    sightings.unreachable('tube-1', 'away');
+    sightings.unreachable('tube-1', 'away');
+    sightings.askAnew('tube-1');
+    expect(tried()).toEqual([]);
+  });
+});
