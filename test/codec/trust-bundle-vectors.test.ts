@@ -13,7 +13,7 @@ import { COAP_METHOD, COAP_OPTION, COAP_TYPE } from '../../src/codec/iana.ts';
 import { encodeSlipmux } from '../../src/codec/slipmux.ts';
 import { bundleFormat, makeTrustAnswer, makeTrustBundle, openTrustAnswer } from '../../src/codec/trust-bundle.ts';
 import { readTrustFile, writeTrustFile } from '../../src/codec/trust-file.ts';
-import { fromHex, hex, sha256, utf8 } from '../../src/core/bytes.ts';
+import { concat, fromBase64url, fromHex, hex, sha256, utf8 } from '../../src/core/bytes.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { BUNDLE_REFUSALS, type HeldTrust, judgeBundle } from '../../src/sim/judge-bundle.ts';
 import { JWK, KEY, publicJwk, VERIFYING_KEY } from '../fixtures/cose-keys.ts';
@@ -98,6 +98,27 @@ const answer = (code: number, version: number, bundle: Uint8Array) =>
 const map = encodeDeviceTrust(maced);
 const otherDevice = mac({ ...maced, device: 'tube-2' });
 
+/**
+ * Maps that no encoder here writes, put together from bytes (RFC 8949 §3.1) in place of the array of keys in a good map:
+ * COSE_Keys of the issuer, with the point of `as-2`, and of the hub, with that of `hub-new`.
+ */
+const NEW_HUB_BYTES = hex(fromBase64url(NEW_HUB_X));
+const kidBytes = (kid: string) => hex(Uint8Array.of(0x40 + kid.length, ...utf8(kid)));
+const array = (items: readonly string[]) => `${(0x80 + items.length).toString(16)}${items.join('')}`;
+const [beforeIssuer = '', issuerPoint = '', afterIssuer = ''] =
+  /^(.*)81a60102024461732d32(.*)(0ca1.*)$/u.exec(hex(map))?.slice(1) ?? [];
+const issuerKey = (kid: string) => `a6010202${kidBytes(kid)}${issuerPoint}`;
+const withIssuerKeys = (...keys: readonly string[]) => seal(fromHex(beforeIssuer + array(keys) + afterIssuer));
+const [beforeHub = '', , afterHub = ''] =
+  /^(.*0a)(82.*)(0b81.*)$/u.exec(hex(encodeDeviceTrust(signed)))?.slice(1) ?? [];
+const hubKey = (kid: string | undefined) =>
+  kid === undefined ? `a4010103272006215820${NEW_HUB_BYTES}` : `a5010102${kidBytes(kid)}03272006215820${NEW_HUB_BYTES}`;
+const withHubKeys = (...keys: readonly string[]) =>
+  makeSign1({ payload: fromHex(beforeHub + array(keys) + afterHub), key: oldHub, externalAad: aad });
+const refusedMap = (bundle: Uint8Array) => ({ bundle: hex(bundle), code: '4.00' });
+const refusedSigned = (bundle: Uint8Array) => ({ wrap: 'sign1', content_format: 18, ...refusedMap(bundle) });
+const several = (count: number, name: string) => Array.from({ length: count }, (_, number) => `${name}${10 + number}`);
+
 const vectors = {
   keys: {
     root: hex(root.expose()),
@@ -150,6 +171,16 @@ const vectors = {
       bundle: hex(mac({ ...maced, wrap: 'encrypt0', authentication: undefined, encryption: 'A128GCM' })),
       code: '4.00',
     },
+    two_keys_of_an_issuer_with_one_kid: refusedMap(withIssuerKeys(issuerKey('as-2'), issuerKey('as-2'))),
+    seventeen_keys_of_an_issuer: refusedMap(withIssuerKeys(...several(17, 'k').map(issuerKey))),
+    two_hub_keys_with_one_kid: refusedSigned(withHubKeys(hubKey('hub-new'), hubKey('hub-new'))),
+    a_hub_key_without_kid: refusedSigned(withHubKeys(hubKey('hub-new'), hubKey(undefined))),
+    nine_hub_keys: refusedSigned(withHubKeys(...several(9, 'hub').map(hubKey))),
+    no_hub_key_for_a_wrap_that_is_signed: refusedSigned(withHubKeys()),
+    a_byte_behind_the_map_that_is_signed: refusedSigned(
+      makeSign1({ payload: concat(encodeDeviceTrust(signed), Uint8Array.of(0)), key: oldHub, externalAad: aad }),
+    ),
+    a_byte_behind_the_bundle: { bundle: `${hex(macBundle)}00`, code: '4.00' },
     no_cose: { bundle: 'a0', code: '4.00' },
     empty: { bundle: '', code: '4.00' },
   },
@@ -221,8 +252,15 @@ describe('a device refuses', () => {
     const { bundle, code } = vector;
     const version = 'held_version' in vector ? vector.held_version : 1;
     const format = 'content_format' in vector ? vector.content_format : 17;
-    const verdict = judgeBundle(fromHex(bundle), format, held(version));
+    const verdict = judgeBundle(fromHex(bundle), format, held(version, 'wrap' in vector ? 'sign1' : 'mac0'));
     expect(verdict.kind === 'refused' ? codeText(BUNDLE_REFUSALS[verdict.reason]) : verdict.kind).toBe(code);
+  });
+
+  test('no map for being put together by hand: with as many keys as may be it is taken', () => {
+    const full = several(8, 'hub').map(hubKey);
+    expect(judgeBundle(withHubKeys(...full), 18, held(1, 'sign1'))).toMatchObject({ kind: 'taken' });
+    const keys = several(16, 'k').map(issuerKey);
+    expect(judgeBundle(withIssuerKeys(...keys), 17, held(1))).toMatchObject({ kind: 'taken' });
   });
 
   test('and proves the higher version that it holds', () => {

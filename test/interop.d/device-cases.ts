@@ -4,7 +4,9 @@ import { type PeerWorld, type PeerWorldOptions, SCOPES, type Trust } from './pee
 import type { Report } from './report.ts';
 
 /** How a world is opened here; a case changes what it is about. */
-export type Place = (change: Partial<Pick<PeerWorldOptions, 'args' | 'device' | 'tamper'>>) => Promise<PeerWorld>;
+export type Place = (
+  change: Partial<Pick<PeerWorldOptions, 'args' | 'device' | 'setup' | 'tamper'>>,
+) => Promise<PeerWorld>;
 
 /** Milliseconds in which a delivery that nobody believes stays where it is. */
 export const UNBELIEVED = 3_000;

@@ -41,6 +41,8 @@ export interface PeerWorldOptions {
   readonly script: string;
   /** Arguments of the script, behind the paths of pty and trust file. */
   readonly args?: readonly string[];
+  /** The setup code that it is paired by, in place of a trust file. */
+  readonly setup?: string;
   /** What the device trusts in place of what it was given. */
   readonly tamper?: (trust: Trust) => Trust;
 }
@@ -64,11 +66,14 @@ export class PeerWorld {
     let peer: PythonPeer | undefined;
     try {
       const port = join(folder.path, 'port');
-      folder.configure(`\n[[issuers]]\nissuer = "${as.issuer}"\n${options.settings(port)}\n`);
-      const trust = await register(folder, options);
-      const { python, script, args = [] } = options;
-      peer = await PythonPeer.start({ python, script, args: [port, trust, ...args] });
-      return new PeerWorld({ as, folder, peer, hub: await folder.start() });
+      const issuer = `\n[[issuers]]\nissuer = "${as.issuer}"\nunknown_kid_cooldown = "1s"\n`;
+      folder.configure(`${issuer}${options.settings(port)}\n`);
+      const { python, script, args = [], setup } = options;
+      const trust = setup === undefined ? [await register(folder, options)] : ['--setup', setup];
+      peer = await PythonPeer.start({ python, script, args: [port, ...trust, ...args] });
+      const hub = await folder.start();
+      if (setup !== undefined) await pair(folder, options, setup);
+      return new PeerWorld({ as, folder, peer, hub });
     } catch (error) {
       await folder.remove();
       await peer?.stop();
@@ -86,6 +91,12 @@ export class PeerWorld {
     });
     const key = await DpopKey.generate();
     return (await server.clientCredentials({ scope, resource: TUBE_AUDIENCE, key })) as DpopToken;
+  }
+
+  /** Another key of the hub, which its devices get to know by a bundle. */
+  async rotateHubKey(): Promise<void> {
+    const rotated = await this.#folder.command('trust', 'rotate-hub-key', '--config', this.#folder.config);
+    if (rotated.status !== 0) throw new Error(rotated.err);
   }
 
   deliver(token: DpopToken, wait = DELIVERY_DEADLINE): Promise<Delivery> {
@@ -111,14 +122,25 @@ export class PeerWorld {
   }
 }
 
+/** What `devices add` and `pair` are told of the device alike. */
+const profileOf = ({ device }: PeerWorldOptions) => [
+  ...['--audience', TUBE_AUDIENCE, '--allow', 'read=FETCH temperature', '--max-token-bytes', '4096'],
+  ...SENSORS.flatMap((sensor) => ['--allow', `${sensor}=FETCH ${sensor}`]),
+  ...device,
+];
+
+async function pair(folder: HubFolder, options: PeerWorldOptions, setup: string): Promise<void> {
+  const how = ['--config', folder.config, '--for', '1m', '--json', '--code', setup];
+  const paired = await folder.command('pair', ...how, ...profileOf(options));
+  if (paired.status !== 0) throw new Error(paired.err);
+}
+
 /** Answers with the path of the trust file. */
-async function register(folder: HubFolder, { device, tamper }: PeerWorldOptions): Promise<string> {
+async function register(folder: HubFolder, options: PeerWorldOptions): Promise<string> {
+  const { tamper } = options;
   const trust = join(folder.path, 'trust.json');
-  const added = await folder.command(
-    ...['devices', 'add', 'tube-1', '--config', folder.config, '--audience', TUBE_AUDIENCE, '--trust', trust],
-    ...['--allow', 'read=FETCH temperature', ...SENSORS.flatMap((sensor) => ['--allow', `${sensor}=FETCH ${sensor}`])],
-    ...['--max-token-bytes', '4096', ...device],
-  );
+  const how = ['--config', folder.config, '--trust', trust];
+  const added = await folder.command('devices', 'add', 'tube-1', ...how, ...profileOf(options));
   if (added.status !== 0) throw new Error(added.err);
   if (tamper === undefined) return trust;
   const given = JSON.parse(readFileSync(trust, 'utf8')) as Trust;

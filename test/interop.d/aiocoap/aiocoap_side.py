@@ -4,6 +4,7 @@ aiocoap 0.4.17, the newest on PyPI, has no transport for slipmux. It has its own
 (RFC 7252), and so each frame of the line is one datagram on loopback here, in either direction.
 
     aiocoap_side.py PTY TRUST
+    aiocoap_side.py PTY --setup CODE
 
 Prints a JSON line for each event. A line on standard input has the device ask the hub for the time.
 """
@@ -28,6 +29,7 @@ import aiocoap.interfaces
 import slipmux
 from aiocoap.numbers.codes import Code
 from latchkey_device import Device, Request
+from pairable_device import PairableDevice
 
 LOOPBACK = "127.0.0.1"
 
@@ -91,7 +93,8 @@ async def main():
     logging.basicConfig(level=logging.ERROR)
     parser = argparse.ArgumentParser()
     parser.add_argument("pty")
-    parser.add_argument("trust")
+    parser.add_argument("trust", nargs="?")
+    parser.add_argument("--setup")
     options = parser.parse_args()
     loop = asyncio.get_running_loop()
 
@@ -100,7 +103,10 @@ async def main():
     tty.setraw(replica)
     os.symlink(os.ttyname(replica), options.pty)
 
-    device = Device(json.loads(pathlib.Path(options.trust).read_text(encoding="utf-8")), tell)
+    if options.setup is not None:
+        device = PairableDevice(options.setup, tell)
+    else:
+        device = Device(json.loads(pathlib.Path(options.trust).read_text(encoding="utf-8")), tell)
     line = Line(primary)
     transport, _ = await loop.create_datagram_endpoint(lambda: line, local_addr=(LOOPBACK, 0))
     own_port = transport.get_extra_info("sockname")[1]

@@ -116,7 +116,7 @@ describe('a link that is lost', () => {
       const client = opened.client();
       const deliver = async () => {
         const { id } = await client.deliver({ ...target, token: await opened.token(), wait: 0 });
-        while ((await client.delivery(id)).state === 'queued') await new Promise((resolve) => setTimeout(resolve, 20));
+        await opened.until(async () => (await client.delivery(id)).state !== 'queued', 20);
         expect(await client.delivery(id)).toMatchObject({ state: 'delivered', receipt: true });
         await opened.until(() => opened.tube.controller.links.size === 0);
       };
@@ -230,12 +230,12 @@ describe('the adapter', () => {
     await opened.air.hub.unplug();
     await opened.hub.event('radio_lost');
     const conditions = async () => (await status(opened)).conditions.map(({ code }) => code);
-    for (let turn = 0; !(await conditions()).includes('radio_missing'); turn += 1) expect(turn).toBeLessThan(50);
+    await opened.until(async () => (await conditions()).includes('radio_missing'));
     const queued = await opened.client().deliver({ ...target, token: await opened.token(), wait: 0 });
     expect(queued.state).toBe('queued');
     await opened.air.hub.plug();
     await opened.hub.event('delivery_delivered');
-    expect(await conditions()).toEqual([]);
+    await opened.until(async () => (await conditions()).length === 0);
   });
 
   test('that does not exist leaves the rest of the hub at work', async () => {
