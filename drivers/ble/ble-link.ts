@@ -8,7 +8,7 @@ import { LIMITS } from '../../src/core/limits.ts';
 import type { DeviceLink, LinkLimits } from '../../src/ports/device-link.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { BleConnection } from './ble-connection.ts';
-import { type BleSettings, largestValue, RADIO_TIMES } from './ble-settings.ts';
+import { type BleSettings, largestValue } from './ble-settings.ts';
 import type { LinkRadio } from './link-radio.ts';
 import { SightingPace } from './sighting-pace.ts';
 import type { Candidate } from './sightings.ts';
