@@ -83,6 +83,10 @@ export class BleConnection implements SlotHolder {
     this.seek();
   }
 
+  get isNeeded(): boolean {
+    return !this.#endpoint.isIdle;
+  }
+
   /** Others wait for a place among the links. */
   giveWay(): void {
     if (this.#session !== undefined && this.#endpoint.isIdle) this.release('others wait');

@@ -1,5 +1,7 @@
 /** What holds a place among the links, or waits for one. */
 export interface SlotHolder {
+  /** Something waits to be said on the link: it is not only for the device to ask what it likes. */
+  readonly isNeeded: boolean;
   /** Others wait: let the link go as soon as nothing is under way on it. */
   giveWay(): void;
 }
@@ -10,8 +12,8 @@ interface Waiter {
 }
 
 /**
- * As many links as the adapter has room for, given out in the order in which they were asked for. Whoever holds a place
- * without need is asked to give way when others wait.
+ * As many links as the adapter has room for, given out in the order in which they were asked for, those that are needed
+ * first. Whoever holds a place without need is asked to give way when others wait.
  */
 export class LinkSlots {
   #limit: number;
@@ -75,7 +77,8 @@ export class LinkSlots {
 
   #grant(): void {
     while (this.#holders.size < this.#limit) {
-      const next = this.#waiting.shift();
+      const needed = this.#waiting.findIndex(({ holder }) => holder.isNeeded);
+      const [next] = this.#waiting.splice(Math.max(needed, 0), 1);
       if (next === undefined) return;
       this.#holders.add(next.holder);
       next.resolve(true);

@@ -4,6 +4,7 @@ import { LinkSlots, type SlotHolder } from '../../../drivers/ble/link-slots.ts';
 class Holder implements SlotHolder {
   asked = 0;
   granted: boolean | undefined;
+  isNeeded = true;
   readonly #abort = new AbortController();
 
   acquire(slots: LinkSlots): void {
@@ -44,6 +45,27 @@ describe('places among the links', () => {
     await settle();
     expect(granted(holders)).toEqual([true, true, true, undefined]);
     expect(slots.held).toBe(2);
+  });
+
+  it('go to those that are needed first, also where the need came while they waited', async () => {
+    const slots = new LinkSlots(1);
+    const [first, visit, other, last] = Array.from({ length: 4 }, () => new Holder()) as [
+      Holder,
+      Holder,
+      Holder,
+      Holder,
+    ];
+    for (const holder of [visit, other]) holder.isNeeded = false;
+    for (const holder of [first, visit, other, last]) holder.acquire(slots);
+    other.isNeeded = true;
+    const order: Holder[] = [];
+    for (let place = 0; place < 4; place += 1) {
+      await settle();
+      const holder = [first, visit, other, last].find((one) => one.granted === true && !order.includes(one)) as Holder;
+      order.push(holder);
+      slots.release(holder);
+    }
+    expect(order).toEqual([first, other, last, visit]);
   });
 
   it('are asked back from whoever has one, when another waits', async () => {
