@@ -31,7 +31,9 @@ test('a device is paired by its label, takes a token, and is unpaired', async ()
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-  expect(lines.map(({ event }) => event)).toEqual(['window', 'sighting', 'paired']);
+  // The line may be a moment away from being open, which is said.
+  const events = lines.map(({ event }) => event).filter((event) => event !== 'obstacle');
+  expect(events).toEqual(['window', 'sighting', 'paired']);
   expect(await world.registered()).toMatchObject({ id: 'tube-1', name: 'Fridge', line: 'bench' });
   expect(await world.deliver()).toBe('delivered and read');
 
