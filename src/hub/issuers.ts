@@ -67,7 +67,7 @@ export function openIntrospectors(config: Config, state: State, issuers: Issuers
     const issuer = issuers.find(settings.issuer);
     const { clientId, introspection } = settings;
     if (issuer === undefined || clientId === undefined || introspection === 'never') return [];
-    return [openIntrospector({ ...settings, clientId }, issuer, { config, state, log })];
+    return [openIntrospector(settings, clientId, issuer, { config, state, log })];
   });
 }
 
@@ -77,7 +77,8 @@ function atUrl(url: string) {
 }
 
 function openIntrospector(
-  settings: IssuerSettings & { readonly clientId: string },
+  settings: IssuerSettings,
+  clientId: string,
   { keys }: Issuer,
   { config, log, state }: { readonly config: Config; readonly state: State; readonly log: Log },
 ): Introspector {
@@ -92,7 +93,7 @@ function openIntrospector(
     ...(url === undefined
       ? { addresses: () => keys.introspection(), known: () => keys.knownIntrospection() }
       : { addresses: async () => atUrl(url), known: () => atUrl(url) }),
-    authentication: clientAuthentication(clientOf(settings), issuer),
+    authentication: clientAuthentication(clientOf(settings, clientId), issuer),
     signing: settings.introspectionSigned,
     verifiers: async (keyId, algorithm) => (await keys.forKeyId(keyId)).ring.candidates(keyId, algorithm),
     deadline: settings.introspectionTimeout,
@@ -107,8 +108,8 @@ function openIntrospector(
   });
 }
 
-function clientOf(settings: IssuerSettings & { readonly clientId: string }) {
-  const { clientAuth: method, clientId, clientKeyFile, clientKeyId: keyId, clientSecretFile, issuer } = settings;
+function clientOf(settings: IssuerSettings, clientId: string) {
+  const { clientAuth: method, clientKeyFile, clientKeyId: keyId, clientSecretFile, issuer } = settings;
   return {
     method,
     clientId,

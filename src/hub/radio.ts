@@ -13,11 +13,15 @@ export async function openRadio(
   serve: DeviceServer,
   log: Log,
 ): Promise<Radio | undefined> {
-  const { adapter, downstreamUuid: downstream, serviceUuid: service, upstreamUuid: upstream, ...settings } = ble;
+  const { adapter, downstreamUuid: downstream, serviceUuid: service, upstreamUuid: upstream } = ble;
   if (adapter === undefined) return undefined;
+  // By name: a copy of "the others" would hide a setting that nobody reads (test/config/every-setting.test.ts).
+  const { baudRate, connectTimeout, connections, linger, mtu, operationTimeout, presence, scanDuty, visit } = ble;
+  const times = { connectTimeout, linger, operationTimeout, presence, visit };
+  const profile = { service, downstream, upstream };
   const { Radio } = await import('../../drivers/ble/radio.ts');
   return new Radio({
-    settings: { ...settings, adapter, profile: { service, downstream, upstream } },
+    settings: { adapter, baudRate, connections, mtu, scanDuty, profile, ...times },
     timers: systemTimers,
     clock,
     random: systemRandom,

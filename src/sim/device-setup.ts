@@ -247,7 +247,7 @@ export class DeviceSetup {
     return { code, payload: EMPTY };
   }
 
-  /** What changes the state goes one by one. */
+  /** Requests go one by one: each looks at the state that the one before left. */
   async inTurn(answer: () => Promise<CoapResponse>): Promise<CoapResponse> {
     const turn = this.#last.then(answer);
     this.#last = turn.catch(() => undefined);

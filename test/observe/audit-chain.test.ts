@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/codec/cbor.ts';
 import { decodePage, encodePage, pageKey } from '../../src/observe/audit-page.ts';
-import { type ChainedRecord, chain, decodeRecord, encodeRecord } from '../../src/observe/audit-record.ts';
+import { type ChainedRecord, chain, decodeRecord, encodeRecord, recordOf } from '../../src/observe/audit-record.ts';
 import type { AuditFault } from '../../src/ports/admin.ts';
+import type { AuditEntry, AuditRecord } from '../../src/ports/audit.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import type { FaultyStore } from '../fakes/faulty-store.ts';
 import { auditRig, ENTRY, pageKeys } from '../fixtures/audit-rig.ts';
@@ -37,22 +38,20 @@ const get = <T>(list: readonly T[], index: number): T => {
 
 test('a record is one map of its members, in the deterministic encoding, and comes back whole', () => {
   const text = fc.string({ unit: 'binary', maxLength: 40 });
-  const record = fc.record(
-    {
-      sequence: fc.maxSafeNat(),
-      at: fc.maxSafeNat(),
-      clock: fc.constantFrom('sure' as const, 'unsure' as const),
-      kind: fc.constant('relay' as const),
-      verdict: fc.constant('active' as const),
-      source: fc.constant('jwt' as const),
-      age: fc.nat(),
-      stale: fc.boolean(),
-      lost: fc.nat(),
-      ...{ device: text, request: text, token: text, issuer: text, subject: text },
-      ...{ proof: text, code: text, delivery: text, evidence: text },
-    },
-    { requiredKeys: ['sequence', 'at', 'clock', 'kind'] },
-  );
+  const members: { readonly [M in keyof AuditRecord]-?: fc.Arbitrary<NonNullable<AuditRecord[M]>> } = {
+    sequence: fc.maxSafeNat(),
+    at: fc.maxSafeNat(),
+    clock: fc.constantFrom('sure', 'unsure'),
+    kind: fc.constant('relay'),
+    verdict: fc.constant('active'),
+    source: fc.constant('jwt'),
+    age: fc.nat(),
+    stale: fc.boolean(),
+    lost: fc.nat(),
+    ...{ device: text, request: text, token: text, issuer: text, subject: text },
+    ...{ proof: text, code: text, delivery: text, evidence: text },
+  };
+  const record = fc.record(members, { requiredKeys: ['sequence', 'at', 'clock', 'kind'] });
   fc.assert(
     fc.property(record, (members) => {
       const bytes = encodeRecord(members);
@@ -60,6 +59,27 @@ test('a record is one map of its members, in the deterministic encoding, and com
       expect(decodeRecord(bytes)).toEqual(members);
     }),
   );
+});
+
+test('what a full entry says is all in its record', async () => {
+  const full: Required<AuditEntry> = {
+    ...ENTRY,
+    device: 'ekg-1',
+    token: new Uint8Array(32).fill(5),
+    issuer: 'https://as.example',
+    subject: 'doctor-7',
+    proof: 'dpop',
+    freshness: { source: 'introspection', age: 3, stale: false },
+    code: 'proof_replayed',
+    delivery: 'd-1',
+    evidence: { digest: new Uint8Array(32), jws: undefined },
+  };
+  const rig = await auditRig();
+  const record = recordOf(full, { sequence: 1, time: { earliest: 1, latest: 1 }, subjects: rig.trail.subjects });
+  const names = new Set(Object.keys(record));
+  // Three members say how fresh it was; `lost` is for gaps alone.
+  expect(Object.keys(full).filter((name) => name !== 'freshness' && !names.has(name))).toEqual([]);
+  expect([...names]).toEqual(expect.arrayContaining(['source', 'age', 'stale', 'sequence', 'at', 'clock']));
 });
 
 describe('what somebody did to the store shows:', () => {

@@ -32,7 +32,9 @@ function script(page: string, heading: string, done: string): string {
   const scripts = [...section.matchAll(/```sh\n([\s\S]*?)^```$/gm)].map(([, lines = '']) => lines);
   const walk = scripts.find((lines) => lines.startsWith(done)) ?? '';
   expect(walk).toContain(done);
-  return walk.replace(done, '').replaceAll('npx latchkey', `"${process.execPath}" "${PROGRAM}"`);
+  return walk
+    .replace(done, '')
+    .replaceAll(/npx latchkey|node dist\/bin\/latchkey\.js/g, `"${process.execPath}" "${PROGRAM}"`);
 }
 
 /** Types it, and ends what it left running. */
@@ -60,8 +62,8 @@ test('the hub of "Start a hub of your own" delivers a token', async () => {
 test('the simulated device of "Pairing devices" is paired, blinks and is unpaired', async () => {
   const walk = script('docs/operations.md', 'Pairing devices', 'mkdir try-pair')
     .replaceAll('try-pair', folder)
-    .replaceAll('4161', await freePort())
-    .replace('state_dir = "state"', 'state_dir = "state"\n[http]\nlisten = "127.0.0.1:0"');
+    .replaceAll('4162', await freePort())
+    .replaceAll('127.0.0.1:8432', '127.0.0.1:0');
   const said = await type(walk);
   for (const words of [
     'Paired tube-1, for tokens with the audience coap://tube-1.',
@@ -79,7 +81,7 @@ test('"A connected device of your own" and its client come to a key', async () =
     .replaceAll('try-ekg', folder)
     .replaceAll('8431', await freePort())
     .replaceAll('127.0.0.1:1883', `127.0.0.1:${broker}`)
-    .replace('state_dir = "state"', 'state_dir = "state"\n[http]\nlisten = "127.0.0.1:0"')
+    .replaceAll('127.0.0.1:8433', '127.0.0.1:0')
     .replace(/^embedded = true.*$/m, `embedded = true\nembedded_listen = "127.0.0.1:${broker}"`);
   const said = await type(walk);
   expect(said).toContain('{"beatsPerMinute":72}');
