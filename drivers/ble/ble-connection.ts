@@ -23,6 +23,8 @@ export interface BleConnectionOptions {
   /** What is asked, and of whom: its connections are made here. */
   readonly endpoint: GattEndpoint;
   readonly pace: SightingPace;
+  /** Before anything is said to who is connected now. */
+  readonly onConnected: (address: string) => void;
 }
 
 /**
@@ -178,6 +180,7 @@ export class BleConnection implements SlotHolder {
       radio.sightings.reached(this.#options.name, address);
       this.#session = { gatt, address, since: clock.monotonic() };
       log.debug({ event: 'device_connected', address }, 'the device is connected');
+      this.#options.onConnected(address);
       if (this.#closed) this.release('closed');
       else this.#begin(gatt);
       return true;

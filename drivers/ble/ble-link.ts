@@ -1,11 +1,10 @@
-import type { RequestOptions } from '../../src/codec/coap/requester.ts';
 import type { CoapHandler } from '../../src/codec/coap/responder.ts';
 import { GattEndpoint } from '../../src/codec/gatt-endpoint.ts';
 import type { Clock, Random, Timers } from '../../src/core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../../src/core/coap-exchange.ts';
 import { isCoded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
-import type { DeviceLink, LinkLimits } from '../../src/ports/device-link.ts';
+import type { DeviceLink, LinkLimits, LinkRequestOptions } from '../../src/ports/device-link.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { BleConnection } from './ble-connection.ts';
 import { type BleSettings, largestValue } from './ble-settings.ts';
@@ -40,6 +39,8 @@ export class BleLink implements DeviceLink {
   readonly #connection: BleConnection;
   /** Address of whoever answered last, or was asked last and did not answer. */
   #asked: string | undefined;
+  /** Whoever alone may get the request that is under way. */
+  #pinned: { readonly address: string; readonly abort: AbortController } | undefined;
   #closed = false;
 
   constructor(options: BleLinkOptions) {
@@ -56,7 +57,8 @@ export class BleLink implements DeviceLink {
         log.warn({ event: 'device_request_failed', code, detail }, 'a request of the device failed'),
       settings: { maxValueBytes: largestValue(settings.mtu), acknowledgementDeadline: settings.operationTimeout },
     });
-    this.#connection = new BleConnection({ ...options, endpoint: this.#endpoint, pace: this.#pace });
+    const onConnected = (address: string) => this.#connected(address);
+    this.#connection = new BleConnection({ ...options, endpoint: this.#endpoint, pace: this.#pace, onConnected });
   }
 
   get isConnected(): boolean {
@@ -74,23 +76,45 @@ export class BleLink implements DeviceLink {
     return this.#candidates(this.#options.settings.presence).length > 0;
   }
 
-  async request(request: CoapRequest, options: RequestOptions): Promise<CoapResponse> {
+  async request(request: CoapRequest, { samePeer = false, ...options }: LinkRequestOptions): Promise<CoapResponse> {
     if (this.#closed) throw new LatchkeyError('link_down', 'closed');
     const fault = this.#options.radio.fault();
     if (!this.isConnected && fault !== undefined) throw fault;
     if (!this.isUp()) throw this.#absent();
+    if (samePeer && this.#asked !== undefined) return this.#requestOf(this.#asked, request, options);
+    this.#asked = this.#connection.address;
+    return this.#request(request, options);
+  }
+
+  /** Of nobody else: a proof of one peer's nonce is a wrong answer to another, who may be the device. */
+  async #requestOf(address: string, request: CoapRequest, options: LinkRequestOptions): Promise<CoapResponse> {
+    const pinned = { address, abort: new AbortController() };
+    const signals = [pinned.abort.signal, ...(options.signal === undefined ? [] : [options.signal])];
+    this.#pinned = pinned;
+    if (this.isConnected) this.#connected(this.#connection.address);
+    try {
+      return await this.#request(request, { ...options, signal: AbortSignal.any(signals) });
+    } catch (error) {
+      if (!pinned.abort.signal.aborted) throw error;
+      this.#asked = address;
+      throw new LatchkeyError('link_down', 'whoever began this is gone, and another one answers to the name');
+    } finally {
+      if (this.#pinned === pinned) this.#pinned = undefined;
+    }
+  }
+
+  async #request(request: CoapRequest, options: LinkRequestOptions): Promise<CoapResponse> {
     const answer = this.#endpoint.request(request, await this.#connection.inTurn(options));
     this.#connection.seek();
     try {
-      const response = await answer;
-      this.#asked = this.#connection.address;
-      return response;
+      return await answer;
     } catch (error) {
-      this.#asked = this.#connection.address;
       if (isCoded(error, 'device_no_answer')) this.#connection.silent();
       if (isCoded(error, 'device_no_answer') && !this.isConnected) throw this.#connection.lastFault ?? error;
       throw error;
     } finally {
+      // Where the connection is lost by now, it was the last one that this was sent over.
+      this.#asked = this.#connection.address ?? this.#asked;
       if (this.#endpoint.isIdle) this.#connection.idle();
     }
   }
@@ -113,6 +137,13 @@ export class BleLink implements DeviceLink {
       'what advertises the name of the device does not answer with its key; the address is set aside',
     );
     this.#connection.release('unproven');
+  }
+
+  doubted(): void {
+    if (this.#asked === undefined) return;
+    this.#options.radio.sightings.silent(this.name, this.#asked);
+    this.#pace.trouble();
+    this.#connection.release('doubted');
   }
 
   askAnew(): void {
@@ -156,6 +187,12 @@ export class BleLink implements DeviceLink {
     this.#closed = true;
     this.#listeners.clear();
     await this.#connection.close();
+  }
+
+  #connected(address: string | undefined): void {
+    const pinned = this.#pinned;
+    if (pinned !== undefined && pinned.address !== address) pinned.abort.abort();
+    else this.#asked = address;
   }
 
   #candidates(age: number): readonly Candidate[] {

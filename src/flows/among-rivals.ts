@@ -14,6 +14,8 @@ const ANYBODYS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'device_refused_profile',
   'device_answer_invalid',
   'device_no_answer',
+  // Whoever was asked hung up.
+  'link_down',
   'device_reset',
   'coap_message_invalid',
   'coap_option_refused',

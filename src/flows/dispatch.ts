@@ -299,6 +299,8 @@ export class Dispatcher {
         this.#dependencies.audit.record({ kind: 'answer', verdict: 'refused', device, request, delivery: id, code });
         link.proven?.(false);
       }
+      // Busy, or so somebody says.
+      if (isCoded(error, 'device_answer_invalid')) link.doubted?.();
       throw error;
     }
   }

@@ -37,7 +37,7 @@ export async function orderOnce(
   const question = { method: COAP_METHOD.POST, path: [operation], contentFormat: CONTENT_FORMAT.cbor, payload };
   const answer = await link.request(question, attempt);
   const nonces = { hub, device: nonceIn(answer, link) };
-  await orderDevice(device, { operation, nonces }, { link, path: operation, ...attempt });
+  await orderDevice(device, { operation, nonces }, { link, path: operation, samePeer: true, ...attempt });
 }
 
 function nonceIn({ code, payload }: CoapResponse, link: DeviceLink): Uint8Array {
@@ -47,7 +47,8 @@ function nonceIn({ code, payload }: CoapResponse, link: DeviceLink): Uint8Array 
     link.proven?.(false);
     throw new LatchkeyError('device_answer_invalid', 'nonce', { cause: error });
   }
-  link.proven?.(false);
+  // A device that was reset by hand says such a thing, and anybody else can.
+  link.doubted?.();
   throw new LatchkeyError('device_answer_invalid', codeText(code));
 }
 
@@ -59,14 +60,15 @@ function nonceIn({ code, payload }: CoapResponse, link: DeviceLink): Uint8Array 
 export async function orderDevice(
   { audience, rootKey }: Pick<Device, 'audience' | 'rootKey'>,
   order: DeviceOrder,
-  { link, path, ...attempt }: Attempt & { readonly link: DeviceLink; readonly path: string },
+  means: Attempt & { readonly link: DeviceLink; readonly path: string; readonly samePeer?: boolean },
 ): Promise<void> {
+  const { link, path, ...attempt } = means;
   const context = { key: orderKey(rootKey), audience };
   const payload = makeOrder(order, context);
   const request = { method: COAP_METHOD.POST, path: [path], contentFormat: CONTENT_FORMAT.coseMac0, payload };
   const answer = await link.request(request, attempt);
   if (answer.code !== COAP_CODE.changed) {
-    link.proven?.(false);
+    link.doubted?.();
     throw new LatchkeyError('device_answer_invalid', codeText(answer.code));
   }
   try {

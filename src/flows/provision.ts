@@ -32,15 +32,15 @@ interface Provisioning extends Attempt {
  */
 export async function provisionDevice(provisioning: Provisioning): Promise<ProvisionNonces> {
   const { deadline, link, provisioned, random, setup, signal } = provisioning;
-  const ask = (contentFormat: number, payload: Uint8Array) =>
+  const ask = (contentFormat: number, payload: Uint8Array, samePeer: boolean) =>
     link.request(
       { method: COAP_METHOD.POST, path: ['provision'], contentFormat, payload },
-      { deadline, ...(signal === undefined ? {} : { signal }) },
+      { deadline, samePeer, ...(signal === undefined ? {} : { signal }) },
     );
   const hub = random.bytes(PROVISION_NONCE_BYTES);
-  const nonces = { hub, device: nonceIn(await ask(CONTENT_FORMAT.cbor, encodeNonce(hub))) };
+  const nonces = { hub, device: nonceIn(await ask(CONTENT_FORMAT.cbor, encodeNonce(hub), false)) };
   const sealed = sealProvisionedTrust(provisioned, { setup, nonces });
-  judge(await ask(CONTENT_FORMAT.coseEncrypt0, sealed), provisioned, { setup, nonces });
+  judge(await ask(CONTENT_FORMAT.coseEncrypt0, sealed, true), provisioned, { setup, nonces });
   link.proven?.(true);
   return nonces;
 }

@@ -20,6 +20,8 @@ export class FakeAir implements LinkRadio {
   readonly link: BleLink;
   /** Addresses that were connected, in their order. */
   readonly connected: string[] = [];
+  /** Ends the connection that is there, as its other end may at any time. */
+  hangUp: () => void = () => undefined;
   readonly #time: FakeTime;
   /** `undefined` of one that cannot be connected. */
   readonly #peers = new Map<string, CoapHandler | undefined>();
@@ -65,6 +67,11 @@ export class FakeAir implements LinkRadio {
     const peer = new GattEndpoint({ timers: time, random: time, clock: time, handler });
     let isOpen = true;
     const onStalled = () => undefined;
+    this.hangUp = () => {
+      isOpen = false;
+      peer.close();
+      events.onEnded(new LatchkeyError('link_down', 'hung up'));
+    };
     peer.connected({ send: (value) => queueMicrotask(() => isOpen && events.onValue(value)), onStalled });
     const session: Pick<GattSession, 'send' | 'drained' | 'close'> = {
       send: (value) => queueMicrotask(() => isOpen && peer.receive(value)),

@@ -11,6 +11,8 @@ export class ScriptedLink implements DeviceLink {
   readonly requests: CoapRequest[] = [];
   /** What it was told of its answers. */
   readonly proofs: (boolean | undefined)[] = [];
+  /** How often it was told that nobody vouched for an answer. */
+  doubts = 0;
   readonly #listeners = new Set<() => void>();
   answer: (request: CoapRequest) => Answer;
 
@@ -21,6 +23,10 @@ export class ScriptedLink implements DeviceLink {
 
   proven(isProven: boolean | undefined): void {
     this.proofs.push(isProven);
+  }
+
+  doubted(): void {
+    this.doubts += 1;
   }
 
   isUp(): boolean {

@@ -527,6 +527,16 @@ describe('on an open medium, where anybody can answer', () => {
     await dispatcher.stop();
   });
 
+  test('what says nothing of the token, and nobody vouches for, has another one come first', async () => {
+    const { add, audit, dispatcher, line, queue } = await setup(open(() => refused('5.03')));
+    const { id } = await add('token');
+    dispatcher.wake('tube-1');
+    await settle();
+    expect(queue.get(id).state).toBe('queued');
+    expect([line.proofs, line.doubts, audit.entries]).toEqual([[], 1, []]);
+    await dispatcher.stop();
+  });
+
   test('a device without receipts is taken at its word', async () => {
     const { add, dispatcher, line } = await setup(
       open(() => refused('4.01')),

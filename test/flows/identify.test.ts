@@ -30,15 +30,15 @@ describe('a paired device shows itself', () => {
   });
 
   test.each([
-    ['that gives no nonce', 1, '4.03', 'device_answer_invalid'],
-    ['that gives noise in place of a nonce', 1, '2.01', 'device_answer_invalid'],
-    ['that does not do it', 2, '4.01', 'device_answer_invalid'],
-    ['that says it did, and is another one', 2, '2.04', 'device_answer_untrusted'],
-  ])('and one is refused %s', async (_, at, code, expected) => {
+    ['that gives no nonce, and may have been reset', 1, '4.03', 'device_answer_invalid', 'doubted'],
+    ['that gives noise in place of a nonce', 1, '2.01', 'device_answer_invalid', false],
+    ['that does not do it', 2, '4.01', 'device_answer_invalid', 'doubted'],
+    ['that says it did, and is another one', 2, '2.04', 'device_answer_untrusted', false],
+  ])('and one is refused %s', async (_, at, code, expected, proof) => {
     const payload = new Uint8Array([0xa0]);
     rig.link.fate = (request) => (request === at ? { code: codeNumber(code), payload } : 'arrives');
     rig.link.proofs.length = 0;
     expect(await asyncCodeOf(identify())).toBe(expected);
-    expect(rig.link.proofs).toEqual([false]);
+    expect(rig.link.proofs).toEqual([proof]);
   });
 });

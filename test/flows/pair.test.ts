@@ -608,15 +608,15 @@ describe('unpairing', () => {
   });
 
   test.each([
-    ['to the question for a nonce', 4, 'device_answer_invalid'],
-    ['to the order', 5, 'device_answer_untrusted'],
-  ])('is not believed of an impostor who answers %s', async (_, at, code) => {
+    ['to the question for a nonce', 4, 'device_answer_invalid', 'doubted'],
+    ['to the order', 5, 'device_answer_untrusted', false],
+  ])('is not believed of an impostor who answers %s', async (_, at, code, proof) => {
     const answer = { code: codeNumber('2.04'), payload: new Uint8Array(20) };
     rig.link.fate = (request) => (request === at ? answer : 'arrives');
     rig.link.proofs.length = 0;
     expect(await asyncCodeOf(rig.unpair.unpair('tube-1', { force: false }))).toBe(code);
     expect(rig.registry.size).toBe(1);
-    expect(rig.link.proofs).toEqual([false]);
+    expect(rig.link.proofs).toEqual([proof]);
   });
 
   test('finishes first what was not finished', async () => {

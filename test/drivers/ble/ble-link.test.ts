@@ -20,10 +20,11 @@ const created = answering(COAP_CODE.created);
 const silent = () => new Promise<CoapResponse>(() => undefined);
 
 /** One request, to its answer or the code of why there is none. Who is on the air advertises all the while. */
-async function ask(): Promise<number | string> {
+async function ask(options: { readonly samePeer?: boolean } = {}): Promise<number | string> {
   let outcome: number | string | undefined;
   air.advertise();
-  air.link.request({ method: COAP_METHOD.POST, path: ['authz-info'], payload: EMPTY }, { deadline: DEADLINE }).then(
+  const request = { method: COAP_METHOD.POST, path: ['authz-info'], payload: EMPTY };
+  air.link.request(request, { deadline: DEADLINE, ...options }).then(
     ({ code }) => {
       outcome = code;
     },
@@ -144,5 +145,61 @@ describe('of two under one name', () => {
     expect(await ask()).toBe('link_down');
     air.link.askAnew();
     expect(await ask()).toBe(COAP_CODE.created);
+  });
+});
+
+describe('where several answer to the name', () => {
+  const tried = () => air.sightings.candidates('tube-1', 120_000).map(({ address }) => address);
+  let asked: string[];
+
+  const recording = (address: string, answer: () => Promise<CoapResponse>) => () => {
+    asked.push(address);
+    return answer();
+  };
+
+  beforeEach(() => {
+    asked = [];
+    air.put('a', recording('a', created));
+  });
+
+  it('what goes on with an exchange is for whoever began it, who may still be asked', async () => {
+    expect(await ask()).toBe(COAP_CODE.created);
+    expect(await ask({ samePeer: true })).toBe(COAP_CODE.created);
+    air.put('b', recording('b', created));
+    air.hangUp();
+    expect(await ask({ samePeer: true })).toBe(COAP_CODE.created);
+    expect(asked).toEqual(['a', 'a', 'a']);
+  });
+
+  it('nobody else gets it, and who began it is the one that has failed', async () => {
+    expect(await ask()).toBe(COAP_CODE.created);
+    air.hangUp();
+    air.put('a', undefined);
+    air.put('b', recording('b', created));
+    expect(await ask({ samePeer: true })).toBe('link_down');
+    expect(asked).toEqual(['a']);
+    air.link.proven(false);
+    expect(tried()).toEqual(['b']);
+  });
+
+  it('who was asked and hung up is the one that has failed', async () => {
+    air.put('a', () => {
+      air.hangUp();
+      return silent();
+    });
+    expect(await ask()).toBe('link_down');
+    air.put('b', recording('b', created));
+    air.advertise();
+    air.link.proven(false);
+    expect(tried()).toEqual(['b']);
+  });
+
+  it('whoever said what nobody vouches for comes last, and is not set aside', async () => {
+    expect(await ask()).toBe(COAP_CODE.created);
+    air.put('b', recording('b', created));
+    air.link.doubted();
+    expect(await ask()).toBe(COAP_CODE.created);
+    expect(asked).toEqual(['a', 'b']);
+    expect(tried()).toEqual(['b', 'a']);
   });
 });
