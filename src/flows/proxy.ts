@@ -25,7 +25,7 @@ const TOKEN_HASH_BYTES = 8;
 const NONCE_BYTES = 16;
 
 /** Paths with their own way in: tokens go through `deliver`, trust through provisioning and bundles. */
-const CLOSED_PATHS: ReadonlySet<string> = new Set(['authz-info', 'provision', 'identify', 'trust']);
+const CLOSED_PATHS: ReadonlySet<string> = new Set(['authz-info', 'provision', 'unpair', 'identify', 'trust']);
 
 export interface ProxyDependencies {
   readonly registry: Registry;

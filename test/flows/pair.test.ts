@@ -564,6 +564,13 @@ describe('unpairing', () => {
     expect(rig.audit.entries).toMatchObject([{ kind: 'unpair', verdict: 'unpaired', device: 'tube-1' }]);
   });
 
+  test('has what takes a nonce of the device go to nobody but who gave it, as pairing does', async () => {
+    await rig.unpair.unpair('tube-1', { force: false });
+    // Nonce, trust, commit; nonce, order.
+    expect(rig.link.requests).toHaveLength(5);
+    expect(rig.link.continued).toEqual([2, 5]);
+  });
+
   test('leaves a device that cannot be paired before a reset by hand', async () => {
     await rig.unpair.unpair('tube-1', { force: false });
     expect(await asyncCodeOf(rig.pair())).toBe('setup_code_dead');

@@ -153,6 +153,8 @@ describe('ProxyFlow', () => {
     ['a token past the queue', signed({ path: ['authz-info'] }), 'proxy_path_refused'],
     ['a trust bundle from outside', signed({ path: ['trust'] }), 'proxy_path_refused'],
     ['provisioning from outside', signed({ path: ['provision'] }), 'proxy_path_refused'],
+    ['giving up what it trusts from outside', signed({ path: ['unpair'] }), 'proxy_path_refused'],
+    ['blinking from outside', signed({ path: ['identify'] }), 'proxy_path_refused'],
     ['no path at all', signed({ path: [] }), 'proxy_path_refused'],
     ['a request that is not signed', signed({ contentFormat: CONTENT_FORMAT.text }), 'request_invalid'],
     ['a query that no signature covers', signed({ query: ['a=b'] }), 'request_invalid'],
