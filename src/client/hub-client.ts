@@ -111,7 +111,8 @@ export class HubClient {
           method: 'GET',
           url: this.#address(`/deliveries/${encodeURIComponent(delivery.id)}`),
           headers: { accept: 'text/event-stream, application/json;q=0.9' },
-          deadline: left,
+          // Timers drop fractions of a millisecond, and come up to one early: an end that is not ours would be an error.
+          deadline: Math.ceil(left) + 1,
         },
         this.#environment,
         (data) => {

@@ -251,6 +251,24 @@ test('with wait 0 a queued delivery comes back at once', async () => {
   expect(asked).toHaveLength(1);
 });
 
+test('a wait that ends within a fraction of a millisecond ends like any other', async () => {
+  const { environment, time } = scriptedHub(() => json(202, QUEUED));
+  const client = new HubClient({
+    url: HUB,
+    environment: {
+      ...environment,
+      // As those of Node.
+      timers: { after: (milliseconds, action) => time.after(Math.trunc(milliseconds), action) },
+      fetch: (input, init) =>
+        init?.method === 'GET'
+          ? new Promise((_, reject) => init.signal?.addEventListener('abort', () => reject(new Error('aborted'))))
+          : environment.fetch(input, init),
+    },
+  });
+  const options = { device: 'tube-1', audience: 'https://tube-1.devices.example', token: BEARER, wait: 1.4 };
+  expect(await drive(time, client.deliver(options))).toMatchObject({ state: 'queued' });
+});
+
 test.each([
   ['refused', { state: 'refused', code: 'device_refused_token', device_code: '4.03' }, 'device_refused_token', '4.03'],
   ['expired', { state: 'expired', code: 'delivery_expired', device_code: undefined }, 'delivery_expired', undefined],
