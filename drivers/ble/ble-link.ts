@@ -39,8 +39,8 @@ export class BleLink implements DeviceLink {
   readonly #connection: BleConnection;
   /** Address of whoever answered last, or was asked last and did not answer. */
   #asked: string | undefined;
-  /** Whoever alone may get the request that is under way. */
-  #pinned: { readonly address: string; readonly abort: AbortController } | undefined;
+  /** Requests under way that one peer alone may get. */
+  readonly #pinned = new Set<{ readonly address: string; readonly abort: AbortController }>();
   #closed = false;
 
   constructor(options: BleLinkOptions) {
@@ -90,7 +90,7 @@ export class BleLink implements DeviceLink {
   async #requestOf(address: string, request: CoapRequest, options: LinkRequestOptions): Promise<CoapResponse> {
     const pinned = { address, abort: new AbortController() };
     const signals = [pinned.abort.signal, ...(options.signal === undefined ? [] : [options.signal])];
-    this.#pinned = pinned;
+    this.#pinned.add(pinned);
     if (this.isConnected) this.#connected(this.#connection.address);
     try {
       return await this.#request(request, { ...options, signal: AbortSignal.any(signals) });
@@ -99,7 +99,7 @@ export class BleLink implements DeviceLink {
       this.#asked = address;
       throw new LatchkeyError('link_down', 'whoever began this is gone, and another one answers to the name');
     } finally {
-      if (this.#pinned === pinned) this.#pinned = undefined;
+      this.#pinned.delete(pinned);
     }
   }
 
@@ -140,8 +140,7 @@ export class BleLink implements DeviceLink {
   }
 
   doubted(): void {
-    if (this.#asked === undefined) return;
-    this.#options.radio.sightings.silent(this.name, this.#asked);
+    if (this.#asked === undefined || !this.#options.radio.sightings.doubted(this.name, this.#asked)) return;
     this.#pace.trouble();
     this.#connection.release('doubted');
   }
@@ -190,9 +189,8 @@ export class BleLink implements DeviceLink {
   }
 
   #connected(address: string | undefined): void {
-    const pinned = this.#pinned;
-    if (pinned !== undefined && pinned.address !== address) pinned.abort.abort();
-    else this.#asked = address;
+    this.#asked = address;
+    for (const pinned of this.#pinned) if (pinned.address !== address) pinned.abort.abort();
   }
 
   #candidates(age: number): readonly Candidate[] {

@@ -154,6 +154,18 @@ export class Sightings {
     if (entry !== undefined) entry.silent += 1;
   }
 
+  /**
+   * It answered something that anybody can say, the device too. Whoever proved itself before is believed: else a new address
+   * would come before a device that was only busy once.
+   * @returns whether others come first now
+   */
+  doubted(name: string, address: string): boolean {
+    const entry = this.#find(name, address);
+    if (entry === undefined || entry.isConfirmed) return false;
+    entry.silent += 1;
+    return true;
+  }
+
   /** It answered, and the device's key does not vouch for the answer. */
   unproven(name: string, address: string): void {
     const entry = this.#find(name, address);

@@ -127,7 +127,7 @@ export function decodeRecord(bytes: Uint8Array): AuditRecord {
   return value;
 }
 
-/** Whether it has the members that every record has, and no member that is more than text, number or flag. */
+/** Whether it has the members that every record has, and none beside those that the chain covers. */
 export function isRecord(value: unknown): value is AuditRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { at, kind, sequence } = value as Partial<AuditRecord>;
@@ -135,6 +135,7 @@ export function isRecord(value: unknown): value is AuditRecord {
     Number.isSafeInteger(sequence) &&
     Number.isSafeInteger(at) &&
     KINDS.includes(kind) &&
+    Object.keys(value).every((name) => Object.hasOwn(MEMBERS, name)) &&
     Object.values(value).every(
       (member) => typeof member === 'string' || typeof member === 'boolean' || Number.isSafeInteger(member),
     )

@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeCbor } from '../../src/codec/cbor.ts';
 import { decodePage, encodePage, pageKey } from '../../src/observe/audit-page.ts';
-import { type ChainedRecord, chain, decodeRecord, encodeRecord, recordOf } from '../../src/observe/audit-record.ts';
+import {
+  type ChainedRecord,
+  chain,
+  decodeRecord,
+  encodeRecord,
+  isRecord,
+  recordOf,
+} from '../../src/observe/audit-record.ts';
 import type { AuditFault } from '../../src/ports/admin.ts';
 import type { AuditEntry, AuditRecord } from '../../src/ports/audit.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
@@ -59,6 +66,12 @@ test('a record is one map of its members, in the deterministic encoding, and com
       expect(decodeRecord(bytes)).toEqual(members);
     }),
   );
+});
+
+test('a record with a member that the chain does not cover is none', () => {
+  const record = { sequence: 1, at: 1, clock: 'sure', kind: 'relay' };
+  expect(isRecord(record)).toBe(true);
+  expect(isRecord({ ...record, note: 'forged' })).toBe(false);
 });
 
 test('what a full entry says is all in its record', async () => {

@@ -202,4 +202,14 @@ describe('where several answer to the name', () => {
     expect(asked).toEqual(['a', 'b']);
     expect(tried()).toEqual(['b', 'a']);
   });
+
+  it('whoever proved itself before keeps its place, though it was busy once', async () => {
+    expect(await ask()).toBe(COAP_CODE.created);
+    air.link.proven(true);
+    air.put('b', recording('b', created));
+    air.link.doubted();
+    expect(await ask()).toBe(COAP_CODE.created);
+    expect(asked).toEqual(['a', 'a']);
+    expect(tried()).toEqual(['a', 'b']);
+  });
 });
