@@ -84,7 +84,7 @@ export class TokenJudge {
       : await this.#judgeOpaque(token, digest, device);
     // Hardly any token has it, and this is done for each question.
     if (!verdict.active || verdict.token.members.exi === undefined) return verdict;
-    return { ...verdict, token: endingByExp(verdict.token, this.#dependencies.clock.now()) };
+    return { ...verdict, token: endingInTime(verdict.token, verdict.freshness, this.#dependencies.clock.now()) };
   }
 
   /** A JWT that does not verify is not worth a question. One that does may be revoked all the same: only the AS knows. */
@@ -189,12 +189,17 @@ function introspectorOf({ introspector, policy }: RelayIssuer, isJwt: boolean): 
   return isIntrospected(policy, { isJwt }) ? introspector : undefined;
 }
 
-/** A device counts `exi` from when it has the answer (RFC 9200 §5.10.3): what is left until `exp` is all that it may count. */
-function endingByExp(token: GoodToken, time: TimeBounds): GoodToken {
+/**
+ * A device counts `exi` from when it has the answer (RFC 9200 §5.10.3): what is left until `exp` is all that it may count, or
+ * where there is no `exp`, what is left since the AS answered.
+ */
+function endingInTime(token: GoodToken, { age, source }: RelayFreshness, time: TimeBounds): GoodToken {
   const { expiresAt, members } = token;
-  if (typeof members.exi !== 'number' || expiresAt === undefined) return token;
-  const left = Math.max(0, Math.floor(expiresAt - bestGuess(time)));
-  return { ...token, members: { ...members, exi: Math.min(members.exi, left) } };
+  const { exi } = members;
+  if (typeof exi !== 'number') return token;
+  const sinceAnswer = source === 'introspection' ? exi - age : exi;
+  const left = expiresAt === undefined ? sinceAnswer : Math.min(exi, Math.floor(expiresAt - bestGuess(time)));
+  return { ...token, members: { ...members, exi: Math.max(0, left) } };
 }
 
 function byKeys(verified: VerifiedToken): TokenVerdict {

@@ -96,6 +96,15 @@ describe('exi of a good token ends with exp', () => {
   });
 });
 
+test.each([
+  [600, 600 - freshness.age],
+  [1, 0],
+])('exi of a token without exp, %i, is cut by what the answer is old', async (exi, expected) => {
+  const said = yes({ expiresAt: undefined, members: { active: true, scope: 'read', exi } });
+  expect(freshness.age).toBeGreaterThan(1);
+  expect(await judge(OPAQUE, { issuers: [issuer(said)] })).toMatchObject({ token: { members: { exi: expected } } });
+});
+
 describe('an opaque token is not good', () => {
   test('where its issuer says so', async () => {
     expect(await judge(OPAQUE, { issuers: [issuer(NO)] })).toEqual({
