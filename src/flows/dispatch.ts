@@ -4,18 +4,16 @@
  */
 
 import { setMaxListeners } from 'node:events';
-import { codeText, isSuccess } from '../codec/coap/codes.ts';
+import { codeText } from '../codec/coap/codes.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
-import { openReceipt, RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-request.ts';
+import { RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-request.ts';
 import { base64url } from '../core/bytes.ts';
 import type { Random, Timers } from '../core/clock.ts';
-import type { CoapResponse } from '../core/coap-exchange.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import { type Delivery, hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue, Outcome } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
-import { answerKey } from '../devices/device-trust.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { Difficulty } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
@@ -23,6 +21,7 @@ import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 import { deliveryEnd } from './delivery-end.ts';
 import type { Errand } from './errand.ts';
+import { type Judgement, judgeAnswer } from './judge-answer.ts';
 
 /** First pause between attempts, milliseconds; each further one is twice as long. */
 const FIRST_PAUSE = 1_000;
@@ -52,13 +51,6 @@ export interface DispatchDependencies {
   readonly attemptTimeout: number;
   /** Longest pause between attempts, milliseconds. */
   readonly longestPause: number;
-}
-
-/** What an answer comes to, and whether the key of the device vouched for it. */
-interface Judgement {
-  readonly outcome: Outcome;
-  /** Undefined where the device has no way to. */
-  readonly isProven: boolean | undefined;
 }
 
 interface Worker {
@@ -363,43 +355,4 @@ export class Dispatcher {
         .finally(() => this.#scheduleForgetting(FORGET_EVERY));
     });
   }
-}
-
-/**
- * What a device's answer means for the delivery. An answer that says nothing about the token (a device that is busy, a
- * block that got lost) throws, and the delivery is tried again.
- * @throws {LatchkeyError} `device_answer_untrusted`, `device_answer_invalid`
- */
-function judgeAnswer(
-  device: Device,
-  attempt: { readonly tokenHash: Uint8Array; readonly nonce: Uint8Array; readonly isOpen: boolean },
-  answer: CoapResponse,
-): Judgement {
-  const deviceCode = codeText(answer.code);
-  const givesReceipts = device.profile.receipt !== 'none';
-  const { isOpen, ...context } = attempt;
-  const verify = (refusal?: number) => {
-    try {
-      openReceipt(answer.payload, { key: answerKey(device), audience: device.audience, ...context, refusal });
-    } catch (error) {
-      throw new LatchkeyError('device_answer_untrusted', 'receipt', { cause: error });
-    }
-  };
-  if (isSuccess(answer.code)) {
-    if (givesReceipts) verify();
-    return {
-      isProven: givesReceipts || undefined,
-      outcome: { state: 'delivered', deviceCode, receipt: givesReceipts },
-    };
-  }
-  // 4.00, 4.01, 4.03, 4.13 and 4.15 judge the token (RFC 9200 §5.10.1); any other code judges the moment.
-  if (!['4.00', '4.01', '4.03', '4.13', '4.15'].includes(deviceCode))
-    throw new LatchkeyError('device_answer_invalid', deviceCode);
-  // On a line it is the device's word, since nobody else is there. By radio anybody could end a delivery with it.
-  const isVerified = givesReceipts && isOpen;
-  if (isVerified) verify(answer.code);
-  return {
-    isProven: givesReceipts ? isVerified : undefined,
-    outcome: { state: 'refused', deviceCode, code: 'device_refused_token' },
-  };
 }
