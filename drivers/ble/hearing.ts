@@ -24,7 +24,7 @@ export class Hearing {
   /** The likeliest one that advertised just now, or the next to; undefined once `signal` is aborted. */
   async fresh(signal: AbortSignal): Promise<Candidate | undefined> {
     for (;;) {
-      const [candidate] = this.#radio.sightings.fresh(this.#name);
+      const candidate = this.#radio.sightings.next(this.#name);
       if (signal.aborted) return undefined;
       if (candidate !== undefined) return candidate;
       await this.#next(signal);

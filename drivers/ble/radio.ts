@@ -59,8 +59,8 @@ export class Radio implements LinkRadio {
   /** Why there was no adapter, as the log has it; undefined since there was one. */
   #reported: ErrorCode | undefined;
   #openedAt = 0;
-  /** Open windows in which names that nobody registered are of interest too. */
-  #windows = 0;
+  /** Open windows in which unregistered names are of interest too, each with the name that it waits for. */
+  readonly #windows = new Set<{ readonly name: string | undefined }>();
   #cancelReopen: (() => void) | undefined;
   #opening: Promise<void>;
   #closed = false;
@@ -68,7 +68,7 @@ export class Radio implements LinkRadio {
   constructor(options: RadioOptions) {
     this.#options = options;
     this.slots = new LinkSlots(options.settings.connections);
-    this.sightings = new Sightings(options.clock);
+    this.sightings = new Sightings(options.clock, options.random);
     this.#opening = this.#open();
   }
 
@@ -117,14 +117,14 @@ export class Radio implements LinkRadio {
     return () => this.#sightingListeners.delete(listener);
   }
 
-  /** Until the answer is called, devices that are not registered are of interest too: somebody pairs. */
-  openWindow(): () => void {
-    this.#windows += 1;
-    let isOpen = true;
-    return () => {
-      if (isOpen) this.#windows -= 1;
-      isOpen = false;
-    };
+  /**
+   * Unregistered devices are of interest too until the answer is called: an operator pairs one.
+   * @param name that the operator waits for: it is never forgotten in favour of others
+   */
+  openWindow(name?: string): () => void {
+    const window = { name };
+    this.#windows.add(window);
+    return () => void this.#windows.delete(window);
   }
 
   /** Who is here. */
@@ -176,7 +176,7 @@ export class Radio implements LinkRadio {
         settings,
         timers,
         system,
-        duty: () => (this.#waiting.size > 0 || this.#windows > 0 ? 100 : settings.scanDuty),
+        duty: () => (this.#waiting.size > 0 || this.#windows.size > 0 ? 100 : settings.scanDuty),
         onAdvertisement: (heard) => this.#advertised(heard),
         keptAddresses: () => this.#forget(),
         onCutOff: (address) => this.#cutOff(address),
@@ -236,10 +236,12 @@ export class Radio implements LinkRadio {
 
   #advertised({ address, name, rssi }: Advertisement): void {
     const isKnown = this.#options.isKnown(name);
-    if (!isKnown && (this.#windows === 0 || this.sightings.size >= LIMITS.bleNames)) {
+    if (!isKnown && this.#windows.size === 0) {
       this.counters.passedOver += 1;
       return;
     }
+    if (!isKnown && !this.sightings.has(name))
+      this.sightings.makeRoom(LIMITS.bleNames, (other) => this.#isDispensable(other));
     this.counters.heard += 1;
     this.sightings.heard(name, address, rssi);
     // A stranger has a link only once somebody asks for it.
@@ -249,6 +251,12 @@ export class Radio implements LinkRadio {
     } else this.#links.get(name)?.heard();
   }
 
+  /** Whether the name may be forgotten in favour of a new one: no device of the hub has it, and no operator waits for it. */
+  #isDispensable(name: string): boolean {
+    if (this.#options.isKnown(name) || this.#links.has(name)) return false;
+    return ![...this.#windows].some((window) => window.name === name);
+  }
+
   /** What was under way is to go on at once, and not when the device advertises. */
   #cutOff(address: string): void {
     for (const name of this.sightings.stillThere(address)) this.#links.get(name)?.heard();
@@ -256,7 +264,7 @@ export class Radio implements LinkRadio {
 
   /** What is of no interest any more goes, links too. @returns the addresses that stay */
   #forget(): readonly string[] {
-    const isOfInterest = (name: string) => this.#options.isKnown(name) || this.#windows > 0;
+    const isOfInterest = (name: string) => this.#options.isKnown(name) || this.#windows.size > 0;
     this.sightings.forget(isOfInterest, LIMITS.bleMemory);
     for (const [name, link] of this.#links) {
       if (isOfInterest(name) || link.isConnected) continue;

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/core/clock.ts';
+import type { Clock, Random } from '../../src/core/clock.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { RADIO_TIMES } from './ble-settings.ts';
 
@@ -49,12 +49,14 @@ const CONFIRMED_PAUSE_CAP = 30_000;
  */
 export class Sightings {
   readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #random: Pick<Random, 'fraction'>;
   readonly #names = new Map<string, Entry[]>();
   /** When the adapter came: it knows nobody who was heard by another one, or before it was gone. */
   #since = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Pick<Clock, 'monotonic'>) {
+  constructor(clock: Pick<Clock, 'monotonic'>, random: Pick<Random, 'fraction'>) {
     this.#clock = clock;
+    this.#random = random;
   }
 
   heard(name: string, address: string, rssi: number): void {
@@ -67,7 +69,7 @@ export class Sightings {
       known.lastHeard = now;
       return;
     }
-    if (entries.length === LIMITS.bleAddressesPerName) entries.splice(mostDispensable(entries), 1);
+    if (entries.length >= this.#addressesPerName()) entries.splice(mostDispensable(entries), 1);
     const fresh = {
       address,
       rssi,
@@ -96,7 +98,44 @@ export class Sightings {
 
   /** Candidates that the adapter heard so lately that they take a connection now. */
   fresh(name: string): readonly Candidate[] {
-    return this.candidates(name, Math.min(RADIO_TIMES.fresh, this.#clock.monotonic() - this.#since));
+    return this.#ranked(name, this.#freshAge());
+  }
+
+  /**
+   * The candidate to connect to now. A confirmed address always comes first. Else most attempts follow the ranking of
+   * `candidates`, a quarter take the address that is on the air for longest, and a quarter take any. A ranking alone would let
+   * an attacker with new addresses keep out a device that failed once.
+   */
+  next(name: string): Candidate | undefined {
+    const fresh = this.#ranked(name, this.#freshAge());
+    const [first] = fresh;
+    if (first === undefined || isVouchedFor(first)) return first;
+    const fraction = this.#random.fraction();
+    if (fraction < 0.5) return first;
+    if (fraction < 0.75)
+      return fresh.reduce((oldest, entry) => (entry.firstHeard < oldest.firstHeard ? entry : oldest));
+    return fresh[Math.floor(this.#random.fraction() * fresh.length)];
+  }
+
+  /**
+   * Forgets the dispensable name that was heard longest ago, where there are `most` dispensable names or more. The names of an
+   * attacker cannot fill the memory, and cannot keep out a new name.
+   */
+  makeRoom(most: number, isDispensable: (name: string) => boolean): void {
+    let oldest: { readonly name: string; readonly lastHeard: number } | undefined;
+    let dispensable = 0;
+    for (const name of this.#names.keys()) {
+      if (!isDispensable(name)) continue;
+      dispensable += 1;
+      const lastHeard = this.lastHeard(name) ?? 0;
+      if (oldest === undefined || lastHeard < oldest.lastHeard) oldest = { name, lastHeard };
+    }
+    if (oldest !== undefined && dispensable >= most) this.#names.delete(oldest.name);
+  }
+
+  /** Whether the name was heard and is remembered. */
+  has(name: string): boolean {
+    return this.#names.has(name);
   }
 
   /** Milliseconds of the monotonic clock when anybody was last heard under this name. */
@@ -107,10 +146,7 @@ export class Sightings {
 
   /** Who was heard within `age` milliseconds and is not set aside, the likeliest first. */
   candidates(name: string, age: number): readonly Candidate[] {
-    const now = this.#clock.monotonic();
-    return (this.#names.get(name) ?? [])
-      .filter(({ lastHeard, notBefore }) => now - lastHeard <= age && notBefore <= now)
-      .sort(byLikelihood);
+    return this.#ranked(name, age);
   }
 
   /** Everybody who was heard within `age` milliseconds. */
@@ -203,6 +239,23 @@ export class Sightings {
     return this.#names.size;
   }
 
+  #ranked(name: string, age: number): readonly Entry[] {
+    const now = this.#clock.monotonic();
+    return (this.#names.get(name) ?? [])
+      .filter(({ lastHeard, notBefore }) => now - lastHeard <= age && notBefore <= now)
+      .sort(byLikelihood);
+  }
+
+  #freshAge(): number {
+    return Math.min(RADIO_TIMES.fresh, this.#clock.monotonic() - this.#since);
+  }
+
+  /** The overall limit in equal shares, so that memory stays bounded where many names are under attack. */
+  #addressesPerName(): number {
+    const share = Math.floor(LIMITS.bleAddresses / Math.max(1, this.#names.size));
+    return Math.max(LIMITS.bleAddressesPerNameLeast, Math.min(LIMITS.bleAddressesPerName, share));
+  }
+
   #find(name: string, address: string): Entry | undefined {
     return this.#names.get(name)?.find((entry) => entry.address === address);
   }
@@ -231,11 +284,15 @@ function isVouchedFor({ isConfirmed, silent }: Entry): boolean {
   return isConfirmed && silent === 0;
 }
 
-/** The one that gives way where too many advertise one name: never one that proved itself, unless all have. */
+/**
+ * The entry that gives way where too many addresses have one name: the unconfirmed one that was heard longest ago. Failures do
+ * not count here. An attacker that changes its address with each advertisement is never heard again under the old one, and a
+ * device that failed once is.
+ */
 function mostDispensable(entries: readonly Entry[]): number {
   const ranked = [...entries].sort((a, b) => {
     if (a.isConfirmed !== b.isConfirmed) return a.isConfirmed ? 1 : -1;
-    return failures(b) - failures(a) || a.lastHeard - b.lastHeard;
+    return a.lastHeard - b.lastHeard;
   });
   return entries.indexOf(ranked[0] as Entry);
 }

@@ -42,10 +42,17 @@ export const LIMITS = {
   gattValueBytes: 512,
   /** Messages that wait on one connection for the peer's acknowledgement: its requests under way, their refusals, and ours. */
   gattWaiting: 16,
-  /** Names that are heard by radio while a pairing window is open, besides those of registered devices. */
+  /** Unregistered names that the hub remembers while a pairing window is open; the one heard longest ago gives way to a new one. */
   bleNames: 1_024,
-  /** Addresses that are remembered for one name: the device, its next random address, and a few that pretend to be it. */
-  bleAddressesPerName: 8,
+  /**
+   * Addresses that the hub remembers for one name. At 100 new addresses a second of an attacker, a device that advertises every
+   * two seconds is heard again before it is forgotten.
+   */
+  bleAddressesPerName: 256,
+  /** Addresses that the hub remembers for all names together, 200 bytes each; names share it equally. */
+  bleAddresses: 16_384,
+  /** Least share of one name: the device, its next random address, and a few impostors. */
+  bleAddressesPerNameLeast: 8,
   /** Milliseconds that an address is remembered for that is not heard any more: random ones change every 15 minutes. */
   bleMemory: 900_000,
   /** Whole CoAP message on a line, after SLIP is undone: RFC 7252 §4.6 assumes 1152, block options bring the rest. */

@@ -79,7 +79,9 @@ export class PairFlow implements Pairing {
     checkPlaces({ targets, medium, name });
     if (device !== undefined) checkDraft(device, this.#dependencies);
     const onClosed = (why: string) => log.info({ event: 'pairing_window_closed', why }, 'devices are paired no more');
-    this.#window = new PairingWindow({ targets, milliseconds: seconds * 1_000, medium, name, clock, timers, onClosed });
+    const milliseconds = seconds * 1_000;
+    const expected = device?.id;
+    this.#window = new PairingWindow({ targets, milliseconds, medium, name, expected, clock, timers, onClosed });
     log.info({ event: 'pairing_window_open', seconds }, 'devices can be paired');
     return this.#window.view();
   }

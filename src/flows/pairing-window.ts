@@ -11,6 +11,8 @@ export interface WindowPlaces {
   readonly medium: CandidateView['medium'] | undefined;
   /** The only line, or advertised name, that counts. */
   readonly name: string | undefined;
+  /** Id of the device that is expected, where it is known: it usually advertises it. It is in every list that is cut short. */
+  readonly expected?: string | undefined;
 }
 
 export interface WindowOptions extends WindowPlaces {
@@ -31,7 +33,7 @@ export class PairingWindow {
   constructor(options: WindowOptions) {
     this.#options = options;
     this.#closesAt = options.clock.monotonic() + options.milliseconds;
-    this.#stopWatching = options.targets.map((target) => target.watch());
+    this.#stopWatching = options.targets.map((target) => target.watch(options.name ?? options.expected));
     this.#cancel = options.timers.after(options.milliseconds, () => this.close('time'));
   }
 
@@ -49,7 +51,9 @@ export class PairingWindow {
 
   /** How many others have answered to its name since it was chosen, or do now. */
   rivalsOf(candidate: PairCandidate): number {
-    const now = candidatesAt(this.#options).find((other) => keyOf(other) === keyOf(candidate));
+    const now = candidatesAt({ ...this.#options, expected: candidate.name }).find(
+      (other) => keyOf(other) === keyOf(candidate),
+    );
     return Math.max(candidate.rivals ?? 0, now?.rivals ?? 0);
   }
 
@@ -72,7 +76,8 @@ export class PairingWindow {
 
   /** @throws {LatchkeyError} `pairing_candidate_unknown`, or what keeps it from being seen: `pairing_place_taken`, `link_*`, `radio_*` */
   candidate(key: string): PairCandidate {
-    const found = candidatesAt(this.#options).find((candidate) => keyOf(candidate) === key);
+    const expected = key.slice(key.indexOf('/') + 1);
+    const found = candidatesAt({ ...this.#options, expected }).find((candidate) => keyOf(candidate) === key);
     if (found !== undefined) return found;
     const [medium] = key.split('/', 1);
     const obstacle = obstaclesAt(this.#options).find(({ place }) => place === key || place === medium);
@@ -84,7 +89,7 @@ export class PairingWindow {
    * @throws {LatchkeyError} `pairing_candidate_unknown`, `pairing_candidate_unclear`
    */
   likelyCandidate(id: string | undefined): PairCandidate {
-    const candidates = candidatesAt(this.#options);
+    const candidates = candidatesAt({ ...this.#options, expected: id ?? this.#options.expected });
     const named = id === undefined ? [] : candidates.filter(({ name }) => name === id);
     const [found, ...others] = named.length > 0 ? named : candidates;
     if (found === undefined) throw new LatchkeyError('pairing_candidate_unknown', 'nothing is there');
@@ -105,13 +110,14 @@ export function checkPlaces(places: WindowPlaces): void {
   if (obstacle !== undefined) throw new LatchkeyError(obstacle.code, obstacle.detail);
 }
 
-/** The strongest ones first; what is on a line has no strength and cannot be confused. */
-function candidatesAt({ medium, name, targets }: WindowPlaces): readonly PairCandidate[] {
+/** The expected one first, then the strongest ones; what is on a line has no strength and cannot be confused. */
+function candidatesAt({ expected, medium, name, targets }: WindowPlaces): readonly PairCandidate[] {
+  const rank = (candidate: PairCandidate) => (candidate.name === expected ? 1 : (candidate.signal ?? 0));
   return targets
     .flatMap((target) => target.list())
     .filter((candidate) => medium === undefined || mediumOf(candidate) === medium)
     .filter((candidate) => name === undefined || candidate.name === name)
-    .sort((a, b) => (b.signal ?? 0) - (a.signal ?? 0))
+    .sort((a, b) => rank(b) - rank(a))
     .slice(0, LIMITS.pairingCandidates);
 }
 

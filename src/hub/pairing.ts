@@ -68,7 +68,7 @@ const NOT_OPENED = { up: false, code: undefined, detail: 'not opened yet' };
 
 function radioTargets({ ble }: Config, links: Links, registry: Registry): PairTargets {
   return {
-    watch: () => links.radio?.openWindow() ?? (() => undefined),
+    watch: (name) => links.radio?.openWindow(name) ?? (() => undefined),
     list: () => (links.radio === undefined ? [] : heardBy(links.radio, registry)),
     obstacles: (name) => {
       const radio = ble.adapter === undefined ? undefined : (links.radio?.health() ?? NOT_OPENED);
@@ -86,6 +86,16 @@ function heardBy(radio: Radio, registry: Registry): ReturnType<PairTargets['list
     const known = registry.byBleName(name);
     if (known !== undefined && known.pairing === undefined) return [];
     const signal = Math.max(...heard);
-    return [{ name, place: { ble: { name } }, signal, rivals: heard.length - 1, link: radio.link(name) }];
+    const candidate = {
+      name,
+      place: { ble: { name } },
+      signal,
+      rivals: heard.length - 1,
+      // Made when the operator chooses it: an attacker can advertise any number of names.
+      get link() {
+        return radio.link(name);
+      },
+    };
+    return [candidate];
   });
 }

@@ -20,8 +20,11 @@ export interface PairCandidate {
 
 /** One medium, as pairing needs it. */
 export interface PairTargets {
-  /** Looks for candidates until the answer is called. */
-  watch(): () => void;
+  /**
+   * Looks for candidates until the answer is called.
+   * @param name that the device is known to have; others are found too, and never in its place
+   */
+  watch(name: string | undefined): () => void;
   /** Who is there now: no device that is registered, unless its pairing is unfinished. */
   list(): readonly PairCandidate[];
   /** Why nobody is seen where somebody may be. @param name of the only place that counts, configured or not */

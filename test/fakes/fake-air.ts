@@ -28,7 +28,7 @@ export class FakeAir implements LinkRadio {
 
   constructor(time: FakeTime) {
     this.#time = time;
-    this.sightings = new Sightings(time);
+    this.sightings = new Sightings(time, time);
     this.link = new BleLink({
       name: NAME,
       radio: this,

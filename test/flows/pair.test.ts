@@ -67,6 +67,15 @@ describe('a window', () => {
     expect((await rig.pair()).state).toBe('paired');
   });
 
+  test('shows the device that is expected, however many louder ones there are', async () => {
+    const named = (name: string, signal: number) => new FaultyLink(name, rig.tube, signal);
+    rig.links = Array.from({ length: 100 }, (_, made) => named(`loud-${made}`, -20));
+    rig.links.push(named('tube-1', -90));
+    const view = await rig.flow.open({ ...MINUTE, medium: 'ble', device: { id: 'tube-1', profile: {} } });
+    expect(view.candidates.map(({ name }) => name)).toContain('tube-1');
+    expect(view.candidates.length).toBeLessThanOrEqual(64);
+  });
+
   test('is one at a time', async () => {
     await rig.flow.open(MINUTE);
     expect(await asyncCodeOf(rig.flow.open(MINUTE))).toBe('pairing_window_open');

@@ -9,7 +9,7 @@ let sightings: Sightings;
 
 beforeEach(() => {
   time = new FakeTime();
-  sightings = new Sightings(time);
+  sightings = new Sightings(time, time);
 });
 
 const hear = (address: string, name = 'tube-1', rssi = -60) => sightings.heard(name, address, rssi);
@@ -134,7 +134,7 @@ describe('what is remembered', () => {
   it('is so many addresses under one name, and the one that proved itself among them', async () => {
     hear('true');
     sightings.confirm('tube-1', 'true');
-    for (let made = 0; made < 100; made += 1) {
+    for (let made = 0; made < LIMITS.bleAddressesPerName + 50; made += 1) {
       await time.advance(10);
       hear(`x${made}`);
     }
@@ -214,5 +214,73 @@ describe('where another secret is to be proven', () => {
     sightings.unreachable('tube-1', 'away');
     sightings.askAnew('tube-1');
     expect(tried()).toEqual([]);
+  });
+});
+
+describe('under invented addresses', () => {
+  /** Seconds until the device is tried; an attacker advertises so many new addresses a second, and each attempt takes a second. */
+  async function secondsUntilTried(
+    perSecond: number,
+    options: { readonly failedOnce?: boolean; readonly answers?: 'nothing' | 'wrongly' },
+  ) {
+    const { answers = 'nothing', failedOnce = false } = options;
+    let made = 0;
+    const tick = 1_000 / perSecond;
+    let nextAttempt = 0;
+    let nextDevice = 700;
+    hear('true');
+    if (failedOnce) sightings.silent('tube-1', 'true');
+    for (let now = 0; now < 600_000; now += tick) {
+      await Promise.resolve();
+      hear(`x${made}`);
+      made += 1;
+      if (now >= nextDevice) {
+        hear('true');
+        nextDevice += 2_000;
+      }
+      if (now >= nextAttempt) {
+        const address = sightings.next('tube-1')?.address;
+        if (address === 'true') return now / 1_000;
+        if (address !== undefined && answers === 'nothing') sightings.silent('tube-1', address);
+        if (address !== undefined && answers === 'wrongly') sightings.unproven('tube-1', address);
+        nextAttempt += 1_000;
+      }
+      time.skip(tick);
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  for (const perSecond of [2, 12, 20, 40, 100])
+    for (const answers of ['nothing', 'wrongly'] as const)
+      for (const failedOnce of [false, true])
+        it(`a device is tried soon: ${perSecond} a second that answer ${answers}, ${failedOnce ? 'after it failed once' : 'unknown so far'}`, async () => {
+          expect(await secondsUntilTried(perSecond, { answers, failedOnce })).toBeLessThan(60);
+        });
+
+  it('memory stays bounded, however many names are under attack', () => {
+    for (let made = 0; made < 3_000; made += 1)
+      for (let address = 0; address < 12; address += 1) hear(`x${address}`, `tube-${made}`);
+    expect(sightings.addresses().length).toBeLessThan(3_000 * 8 + LIMITS.bleAddresses);
+  });
+});
+
+describe('under invented names', () => {
+  const names = () => new Set(sightings.list(AGE).map(({ name }) => name));
+
+  it('a new name displaces the dispensable one that was heard longest ago', async () => {
+    for (const name of ['first', 'second', 'third']) {
+      await time.advance(1);
+      hear('a', name);
+    }
+    sightings.makeRoom(3, (name) => name !== 'first');
+    expect(names()).toEqual(new Set(['first', 'second', 'third']));
+    sightings.makeRoom(2, (name) => name !== 'first');
+    expect(names()).toEqual(new Set(['first', 'third']));
+  });
+
+  it('a name that is not dispensable stays', () => {
+    hear('a', 'tube-1');
+    sightings.makeRoom(1, () => false);
+    expect(sightings.has('tube-1')).toBe(true);
   });
 });
