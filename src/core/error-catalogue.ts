@@ -88,6 +88,7 @@ export const CATALOGUE = {
   jwt_signature_invalid: unauthorized('The JWT signature does not verify', 'It was altered, or signed by another key than its kid says.', ASK_AS),
   jwt_claim_missing: unauthorized('The JWT lacks a claim', 'RFC 9068 asks for iss, exp, aud, sub, client_id, iat and jti; the hub needs the first three.', 'Have the AS write it.'),
   jwt_claim_invalid: unauthorized('A JWT claim has the wrong type', 'For example a date that is not a number.', 'Have the AS correct it.'),
+  jwks_issuer_unknown: entry('The hub has no key for this issuer', 'Several issuers are configured and the address names none, or it names another one.', 'Ask for /jwks?issuer= with the `iss` of the tokens, percent-encoded.', 404, '4.04'),
   jwt_issuer_unknown: unauthorized('The issuer is not trusted here', '`iss` names no configured issuer, or none that this device takes.', 'Add it under [[issuers]], or use a token of a configured one.'),
   jwt_audience_mismatch: forbidden('The token is for another audience', '`aud` does not name this device.', 'Ask the AS for a token with the audience of this device.'),
   jwt_expired: unauthorized('The token is expired', 'Its `exp` is past.', ASK_AS),
@@ -95,7 +96,8 @@ export const CATALOGUE = {
   jwt_issued_in_future: unauthorized('The token was issued in the future', 'Its `iat` is ahead: clocks differ.', 'Correct the clocks of hub and AS.'),
   jwk_invalid: badRequest('Not an acceptable JWK', 'A member is missing, of the wrong form, or the key is too weak.', 'Compare it with RFC 7517 and RFC 7518 section 6.'),
   jwe_invalid: badRequest('Not an acceptable JWE', 'Not five base64url parts, or a header that is not allowed.', 'Use ECDH-ES+A128KW or dir with A128GCM (RFC 7518).'),
-  jwe_decryption_failed: unauthorized('The JWE cannot be opened', 'It was altered, or made for another key.', 'Encrypt to the key that the hub publishes.'),
+  jwe_decryption_failed: unauthorized('The JWE cannot be opened', 'It was altered, or made for another key.', 'Encrypt to the key that the hub publishes for the issuer of the token.'),
+  jwe_foreign: unauthorized('The JWE does not belong to this token', 'It is encrypted to the key of the hub for another issuer, or its `iss`, `sub` or `aud` are not those of the token.', 'Encrypt the key anew for this token, to the key at /jwks?issuer=<issuer of the token>.'),
 
   // Trust
   key_unknown: unauthorized('No key of the issuer has this kid', 'The AS withdrew it, or the hub has not seen it yet and may not ask again so soon.', 'Try again in a minute; then ask the AS for a new token.'),

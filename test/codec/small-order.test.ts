@@ -53,6 +53,8 @@ describe.each(ENCODINGS)('the small-order key %s is refused', (encoding) => {
       profile: { wrap: 'mac0' as const, bearer: false },
       proofKey: undefined,
       hubKeys: [],
+      isForeignKey: () => false,
+      claims: { issuer: 'https://as.example', subject: undefined, audience: [] },
       encryption: KEY['AES-CCM-16-64-128'],
       nonce: testNonce,
     };
