@@ -53,6 +53,11 @@ function isScope({ code }: LatchkeyError): boolean {
   return code === 'scope_empty' || code === 'scope_insufficient';
 }
 
+/** RFC 9110 §10.2.3, in whole seconds. */
+function retryAfterOf({ retryAfter }: LatchkeyError): Readonly<Record<string, string>> {
+  return retryAfter === undefined ? {} : { 'retry-after': `${Math.ceil(retryAfter)}` };
+}
+
 /** A whole answer that is a problem. `status` only where a registry other than ours names another one. */
 export function problemAnswer(
   error: LatchkeyError,
@@ -68,7 +73,7 @@ export function problemAnswer(
   const status = more.status ?? problem.status;
   return {
     status,
-    headers: { ...more.headers, 'content-type': PROBLEM_TYPE },
+    headers: { ...more.headers, ...retryAfterOf(error), 'content-type': PROBLEM_TYPE },
     body: {
       ...problem,
       status,

@@ -111,6 +111,7 @@ export const CATALOGUE = {
   as_tls_untrusted: unavailable('The certificate of the authorization server is not trusted', 'Another CA signed it, it is expired, or somebody sits in between.', 'Give its CA as `ca_file` of the issuer.'),
   as_redirected: unavailable('The authorization server answered with a redirect', 'The address is not the final one; the hub follows none.', 'Configure the final address.'),
   as_answer_too_large: unavailable('The authorization server answered too much', 'The answer goes past its limit.', 'Check that the address is the right one.'),
+  as_busy: unavailable('The authorization server asks for a pause', 'It answered 429, or 503 with Retry-After: the hub, or other clients of it, ask too much.', 'Try again later. Raise its rate limit for the hub, or find the device that asks so much in the log.'),
   as_answer_refused: unavailable('The authorization server answered with an error', 'Its status was not 200.', 'Look into the log of the server.'),
 
   // Introspection
@@ -124,7 +125,11 @@ export const CATALOGUE = {
     'Its signature does not verify, it is unsigned, too old, of another issuer or for another client (RFC 9701 section 5).',
     'Check the clocks and the keys of the server; for a server that does not sign set introspection_signed = "optional".',
   ),
-  introspection_suspended: unavailable('The authorization server is given a pause', 'It failed for several tokens in a row; it is asked again after the pause that the log names.', 'Check the uplink and the server: `latchkey status`.'),
+  introspection_suspended: unavailable(
+    'The authorization server is not asked for a while',
+    'It failed for several tokens in a row, of this device or of several devices. It is asked again after the pause that the log names.',
+    'Check the uplink and the server: `latchkey status`. Where other devices get answers, check what clients show to this one.',
+  ),
   introspection_overloaded: unavailable('Too many tokens wait for the authorization server', 'It answers more slowly than devices ask.', 'Try again in a few seconds.'),
 
   // Translation
