@@ -157,8 +157,9 @@ async function verifiersFor({ keyId, algorithm }: UnverifiedAnswer, { verifiers 
     return await verifiers(keyId, algorithm);
   } catch (cause) {
     const { code, entry } = coded(cause);
-    if (entry.status !== 401) throw cause;
-    throw new LatchkeyError('introspection_answer_untrusted', code, { cause });
+    if (entry.status === 401) throw new LatchkeyError('introspection_answer_untrusted', code, { cause });
+    // The key set could not be had: that is no failure of the endpoint, and no reason for an old verdict.
+    throw code.startsWith('keys_') ? cause : new LatchkeyError('keys_unavailable', code, { cause });
   }
 }
 
