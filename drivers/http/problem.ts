@@ -53,9 +53,13 @@ function isScope({ code }: LatchkeyError): boolean {
   return code === 'scope_empty' || code === 'scope_insufficient';
 }
 
-/** RFC 9110 §10.2.3, in whole seconds. */
-function retryAfterOf({ retryAfter }: LatchkeyError): Readonly<Record<string, string>> {
-  return retryAfter === undefined ? {} : { 'retry-after': `${Math.ceil(retryAfter)}` };
+/** Seconds until a client may try again, where the error does not say. */
+const RETRY_AFTER = 5;
+
+/** RFC 9110 §10.2.3, in whole seconds: for each error that passes by itself. */
+export function retryAfterHeader({ entry, retryAfter }: LatchkeyError): Readonly<Record<string, string>> {
+  const seconds = retryAfter ?? (entry.status === 503 ? RETRY_AFTER : undefined);
+  return seconds === undefined ? {} : { 'retry-after': `${Math.ceil(seconds)}` };
 }
 
 /** A whole answer that is a problem. `status` only where a registry other than ours names another one. */
@@ -73,7 +77,7 @@ export function problemAnswer(
   const status = more.status ?? problem.status;
   return {
     status,
-    headers: { ...more.headers, ...retryAfterOf(error), 'content-type': PROBLEM_TYPE },
+    headers: { ...more.headers, 'content-type': PROBLEM_TYPE },
     body: {
       ...problem,
       status,

@@ -100,7 +100,7 @@ export const CATALOGUE = {
   jwe_foreign: unauthorized('The JWE does not belong to this token', 'It is encrypted to the key of the hub for another issuer, or its `iss`, `sub` or `aud` are not those of the token.', 'Encrypt the key anew for this token, to the key at /jwks?issuer=<issuer of the token>.'),
 
   // Trust
-  key_unknown: unauthorized('No key of the issuer has this kid', 'The AS withdrew it, or the hub has not seen it yet and may not ask again so soon.', 'Try again in a minute; then ask the AS for a new token.'),
+  key_unknown: unauthorized('No key of the issuer has this kid', 'The AS withdrew it, or published it after its last answer, and the hub may not ask again so soon.', 'Try again in a minute; then ask the AS for a new token.'),
   keys_unavailable: unavailable('No keys of the issuer are held', 'The AS was never reached since the issuer was configured.', 'Check the uplink and the issuer address: `latchkey status`.'),
   keys_too_old: unavailable('The keys of the issuer are too old', 'The AS was not reached for longer than `offline_limit`.', 'Bring the uplink back, or raise `offline_limit` and accept that a withdrawn key lives longer.'),
   clock_unsure: unavailable('The time is not known well enough', 'The clock was not set since boot and this token might be expired.', 'Give the machine NTP or a battery clock, or set clock.when_unsure = "allow" and accept expired tokens after a boot.'),
@@ -156,7 +156,7 @@ export const CATALOGUE = {
   proof_stale: unauthorized('The proof is too old or from the future', '`iat` is outside the window, or of a time before a power cut of which the hub may have lost its memory.', 'Make it anew, with the nonce that was given.'),
   proof_replayed: unauthorized('The proof was used before', 'Its `jti`, or its nonce, was seen with this key.', 'Make a proof for each request.'),
   proof_nonce_required: unauthorized('The proof needs the nonce that was given', 'It has none, an old one, or another one.', 'Take the one of the DPoP-Nonce header, or of the device, and try again (RFC 9449 section 9).'),
-  proof_window_full: unavailable('Too many proofs at once', 'The replay window is full.', 'Try again in a minute.'),
+  proof_window_full: unavailable('Too many proofs at once', 'One key, one device or all of them showed more proofs than the hub remembers. Each is remembered for some minutes.', 'Try again after the seconds in Retry-After, and show proofs less often.'),
 
   // Session keys
   session_key_unsupported: badRequest('No session key is possible with this client', 'Its key is one of Ed25519, of a certificate, or there is none: nothing can be encrypted to it.', 'Use a P-256 key, or a key that the authorization server shares with the client.'),
