@@ -1,4 +1,5 @@
 import { base64url } from '../../core/bytes.ts';
+import type { Timers } from '../../core/clock.ts';
 import type { ErrorCode } from '../../core/error-catalogue.ts';
 import { coded, isCoded, LatchkeyError } from '../../core/errors.ts';
 import type {
@@ -32,6 +33,7 @@ export interface IntrospectorOptions extends Omit<Asking, 'as'> {
   /** Seconds beyond its lifetime for which a positive answer is given out, as stale, while the AS cannot be asked. */
   readonly staleGrace: number;
   readonly whenUnsure: WhenUnsure;
+  readonly timers: Timers;
   readonly log: Log;
 }
 
@@ -52,6 +54,10 @@ export interface IntrospectorStatus extends FairStatus {
 
 /** Milliseconds for which "not active" holds: a token just issued may need a moment to be known everywhere at the AS. */
 const NEGATIVE_LIFETIME = 5_000;
+/** Milliseconds for which "expired" is remembered, so that the AS is not asked about it again and again. */
+const EXPIRED_KEPT = 300_000;
+/** Milliseconds between two times that verdicts of no use are forgotten, at least and at most. */
+const SWEEP = { least: 1_000, most: 60_000 } as const;
 /** Milliseconds beyond a pause for which what was found out in it counts. */
 const OUTAGE_KEPT = 60_000;
 /** Part of the memory for verdicts that negative ones get, so that made-up tokens do not displace good ones. */
@@ -70,6 +76,9 @@ export class Introspector {
   readonly #shares = new Shares(LIMITS.introspectionsPerDevice);
   /** Whether the AS is away, as seen by a token that it knows: by the end of the pause in which that was asked. */
   readonly #outages = new Map<number, Promise<boolean>>();
+
+  #cancelSweep: (() => void) | undefined;
+  #isClosed = false;
 
   constructor(options: IntrospectorOptions) {
     this.issuer = options.issuer;
@@ -148,6 +157,8 @@ export class Introspector {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelSweep?.();
     await this.#options.as.close();
     await Promise.allSettled(this.#flights.values());
   }
@@ -189,7 +200,26 @@ export class Introspector {
     // A token that was good and is not any more must not come back as a stale verdict.
     this.#positive.delete(name);
     (answer.active ? this.#positive : this.#negative).set(name, verdict);
+    this.#sweepLater();
     return verdict;
+  }
+
+  /** Verdicts that nobody asks for again would stay until others need their memory. */
+  #sweepLater(): void {
+    if (this.#cancelSweep !== undefined || this.#isClosed) return;
+    const { lifetime, staleGrace, timers } = this.#options;
+    const pause = Math.min(SWEEP.most, Math.max(SWEEP.least, (lifetime + staleGrace) * 1_000));
+    this.#cancelSweep = timers.after(pause, () => {
+      this.#cancelSweep = undefined;
+      for (const verdicts of [this.#positive, this.#negative]) verdicts.sweep((verdict) => this.#isUseful(verdict));
+      if (this.#positive.size + this.#negative.size > 0) this.#sweepLater();
+    });
+  }
+
+  #isUseful(verdict: Verdict): boolean {
+    const grace = verdict.answer.active ? this.#options.staleGrace * 1_000 : 0;
+    const age = this.#age(verdict);
+    return age < verdict.lifetime + grace || (age < EXPIRED_KEPT && this.#isOver(verdict));
   }
 
   async #askThrough(ticket: Ticket, token: Secret<string>): Promise<TrustedAnswer> {

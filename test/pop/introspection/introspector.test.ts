@@ -301,6 +301,46 @@ describe('an answer that is remembered', () => {
   });
 });
 
+describe('an answer that is of no use any more', () => {
+  test.each([
+    [0, 2, 4],
+    [60, 2, 124],
+    [0, 60, 120],
+  ])(
+    'is forgotten: with a grace of %i s and a lifetime of %i s, after %i s at most',
+    async (staleGrace, lifetime, gone) => {
+      const { ask, introspector, server, time } = introspectorRig({ lifetime, staleGrace });
+      server.react = () => json(active());
+      for (let token = 0; token < 4_000; token += 1) await ask(`token-${token}`);
+      server.react = () => json({ active: false });
+      for (let token = 0; token < 1_000; token += 1) await ask(`unknown-${token}`);
+      await time.advance((lifetime + staleGrace) * 1_000 - 1);
+      expect(introspector.status().verdicts).toBeGreaterThanOrEqual(4_000);
+      await time.advance(gone * 1_000 - (lifetime + staleGrace) * 1_000 + 1);
+      await time.advance(8_000);
+      expect(introspector.status().verdicts).toBe(0);
+      expect(time.pendingTimers).toBe(0);
+    },
+  );
+
+  test("is kept while the operator's grace can use it", async () => {
+    const { ask, server, time } = introspectorRig({ lifetime: 2, staleGrace: 300 });
+    server.react = () => json(active());
+    await ask();
+    server.react = () => GONE;
+    await time.advance(299_000);
+    expect(await ask()).toMatchObject({ active: true, freshness: { age: 299, stale: true } });
+  });
+
+  test('leaves no timer behind when the hub stops', async () => {
+    const { ask, introspector, server, time } = introspectorRig();
+    server.react = () => json(active());
+    await ask();
+    await introspector.close();
+    expect(time.pendingTimers).toBe(0);
+  });
+});
+
 describe('many who ask about one token', () => {
   test('cause one question', async () => {
     const { ask, server, introspector } = introspectorRig();
