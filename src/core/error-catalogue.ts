@@ -257,6 +257,14 @@ export const CATALOGUE = {
   client_delivery_failed: entry('The hub did not deliver', 'It answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
   client_unreachable: unavailable('The other side cannot be reached', 'Hub or authorization server is down, or its address is wrong.', 'Check the address and try again.'),
   client_answer_invalid: entry('An answer cannot be used', 'Hub or authorization server answered something that is not as agreed.', 'Check that the address is the right one, and both versions.', 502, '5.02'),
+  client_audience_unknown: badRequest('It is not known which device requests are to be signed for', 'The caller named no audience, and the token is no JWT with one `aud`.', 'Give the audience of the device: `hub.session(delivery, token, { audience })`.'),
+  client_delivery_foreign: entry(
+    'The delivery is not the one of this token',
+    'The hub names another audience or token than the client, or the token is for another audience than the caller named.',
+    'Check delivery and token. If they are right, do not trust this hub: a request signed for it could serve at another device.',
+    502,
+    '5.02',
+  ),
   client_key_missing: badRequest('The token came without its key', 'A DPoP token or a request to a device needs the key that the token is bound to.', 'Give the key that the token was asked for with.'),
   client_request_failed: entry('The request to the device failed', 'Hub or device answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
 } as const satisfies Record<string, ErrorEntry>;
