@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { connectAuthorizationServer, INTROSPECTION_CONNECTIONS } from '../drivers/as/authorization-server.ts';
-import { monotonic, systemRandom } from '../drivers/system-time.ts';
+import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
 import { base64url, sha256 } from '../src/core/bytes.ts';
 import type { Clock } from '../src/core/clock.ts';
 import { Secret } from '../src/core/secret.ts';
@@ -149,6 +149,7 @@ function openIntrospector(url: string): Introspector {
     whenUnsure: 'deny',
     clock,
     random: systemRandom,
+    timers: systemTimers,
     log: SILENT,
   });
 }

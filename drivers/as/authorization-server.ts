@@ -82,6 +82,7 @@ class HttpAuthorizationServer implements AuthorizationServer {
       status: answer.status,
       body: answer.body,
       contentType: single(answer.headers['content-type']),
+      retryAfter: single(answer.headers['retry-after']),
       ...cachingOf(answer),
     };
   }

@@ -38,7 +38,11 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
         return wantsEvents(request) ? { status: 200, events: eventsOf(view, northbound) } : { status: 200, body: view };
       },
     },
-    { method: 'GET', path: '/jwks', handle: async () => ({ status: 200, body: northbound.publicKeys() }) },
+    {
+      method: 'GET',
+      path: '/jwks',
+      handle: async ({ query }) => ({ status: 200, body: northbound.publicKeys(issuerNamed(query)) }),
+    },
     ...(['POST', 'PUT', 'DELETE'] as const).map((method) => ({
       method,
       path: '/devices/:id/coap/*',
@@ -66,6 +70,12 @@ function deliveryAnswer(view: DeliveryView, nonce: string, id: string): HttpAnsw
     case 'expired':
       return problemAnswer(new LatchkeyError('delivery_expired'), id, { headers });
   }
+}
+
+function issuerNamed(query: URLSearchParams): string | undefined {
+  const [issuer, ...others] = query.getAll('issuer');
+  if (others.length > 0) throw new LatchkeyError('request_invalid', 'several issuers');
+  return issuer;
 }
 
 function wantsEvents({ headers }: HttpRequest): boolean {

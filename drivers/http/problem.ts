@@ -53,6 +53,15 @@ function isScope({ code }: LatchkeyError): boolean {
   return code === 'scope_empty' || code === 'scope_insufficient';
 }
 
+/** Seconds until a client may try again, where the error does not say. */
+const RETRY_AFTER = 5;
+
+/** RFC 9110 §10.2.3, in whole seconds: for each error that passes by itself. */
+export function retryAfterHeader({ entry, retryAfter }: LatchkeyError): Readonly<Record<string, string>> {
+  const seconds = retryAfter ?? (entry.status === 503 ? RETRY_AFTER : undefined);
+  return seconds === undefined ? {} : { 'retry-after': `${Math.ceil(seconds)}` };
+}
+
 /** A whole answer that is a problem. `status` only where a registry other than ours names another one. */
 export function problemAnswer(
   error: LatchkeyError,

@@ -14,7 +14,7 @@ import { hasMuchLeft, readBody } from './body.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { EventStreams } from './event-streams.ts';
 import type { HttpAnswer } from './http-answer.ts';
-import { challengeFor, PROBLEM_TYPE, problemOf } from './problem.ts';
+import { challengeFor, PROBLEM_TYPE, problemOf, retryAfterHeader } from './problem.ts';
 import { RequestLog } from './request-log.ts';
 import { type Parameters, RouteTable } from './route-table.ts';
 
@@ -229,7 +229,7 @@ export class HttpServer {
             }
           : {}),
         ...(status === 401 ? route?.onRefusal?.() : {}),
-        ...(status === 503 ? { 'retry-after': '5' } : {}),
+        ...retryAfterHeader(error),
       },
       body:
         this.#options.tellDetail === true && error.detail !== undefined

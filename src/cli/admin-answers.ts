@@ -51,6 +51,7 @@ const status = z.object({
         z.object({
           state: z.enum(['ready', 'suspended', 'probing']),
           failures: number,
+          slowed: number,
           lastError: z.optional(text),
           endpoint: z.enum(['known', 'unknown', 'none']),
           retryIn: z.optional(number),

@@ -106,7 +106,7 @@ function facility(subject: string, view: BrokerView, up: string, down: string): 
 }
 
 function introspectionLine(view: IntrospectionView): string {
-  const { asking, endpoint, failures, lastError, retryIn, state, verdicts } = view;
+  const { asking, endpoint, failures, lastError, retryIn, slowed, state, verdicts } = view;
   const words = { ready: 'asked about tokens', suspended: 'given a pause', probing: 'about to be tried again' };
   const facts = [
     words[state],
@@ -114,6 +114,7 @@ function introspectionLine(view: IntrospectionView): string {
     `${verdicts} ${verdicts === 1 ? 'answer' : 'answers'} remembered`,
     ...(asking === 0 ? [] : [`${asking} under way`]),
     ...(failures === 0 ? [] : [`${failures} failures in a row (${lastError ?? 'unknown'})`]),
+    ...(slowed === 0 ? [] : [`${slowed} ${slowed === 1 ? 'device' : 'devices'} slowed down`]),
     ...(retryIn === undefined ? [] : [`asked again in ${duration(retryIn)}`]),
   ];
   return `  ${facts.join(', ')}`;

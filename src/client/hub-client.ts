@@ -1,6 +1,7 @@
 import { utf8 } from '../core/bytes.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { type AccessToken, requestKey } from './access-token.ts';
+import { audienceToSign } from './delivery-check.ts';
 import { DeviceSession } from './device-session.ts';
 import { type ClientEnvironment, systemEnvironment } from './environment.ts';
 import { exchange, exchangeEvents, type HttpAnswer } from './http.ts';
@@ -35,6 +36,8 @@ export class HubClient {
   readonly #base: string;
   readonly #environment: ClientEnvironment;
   readonly #presenter: TokenPresenter;
+  /** The audience that the caller named for a delivery. */
+  readonly #named = new WeakMap<Delivery, string>();
 
   constructor(options: HubClientOptions) {
     this.#base = options.url.replace(/\/+$/, '');
@@ -53,21 +56,29 @@ export class HubClient {
     const url = this.#address(`/devices/${encodeURIComponent(options.device)}/authz-info`);
     const answer = await this.#presenter.present(url, options.token);
     if (answer.status !== 201 && answer.status !== 202) throw readRefusal('client_delivery_failed', answer);
-    return expected(await this.#settle(readDelivery(answer), deadline), options);
+    const delivery = expected(await this.#settle(readDelivery(answer), deadline), options);
+    this.#named.set(delivery, options.audience);
+    return delivery;
   }
 
-  /** @throws {HubRefusal} `client_delivery_failed` where the hub does not know the delivery */
+  /**
+   * What the hub says of a delivery now. All of it is the hub's own statement: `session` checks what it can.
+   * @throws {HubRefusal} `client_delivery_failed` where the hub does not know the delivery
+   */
   async delivery(id: string): Promise<Delivery> {
     const answer = await this.#get(`/deliveries/${encodeURIComponent(id)}`);
     return deliveryOf(answer);
   }
 
   /**
-   * Requests to the device, with the key that the token is bound to.
-   * @throws {LatchkeyError} `client_key_missing`
+   * Requests to the device, with the key that the token is bound to. They are signed for the audience that the caller
+   * named, here or to `deliver`; else for the token's own `aud`. A hub that names another one is refused.
+   * @throws {LatchkeyError} `client_key_missing`; `client_audience_unknown` where neither caller nor token names one;
+   *   `client_delivery_foreign`
    */
-  session(delivery: Delivery, token: AccessToken): DeviceSession {
-    const { device, audience, tokenHash } = delivery;
+  session(delivery: Delivery, token: AccessToken, options: { readonly audience?: string } = {}): DeviceSession {
+    const audience = audienceToSign(delivery, token, options.audience ?? this.#named.get(delivery));
+    const { device, tokenHash } = delivery;
     return new DeviceSession({
       base: this.#address(`/devices/${encodeURIComponent(device)}/coap`),
       audience,

@@ -16,6 +16,9 @@ const LAST_SIMPLE = 22;
 
 const SHORT_TEXT = 32;
 
+/** A byte order mark (U+FEFF) in UTF-8. */
+const MARK = [0xef, 0xbb, 0xbf] as const;
+
 const DEFAULT_TAGS: ReadonlySet<number> = new Set(Object.values(CBOR_TAG));
 
 export interface ScanOptions {
@@ -34,23 +37,33 @@ interface Scan {
   argument: number;
   /** Whether an integer of 64 bits occurs: those decode to BigInt and may need to become numbers. */
   wide: boolean;
+  /** Whether a text of more than 32 bytes begins with U+FEFF. */
+  marked: boolean;
+}
+
+/** What the decoder has to know of an input that passed. */
+export interface Scanned {
+  /** Whether an integer of more than 32 bits occurs. */
+  readonly wide: boolean;
+  /** Whether a text of more than 32 bytes begins with U+FEFF. */
+  readonly marked: boolean;
 }
 
 /**
  * Accepts exactly one item (or a sequence) of: depth up to 16; lengths that fit the input; definite lengths;
  * shortest-form integers and lengths; integer keys of up to 32 bits or text keys, none twice in a map; valid UTF-8; no
  * floats, no undefined; known tags only; no trailing bytes; sizes within `LIMITS`.
- * @returns whether an integer of more than 32 bits occurs
  * @throws {LatchkeyError} `cbor_too_large`, `cbor_too_deep`, `cbor_invalid`
  */
-export function scanCbor(bytes: Uint8Array, options: ScanOptions = {}): boolean {
+export function scanCbor(bytes: Uint8Array, options: ScanOptions = {}): Scanned {
   if (bytes.length > LIMITS.cborBytes) throw new LatchkeyError('cbor_too_large', `${bytes.length} bytes`);
-  const scan: Scan = { bytes, tags: options.tags ?? DEFAULT_TAGS, position: 0, items: 0, argument: 0, wide: false };
+  const tags = options.tags ?? DEFAULT_TAGS;
+  const scan: Scan = { bytes, tags, position: 0, items: 0, argument: 0, wide: false, marked: false };
   do {
     scanItem(scan, 0);
   } while (options.sequence === true && scan.position < bytes.length);
   if (scan.position !== bytes.length) throw refused(scan, 'trailing bytes');
-  return scan.wide;
+  return scan;
 }
 
 function scanItem(scan: Scan, depth: number): void {
@@ -156,6 +169,7 @@ function scanText(scan: Scan, length: number): void {
   // Names and addresses are short and ASCII: looking costs less than handing them over.
   if (length <= SHORT_TEXT && isAscii(scan.bytes, start, scan.position)) return;
   if (!isUtf8(scan.bytes.subarray(start, scan.position))) throw refused(scan, 'text is not UTF-8');
+  if (length > SHORT_TEXT && MARK.every((byte, index) => scan.bytes[start + index] === byte)) scan.marked = true;
 }
 
 function isAscii(bytes: Uint8Array, start: number, end: number): boolean {

@@ -4,6 +4,7 @@
  */
 // The sub-path leaves out the native string extractor: one behaviour on every machine, and nothing to load at start.
 import { Encoder, Tag } from 'cbor-x/encode';
+import { readCbor } from './cbor-read.ts';
 import { type ScanOptions, scanCbor } from './cbor-scan.ts';
 import { type CborValue, isCborArray, isCborMap, isCborTag } from './cbor-value.ts';
 
@@ -34,7 +35,8 @@ const codec = new Encoder({
  * @throws {LatchkeyError} `cbor_too_large`, `cbor_too_deep`, `cbor_invalid`
  */
 export function decodeCbor(bytes: Uint8Array, options: Pick<ScanOptions, 'tags'> = {}): CborValue {
-  const wide = scanCbor(bytes, options);
+  const { wide, marked } = scanCbor(bytes, options);
+  if (marked) return readCbor(bytes);
   // A view of its own: cbor-x hangs a `dataView` property on what it is given, and copies Buffers as Buffers.
   const value: CborValue = codec.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   return wide ? narrow(value) : value;

@@ -31,19 +31,37 @@ interface ParsedJwe {
   readonly tag: Uint8Array;
 }
 
+/** What was inside, and the header, which the sender authenticated with it. */
+export interface OpenedJwe {
+  readonly plaintext: Uint8Array;
+  readonly header: JsonObject;
+}
+
+/** The plaintext alone. @throws {LatchkeyError} as `openJweWithHeader` */
+export function openJwe(compact: string, keys: readonly JweKey[]): Uint8Array {
+  return openJweWithHeader(compact, keys).plaintext;
+}
+
 /**
  * Opens a JWE with the key that its `kid` names; one without `kid` with any key of its algorithm.
+ * @param isForeign whether a `kid` names a key that is held for other senders, and used for none of this one
  * @throws {LatchkeyError} `jwe_invalid` for a form or an algorithm that is not taken, `jwe_decryption_failed` for all that
- * happens after keys are involved: whoever sent it learns no more than that
+ * happens after keys are involved: the sender learns no more than that; `jwe_foreign`
  */
-export function openJwe(compact: string, keys: readonly JweKey[]): Uint8Array {
+export function openJweWithHeader(
+  compact: string,
+  keys: readonly JweKey[],
+  isForeign: (keyId: string) => boolean = () => false,
+): OpenedJwe {
   const jwe = parseJwe(compact, keys);
-  const { alg, kid } = jwe.header;
+  const { header } = jwe;
+  const { alg, kid } = header;
+  if (typeof kid === 'string' && isForeign(kid)) throw new LatchkeyError('jwe_foreign', 'kid');
   for (const candidate of keys) {
     if (candidate.algorithm !== alg || (kid !== undefined && candidate.keyId !== kid)) continue;
     const contentKey = alg === 'dir' ? candidate.key : agreedContentKey(jwe, candidate.key);
     const plaintext = contentKey === undefined ? undefined : decrypt(jwe, contentKey);
-    if (plaintext !== undefined) return plaintext;
+    if (plaintext !== undefined) return { plaintext, header };
   }
   throw new LatchkeyError('jwe_decryption_failed');
 }

@@ -88,6 +88,7 @@ export const CATALOGUE = {
   jwt_signature_invalid: unauthorized('The JWT signature does not verify', 'It was altered, or signed by another key than its kid says.', ASK_AS),
   jwt_claim_missing: unauthorized('The JWT lacks a claim', 'RFC 9068 asks for iss, exp, aud, sub, client_id, iat and jti; the hub needs the first three.', 'Have the AS write it.'),
   jwt_claim_invalid: unauthorized('A JWT claim has the wrong type', 'For example a date that is not a number.', 'Have the AS correct it.'),
+  jwks_issuer_unknown: entry('The hub has no key for this issuer', 'Several issuers are configured and the address names none, or it names another one.', 'Ask for /jwks?issuer= with the `iss` of the tokens, percent-encoded.', 404, '4.04'),
   jwt_issuer_unknown: unauthorized('The issuer is not trusted here', '`iss` names no configured issuer, or none that this device takes.', 'Add it under [[issuers]], or use a token of a configured one.'),
   jwt_audience_mismatch: forbidden('The token is for another audience', '`aud` does not name this device.', 'Ask the AS for a token with the audience of this device.'),
   jwt_expired: unauthorized('The token is expired', 'Its `exp` is past.', ASK_AS),
@@ -95,10 +96,11 @@ export const CATALOGUE = {
   jwt_issued_in_future: unauthorized('The token was issued in the future', 'Its `iat` is ahead: clocks differ.', 'Correct the clocks of hub and AS.'),
   jwk_invalid: badRequest('Not an acceptable JWK', 'A member is missing, of the wrong form, or the key is too weak.', 'Compare it with RFC 7517 and RFC 7518 section 6.'),
   jwe_invalid: badRequest('Not an acceptable JWE', 'Not five base64url parts, or a header that is not allowed.', 'Use ECDH-ES+A128KW or dir with A128GCM (RFC 7518).'),
-  jwe_decryption_failed: unauthorized('The JWE cannot be opened', 'It was altered, or made for another key.', 'Encrypt to the key that the hub publishes.'),
+  jwe_decryption_failed: unauthorized('The JWE cannot be opened', 'It was altered, or made for another key.', 'Encrypt to the key that the hub publishes for the issuer of the token.'),
+  jwe_foreign: unauthorized('The JWE does not belong to this token', 'It is encrypted to the key of the hub for another issuer, or its `iss`, `sub` or `aud` are not those of the token.', 'Encrypt the key anew for this token, to the key at /jwks?issuer=<issuer of the token>.'),
 
   // Trust
-  key_unknown: unauthorized('No key of the issuer has this kid', 'The AS withdrew it, or the hub has not seen it yet and may not ask again so soon.', 'Try again in a minute; then ask the AS for a new token.'),
+  key_unknown: unauthorized('No key of the issuer has this kid', 'The AS withdrew it, or published it after its last answer, and the hub may not ask again so soon.', 'Try again in a minute; then ask the AS for a new token.'),
   keys_unavailable: unavailable('No keys of the issuer are held', 'The AS was never reached since the issuer was configured.', 'Check the uplink and the issuer address: `latchkey status`.'),
   keys_too_old: unavailable('The keys of the issuer are too old', 'The AS was not reached for longer than `offline_limit`.', 'Bring the uplink back, or raise `offline_limit` and accept that a withdrawn key lives longer.'),
   clock_unsure: unavailable('The time is not known well enough', 'The clock was not set since boot and this token might be expired.', 'Give the machine NTP or a battery clock, or set clock.when_unsure = "allow" and accept expired tokens after a boot.'),
@@ -109,6 +111,7 @@ export const CATALOGUE = {
   as_tls_untrusted: unavailable('The certificate of the authorization server is not trusted', 'Another CA signed it, it is expired, or somebody sits in between.', 'Give its CA as `ca_file` of the issuer.'),
   as_redirected: unavailable('The authorization server answered with a redirect', 'The address is not the final one; the hub follows none.', 'Configure the final address.'),
   as_answer_too_large: unavailable('The authorization server answered too much', 'The answer goes past its limit.', 'Check that the address is the right one.'),
+  as_busy: unavailable('The authorization server asks for a pause', 'It answered 429, or 503 with Retry-After: the hub, or other clients of it, ask too much.', 'Try again later. Raise its rate limit for the hub, or find the device that asks so much in the log.'),
   as_answer_refused: unavailable('The authorization server answered with an error', 'Its status was not 200.', 'Look into the log of the server.'),
 
   // Introspection
@@ -122,7 +125,11 @@ export const CATALOGUE = {
     'Its signature does not verify, it is unsigned, too old, of another issuer or for another client (RFC 9701 section 5).',
     'Check the clocks and the keys of the server; for a server that does not sign set introspection_signed = "optional".',
   ),
-  introspection_suspended: unavailable('The authorization server is given a pause', 'It failed for several tokens in a row; it is asked again after the pause that the log names.', 'Check the uplink and the server: `latchkey status`.'),
+  introspection_suspended: unavailable(
+    'The authorization server is not asked for a while',
+    'It failed for several tokens in a row, of this device or of several devices. It is asked again after the pause that the log names.',
+    'Check the uplink and the server: `latchkey status`. Where other devices get answers, check what clients show to this one.',
+  ),
   introspection_overloaded: unavailable('Too many tokens wait for the authorization server', 'It answers more slowly than devices ask.', 'Try again in a few seconds.'),
 
   // Translation
@@ -149,7 +156,7 @@ export const CATALOGUE = {
   proof_stale: unauthorized('The proof is too old or from the future', '`iat` is outside the window, or of a time before a power cut of which the hub may have lost its memory.', 'Make it anew, with the nonce that was given.'),
   proof_replayed: unauthorized('The proof was used before', 'Its `jti`, or its nonce, was seen with this key.', 'Make a proof for each request.'),
   proof_nonce_required: unauthorized('The proof needs the nonce that was given', 'It has none, an old one, or another one.', 'Take the one of the DPoP-Nonce header, or of the device, and try again (RFC 9449 section 9).'),
-  proof_window_full: unavailable('Too many proofs at once', 'The replay window is full.', 'Try again in a minute.'),
+  proof_window_full: unavailable('Too many proofs at once', 'One key, one device or all of them showed more proofs than the hub remembers. Each is remembered for some minutes.', 'Try again after the seconds in Retry-After, and show proofs less often.'),
 
   // Session keys
   session_key_unsupported: badRequest('No session key is possible with this client', 'Its key is one of Ed25519, of a certificate, or there is none: nothing can be encrypted to it.', 'Use a P-256 key, or a key that the authorization server shares with the client.'),
@@ -250,6 +257,14 @@ export const CATALOGUE = {
   client_delivery_failed: entry('The hub did not deliver', 'It answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
   client_unreachable: unavailable('The other side cannot be reached', 'Hub or authorization server is down, or its address is wrong.', 'Check the address and try again.'),
   client_answer_invalid: entry('An answer cannot be used', 'Hub or authorization server answered something that is not as agreed.', 'Check that the address is the right one, and both versions.', 502, '5.02'),
+  client_audience_unknown: badRequest('It is not known which device requests are to be signed for', 'The caller named no audience, and the token is no JWT with one `aud`.', 'Give the audience of the device: `hub.session(delivery, token, { audience })`.'),
+  client_delivery_foreign: entry(
+    'The delivery is not the one of this token',
+    'The hub names another audience or token than the client, or the token is for another audience than the caller named.',
+    'Check delivery and token. If they are right, do not trust this hub: a request signed for it could serve at another device.',
+    502,
+    '5.02',
+  ),
   client_key_missing: badRequest('The token came without its key', 'A DPoP token or a request to a device needs the key that the token is bound to.', 'Give the key that the token was asked for with.'),
   client_request_failed: entry('The request to the device failed', 'Hub or device answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
 } as const satisfies Record<string, ErrorEntry>;

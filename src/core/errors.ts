@@ -7,9 +7,17 @@ import { CATALOGUE, type ErrorCode, type ErrorEntry } from './error-catalogue.ts
 export class LatchkeyError extends Error {
   readonly code: ErrorCode;
   readonly detail: string | undefined;
+  /** Seconds after which it is worth while to try again, where that is known. A peer is told. */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: ErrorCode, detail?: string, options?: { readonly cause?: unknown }) {
-    super(detail === undefined ? code : `${code}: ${detail}`, options);
+  constructor(
+    code: ErrorCode,
+    detail?: string,
+    options: { readonly cause?: unknown; readonly retryAfter?: number } = {},
+  ) {
+    const { retryAfter, ...rest } = options;
+    super(detail === undefined ? code : `${code}: ${detail}`, rest);
+    this.retryAfter = retryAfter;
     this.name = 'LatchkeyError';
     this.code = code;
     this.detail = detail;

@@ -1,6 +1,7 @@
 /**
  * The hub's own keys: made on its first start, kept in the store, each for one algorithm (RFC 9052 §7). A signing key that
- * was replaced stays for as long as a device trusts no newer one, and is taken off the medium then.
+ * was replaced stays for as long as a device trusts no newer one, and is taken off the medium then. A key that `cnf.jwe` is
+ * encrypted to belongs to one issuer, and stays until the rotation after the one that replaced it.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { importJwk } from '../codec/cose/key.ts';
@@ -14,6 +15,7 @@ import { LIMITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
 import type { Store } from '../ports/store.ts';
 import type { HubSigningKeys, SigningKey } from './device-trust.ts';
+import { decodeJweKeys, encodeJweKeys, hasDropped, type JweKeys, rotatedKeys, withKeysFor } from './jwe-keys.ts';
 
 const PREFIX = 'hub/';
 const RECORD = `${PREFIX}keys`;
@@ -24,8 +26,10 @@ const KEY_ID_LENGTH = 8;
 interface KeySet {
   readonly ES256: JsonObject;
   readonly EdDSA: JsonObject;
-  /** Opens `cnf.jwe` of tokens (RFC 7800 §3.3). */
-  readonly decryption: JsonObject;
+  /** Open `cnf.jwe` of tokens (RFC 7800 §3.3). */
+  readonly jwe: JweKeys;
+  /** The key for `cnf.jwe` that an earlier version published for all issuers; kept until one issuer takes it over. */
+  readonly shared: JsonObject | undefined;
   /** Signing keys that were replaced, the newest first. */
   readonly older: readonly JsonObject[];
   /** Whether keys that were dropped may still be in the files. */
@@ -37,30 +41,55 @@ export class HubKeys implements HubSigningKeys {
   #jwks: Secret<KeySet>;
   /** Under their kid. */
   readonly #imported = new Map<string, SigningKey>();
-  #decryption: readonly JweKey[] | undefined;
+  /** Issuers of the configuration. */
+  #issuers: readonly string[] = [];
+  /** By issuer; imported when the first JWE comes: most hubs never see one. */
+  readonly #decryption = new Map<string, readonly JweKey[]>();
 
   private constructor(store: Store, jwks: KeySet) {
     this.#store = store;
     this.#jwks = new Secret(jwks);
   }
 
-  /** @throws {LatchkeyError} `store_corrupt`: without its keys the hub must not go on under new ones */
-  static async load(store: Store): Promise<HubKeys> {
+  /**
+   * @param issuers those of the configuration: each gets a key of its own for `cnf.jwe`
+   * @throws {LatchkeyError} `store_corrupt`: without its keys the hub must not go on under new ones
+   */
+  static async load(store: Store, issuers: readonly string[] = []): Promise<HubKeys> {
     const record = await store.read(RECORD);
     if (record !== undefined) {
       const keys = new HubKeys(store, decode(record));
+      await keys.serve(issuers);
       // The run before may have ended between dropping a key and taking it off the medium.
       if (keys.#jwks.expose().hasRemains) await keys.#forget();
       return keys;
     }
-    const keys = new HubKeys(store, {
-      ...newSigningKeys(),
-      decryption: { ...generate('P-256'), alg: 'ECDH-ES+A128KW', use: 'enc' },
-      older: [],
-      hasRemains: false,
-    });
+    const jwe = withKeysFor(new Map(), issuers, newJweKey);
+    const keys = new HubKeys(store, { ...newSigningKeys(), jwe, shared: undefined, older: [], hasRemains: false });
+    keys.#issuers = issuers;
     await keys.#write(keys.#jwks.expose());
     return keys;
+  }
+
+  /**
+   * From now on these are the issuers. A new one gets a key for `cnf.jwe`, which is on the medium when this resolves. The
+   * key of one that is not among them stays until the next rotation, in case it comes back.
+   */
+  async serve(issuers: readonly string[]): Promise<void> {
+    const { jwe, shared, ...rest } = this.#jwks.expose();
+    const [only, ...others] = issuers;
+    // A single issuer keeps the key that an earlier version published. Where there are several, it belongs to none.
+    const taken =
+      shared !== undefined && only !== undefined && others.length === 0
+        ? new Map([[only, { current: shared, older: undefined }]])
+        : jwe;
+    const wanted = withKeysFor(taken, issuers, newJweKey);
+    const isDropped = shared !== undefined && others.length > 0;
+    if (wanted !== jwe || isDropped) {
+      const left = only === undefined ? shared : undefined;
+      await this.#write({ ...rest, jwe: wanted, shared: left, hasRemains: rest.hasRemains || isDropped });
+    }
+    this.#issuers = issuers;
   }
 
   signingKey(algorithm: WrapAlgorithm): SigningKey {
@@ -85,17 +114,20 @@ export class HubKeys implements HubSigningKeys {
    * @throws {LatchkeyError} `hub_keys_in_use` where as many older ones as are kept are still needed
    */
   async rotate(): Promise<void> {
-    const { ES256, EdDSA, older, ...rest } = this.#jwks.expose();
+    const { ES256, EdDSA, older, jwe, ...rest } = this.#jwks.expose();
     const replaced = [ES256, EdDSA, ...older];
     if (replaced.length > LIMITS.olderHubKeys) throw new LatchkeyError('hub_keys_in_use', `${older.length} are kept`);
-    await this.#write({ ...rest, ...newSigningKeys(), older: replaced });
+    const rotated = rotatedKeys(jwe, this.#issuers, newJweKey);
+    const hasRemains = rest.hasRemains || hasDropped(jwe, rotated);
+    await this.#write({ ...rest, ...newSigningKeys(), jwe: rotated, older: replaced, hasRemains });
   }
 
   /** Drops the older keys that nobody needs any more, from the medium too. Answers with the `kid`s of those that went. */
   async retire(isNeeded: (keyId: string) => boolean): Promise<readonly string[]> {
     const jwks = this.#jwks.expose();
     const dropped = jwks.older.map(keyIdOf).filter((keyId) => !isNeeded(keyId));
-    if (dropped.length === 0) return [];
+    // A rotation drops keys for `cnf.jwe`; they go off the medium here.
+    if (dropped.length === 0 && !jwks.hasRemains) return [];
     await this.#write({
       ...jwks,
       older: jwks.older.filter((jwk) => !dropped.includes(keyIdOf(jwk))),
@@ -106,15 +138,33 @@ export class HubKeys implements HubSigningKeys {
     return dropped;
   }
 
-  /** Imported when the first JWE comes: most hubs never see one. */
-  decryptionKeys(): readonly JweKey[] {
-    this.#decryption ??= [importJweKey(this.#jwks.expose().decryption)];
-    return this.#decryption;
+  /** Keys that `cnf.jwe` of this issuer may be encrypted to. */
+  decryptionKeys(issuer: string): readonly JweKey[] {
+    const known = this.#decryption.get(issuer);
+    if (known !== undefined) return known;
+    const { current, older } = this.#jwks.expose().jwe.get(issuer) ?? {};
+    const keys = [current, older].filter((jwk) => jwk !== undefined).map(importJweKey);
+    this.#decryption.set(issuer, keys);
+    return keys;
   }
 
-  /** JWK Set (RFC 7517 §5) of what others need: the key to encrypt `cnf.jwe` to. */
-  publicJwks(): JsonObject {
-    return { keys: [publicPart(this.#jwks.expose().decryption)] };
+  /** Whether a key of this name is for `cnf.jwe` of an issuer other than the one given. */
+  isOfAnotherIssuer(keyId: string, issuer: string): boolean {
+    return [...this.#jwks.expose().jwe].some(
+      ([owner, { current, older }]) => owner !== issuer && [current.kid, older?.kid].includes(keyId),
+    );
+  }
+
+  /**
+   * JWK Set (RFC 7517 §5) of the key that an issuer encrypts `cnf.jwe` to.
+   * @param issuer may be left out where the configuration has one
+   * @throws {LatchkeyError} `jwks_issuer_unknown`
+   */
+  publicJwks(issuer = this.#issuers.length === 1 ? this.#issuers[0] : undefined): JsonObject {
+    if (issuer === undefined) throw new LatchkeyError('jwks_issuer_unknown', 'none is named');
+    const current = this.#issuers.includes(issuer) ? this.#jwks.expose().jwe.get(issuer)?.current : undefined;
+    if (current === undefined) throw new LatchkeyError('jwks_issuer_unknown', 'it is not configured');
+    return { keys: [publicPart(current)] };
   }
 
   #import(jwk: JsonObject): SigningKey {
@@ -127,6 +177,7 @@ export class HubKeys implements HubSigningKeys {
   async #write(jwks: KeySet): Promise<void> {
     await this.#store.write([{ put: RECORD, value: encode(jwks) }]);
     this.#jwks = new Secret(jwks);
+    this.#decryption.clear();
   }
 
   async #forget(): Promise<void> {
@@ -140,6 +191,10 @@ function newSigningKeys(): Pick<KeySet, 'ES256' | 'EdDSA'> {
     ES256: { ...generate('P-256'), alg: 'ES256', use: 'sig' },
     EdDSA: { ...generate('Ed25519'), alg: 'EdDSA', use: 'sig' },
   };
+}
+
+function newJweKey(): JsonObject {
+  return { ...generate('P-256'), alg: 'ECDH-ES+A128KW', use: 'enc' };
 }
 
 function generate(curve: 'P-256' | 'Ed25519'): JsonObject {
@@ -158,21 +213,31 @@ function keyIdOf({ kid }: JsonObject): string {
   return String(kid);
 }
 
-function encode({ older, hasRemains, ...jwks }: KeySet): Uint8Array {
-  // A store of an earlier version looks like this where nothing was ever replaced.
-  const more = { ...(older.length === 0 ? {} : { older }), ...(hasRemains ? { remains: true } : {}) };
-  return utf8(JSON.stringify({ ...jwks, ...more }));
+function encode({ ES256, EdDSA, jwe, shared, older, hasRemains }: KeySet): Uint8Array {
+  return utf8(
+    JSON.stringify({
+      ES256,
+      EdDSA,
+      jwe: encodeJweKeys(jwe),
+      ...(shared === undefined ? {} : { decryption: shared }),
+      ...(older.length === 0 ? {} : { older }),
+      ...(hasRemains ? { remains: true } : {}),
+    }),
+  );
 }
 
 function decode(record: Uint8Array): KeySet {
   try {
     const value: unknown = JSON.parse(fromUtf8(record));
     if (!isJsonObject(value)) throw new TypeError('not an object');
-    const { ES256, EdDSA, decryption, older = [], remains = false } = value;
-    if (!isJsonObject(ES256) || !isJsonObject(EdDSA) || !isJsonObject(decryption)) throw new TypeError('not keys');
+    const { ES256, EdDSA, decryption: shared, jwe, older = [], remains = false } = value;
+    if (!isJsonObject(ES256) || !isJsonObject(EdDSA)) throw new TypeError('not keys');
+    // An earlier version had one key for all issuers, as `decryption`, and no `jwe`.
+    if (shared === undefined ? jwe === undefined : !isJsonObject(shared)) throw new TypeError('no key for cnf.jwe');
     if (!Array.isArray(older) || !older.every(isJsonObject)) throw new TypeError('not keys');
     for (const jwk of older) if (jwk.alg !== 'ES256' && jwk.alg !== 'EdDSA') throw new TypeError('not a signing key');
-    return { ES256, EdDSA, decryption, older, hasRemains: remains === true };
+    const keys = { ES256, EdDSA, jwe: decodeJweKeys(jwe ?? []), older, hasRemains: remains === true };
+    return { ...keys, shared: shared as JsonObject | undefined };
   } catch (error) {
     // What a parser says quotes what it read, and that holds keys: only its kind is kept.
     throw new LatchkeyError('store_corrupt', `hub keys (${coded(error).code})`);

@@ -60,7 +60,8 @@ export function openNorthbound(parts: {
         audience: device.audience,
         keys: wrapKeys(device, hubKeysFor(device, trust.of(device), hubKeys)),
         proofKey,
-        hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(),
+        hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(token.issuer),
+        isForeignKey: (keyId) => hubKeys.isOfAnotherIssuer(keyId, token.issuer),
         random: systemRandom,
         time: clock.now(),
       }),
@@ -75,6 +76,6 @@ export function openNorthbound(parts: {
     watchDelivery: (id, listener) => queue.watchers.watch(id, (delivery) => listener(viewDelivery(delivery))),
     proxy: (request, context) => proxy.proxy(request, context),
     dpopNonce: () => nonces.current(monotonic()),
-    publicKeys: () => hubKeys.publicJwks(),
+    publicKeys: (issuer) => hubKeys.publicJwks(issuer),
   };
 }

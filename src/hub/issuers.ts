@@ -103,6 +103,7 @@ function openIntrospector(
     whenUnsure: config.clock.whenUnsure,
     clock: state.clock,
     random: systemRandom,
+    timers: systemTimers,
     witness: (issuedAt) => state.clock.witness(issuedAt),
     log,
   });

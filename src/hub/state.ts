@@ -93,7 +93,10 @@ export async function loadState(config: Config, store: Store, log: Log): Promise
   const { maxOverall, maxPerDevice } = config.delivery;
   const queue = new DeliveryQueue({ store, log, limits: { perDevice: maxPerDevice, overall: maxOverall } });
   const [hubKeys, audit] = await Promise.all([
-    HubKeys.load(store),
+    HubKeys.load(
+      store,
+      config.issuers.map(({ issuer }) => issuer),
+    ),
     openAudit(config, { store, clock }, log),
     registry.load(),
     queue.load(),

@@ -124,15 +124,17 @@ export class DurableReplayWindow {
    * @param owner key and device each have a share of the window, so that neither one client nor whoever has one device can
    *   lock the others out
    * @throws {LatchkeyError} `proof_replayed` if it was used before, `proof_window_full` if there is no room to remember
-   *   it; errors of the store, after which it counts as used
+   *   it, with the time until there is; errors of the store, after which it counts as used
    */
   async use(identifier: string, monotonic: number, owner?: ProofOwner): Promise<void> {
     const slice = this.#turn(monotonic);
     this.#settle(monotonic);
     const mark = Buffer.from(sha256(identifier)).toString('latin1', 0, MARK_BYTES);
     if (this.#slices.some(({ marks }) => marks.has(mark))) throw new LatchkeyError('proof_replayed');
-    if (this.#size >= this.#limit) throw new LatchkeyError('proof_window_full', `${this.#limit} proofs`);
-    if (owner !== undefined) this.#takeShares(slice, owner);
+    if (this.#size >= this.#limit) {
+      throw this.#full(`${this.#limit} proofs`, monotonic, ({ marks }) => marks.size > 0);
+    }
+    if (owner !== undefined) this.#takeShares(slice, owner, monotonic);
     slice.marks.add(mark);
     this.#size += 1;
     this.#waiting.push(mark);
@@ -164,16 +166,23 @@ export class DurableReplayWindow {
     await this.#store.write([{ put: BOOT_KEY, value: utf8(this.#bootId + state) }]);
   }
 
-  #takeShares(slice: Slice, { device, key }: ProofOwner): void {
+  #takeShares(slice: Slice, { device, key }: ProofOwner, monotonic: number): void {
     const shares = [
       [`device ${device}`, LIMITS.relayedProofsPerDevice],
       ...(key === undefined ? [] : [[`key ${key}`, LIMITS.relayedProofsPerKey] as const]),
     ] as const;
     for (const [owner, most] of shares) {
       const taken = this.#slices.reduce((sum, { shares: ofSlice }) => sum + (ofSlice.get(owner) ?? 0), 0);
-      if (taken >= most) throw new LatchkeyError('proof_window_full', `${taken} proofs of one ${owner.split(' ')[0]}`);
+      if (taken < most) continue;
+      throw this.#full(`${taken} proofs of one ${owner.split(' ')[0]}`, monotonic, (each) => each.shares.has(owner));
     }
     for (const [owner] of shares) slice.shares.set(owner, (slice.shares.get(owner) ?? 0) + 1);
+  }
+
+  /** With the time until the oldest slice goes that has something of what fills the window. */
+  #full(detail: string, monotonic: number, isPart: (slice: Slice) => boolean): LatchkeyError {
+    const until = this.#slices.find(isPart)?.until ?? monotonic;
+    return new LatchkeyError('proof_window_full', detail, { retryAfter: (until - monotonic) / 1_000 });
   }
 
   /** Once proofs of the boot before are dead, another restart has nothing to be careful about. */

@@ -5,7 +5,8 @@ import { type CoseKey, jwkFromCoseKey } from '../codec/cose/key.ts';
 import { COSE_CURVE, COSE_KEY, COSE_KEY_TYPE } from '../codec/iana.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
-import { detached } from '../core/bytes.ts';
+import { isOfSmallOrder } from '../codec/small-order.ts';
+import { detached, fromBase64url } from '../core/bytes.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { RecentMap } from '../core/recent-map.ts';
@@ -38,7 +39,7 @@ export class ProofKeys {
   /**
    * The key of a proof, or of a token's `cnf`. The bytes of an imported key stay the same for one thumbprint, so a key that is
    * kept needs no second check.
-   * @throws {LatchkeyError} `proof_malformed` for a key that is private, symmetric, of another kind or off its curve
+   * @throws {LatchkeyError} `proof_malformed` for a key that is private, symmetric, of another kind, of small order or off its curve
    */
   find(jwk: JsonObject): ProofKey {
     if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))) {
@@ -110,6 +111,10 @@ function thumbprintOf(jwk: JsonObject): string {
 function importKey(members: JsonObject): Omit<ProofKey, 'thumbprint'> {
   const { kty, crv, x, y } = members;
   const jwk = (kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }) as JsonObject;
+  // The thumbprint was made first: `x` is 32 bytes of base64url.
+  if (kty === 'OKP' && isOfSmallOrder(fromBase64url(String(x)))) {
+    throw new LatchkeyError('proof_malformed', 'the key is a point of small order');
+  }
   try {
     const key = createPublicKey({ key: jwk, format: 'jwk' });
     const algorithm = kty === 'EC' ? 'ES256' : 'EdDSA';

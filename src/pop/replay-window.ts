@@ -10,7 +10,8 @@ import { LIMITS } from '../core/limits.ts';
 export class ReplayWindow {
   /** Identifier to its key and the monotonic millisecond of its end. All live equally long: the oldest comes first. */
   readonly #entries = new Map<string, { readonly owner: string; readonly expiresAt: number }>();
-  readonly #shares = new Map<string, number>();
+  /** Ends of the entries of each key, the oldest first. */
+  readonly #shares = new Map<string, number[]>();
   readonly #lifetime: number;
   readonly #limit: number;
 
@@ -27,25 +28,33 @@ export class ReplayWindow {
   /**
    * Marks `identifier` as used by the key that `owner` names (its thumbprint).
    * @param monotonic milliseconds of the monotonic clock
-   * @throws {LatchkeyError} `proof_replayed` if it was used before, `proof_window_full` if there is no room to remember it
+   * @throws {LatchkeyError} `proof_replayed` if it was used before, `proof_window_full` if there is no room to remember it: it says when
+   *   there will be
    */
   use(identifier: string, owner: string, monotonic: number): void {
     this.#forgetExpired(monotonic);
     if (this.#entries.has(identifier)) throw new LatchkeyError('proof_replayed');
-    const share = this.#shares.get(owner) ?? 0;
-    if (share >= LIMITS.replayEntriesPerKey) throw new LatchkeyError('proof_window_full', `${share} proofs of one key`);
-    if (this.#entries.size >= this.#limit) throw new LatchkeyError('proof_window_full', `${this.#limit} proofs`);
-    this.#entries.set(identifier, { owner, expiresAt: monotonic + this.#lifetime });
-    this.#shares.set(owner, share + 1);
+    const share = this.#shares.get(owner) ?? [];
+    const full = (detail: string, oldest: number | undefined) =>
+      new LatchkeyError('proof_window_full', detail, { retryAfter: ((oldest ?? monotonic) - monotonic) / 1_000 });
+    if (share.length >= LIMITS.replayEntriesPerKey) throw full(`${share.length} proofs of one key`, share[0]);
+    if (this.#entries.size >= this.#limit) {
+      const [oldest] = this.#entries.values();
+      throw full(`${this.#limit} proofs`, oldest?.expiresAt);
+    }
+    const expiresAt = monotonic + this.#lifetime;
+    this.#entries.set(identifier, { owner, expiresAt });
+    share.push(expiresAt);
+    this.#shares.set(owner, share);
   }
 
   #forgetExpired(monotonic: number): void {
     for (const [identifier, { owner, expiresAt }] of this.#entries) {
       if (expiresAt > monotonic) return;
       this.#entries.delete(identifier);
-      const share = this.#shares.get(owner) ?? 0;
-      if (share > 1) this.#shares.set(owner, share - 1);
-      else this.#shares.delete(owner);
+      const share = this.#shares.get(owner) ?? [];
+      share.shift();
+      if (share.length === 0) this.#shares.delete(owner);
     }
   }
 }

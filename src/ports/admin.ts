@@ -113,6 +113,8 @@ export interface IntrospectionView {
   readonly state: 'ready' | 'suspended' | 'probing';
   /** Failures in a row. */
   readonly failures: number;
+  /** Devices whose own questions are paused, since they failed. */
+  readonly slowed: number;
   readonly lastError?: string | undefined;
   /** `unknown`: its metadata was not read yet. `none`: it offers none for the hub's way of authentication. */
   readonly endpoint: 'known' | 'unknown' | 'none';

@@ -35,6 +35,8 @@ export interface PostedAnswer {
   readonly cacheControl: string | undefined;
   /** Raw Age header in seconds, if any (RFC 9111 §5.1). */
   readonly age: number | undefined;
+  /** Raw Retry-After header, if any. */
+  readonly retryAfter?: string | undefined;
 }
 
 export interface PostOptions {

@@ -115,6 +115,10 @@ export interface Northbound {
   proxy(request: ProxyRequest, context: RequestContext): Promise<ProxyResponse>;
   /** A fresh nonce for DPoP proofs (RFC 9449 §9). */
   dpopNonce(): string;
-  /** Public keys of the hub as a JWK Set: the one to encrypt `cnf.jwe` to. */
-  publicKeys(): JsonObject;
+  /**
+   * JWK Set of the key that an issuer encrypts `cnf.jwe` to.
+   * @param issuer may be left out where one issuer is configured
+   * @throws {LatchkeyError} `jwks_issuer_unknown`
+   */
+  publicKeys(issuer: string | undefined): JsonObject;
 }

@@ -5,7 +5,7 @@ import { makeEncrypt0 } from '../codec/cose/encrypt0.ts';
 import { type CoseKey, importJwk } from '../codec/cose/key.ts';
 import { coseKeyFromJwk } from '../codec/cose/key-map.ts';
 import type { CwtConfirmation } from '../codec/cwt.ts';
-import { openJwe } from '../codec/jwe.ts';
+import { openJweWithHeader } from '../codec/jwe.ts';
 import type { JweKey } from '../codec/jwe-key.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
@@ -14,17 +14,24 @@ import type { DeviceProfile, WrapAlgorithm } from '../core/device-profile.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { RecentMap } from '../core/recent-map.ts';
+import type { VerifiedToken } from '../core/verified-token.ts';
 
 export interface ConfirmationContext {
   readonly profile: Pick<DeviceProfile, 'wrap' | 'bearer'>;
   /** Public key that the presenter proved possession of, for `cnf.jkt`. */
   readonly proofKey: JsonObject | undefined;
-  /** Keys that `cnf.jwe` may be encrypted to. */
+  /** Keys that `cnf.jwe` of the issuer may be encrypted to. */
   readonly hubKeys: readonly JweKey[];
+  /** Whether a `kid` names a key of the hub that is for `cnf.jwe` of another issuer. */
+  readonly isForeignKey: (keyId: string) => boolean;
+  /** Claims of the token that a JWE may replicate in its header. */
+  readonly claims: ReplicatedClaims;
   /** Key that a symmetric confirmation key is encrypted for the device with. */
   readonly encryption: CoseKey | undefined;
   readonly nonce: (algorithm: CoseKey['algorithm']) => Uint8Array;
 }
+
+type ReplicatedClaims = Pick<VerifiedToken, 'issuer' | 'subject' | 'audience'>;
 
 /** A device remembers a `kid` for each token; RFC 7800 sets no limit. */
 const MAX_KEY_ID_BYTES = 64;
@@ -119,7 +126,9 @@ function keyIdBytes(value: JsonValue): Uint8Array {
 /** RFC 7800 §3.3: a symmetric JWK, encrypted to the hub, that goes on encrypted to the device (RFC 8747 §3.3). */
 function symmetricKey(value: JsonValue, context: ConfirmationContext): CwtConfirmation {
   if (typeof value !== 'string') throw invalid('jwe is not text');
-  const key = readSymmetricKey(openJwe(value, context.hubKeys));
+  const { plaintext, header } = openJweWithHeader(value, context.hubKeys, context.isForeignKey);
+  demandReplicated(header, context.claims);
+  const key = readSymmetricKey(plaintext);
   // RFC 8747 §3.2: inside an encrypted CWT the key may stand as it is.
   if (context.profile.wrap.endsWith('encrypt0')) return { method: 'COSE_Key', key };
   const { encryption } = context;
@@ -136,6 +145,18 @@ function symmetricKey(value: JsonValue, context: ConfirmationContext): CwtConfir
     tagged: false,
   });
   return { method: 'Encrypted_COSE_Key', message: decodeCbor(message) };
+}
+
+/**
+ * RFC 7519 §5.3: claims that are replicated as header parameters must be those of the token. The JWE is encrypted apart
+ * from the JWT around it, so this is what ties the one to the other.
+ */
+function demandReplicated({ iss, sub, aud }: JsonObject, { issuer, subject, audience }: ReplicatedClaims): void {
+  if (iss !== undefined && iss !== issuer) throw new LatchkeyError('jwe_foreign', 'iss');
+  if (sub !== undefined && sub !== subject) throw new LatchkeyError('jwe_foreign', 'sub');
+  const named = Array.isArray(aud) ? aud : [aud];
+  const isSame = named.length === audience.length && named.every((name, index) => name === audience[index]);
+  if (aud !== undefined && !isSame) throw new LatchkeyError('jwe_foreign', 'aud');
 }
 
 /**

@@ -30,8 +30,10 @@ export interface TranslationContext {
   readonly keys: CwtKeys;
   /** Public JWK that the presenter proved possession of (pop/dpop.ts). Needed for `cnf.jkt`. */
   readonly proofKey?: JsonObject | undefined;
-  /** Private keys of the hub that `cnf.jwe` is opened with. */
+  /** Private keys of the hub that `cnf.jwe` of the token's issuer is opened with. */
   readonly hubKeys?: readonly JweKey[] | undefined;
+  /** Whether a `kid` names a key of the hub that is for `cnf.jwe` of another issuer. */
+  readonly isForeignKey?: ((keyId: string) => boolean) | undefined;
   readonly random: Pick<Random, 'bytes'>;
   /** The present: a token with `exi` is not to outlive its `exp`. */
   readonly time: TimeBounds;
@@ -107,6 +109,8 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
       profile,
       proofKey: context.proofKey,
       hubKeys: context.hubKeys ?? [],
+      isForeignKey: context.isForeignKey ?? (() => false),
+      claims: token,
       encryption: context.keys.encryption,
       nonce,
     }),

@@ -11,6 +11,11 @@ export class Cooldown {
     this.#milliseconds = milliseconds;
   }
 
+  /** Milliseconds until it may happen; 0 where it may happen now. */
+  left(): number {
+    return Math.max(0, (this.#until ?? 0) - this.#clock.monotonic());
+  }
+
   /** Whether it may happen now, which then counts. */
   take(): boolean {
     const now = this.#clock.monotonic();

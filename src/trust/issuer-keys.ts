@@ -30,7 +30,8 @@ export interface IssuerStatus {
 export interface IssuerKeys {
   /**
    * Keys to check a token of this `kid` with; asks the issuer first when that may help.
-   * @throws {LatchkeyError} `keys_unavailable`, `keys_too_old`
+   * @throws {LatchkeyError} `keys_unavailable`, `keys_too_old`; `as_*`, `metadata_invalid`, `jwks_invalid` where none of
+   *   them has this `kid` and the issuer could not be asked for it
    */
   forKeyId(keyId: string | undefined): Promise<HeldKeys>;
   /**

@@ -94,8 +94,24 @@ export class KeyCache implements IssuerKeys {
       await this.#askIfAllowed(this.#forKey);
       held = this.#usable();
     }
-    if (held !== undefined) return held;
-    throw new LatchkeyError(this.#held === undefined ? 'keys_unavailable' : 'keys_too_old', this.#lastError);
+    if (held === undefined) {
+      throw new LatchkeyError(this.#held === undefined ? 'keys_unavailable' : 'keys_too_old', this.#lastError);
+    }
+    if (keyId !== undefined && !held.ring.has(keyId)) this.#demandAnswer();
+    return held;
+  }
+
+  /**
+   * For a key that is not held: the issuer may have it by now, so only a good answer of the issuer is a reason to refuse
+   * the token for good.
+   */
+  #demandAnswer(): void {
+    if (this.#failures === 0 || this.#lastError === undefined) return;
+    const timer = (this.#next?.at ?? Number.POSITIVE_INFINITY) - this.#options.clock.monotonic();
+    const wait = Math.max(0, Math.min(timer, this.#forKey.left()));
+    throw new LatchkeyError(this.#lastError, 'the key is not held, and the issuer could not be asked for it', {
+      retryAfter: Math.max(1, Math.ceil(wait / 1_000)),
+    });
   }
 
   async introspection(): Promise<IntrospectionAddresses> {

@@ -1,5 +1,7 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { type JwtAlgorithm, jwtAlgorithm, type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
+import { isOfSmallOrder } from '../codec/small-order.ts';
+import { fromBase64url } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -73,6 +75,10 @@ function importPublic(jwk: JsonObject): KeyObject {
     throw new LatchkeyError('jwk_invalid', 'its members are missing or of the wrong form', { cause });
   }
   if (key.asymmetricKeyType === 'rsa') judgeRsa(key);
+  // Node took `x` as 32 bytes of base64url by now. It is lenient about padding, so the bytes are those of its own export.
+  if (key.asymmetricKeyType === 'ed25519' && isOfSmallOrder(fromBase64url(String(key.export({ format: 'jwk' }).x)))) {
+    refuse('an Ed25519 key of small order, under which a signature proves nothing');
+  }
   return key;
 }
 

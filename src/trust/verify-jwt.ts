@@ -53,7 +53,8 @@ interface UnverifiedJwt {
 /**
  * Verifies a JWT access token of any configured issuer (RFC 7519 §7.2, RFC 8725, RFC 9068 §4). May ask the issuer for
  * its keys once, when it holds none or none of this `kid`.
- * @throws {LatchkeyError} `jwt_*`, `key_unknown`, `keys_unavailable`, `keys_too_old`, `clock_unsure`
+ * @throws {LatchkeyError} `jwt_*`, `key_unknown`, `keys_unavailable`, `keys_too_old`, `clock_unsure`; `as_*`,
+ * `metadata_invalid` and `jwks_invalid` where the key is not held and the issuer could not be asked for it
  */
 export async function verifyJwt(jwt: string, options: VerifyJwtOptions): Promise<VerifiedToken> {
   const unverified = takeApart(jwt);

@@ -28,7 +28,7 @@ const STATUS: HubStatus = {
       offlineLimit: 2_592_000,
       lastError: 'as_timeout',
       nextRefresh: 90,
-      introspection: { state: 'ready', failures: 0, endpoint: 'none', verdicts: 1, asking: 0 },
+      introspection: { state: 'ready', failures: 0, slowed: 0, endpoint: 'none', verdicts: 1, asking: 0 },
     },
     { issuer: 'urn:file', address: '/etc/jwks.json', keys: [], skipped: [], age: 0, offlineLimit: 60 },
   ],

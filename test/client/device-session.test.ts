@@ -7,7 +7,7 @@ import { importJwk } from '../../src/codec/cose/key.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
 import { openSignedRequest, readSignedRequest } from '../../src/codec/signed-request.ts';
 import { utf8 } from '../../src/core/bytes.ts';
-import { DELIVERED, json, problem, type Script, scriptedHub } from './scripted-hub.ts';
+import { DELIVERED, json, problem, type Script, scriptedHub, TOKEN_VALUE } from './scripted-hub.ts';
 
 const NONCE = new Uint8Array(16).fill(5);
 const AUDIENCE = DELIVERED.audience;
@@ -23,7 +23,7 @@ async function session(script: Script, token?: Parameters<HubClient['session']>[
   const { asked, environment } = scriptedHub(...script);
   const key = await DpopKey.generate();
   const hub = new HubClient({ url: 'https://hub.example', environment });
-  return { asked, key, session: hub.session(DELIVERY, token ?? dpopToken('t', key)) };
+  return { asked, key, session: hub.session(DELIVERY, token ?? dpopToken(TOKEN_VALUE, key)) };
 }
 
 test('a request asks for a challenge and then goes signed, over method, path and device', async () => {
@@ -64,7 +64,7 @@ test('payload and its format are under the signature', async () => {
 
 test('a shared key makes Mac0 requests', async () => {
   const key = importJwk({ kty: 'oct', alg: 'HMAC 256/256', k: Buffer.alloc(32, 1).toString('base64url') });
-  const { asked, session: tube } = await session([nonceGiven, reading], bearerToken('t', key));
+  const { asked, session: tube } = await session([nonceGiven, reading], bearerToken(TOKEN_VALUE, key));
   await tube.request(FETCH_TEMPERATURE);
   expect(asked[1]?.headers.get('content-type')).toBe('application/cose; cose-type="cose-mac0"');
   expect(readSignedRequest(asked[1]?.body ?? new Uint8Array(0)).kind).toBe('mac0');
@@ -110,5 +110,5 @@ test('an answer that the hub did not verify says so', async () => {
 });
 
 test('a token without its key opens no session', async () => {
-  await expect(session([], bearerToken('t'))).rejects.toMatchObject({ code: 'client_key_missing' });
+  await expect(session([], bearerToken(TOKEN_VALUE))).rejects.toMatchObject({ code: 'client_key_missing' });
 });

@@ -6,7 +6,7 @@ import { DpopKey } from '../../src/client/dpop-key.ts';
 import { HubRefusal } from '../../src/client/hub-answer.ts';
 import { HubClient } from '../../src/client/hub-client.ts';
 import { base64url, sha256, utf8 } from '../../src/core/bytes.ts';
-import { DELIVERED, drive, json, problem, type Script, scriptedHub } from './scripted-hub.ts';
+import { DELIVERED, drive, json, problem, type Script, scriptedHub, TOKEN_VALUE } from './scripted-hub.ts';
 
 const HUB = 'https://hub.example';
 const BEARER = bearerToken('token-value');
@@ -77,7 +77,7 @@ test('the answer is read into a typed delivery', async () => {
       device: 'tube-1',
       audience: 'https://tube-1.devices.example',
       tokenHash: new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7]),
-      cti: new Uint8Array([0, 255]),
+      cti: new Uint8Array(sha256(TOKEN_VALUE).subarray(0, 16)),
       expiresAt: 1_700_000_600,
       scope: 'read',
       hubCode: undefined,

@@ -1,5 +1,6 @@
 /** A hub that answers from a script and remembers what it was asked. No sockets. */
 import type { ClientEnvironment } from '../../src/client/environment.ts';
+import { hex, sha256 } from '../../src/core/bytes.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 
 interface Asked {
@@ -37,13 +38,16 @@ export function scriptedHub(...script: Script) {
   return { asked, time, environment };
 }
 
+/** The JWT that the delivery is of: only its claims are read, and nothing of it is verified here. */
+export const TOKEN_VALUE = `e30.${Buffer.from('{"aud":"https://tube-1.devices.example"}').toString('base64url')}.AA`;
+
 export const DELIVERED = {
   delivery: 'd-1',
   state: 'delivered',
   device: 'tube-1',
   audience: 'https://tube-1.devices.example',
   token_hash: 'AAECAwQFBgc',
-  cti: '00ff',
+  cti: hex(sha256(TOKEN_VALUE).subarray(0, 16)),
   expires_at: 1_700_000_600,
   scope: 'read',
   device_code: '2.01',

@@ -2,6 +2,7 @@ import { Encoder } from 'cbor-x';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type CborValue, cborTag, decodeCbor, encodeCbor, isCborTag } from '../../src/codec/cbor.ts';
+import { readCbor } from '../../src/codec/cbor-read.ts';
 import { scanCbor } from '../../src/codec/cbor-scan.ts';
 import { fromHex, hex } from '../../src/core/bytes.ts';
 import { isCoded } from '../../src/core/errors.ts';
@@ -108,7 +109,7 @@ describe('the strict CBOR gate lets through', () => {
   });
 
   it('a sequence where one is asked for', () => {
-    expect(scanCbor(fromHex('004161f6'), { sequence: true })).toBe(false);
+    expect(scanCbor(fromHex('004161f6'), { sequence: true })).toMatchObject({ wide: false, marked: false });
   });
 
   it('256 entries of a map and 1,023 items below an array', () => {
@@ -127,7 +128,45 @@ describe('the strict CBOR gate lets through', () => {
   });
 });
 
+describe('a text that begins with U+FEFF', () => {
+  const LENGTHS = [0, 28, 29, 30, 61, 62, 63, 64, 200, 300, 5_000];
+
+  it.each(LENGTHS)('keeps it before %i more characters, as value and as key', (length) => {
+    const text = `\ufeff${'x'.repeat(length)}`;
+    expect(decodeCbor(encodeCbor(text))).toBe(text);
+    expect(decodeCbor(encodeCbor([1, new Map([[text, text]])]))).toEqual([1, new Map([[text, text]])]);
+  });
+
+  it.each(LENGTHS)('is another key than the same %i characters without it', (length) => {
+    const plainKey = 'x'.repeat(length);
+    const map = new Map([
+      [plainKey, 1],
+      [`\ufeff${plainKey}`, 2],
+    ]);
+    expect(decodeCbor(encodeCbor(map))).toEqual(map);
+  });
+
+  it('keeps it in whatever the text is', () => {
+    const marked = fc.tuple(fc.string({ unit: 'binary', minLength: 10, maxLength: 100, size: 'max' }), fc.nat(3));
+    fc.assert(
+      fc.property(fc.array(marked, { maxLength: 5 }), cborValue(), (texts, other) => {
+        const value = [...texts.map(([text, marks]) => '\ufeff'.repeat(marks) + text), other];
+        expect(decodeCbor(encodeCbor(value))).toEqual(value);
+      }),
+    );
+  });
+});
+
 describe('properties', () => {
+  it('the decoder for such texts reads everything as cbor-x does', () => {
+    fc.assert(
+      fc.property(cborValue(), (value) => {
+        const bytes = encodeCbor(value);
+        expect(readCbor(bytes)).toEqual(decodeCbor(bytes));
+      }),
+    );
+  });
+
   it('what is encoded decodes to itself', () => {
     fc.assert(
       fc.property(cborValue(), (value) => {

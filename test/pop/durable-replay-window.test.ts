@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { MemoryLevel } from 'memory-level';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
-import { isCoded } from '../../src/core/errors.ts';
+import { isCoded, type LatchkeyError } from '../../src/core/errors.ts';
 import { DurableReplayWindow, type DurableReplayWindowOptions } from '../../src/pop/durable-replay-window.ts';
 import type { Store, StoreChange, WriteOptions } from '../../src/ports/store.ts';
 import { openDatabase } from '../../src/store/level-store.ts';
@@ -55,6 +55,22 @@ test.each([
   expect(await outcome(window.use('one more', 0, owner(true, 5_000)))).toBe('proof_window_full');
   expect(await outcome(window.use('one more', 0, owner(false, 5_000)))).toBe('none');
   expect(await outcome(window.use('later', 2 * LIFETIME, owner(true, 5_001)))).toBe('none');
+});
+
+test.each([
+  ['a full window', { limit: 2 }, undefined],
+  ['a full share', {}, { key: 'greedy', device: 'ekg-1' }],
+] as const)('%s says when there is room again', async (_, options, owner) => {
+  const window = await open(options);
+  const count = owner === undefined ? 2 : 4_096;
+  await Promise.all(Array.from({ length: count }, (__, index) => window.use(`proof ${index}`, 0, owner)));
+  const refused: unknown = await window.use('one more', 1_000, owner).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 'proof_window_full', retryAfter: expect.any(Number) });
+  const { retryAfter = 0 } = refused as LatchkeyError;
+  expect(retryAfter).toBeGreaterThan(0);
+  const then = 1_000 + retryAfter * 1_000;
+  expect(await outcome(window.use('a moment early', then - 1, owner))).toBe('proof_window_full');
+  expect(await outcome(window.use('in time', then, owner))).toBe('none');
 });
 
 test('a proof that is refused for the share of its device takes nothing of that of its key', async () => {

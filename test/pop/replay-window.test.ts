@@ -50,6 +50,22 @@ test('one key cannot take more than its share, and leaves the rest to others', (
   expect(code(() => window.use('later', 'greedy', 1000))).toBe('none');
 });
 
+test('says when there is room again: for the key that is refused, or for all', () => {
+  const window = new ReplayWindow({ lifetime: 300_000, limit: LIMITS.replayEntriesPerKey + 1 });
+  window.use('first', 'innocent', 1_000);
+  for (let count = 0; count < LIMITS.replayEntriesPerKey; count += 1) {
+    window.use(`greedy ${count}`, 'greedy', 2_000 + count * 333);
+  }
+  expect(() => window.use('one more', 'greedy', 90_000)).toThrow(
+    expect.objectContaining({ code: 'proof_window_full', retryAfter: 212 }),
+  );
+  expect(() => window.use('one more', 'innocent', 90_000)).toThrow(
+    expect.objectContaining({ code: 'proof_window_full', retryAfter: 211 }),
+  );
+  expect(code(() => window.use('one more', 'innocent', 301_000))).toBe('none');
+  expect(code(() => window.use('one of mine', 'greedy', 302_000))).toBe('none');
+});
+
 test('never takes one identifier twice within its lifetime and never outgrows its limit', () => {
   const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 300 })), {
     maxLength: 80,

@@ -79,7 +79,8 @@ test('no token, key, proof or setup data is in any log line, error body, answer 
     k: secret('cnf.jwe key', Buffer.alloc(32, 0xa7).toString('base64url')),
     alg: 'HS256',
   };
-  const { keys } = (await (await fetch(`${world.hub.address}/jwks`)).json()) as { keys: [JWK] };
+  const jwks = `${world.hub.address}/jwks?issuer=${encodeURIComponent(issuer.issuer)}`;
+  const { keys } = (await (await fetch(jwks)).json()) as { keys: [JWK] };
   const jwe = await new CompactEncrypt(Buffer.from(JSON.stringify(shared)))
     .setProtectedHeader({ alg: 'ECDH-ES+A128KW', enc: 'A128GCM' })
     .encrypt(await importJWK(keys[0], 'ECDH-ES+A128KW'));

@@ -78,7 +78,9 @@ describe('the main job', () => {
   test('a token of an ACE server travels: a symmetric key in cnf.jwe, encrypted to the hub', async () => {
     const { issuer, opened } = await withStaticIssuer('');
     const shared: JWK = { kty: 'oct', k: Buffer.alloc(32, 5).toString('base64url'), alg: 'HS256' };
-    const { keys } = (await (await fetch(`${opened.hub.address}/jwks`)).json()) as { keys: JWK[] };
+    const { keys } = (await (
+      await fetch(`${opened.hub.address}/jwks?issuer=${encodeURIComponent(issuer.issuer)}`)
+    ).json()) as { keys: JWK[] };
     const hubKey = keys[0];
     if (hubKey === undefined) throw new Error('the hub publishes no key');
     const jwe = await new CompactEncrypt(Buffer.from(JSON.stringify(shared)))

@@ -28,16 +28,18 @@ function context(changes: Partial<ConfirmationContext> = {}): ConfirmationContex
     profile: { wrap: 'mac0', bearer: false },
     proofKey: undefined,
     hubKeys: [importJweKey(hubJwk)],
+    isForeignKey: () => false,
+    claims: { issuer: 'https://as.example', subject: 'nurse-7', audience: ['https://tube-1.example'] },
     encryption: KEY['AES-CCM-16-64-128'],
     nonce: testNonce,
     ...changes,
   };
 }
 
-async function jweOf(content: string): Promise<string> {
+async function jweOf(content: string, header: JsonObject = {}): Promise<string> {
   const { d: _private, ...encryptionKey } = hubJwk;
   return new CompactEncrypt(utf8(content))
-    .setProtectedHeader({ alg: 'ECDH-ES+A128KW', enc: 'A128GCM', kid: 'hub-enc' })
+    .setProtectedHeader({ alg: 'ECDH-ES+A128KW', enc: 'A128GCM', kid: 'hub-enc', ...header })
     .encrypt(await importJWK(encryptionKey as JWK, 'ECDH-ES+A128KW'));
 }
 
@@ -135,6 +137,34 @@ describe('jwe', () => {
 
   test('is refused where the hub cannot open it', async () => {
     expect(refusal({ jwe: await jweOf('{}') }, { hubKeys: [] })).toBe('jwe_decryption_failed');
+  });
+
+  test.each<[string, JsonObject]>([
+    ['iss', { iss: 'https://as.example' }],
+    ['sub', { sub: 'nurse-7' }],
+    ['aud', { aud: 'https://tube-1.example' }],
+    ['aud as a list', { aud: ['https://tube-1.example'] }],
+    ['all of them', { iss: 'https://as.example', sub: 'nurse-7', aud: 'https://tube-1.example' }],
+  ])('may replicate claims of the token in its header (RFC 7519 section 5.3): %s', async (_name, header) => {
+    expect(refusal({ jwe: await jweOf(JSON.stringify(secretJwk), header) })).toBe('none');
+  });
+
+  test.each<[string, JsonObject]>([
+    ['iss', { iss: 'https://other.example' }],
+    ['iss as a list', { iss: ['https://as.example'] }],
+    ['sub', { sub: 'nurse-8' }],
+    ['aud', { aud: 'https://tube-2.example' }],
+    ['one aud more', { aud: ['https://tube-1.example', 'https://tube-2.example'] }],
+    ['no aud at all', { aud: [] }],
+    ['aud as a number', { aud: 1 }],
+  ])('is refused where its header replicates another %s', async (_name, header) => {
+    const jwe = await jweOf(JSON.stringify(secretJwk), header);
+    expect(refusal({ jwe })).toBe('jwe_foreign');
+  });
+
+  test('is refused where its kid is of a key for another issuer, before that or any key is used', async () => {
+    const jwe = await jweOf(JSON.stringify(secretJwk));
+    expect(refusal({ jwe }, { isForeignKey: (keyId) => keyId === 'hub-enc' })).toBe('jwe_foreign');
   });
 
   test('is refused where it is no JWE', () => {

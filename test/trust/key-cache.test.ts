@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { signingKey } from '../fixtures/jwt-signing.ts';
+import type { ErrorCode } from '../../src/core/error-catalogue.ts';
+import { verifyJwt } from '../../src/trust/verify-jwt.ts';
+import { signingKey, signJwt } from '../fixtures/jwt-signing.ts';
 import { KeyCacheRig, rejection } from '../fixtures/key-cache-rig.ts';
 
 const first = signingKey('P-256', 'k1').jwk;
 const second = signingKey('P-256', 'k2').jwk;
+const newKey = signingKey('P-256', 'k3');
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
@@ -277,8 +280,45 @@ describe('a kid that is not held', () => {
     await pass(0);
     await pass(MINUTE);
     rig.answer({ status: 500 });
-    for (let token = 0; token < 10; token++) expect(await rejection(cache.forKeyId('made-up'))).toBe('none');
+    for (let token = 0; token < 10; token++) {
+      expect(await rejection(cache.forKeyId('made-up'))).toBe('as_answer_refused');
+    }
     expect(rig.server.count('/jwks')).toBe(2);
+    expect(await rejection(cache.forKeyId('k1'))).toBe('none');
+  });
+
+  test.each<[string, Parameters<KeyCacheRig['answer']>[0], ErrorCode]>([
+    ['answers with an error', { status: 500 }, 'as_answer_refused'],
+    ['ends the connection', { fault: 'reset' }, 'as_unreachable'],
+    ['sends the hub elsewhere', { status: 302, headers: { location: 'https://else.example/' } }, 'as_redirected'],
+    ['answers with garbage', { body: '{' }, 'jwks_invalid'],
+  ])('is refused for now, and not for good, while the issuer %s', async (_name, answer, code) => {
+    const { cache, pass } = await rig.boot({ policy: rig.policy({ unknownKeyCooldown: 5 }) });
+    await pass(0);
+    await pass(MINUTE);
+    rig.answer(answer);
+    const claims = { iss: rig.issuer, aud: 'https://tube-1.example', exp: 1_800_000_000, sub: 's', iat: 1_700_000_000 };
+    const verify = () =>
+      verifyJwt(signJwt({ key: newKey, header: { alg: 'ES256', typ: 'at+jwt', kid: 'k3' }, claims }), {
+        issuers: { find: () => ({ policy: rig.policy(), keys: cache }) },
+        audience: 'https://tube-1.example',
+        time: { earliest: 1_700_000_060, latest: 1_700_000_060 },
+        whenUnsure: 'deny',
+      });
+    await expect(verify()).rejects.toMatchObject({ code, entry: { status: 503 }, retryAfter: 5 });
+    // In the cooldown nothing is asked, and the answer is the same.
+    const asked = rig.server.requests.length;
+    await pass(1_000);
+    await expect(verify()).rejects.toMatchObject({ code, entry: { status: 503 }, retryAfter: 4 });
+    expect(rig.server.requests).toHaveLength(asked);
+    // A good answer without the key is one: then the token is refused for good, in the cooldown too.
+    rig.jwks([first]);
+    await pass(4_000);
+    expect(await rejection(verify())).toBe('key_unknown');
+    expect(await rejection(verify())).toBe('key_unknown');
+    rig.jwks([first, newKey.jwk]);
+    await pass(5_000);
+    expect(await rejection(verify())).toBe('none');
   });
 
   test('is no reason to ask when a token names none', async () => {

@@ -4,6 +4,7 @@ import { LatchkeyError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type CborKey, type CborMap, type CborValue, encodeCbor, isCborArray } from '../cbor.ts';
 import { COSE_ALGORITHM, COSE_CURVE, COSE_KEY, COSE_KEY_TYPE } from '../iana.ts';
+import { isOfSmallOrder } from '../small-order.ts';
 import { algorithmOf } from './algorithm.ts';
 import { algorithmFromJwk, bytesFromJwk, keyIdFromJwk } from './jwk-members.ts';
 import { isOnP256 } from './p256.ts';
@@ -27,7 +28,7 @@ const KEY_OPERATIONS: ReadonlyMap<CborValue, string> = new Map<CborValue, string
  * The COSE_Key for a JWK. Of an EC or OKP key only the public part, y in full, and neither `kid` nor `alg`: the curve
  * implies the algorithm, and every byte travels to a device. A shared secret keeps `kid` and `alg`, since without `alg`
  * nobody could tell what it is for.
- * @throws {LatchkeyError} `jwk_invalid`; `cose_key_invalid` for a point that is not on the curve
+ * @throws {LatchkeyError} `jwk_invalid`; `cose_key_invalid` for a point that is not on the curve or of small order
  */
 export function coseKeyFromJwk(jwk: JsonObject): CborMap {
   if (jwk.kty === 'EC' && jwk.crv === 'P-256') {
@@ -53,7 +54,7 @@ export function coseKeyFromJwk(jwk: JsonObject): CborMap {
  * The JWK for a COSE_Key from outside: a public key or a shared secret. The answer for the latter is a secret.
  * A `kid` that is no UTF-8 text has no JWK form and is left out.
  * @throws {LatchkeyError} `cose_key_invalid` for missing or foreign parameters, a private key, a compressed point, or one
- *   that is not on the curve
+ *   that is not on the curve or of small order
  */
 export function jwkFromCoseKey(map: CborMap): JsonObject {
   return { ...keyMembers(map), ...commonMembers(map) };
@@ -139,6 +140,7 @@ function ec2(x: Uint8Array, y: Uint8Array): CborMap {
 }
 
 function okp(x: Uint8Array): CborMap {
+  if (isOfSmallOrder(x)) throw invalid('a point of small order');
   return new Map<CborKey, CborValue>()
     .set(COSE_KEY.kty, COSE_KEY_TYPE.OKP)
     .set(COSE_KEY.crv, COSE_CURVE.Ed25519)

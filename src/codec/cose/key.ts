@@ -4,6 +4,7 @@ import { base64url, concat, equal } from '../../core/bytes.ts';
 import type { WrapAlgorithm } from '../../core/device-profile.ts';
 import { LatchkeyError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { isOfSmallOrder } from '../small-order.ts';
 import { kindOf, secretLength } from './algorithm.ts';
 import { algorithmFromJwk, bytesFromJwk, keyIdFromJwk, textFromJwk } from './jwk-members.ts';
 import { isOnP256 } from './p256.ts';
@@ -70,6 +71,7 @@ function keyObject(jwk: JsonObject, kind: string, algorithm: WrapAlgorithm): Key
   if (kind === 'oct') return secretKey(jwk, algorithm);
   const x = bytesFromJwk(jwk, 'x', COORDINATE_BYTES);
   const y = kind === 'EC P-256' ? curveY(jwk, x) : undefined;
+  if (y === undefined && isOfSmallOrder(x)) throw invalid('a point of small order');
   const members: Record<string, string> =
     y === undefined
       ? { kty: 'OKP', crv: 'Ed25519', x: base64url(x) }

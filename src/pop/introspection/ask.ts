@@ -1,6 +1,7 @@
 /** One question to the AS about one token: request, answer, and what of the answer may be believed. */
 import { readCacheControl } from '../../codec/cache-control.ts';
 import type { JwtAlgorithm, SignatureVerifier } from '../../codec/jws-signature.ts';
+import { retryAfterOf } from '../../codec/retry-after.ts';
 import { parseStrictJson, parseStrictJsonObject } from '../../codec/strict-json.ts';
 import { fromUtf8, sha256 } from '../../core/bytes.ts';
 import type { Clock, Random } from '../../core/clock.ts';
@@ -47,12 +48,12 @@ export interface TrustedAnswer {
 
 /**
  * Asks, a second time if the first attempt met a dead connection.
- * @throws {LatchkeyError} `as_*`, `introspection_overloaded`, `introspection_client_refused`, `introspection_refused`,
+ * @throws {LatchkeyError} `as_*`, with `retryAfter` where the AS names it, `introspection_overloaded`, `introspection_client_refused`, `introspection_refused`,
  * `introspection_answer_untrusted`, `keys_*`; `introspection_answer_invalid` for what is no introspection answer at all
  */
 export async function askIssuer(url: string, token: string, asking: Asking): Promise<TrustedAnswer> {
   const answer = await postTwice(url, token, asking);
-  demandSuccess(answer);
+  demandSuccess(answer, asking.clock);
   const lifetime = lifetimeOf(answer);
   const bytes = answer.body.length;
   if (mediaType(answer) === 'application/token-introspection+jwt') {
@@ -103,15 +104,18 @@ async function postTwice(url: string, token: string, asking: Asking): Promise<Po
   }
 }
 
-function demandSuccess(answer: PostedAnswer): void {
+function demandSuccess(answer: PostedAnswer, clock: Clock): void {
   const { status } = answer;
   if (status === 200) return;
   const detail = `status ${status}${reasonOf(answer)}`;
   // RFC 7662 §2.3: credentials that are not accepted are answered with 401.
   if (status === 401) throw new LatchkeyError('introspection_client_refused', detail);
-  const isOverload = status === 408 || status === 429;
+  const retryAfter = retryAfterOf(answer.retryAfter, clock.now().latest);
+  if (status === 429 || (status === 503 && retryAfter !== undefined)) {
+    throw new LatchkeyError('as_busy', detail, retryAfter === undefined ? {} : { retryAfter });
+  }
   throw new LatchkeyError(
-    status >= 500 || status < 400 || isOverload ? 'as_answer_refused' : 'introspection_refused',
+    status >= 500 || status < 400 || status === 408 ? 'as_answer_refused' : 'introspection_refused',
     detail,
   );
 }
@@ -153,8 +157,9 @@ async function verifiersFor({ keyId, algorithm }: UnverifiedAnswer, { verifiers 
     return await verifiers(keyId, algorithm);
   } catch (cause) {
     const { code, entry } = coded(cause);
-    if (entry.status !== 401) throw cause;
-    throw new LatchkeyError('introspection_answer_untrusted', code, { cause });
+    if (entry.status === 401) throw new LatchkeyError('introspection_answer_untrusted', code, { cause });
+    // The key set could not be had: that is no failure of the endpoint, and no reason for an old verdict.
+    throw code.startsWith('keys_') ? cause : new LatchkeyError('keys_unavailable', code, { cause });
   }
 }
 

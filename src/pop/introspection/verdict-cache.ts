@@ -62,6 +62,13 @@ export class VerdictCache {
     this.#weight += weight;
   }
 
+  /** Forgets the verdicts that are of no use any more. */
+  sweep(isUseful: (verdict: Verdict) => boolean): void {
+    for (const verdicts of [this.#older, this.#younger]) {
+      for (const [digest, verdict] of verdicts) if (!isUseful(verdict)) this.delete(digest);
+    }
+  }
+
   delete(digest: string): void {
     const recent = this.#younger.get(digest);
     if (recent !== undefined) this.#weight -= weightOf(recent);

@@ -155,3 +155,40 @@ describe('GET /deliveries/{id}', () => {
     expect(sent).toEqual(['delivery expired', 'end']);
   });
 });
+
+describe('GET /jwks', () => {
+  const ask = async (query: string) => {
+    const northbound: Northbound = {
+      deliver: () => Promise.reject(new Error('not asked')),
+      delivery: () => DELIVERY,
+      watchDelivery: () => () => undefined,
+      proxy: () => Promise.reject(new Error('not asked')),
+      dpopNonce: () => 'fresh',
+      publicKeys: (issuer) => ({ issuer: issuer ?? 'none' }),
+    };
+    const route = northboundRoutes({ northbound, origins: () => [] }).find(({ path }) => path === '/jwks');
+    const answer = await route?.handle({
+      method: 'GET',
+      url: `/jwks?${query}`,
+      parameters: {},
+      headers: {},
+      query: new URLSearchParams(query),
+      body: new Uint8Array(0),
+      peerCertificateThumbprint: undefined,
+      id: 'r1',
+      log: new QuietLog(),
+    });
+    return answer?.body;
+  };
+
+  test('asks for the key of the issuer that it names, or of none', async () => {
+    expect(await ask('issuer=https%3A%2F%2Fas.example%2Frealms%2Fward')).toEqual({
+      issuer: 'https://as.example/realms/ward',
+    });
+    expect(await ask('')).toEqual({ issuer: 'none' });
+  });
+
+  test('refuses to choose among several', async () => {
+    await expect(ask('issuer=a&issuer=b')).rejects.toMatchObject({ code: 'request_invalid' });
+  });
+});

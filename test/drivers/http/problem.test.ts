@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { challengeFor, problemAnswer, problemOf } from '../../../drivers/http/problem.ts';
+import { challengeFor, problemAnswer, problemOf, retryAfterHeader } from '../../../drivers/http/problem.ts';
 import type { ErrorCode } from '../../../src/core/error-catalogue.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
 
@@ -27,6 +27,16 @@ test.each<ErrorCode>(['request_invalid', 'device_unknown', 'proof_window_full', 
     expect(challengeFor(new LatchkeyError(code), BEARER)).toBeUndefined();
   },
 );
+
+test.each<[ErrorCode, number | undefined, object]>([
+  ['proof_window_full', 214.2, { 'retry-after': '215' }],
+  ['introspection_suspended', 1, { 'retry-after': '1' }],
+  ['keys_unavailable', undefined, { 'retry-after': '5' }],
+  ['key_unknown', undefined, {}],
+])('%s after %s s has the headers %j', (code, retryAfter, headers) => {
+  const options = retryAfter === undefined ? {} : { retryAfter };
+  expect(retryAfterHeader(new LatchkeyError(code, undefined, options))).toEqual(headers);
+});
 
 test('the detail of an error never reaches who asked', () => {
   const error = new LatchkeyError('jwt_expired', 'canary');

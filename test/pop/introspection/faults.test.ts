@@ -9,6 +9,7 @@ import {
 } from '../../../drivers/as/authorization-server.ts';
 import { signatureVerifier } from '../../../src/codec/jws-signature.ts';
 import { sha256, utf8 } from '../../../src/core/bytes.ts';
+import { LatchkeyError } from '../../../src/core/errors.ts';
 import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import type { IntrospectorOptions } from '../../../src/pop/introspection/introspector.ts';
 import { FakeTime } from '../../fakes/fake-time.ts';
@@ -57,7 +58,7 @@ describe('a server', () => {
   test('that is slow is given up at the deadline, and not asked again', async () => {
     const server = await start();
     server.answers.set('/introspect', { fault: 'hang' });
-    const { ask } = asking(server, { deadline: 60 });
+    const { ask } = asking(server, { deadline: 500 });
     expect(await rejection(ask())).toBe('as_timeout');
     expect(server.count('/introspect')).toBe(1);
   });
@@ -272,4 +273,23 @@ describe('a signed answer', () => {
     const { ask } = await answering(`${header}.${forged}.${signature}`);
     expect(await rejection(ask())).toBe('introspection_answer_untrusted');
   });
+
+  test.each(['as_unreachable', 'as_answer_refused', 'jwks_invalid', 'keys_too_old'] as const)(
+    'whose key cannot be had, by %s, is no failure of the endpoint, and lets no old verdict serve',
+    async (code) => {
+      const server = await start();
+      const { ask, introspector, time } = asking(server, {
+        staleGrace: 3_600,
+        verifiers: async () => {
+          throw new LatchkeyError(code);
+        },
+      });
+      expect(await ask()).toMatchObject({ active: true });
+      await time.advance(60_000);
+      const headers = { 'content-type': 'application/token-introspection+jwt' };
+      server.answers.set('/introspect', { headers, body: signed({}, { kid: 'made-up' }) });
+      expect(await rejection(ask())).toBe(code.startsWith('keys_') ? code : 'keys_unavailable');
+      expect(introspector.status()).toMatchObject({ state: 'ready', failures: 0 });
+    },
+  );
 });

@@ -81,6 +81,7 @@ function connect(as: DemoAuthorizationServer, settings = BASIC, options: Partial
     whenUnsure: 'deny',
     clock,
     random: systemRandom,
+    timers: systemTimers,
     log,
     ...options,
   });

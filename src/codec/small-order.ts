@@ -1,0 +1,36 @@
+/**
+ * Points of small order on edwards25519, as Ed25519 public keys (RFC 8032 §5.1.2). A signature under such a key proves
+ * nothing: with R the identity and S = 0 it verifies for every message, or for one message in two, four or eight.
+ * OpenSSL accepts these keys.
+ *
+ * The list is the one that libsodium refuses (`ge25519_has_small_order` in ed25519_ref10.c): the y of the eight points of
+ * order 1, 2, 4 and 8, and what is at or above p = 2^255 − 19 and stands for the same y. With either sign bit these are
+ * the eight canonical and six other encodings of C2SP/CCTV, ed25519/README.md.
+ */
+
+const BYTES = 32;
+const SIGN_BIT = 0x80;
+
+/** y, little-endian, in hexadecimal. The sign of x is in the highest bit of the last byte, and left out here. */
+const SMALL_ORDER: ReadonlySet<string> = new Set([
+  // 0, order 4
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  // 1, the identity
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  // order 8
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  // p − 1, order 2
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  // p, again 0
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  // p + 1, again 1
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+]);
+
+/** @param publicKey 32 bytes, as RFC 8032 §5.1.2 encodes a point */
+export function isOfSmallOrder(publicKey: Uint8Array): boolean {
+  const y = Buffer.from(publicKey);
+  y[BYTES - 1] = (y[BYTES - 1] ?? 0) & ~SIGN_BIT;
+  return SMALL_ORDER.has(y.toString('hex'));
+}
