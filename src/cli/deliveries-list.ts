@@ -55,5 +55,6 @@ function reason({ code, device_code: deviceCode, difficulty, receipt, state }: L
   if (state === 'delivered') return receipt === true ? 'receipt checked' : 'without a receipt';
   if (state !== 'queued') return [code, deviceCode].filter((part) => part !== undefined).join(', device ');
   if (difficulty === undefined) return '';
+  if (difficulty.failures === 0) return difficulty.code;
   return `${difficulty.code}, ${difficulty.failures} ${difficulty.failures === 1 ? 'attempt' : 'attempts'}`;
 }

@@ -159,8 +159,15 @@ export const LIMITS = {
   /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,
-  /** Ended deliveries kept for one device, to be asked about and to let its clients through: its own oldest go first. */
+  /**
+   * Ended deliveries kept for one device to be asked about: its own oldest go first. Tokens that were delivered and are alive,
+   * and ends of the last minute, are kept beyond this, up to half of `delivery.max_overall`.
+   */
   endedPerDevice: 128,
+  /** Milliseconds for which every end is kept: a client that was told "queued" asks by then what became of it. */
+  endedKeptFor: 60_000,
+  /** Deliveries whose token was delivered again since, kept for as long in memory alone: 17 a second, all the time. */
+  deliveriesReplaced: 1_024,
   /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
   auditWaiting: 8_192,
   /** Deliveries in one answer on the admin socket, 700 bytes each. */

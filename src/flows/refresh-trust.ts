@@ -93,10 +93,6 @@ export class RefreshTrust implements Errand {
     this.#rotation = new HubKeyRotation({ ...dependencies, onChanged });
   }
 
-  *devices(): Iterable<string> {
-    for (const { id } of this.#dependencies.registry.list()) if (this.isDue(id)) yield id;
-  }
-
   isDue(id: string): boolean {
     const { clock, queue, registry } = this.#dependencies;
     const device = registry.find(id);

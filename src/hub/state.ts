@@ -91,7 +91,7 @@ export async function loadState(config: Config, store: Store, log: Log): Promise
   });
   const registry = new Registry({ store, log });
   const { maxOverall, maxPerDevice } = config.delivery;
-  const queue = new DeliveryQueue({ store, log, limits: { perDevice: maxPerDevice, overall: maxOverall } });
+  const queue = new DeliveryQueue({ store, log, clock, limits: { perDevice: maxPerDevice, overall: maxOverall } });
   const [hubKeys, audit] = await Promise.all([
     HubKeys.load(store),
     openAudit(config, { store, clock }, log),

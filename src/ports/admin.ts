@@ -201,7 +201,7 @@ export interface DeliveriesQuery {
 export interface Difficulty {
   /** Code of the catalogue. */
   readonly code: string;
-  /** Attempts in a row that failed. */
+  /** Attempts in a row that failed; 0 where none is made, since its link is down. */
   readonly failures: number;
 }
 
