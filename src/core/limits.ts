@@ -78,6 +78,8 @@ export const LIMITS = {
   setupCodeLength: 160,
   /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */
   deviceTrustBytes: 8_192,
+  /** Public keys whose check is remembered: sixteen full sets of one issuer's keys, 300 bytes each. */
+  publicKeysRead: 256,
   /** Version of it: 32 bits, as a small device counts; one an hour would last half a million years. */
   deviceTrustVersion: 0xffff_ffff,
   /** Hub keys that a device trusts at once: the one in use, the next, and what a device that was away still has. */
@@ -170,6 +172,8 @@ export const LIMITS = {
   deliveriesReplaced: 1_024,
   /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
   auditWaiting: 8_192,
+  /** Subjects that are named in the status for one condition: more are counted. The lines of a large hub fit. */
+  conditionsOfOneCode: 64,
   /** Deliveries in one answer on the admin socket, 700 bytes each. */
   deliveriesAnswered: 1_024,
   /** Audit records in one answer on the admin socket, 500 bytes each. */

@@ -61,10 +61,21 @@ export function wantedTrust({ device, hubKeys, issuers, record, signedWith }: Wa
   return { ...wanted, version: held.version, hubKeys: kept.map(({ publicJwk }) => publicJwk) };
 }
 
-/** Whether both say the same, but for version and time. */
+/** What was encoded to be compared, for as long as it is in use: thousands of devices are compared whenever a key changes. */
+const encoded = new WeakMap<DeviceTrust, Uint8Array>();
+
+/**
+ * Whether both say the same, but for version and time.
+ * @throws {LatchkeyError} `device_trust_invalid` where one is more than a device can hold
+ */
 export function sameContents(a: DeviceTrust, b: DeviceTrust): boolean {
-  const plain = (trust: DeviceTrust) => encodeDeviceTrust({ ...trust, version: 1, time: undefined });
-  return equal(plain(a), plain(b));
+  return a === b || equal(plainBytes(a), plainBytes(b));
+}
+
+function plainBytes(trust: DeviceTrust): Uint8Array {
+  const known = encoded.get(trust) ?? encodeDeviceTrust({ ...trust, version: 1, time: undefined });
+  encoded.set(trust, known);
+  return known;
 }
 
 /**
