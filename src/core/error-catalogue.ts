@@ -45,6 +45,7 @@ export const CATALOGUE = {
   file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
   address_unavailable: local('Nothing can listen there', 'Another program has the port, or the address is not of this machine, or the port is below 1024 and needs root.', 'Stop the other program, or choose another port: `http.listen` of a hub, `--listen` of a simulated device.'),
   admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or listens on another socket.', 'Start it with `latchkey run`, or name its socket with --socket.'),
+  admin_answer_too_large: unavailable('The hub answered too much on its admin socket', 'The answer goes past its limit. Hub and command are of different versions, or something else listens there.', 'Use the command of the same version as the hub; check the socket.'),
   admin_forbidden: forbidden('The admin socket of the hub may not be used', 'It belongs to another user.', 'Run the command as root or as the user of the hub, `latchkey` where it is installed.'),
 
   // Configuration

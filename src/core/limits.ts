@@ -78,6 +78,8 @@ export const LIMITS = {
   setupCodeLength: 160,
   /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */
   deviceTrustBytes: 8_192,
+  /** Profiles of devices whose check is remembered while the registry is read: a ward has a dozen kinds of device. */
+  profilesRead: 64,
   /** Public keys whose check is remembered: sixteen full sets of one issuer's keys, 300 bytes each. */
   publicKeysRead: 256,
   /** Version of it: 32 bits, as a small device counts; one an hour would last half a million years. */
@@ -174,6 +176,10 @@ export const LIMITS = {
   auditWaiting: 8_192,
   /** Subjects that are named in the status for one condition: more are counted. The lines of a large hub fit. */
   conditionsOfOneCode: 64,
+  /** Devices in one answer on the admin socket, and what so many trust: 5 ms of work. */
+  devicesAnswered: 128,
+  /** Bytes of one page of a list on the admin socket: a quarter of what a command takes. */
+  adminPageBytes: 1_048_576,
   /** Deliveries in one answer on the admin socket, 700 bytes each. */
   deliveriesAnswered: 1_024,
   /** Audit records in one answer on the admin socket, 500 bytes each. */

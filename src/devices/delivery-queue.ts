@@ -6,6 +6,7 @@
 import type { FloorClock } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
+import { inSlices } from '../core/slices.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { type Delivery, decodeDelivery, encodeDelivery, hasEnded } from './delivery.ts';
@@ -14,6 +15,8 @@ import { DeliveryWatchers } from './delivery-watchers.ts';
 import { ReplacedDeliveries } from './replaced-deliveries.ts';
 
 const PREFIX = 'delivery/';
+/** Records that are read in one turn of the event loop. */
+const READ_AT_ONCE = 256;
 
 export type Outcome =
   | {
@@ -72,7 +75,7 @@ export class DeliveryQueue {
   /** Reads what was left by the run before. A record that cannot be read is set aside and logged. */
   async load(): Promise<void> {
     const found: Delivery[] = [];
-    for (const [key, value] of await this.#store.list(PREFIX)) {
+    const read = ([key, value]: readonly [string, Uint8Array]) => {
       try {
         found.push(decodeDelivery(value));
       } catch (error) {
@@ -82,8 +85,10 @@ export class DeliveryQueue {
           'a delivery record cannot be read; that token is lost',
         );
       }
-    }
-    for (const delivery of found.sort((a, b) => a.sequence - b.sequence)) this.#remember(delivery);
+    };
+    await inSlices(await this.#store.list(PREFIX), read, { size: READ_AT_ONCE });
+    found.sort((a, b) => a.sequence - b.sequence);
+    await inSlices(found, (delivery) => this.#remember(delivery), { size: READ_AT_ONCE });
   }
 
   /**

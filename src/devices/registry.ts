@@ -1,11 +1,14 @@
 /** Which devices there are. All of them are in memory; the store holds the same. */
 import { hex } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { inSlices } from '../core/slices.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store, StoreChange } from '../ports/store.ts';
 import { type Device, decodeDevice, encodeDevice } from './device.ts';
 
 const PREFIX = 'device/';
+/** Records that are read in one turn of the event loop. */
+const READ_AT_ONCE = 256;
 
 export class Registry {
   readonly #store: Store;
@@ -24,10 +27,9 @@ export class Registry {
 
   /** Reads every device. A record that cannot be read is left where it is, logged and not served. */
   async load(): Promise<void> {
-    for (const [key, value] of await this.#store.list(PREFIX)) {
+    const read = ([key, value]: readonly [string, Uint8Array]) => {
       try {
-        const device = decodeDevice(value);
-        this.#remember(device);
+        this.#remember(decodeDevice(value));
       } catch (error) {
         if (!(error instanceof LatchkeyError)) throw error;
         this.#log.error(
@@ -35,7 +37,8 @@ export class Registry {
           'a device record cannot be read; provision that device again',
         );
       }
-    }
+    };
+    await inSlices(await this.#store.list(PREFIX), read, { size: READ_AT_ONCE });
   }
 
   /** @throws {LatchkeyError} `device_unknown` */

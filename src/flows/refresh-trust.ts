@@ -5,7 +5,7 @@
  */
 import { codeText } from '../codec/coap/codes.ts';
 import type { CoseKey } from '../codec/cose/key.ts';
-import type { DeviceTrust } from '../codec/device-trust-map.ts';
+import { type DeviceTrust, encodeDeviceTrust } from '../codec/device-trust-map.ts';
 import { COAP_CODE, COAP_METHOD } from '../codec/iana.ts';
 import { bundleFormat, makeTrustBundle, openTrustAnswer } from '../codec/trust-bundle.ts';
 import { hex } from '../core/bytes.ts';
@@ -263,6 +263,8 @@ export class RefreshTrust implements Errand {
     try {
       // With a bundle on its way nobody knows which of two the device holds, so that one has to be settled in any case.
       if (record.pending === undefined && sameContents(record.held, wanted)) return { wanted, need: 'none' };
+      // What is held was checked when it was read, and so what is the same; what differs is checked here.
+      encodeDeviceTrust(wanted);
       if (isSigned(device) && certainHubKeys(device, record, hubKeys).length === 0) return { wanted, need: 'lost' };
       return { wanted, need: isUrgent(record.held, wanted) ? 'now' : 'later' };
     } catch (error) {
