@@ -1,6 +1,7 @@
 /**
  * `npm run bench [-- --json] [-- --short]`: every figure that the project promises, measured here and now. With `--fleet`
- * only the load of a fleet of devices, which takes a minute or two; with `--soak [minutes]` only memory under a steady load.
+ * only the load of a fleet of devices, which takes a minute or two; with `--soak [minutes]` only memory under a steady load;
+ * with `--scale` only a hub with 10,000 devices and one with 30,000 waiting tokens.
  */
 import { cachedVerdictFigures } from './cached-verdicts.ts';
 import { fleetFigures } from './fleet.ts';
@@ -10,6 +11,7 @@ import { judgementFigures } from './judgement.ts';
 import { mqttFigures } from './mqtt.ts';
 import { radioFigures } from './radio.ts';
 import { relayFigures } from './relay.ts';
+import { type ScaleEffort, scaleFigures } from './scale.ts';
 import { sizeFigures } from './sizes.ts';
 import { soakFigures } from './soak.ts';
 import { startUpFigures } from './start-up.ts';
@@ -21,6 +23,7 @@ export interface BenchOptions {
   readonly starts: number;
   /** Deliveries by radio. */
   readonly deliveries: number;
+  readonly scale: ScaleEffort;
 }
 
 const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<readonly Figure[]>)[] = [
@@ -33,12 +36,13 @@ const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<re
   sizeFigures,
   ({ effort }) => hostileInputFigures(effort),
   ({ starts }) => startUpFigures(starts),
+  ({ scale }) => scaleFigures(scale),
 ];
 
 const json = process.argv.includes('--json');
 const options: BenchOptions = process.argv.includes('--short')
-  ? { effort: { rounds: 20, calls: 100 }, starts: 3, deliveries: 5 }
-  : { effort: { rounds: 200, calls: 100 }, starts: 15, deliveries: 31 };
+  ? { effort: { rounds: 20, calls: 100 }, starts: 3, deliveries: 5, scale: { tokens: 100, starts: 3 } }
+  : { effort: { rounds: 200, calls: 100 }, starts: 15, deliveries: 31, scale: { tokens: 1_000, starts: 7 } };
 
 for (const goal of chosen()) {
   for (const figure of await goal(options)) print(figure);
@@ -47,6 +51,7 @@ for (const goal of chosen()) {
 function chosen(): typeof GOALS {
   const soak = process.argv.indexOf('--soak');
   if (soak >= 0) return [() => soakFigures(note, Number(process.argv[soak + 1]) || 10)];
+  if (process.argv.includes('--scale')) return [({ scale }) => scaleFigures(scale)];
   return process.argv.includes('--fleet') ? [() => fleetFigures(note)] : GOALS;
 }
 

@@ -114,7 +114,7 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     mqtt: undefined,
   };
   const admin = adminOf(config, state, log, {
-    status: async () => statusOf(running),
+    status: () => statusOf(running),
     difficulty: (device) => dispatcher.difficulty(device),
     link,
     finish,

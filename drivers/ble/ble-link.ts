@@ -76,11 +76,14 @@ export class BleLink implements DeviceLink {
     return this.#candidates(this.#options.settings.presence).length > 0;
   }
 
+  fault(): LatchkeyError | undefined {
+    return this.isUp() ? undefined : (this.#options.radio.fault() ?? this.#absent());
+  }
+
   async request(request: CoapRequest, { samePeer = false, ...options }: LinkRequestOptions): Promise<CoapResponse> {
     if (this.#closed) throw new LatchkeyError('link_down', 'closed');
-    const fault = this.#options.radio.fault();
-    if (!this.isConnected && fault !== undefined) throw fault;
-    if (!this.isUp()) throw this.#absent();
+    const fault = this.fault();
+    if (fault !== undefined) throw fault;
     if (samePeer && this.#asked !== undefined) return this.#requestOf(this.#asked, request, options);
     this.#asked = this.#connection.address;
     return this.#request(request, options);

@@ -79,7 +79,11 @@ function deviceRoutes(admin: Admin): readonly Route[] {
 function adminRoutes(admin: Admin): readonly Route[] {
   return [
     { method: 'GET', path: '/status', handle: async () => ({ status: 200, body: await admin.status() }) },
-    { method: 'GET', path: '/devices', handle: async () => ({ status: 200, body: await admin.listDevices() }) },
+    {
+      method: 'GET',
+      path: '/devices',
+      handle: async ({ query }) => ({ status: 200, body: await admin.listDevices({ after: words(query, 'after') }) }),
+    },
     {
       method: 'POST',
       path: '/devices',
@@ -112,7 +116,11 @@ function adminRoutes(admin: Admin): readonly Route[] {
       path: '/deliveries',
       handle: async ({ query }) => ({ status: 200, body: await admin.deliveries(deliveriesQueryOf(query)) }),
     },
-    { method: 'GET', path: '/trust', handle: async () => ({ status: 200, body: await admin.trust() }) },
+    {
+      method: 'GET',
+      path: '/trust',
+      handle: async ({ query }) => ({ status: 200, body: await admin.trust({ after: words(query, 'after') }) }),
+    },
     {
       method: 'POST',
       path: '/trust/hub-key',
@@ -135,7 +143,8 @@ function deliveriesQueryOf(query: URLSearchParams): DeliveriesQuery {
   return {
     device: words(query, 'device'),
     waiting: words(query, 'waiting') === 'true',
-    limit: Math.min(count(query, 'limit') ?? LIMITS.deliveriesAnswered, LIMITS.deliveriesAnswered),
+    limit: count(query, 'limit') ?? LIMITS.deliveriesAnswered,
+    after: words(query, 'after'),
   };
 }
 

@@ -99,6 +99,10 @@ class ReopeningLine implements SerialLine {
     return this.#session !== undefined;
   }
 
+  fault(): LatchkeyError | undefined {
+    return this.isUp() ? undefined : (this.#fault ?? new LatchkeyError('link_down'));
+  }
+
   health(): LineHealth {
     return { up: this.isUp(), code: this.#fault?.code, detail: this.#fault?.detail };
   }

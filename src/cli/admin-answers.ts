@@ -9,6 +9,7 @@ import type {
   DeviceView,
   HubStatus,
   ListedDelivery,
+  Page,
   RotatedHubKey,
   TrustView,
   Unpaired,
@@ -168,6 +169,10 @@ function isAuditRecord(value: unknown): boolean {
   return isFlat && typeof value.sequence === 'number' && typeof value.hash === 'string';
 }
 
+function pageOf<T extends z.ZodMiniType>(item: T) {
+  return z.object({ items: z.array(item), next: z.optional(text) });
+}
+
 function reader<T>(schema: z.ZodMiniType<T>): (answer: JsonValue) => T {
   return (answer) => {
     const read = schema.safeParse(answer, { jitless: true });
@@ -180,10 +185,10 @@ function reader<T>(schema: z.ZodMiniType<T>): (answer: JsonValue) => T {
 /** Each throws `client_answer_invalid`, naming the member that is not as agreed. */
 export const readStatus: (answer: JsonValue) => HubStatus = reader(status);
 export const readDevice: (answer: JsonValue) => DeviceView = reader(device);
-export const readDevices: (answer: JsonValue) => readonly DeviceView[] = reader(z.array(device));
+export const readDevices: (answer: JsonValue) => Page<DeviceView> = reader(pageOf(device));
 export const readAddedDevice: (answer: JsonValue) => AddedDevice = reader(z.object({ device, trust: text }));
-export const readDeliveries = reader(z.array(delivery)) as (answer: JsonValue) => readonly ListedDelivery[];
-export const readTrust: (answer: JsonValue) => readonly TrustView[] = reader(z.array(trust));
+export const readDeliveries = reader(pageOf(delivery)) as (answer: JsonValue) => Page<ListedDelivery>;
+export const readTrust: (answer: JsonValue) => Page<TrustView> = reader(pageOf(trust));
 export const readRotated: (answer: JsonValue) => RotatedHubKey = reader(rotated);
 export const readAuditPage: (answer: JsonValue) => AuditPage = reader(auditPage);
 export const readVerification: (answer: JsonValue) => AuditVerification = reader(verification);

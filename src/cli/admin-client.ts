@@ -5,7 +5,7 @@ import { isCoded, isErrorCode, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../core/json.ts';
 
 const DEADLINE_MILLISECONDS = 30_000;
-/** 8,192 devices at 500 bytes each. */
+/** Lists come in pages of a quarter of this; a status names so many devices by radio as fit. */
 const MAX_ANSWER_BYTES = 4_194_304;
 
 export interface SocketChoice {
@@ -31,7 +31,7 @@ export interface AdminRequest {
 
 /**
  * One request to the hub; null for an answer without a body.
- * @throws {LatchkeyError} `admin_unreachable`, `admin_forbidden`, or the error that the hub answered with
+ * @throws {LatchkeyError} `admin_unreachable`, `admin_forbidden`, `admin_answer_too_large`, or the error that the hub answered with
  */
 export async function adminRequest({ sockets, method, path, body, deadline }: AdminRequest): Promise<JsonValue> {
   const sent = body === undefined ? undefined : JSON.stringify(body);
@@ -71,6 +71,10 @@ function exchange(
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
+      if (isCoded(error)) {
+        reject(error);
+        return;
+      }
       const code = error.code === 'EACCES' ? 'admin_forbidden' : 'admin_unreachable';
       reject(new LatchkeyError(code, `${target.socketPath} (${error.code ?? 'no answer'})`, { cause: error }));
     };
@@ -78,19 +82,19 @@ function exchange(
       body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     const signal = AbortSignal.timeout(deadline);
     const sent = request({ ...target, headers, signal, agent: false }, (response) => {
-      collect(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
+      collect(response, target.socketPath).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
     });
     sent.on('error', fail);
     sent.end(body);
   });
 }
 
-async function collect(response: IncomingMessage): Promise<string> {
+async function collect(response: IncomingMessage, socket: string): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
+    if (length > MAX_ANSWER_BYTES) throw new LatchkeyError('admin_answer_too_large', socket);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -1,11 +1,11 @@
 import { printable } from '../core/printable.ts';
 import type { ListedDelivery } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
-import { columns } from './columns.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { countOption } from './count-option.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
 import { instantText } from './instant.ts';
+import { printPages } from './paged-list.ts';
 
 interface Options extends AdminChoice {
   readonly device?: string;
@@ -14,7 +14,8 @@ interface Options extends AdminChoice {
   readonly json?: boolean;
 }
 
-const MOST = 1_024;
+/** As many as a hub can be set to keep (`delivery.max_overall`). */
+const MOST = 65_536;
 
 export const command: CliCommand = {
   configure(command, terminal) {
@@ -27,33 +28,38 @@ export const command: CliCommand = {
       'print them as JSON',
     ).action(async (options: Options) => {
       const { device, json, waiting } = options;
-      const query = { device, waiting, limit: countOption('--limit', options.limit, MOST) };
-      const deliveries = await withAdmin({ choice: options, terminal }, (admin) => admin.deliveries(query));
-      if (json === true) terminal.print(JSON.stringify(deliveries));
-      else for (const line of table(deliveries)) terminal.print(line);
+      const wanted = countOption('--limit', options.limit, MOST);
+      await withAdmin({ choice: options, terminal }, (admin) => {
+        let left = wanted;
+        const ask = async (after: string | undefined) => {
+          const page = await admin.deliveries({ device, waiting, limit: left, after });
+          left -= page.items.length;
+          return page;
+        };
+        return printPages(terminal, ask, { json, ...TABLE });
+      });
     });
     addExample(command, '$ latchkey deliveries list --waiting');
   },
 };
 
-function table(deliveries: readonly ListedDelivery[]): readonly string[] {
-  if (deliveries.length === 0) return ['Nothing is on its way.'];
-  return columns([
-    ['DELIVERY', 'DEVICE', 'STATE', 'EXPIRES', 'SCOPE', 'WHY'],
-    ...deliveries.map((delivery) => [
-      delivery.delivery,
-      printable(delivery.device),
-      delivery.state,
-      instantText(delivery.expires_at),
-      printable(delivery.scope),
-      reason(delivery),
-    ]),
-  ]);
-}
+const TABLE = {
+  title: () => ['DELIVERY', 'DEVICE', 'STATE', 'EXPIRES', 'SCOPE', 'WHY'],
+  none: 'Nothing is on its way.',
+  row: (delivery: ListedDelivery) => [
+    delivery.delivery,
+    printable(delivery.device),
+    delivery.state,
+    instantText(delivery.expires_at),
+    printable(delivery.scope),
+    reason(delivery),
+  ],
+};
 
 function reason({ code, device_code: deviceCode, difficulty, receipt, state }: ListedDelivery): string {
   if (state === 'delivered') return receipt === true ? 'receipt checked' : 'without a receipt';
   if (state !== 'queued') return [code, deviceCode].filter((part) => part !== undefined).join(', device ');
   if (difficulty === undefined) return '';
+  if (difficulty.failures === 0) return difficulty.code;
   return `${difficulty.code}, ${difficulty.failures} ${difficulty.failures === 1 ? 'attempt' : 'attempts'}`;
 }

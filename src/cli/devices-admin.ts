@@ -17,6 +17,8 @@ import type {
   HubStatus,
   ListedDelivery,
   NewDevice,
+  Page,
+  PageQuery,
   RotatedHubKey,
   TrustView,
   Unpaired,
@@ -89,8 +91,8 @@ class NoDevices implements Admin {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
 
-  async listDevices(): Promise<readonly DeviceView[]> {
-    return [];
+  async listDevices(): Promise<Page<DeviceView>> {
+    return { items: [] };
   }
 
   showDevice(id: string): Promise<DeviceView> {
@@ -121,12 +123,12 @@ class NoDevices implements Admin {
     return Promise.reject(new LatchkeyError('device_unknown', id));
   }
 
-  async deliveries(): Promise<readonly ListedDelivery[]> {
-    return [];
+  async deliveries(): Promise<Page<ListedDelivery>> {
+    return { items: [] };
   }
 
-  async trust(): Promise<readonly TrustView[]> {
-    return [];
+  async trust(): Promise<Page<TrustView>> {
+    return { items: [] };
   }
 
   rotateHubKey(): Promise<RotatedHubKey> {
@@ -153,8 +155,8 @@ class RemoteAdmin implements Admin {
     return readStatus(await this.#ask('GET', '/status'));
   }
 
-  async listDevices(): Promise<readonly DeviceView[]> {
-    return readDevices(await this.#ask('GET', '/devices'));
+  async listDevices(query: PageQuery): Promise<Page<DeviceView>> {
+    return readDevices(await this.#ask('GET', withQuery('/devices', { ...query })));
   }
 
   async showDevice(id: string): Promise<DeviceView> {
@@ -185,12 +187,12 @@ class RemoteAdmin implements Admin {
     return readUnpaired(await this.#ask('POST', `${devicePath(id)}/unpair`, { force }));
   }
 
-  async deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]> {
+  async deliveries(query: DeliveriesQuery): Promise<Page<ListedDelivery>> {
     return readDeliveries(await this.#ask('GET', withQuery('/deliveries', { ...query })));
   }
 
-  async trust(): Promise<readonly TrustView[]> {
-    return readTrust(await this.#ask('GET', '/trust'));
+  async trust(query: PageQuery): Promise<Page<TrustView>> {
+    return readTrust(await this.#ask('GET', withQuery('/trust', { ...query })));
   }
 
   async rotateHubKey(): Promise<RotatedHubKey> {
@@ -218,5 +220,5 @@ function withQuery(path: string, members: Readonly<Record<string, string | numbe
   const given = Object.entries(members).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, String(value)] as [string, string]],
   );
-  return `${path}?${new URLSearchParams(given)}`;
+  return given.length === 0 ? path : `${path}?${new URLSearchParams(given)}`;
 }

@@ -1,10 +1,10 @@
 import { printable } from '../core/printable.ts';
 import type { TrustView } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
-import { columns } from './columns.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withAdmin } from './devices-admin.ts';
 import { instantText } from './instant.ts';
+import { printPages } from './paged-list.ts';
 
 interface Options extends AdminChoice {
   readonly json?: boolean;
@@ -21,29 +21,27 @@ export const command: CliCommand = {
       ),
       'print it as JSON',
     ).action(async (options: Options) => {
-      const devices = await withAdmin({ choice: options, terminal }, (admin) => admin.trust());
-      if (options.json === true) terminal.print(JSON.stringify(devices));
-      else for (const line of table(devices)) terminal.print(line);
+      await withAdmin({ choice: options, terminal }, (admin) =>
+        printPages(terminal, (after) => admin.trust({ after }), { json: options.json, ...TABLE }),
+      );
     });
     addExample(command, '$ latchkey trust status');
   },
 };
 
-function table(devices: readonly TrustView[]): readonly string[] {
-  if (devices.length === 0) return ['No device takes tokens here. See `latchkey devices add --help`.'];
-  return columns([
-    ['DEVICE', 'HOLDS', 'SINCE', 'STATE', 'NEXT', 'WAITS SINCE', 'CHANGES'],
-    ...devices.map((view) => [
-      view.device,
-      String(view.version),
-      instantText(view.held_since),
-      stateOf(view),
-      view.pending === undefined ? '' : String(view.pending),
-      view.waiting_since === undefined ? '' : instantText(view.waiting_since),
-      changesOf(view),
-    ]),
-  ]);
-}
+const TABLE = {
+  title: () => ['DEVICE', 'HOLDS', 'SINCE', 'STATE', 'NEXT', 'WAITS SINCE', 'CHANGES'],
+  none: 'No device takes tokens here. See `latchkey devices add --help`.',
+  row: (view: TrustView) => [
+    view.device,
+    String(view.version),
+    instantText(view.held_since),
+    stateOf(view),
+    view.pending === undefined ? '' : String(view.pending),
+    view.waiting_since === undefined ? '' : instantText(view.waiting_since),
+    changesOf(view),
+  ],
+};
 
 function stateOf({ device_code: deviceCode, state }: TrustView): string {
   if (state === 'by_hand') return 'by hand';

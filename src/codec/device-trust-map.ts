@@ -81,6 +81,14 @@ export function encodeDeviceTrust(trust: DeviceTrust): Uint8Array {
 }
 
 /**
+ * What it says but for version and time, to be compared with another one. Not checked: it may be more than a device can hold.
+ * @throws {LatchkeyError} `jwk_invalid`
+ */
+export function deviceTrustContents(trust: DeviceTrust): Uint8Array {
+  return encode({ ...trust, version: 1, time: undefined }, undefined);
+}
+
+/**
  * Trust as provisioning brings it. Holds the root key: encrypt it, then overwrite it.
  * @throws {LatchkeyError} as `encodeDeviceTrust`
  */

@@ -1,10 +1,11 @@
 /** The members of what a device trusts (codec/device-trust-map.ts), each checked for its form and its bounds. */
-import { utf8 } from '../core/bytes.ts';
+import { base64url, utf8 } from '../core/bytes.ts';
 import type { DeviceProfile, WrapAlgorithm } from '../core/device-profile.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
-import { type CborKey, type CborMap, type CborValue, isCborArray, isCborMap } from './cbor.ts';
+import { RecentMap } from '../core/recent-map.ts';
+import { type CborKey, type CborMap, type CborValue, encodeCbor, isCborArray, isCborMap } from './cbor.ts';
 import { algorithmOf, kindOf } from './cose/algorithm.ts';
 import { algorithmFromJwk, keyIdFromJwk } from './cose/jwk-members.ts';
 import { coseKeyFromJwk, importJwk, jwkFromCoseKey } from './cose/key.ts';
@@ -25,8 +26,19 @@ const MOST_AUDIENCE_BYTES = 255;
 /** All seven methods of CoAP: bits 0 to 6. */
 const ALL_METHODS = 0x7f;
 
+/** Public keys that were read of late, by their encoding: all devices of a hub trust the same few, and to check one is slow. */
+const keysRead = new RecentMap<string, JsonObject>(LIMITS.publicKeysRead);
+/** The other way round, for as long as a JWK is in use. */
+const keysMade = new WeakMap<JsonObject, CborMap>();
+
 /** The COSE_Key of a public JWK, with its alg, and with its kid where it has one. */
 export function publicKeyMap(jwk: JsonObject): CborMap {
+  const known = keysMade.get(jwk) ?? makePublicKeyMap(jwk);
+  keysMade.set(jwk, known);
+  return known;
+}
+
+function makePublicKeyMap(jwk: JsonObject): CborMap {
   const keyId = keyIdFromJwk(jwk);
   const algorithm = algorithmFromJwk(jwk);
   if (jwk.kty === 'oct') throw invalid('keys', 'a secret among them');
@@ -128,12 +140,19 @@ export function invalid(member: string, what: string): LatchkeyError {
 
 function publicKey(value: CborValue, name: string): JsonObject {
   if (!isCborMap(value)) throw invalid(name, 'a key that is no map');
+  const bytes = base64url(encodeCbor(value));
+  const known = keysRead.get(bytes) ?? checkedPublicKey(value, name);
+  keysRead.set(bytes, known);
+  return known;
+}
+
+function checkedPublicKey(value: CborMap, name: string): JsonObject {
   try {
     const jwk = jwkFromCoseKey(value);
     if (kindOf(importJwk(jwk).algorithm) !== 'sign1') throw invalid(name, 'a secret among them');
     if (jwk.alg === undefined) throw invalid(name, 'a key without alg');
     if (typeof jwk.kid === 'string') requireLength(jwk.kid, LIMITS.keyIdLength, `${name}: kid`);
-    return jwk;
+    return Object.freeze(jwk);
   } catch (error) {
     if (!isCoded(error) || error.code === 'device_trust_invalid') throw error;
     throw invalid(name, error.detail ?? error.code);

@@ -45,6 +45,7 @@ export const CATALOGUE = {
   file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
   address_unavailable: local('Nothing can listen there', 'Another program has the port, or the address is not of this machine, or the port is below 1024 and needs root.', 'Stop the other program, or choose another port: `http.listen` of a hub, `--listen` of a simulated device.'),
   admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or listens on another socket.', 'Start it with `latchkey run`, or name its socket with --socket.'),
+  admin_answer_too_large: unavailable('The hub answered too much on its admin socket', 'The answer goes past its limit. Hub and command are of different versions, or something else listens there.', 'Use the command of the same version as the hub; check the socket.'),
   admin_forbidden: forbidden('The admin socket of the hub may not be used', 'It belongs to another user.', 'Run the command as root or as the user of the hub, `latchkey` where it is installed.'),
 
   // Configuration
@@ -214,9 +215,10 @@ export const CATALOGUE = {
   device_nonce_reused: badRequest('The device used a nonce for two different requests', 'It has no good source of randomness, or somebody mixes messages.', 'Draw 12 fresh random bytes for every request.'),
   credentials_file_invalid: local('The credentials file cannot be used', 'It is not what `latchkey devices credentials` writes.', 'Write it anew with `latchkey devices credentials`.'),
   certificate_invalid: badRequest('Not an acceptable certificate', 'It is neither one PEM certificate nor its DER in base64.', 'Give the end certificate alone, as PEM or DER.'),
-  delivery_unknown: entry('No such delivery', 'The id is wrong, or the record was cleaned away after the token expired.', 'Deliver again.', 404, '4.04'),
+  delivery_unknown: entry('No such delivery', 'The id is wrong, the device was removed, or the record was removed some time after the delivery ended.', 'Deliver again.', 404, '4.04'),
   delivery_expired: entry('The token expired before the device took it', 'The device was away for too long.', ASK_AS, 410, '5.04'),
   delivery_queue_full: unavailable('Too many tokens wait for devices', 'The queue of this device, or all of them, are full.', 'Bring the device back, or wait until waiting tokens expire.'),
+  delivery_room_full: unavailable('There is no room for another delivered token', 'Tokens that are delivered and alive are not forgotten. They fill `delivery.max_overall`, or the half of it that one device may take.', 'Wait until tokens expire, use tokens that live less long, or raise `delivery.max_overall`.'),
   proxy_token_unknown: forbidden('The request names no token of this device', 'Only clients whose token was delivered may talk to a device.', 'Deliver the token first; use its token_hash.'),
   proxy_path_refused: forbidden('That resource is not reachable from outside', 'Tokens and provisioning go their own ways.', 'Deliver tokens to /devices/{id}/authz-info.'),
   hub_no_answer: unavailable('The device got no verdict from its hub', 'Hub or broker are away, or the authorization server is slow.', 'Try again; until then the device refuses everybody.'),

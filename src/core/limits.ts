@@ -85,6 +85,10 @@ export const LIMITS = {
   setupCodeLength: 160,
   /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */
   deviceTrustBytes: 8_192,
+  /** Profiles of devices whose check is remembered while the registry is read: a ward has a dozen kinds of device. */
+  profilesRead: 64,
+  /** Public keys whose check is remembered: sixteen full sets of one issuer's keys, 300 bytes each. */
+  publicKeysRead: 256,
   /** Version of it: 32 bits, as a small device counts; one an hour would last half a million years. */
   deviceTrustVersion: 0xffff_ffff,
   /** Hub keys that a device trusts at once: the one in use, the next, and what a device that was away still has. */
@@ -166,10 +170,23 @@ export const LIMITS = {
   /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,
-  /** Ended deliveries kept for one device, to be asked about and to let its clients through: its own oldest go first. */
+  /**
+   * Ended deliveries kept for one device to be asked about: its own oldest go first. Tokens that were delivered and are alive,
+   * and ends of the last minute, are kept beyond this, up to half of `delivery.max_overall`.
+   */
   endedPerDevice: 128,
+  /** Milliseconds for which every end is kept: a client that was told "queued" asks by then what became of it. */
+  endedKeptFor: 60_000,
+  /** Deliveries whose token was delivered again since, kept for as long in memory alone: 17 a second, all the time. */
+  deliveriesReplaced: 1_024,
   /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
   auditWaiting: 8_192,
+  /** Subjects that are named in the status for one condition: more are counted. The lines of a large hub fit. */
+  conditionsOfOneCode: 64,
+  /** Devices in one answer on the admin socket, and what so many trust: 5 ms of work. */
+  devicesAnswered: 128,
+  /** Bytes of one page of a list on the admin socket: a quarter of what a command takes. */
+  adminPageBytes: 1_048_576,
   /** Deliveries in one answer on the admin socket, 700 bytes each. */
   deliveriesAnswered: 1_024,
   /** Audit records in one answer on the admin socket, 500 bytes each. */

@@ -1,16 +1,22 @@
 /**
  * Deliveries, durable: what `add` has resolved for survives a power cut. Whatever is queued is on the medium before
- * anybody is told, and so is the end of every delivery. All records are in memory too; both are bounded.
+ * anybody is told, and so is the end of every delivery, which is one and no more. All records are in memory too; both are
+ * bounded, and a token that was delivered and is alive is never dropped for that.
  */
-import { equal } from '../core/bytes.ts';
+import type { FloorClock } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
+import { inSlices } from '../core/slices.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { type Delivery, decodeDelivery, encodeDelivery, hasEnded } from './delivery.ts';
+import { DeliveryIndex, type Present } from './delivery-index.ts';
 import { DeliveryWatchers } from './delivery-watchers.ts';
+import { ReplacedDeliveries } from './replaced-deliveries.ts';
 
 const PREFIX = 'delivery/';
+/** Records that are read in one turn of the event loop. */
+const READ_AT_ONCE = 256;
 
 export type Outcome =
   | {
@@ -26,33 +32,52 @@ export type Outcome =
 export interface QueueLimits {
   /** Deliveries that wait for one device. */
   readonly perDevice: number;
-  /** Deliveries of all devices, ended ones too. */
+  /** Deliveries of all devices, ended ones too; one device has half of them at most. */
   readonly overall: number;
+}
+
+/** What became of a delivery. */
+export interface End {
+  readonly delivery: Delivery;
+  /** Whether this call ended it. Of several only one does, and leaves the record in the audit. */
+  readonly isFirst: boolean;
 }
 
 export class DeliveryQueue {
   readonly watchers = new DeliveryWatchers();
   readonly #store: Store;
   readonly #log: Log;
+  readonly #clock: Pick<FloorClock, 'certain' | 'monotonic'>;
   readonly #limits: QueueLimits;
-  readonly #byId = new Map<string, Delivery>();
+  readonly #index = new DeliveryIndex();
   /** Deliveries whose first write is under way: nobody is told of them yet, the device neither. */
   readonly #unwritten = new Map<string, Promise<void>>();
+  /** Ends that are being written, each with what it comes to: of a delivery that ends there is no other end. */
+  readonly #ends = new Map<string, Promise<Delivery>>();
+  readonly #replaced: ReplacedDeliveries;
   #lastSequence = 0;
   /** Whether tokens of ended deliveries may still be in the files: the run before may have left some. */
   #hasRemains = true;
 
-  constructor(dependencies: { readonly store: Store; readonly log: Log; readonly limits?: QueueLimits }) {
+  constructor(dependencies: {
+    readonly store: Store;
+    readonly log: Log;
+    readonly clock: Pick<FloorClock, 'certain' | 'monotonic'>;
+    readonly limits?: QueueLimits;
+  }) {
     this.#store = dependencies.store;
     this.#log = dependencies.log;
+    this.#clock = dependencies.clock;
     this.#limits = dependencies.limits ?? { perDevice: LIMITS.deliveriesPerDevice, overall: LIMITS.deliveriesOverall };
+    this.#replaced = new ReplacedDeliveries(dependencies.clock);
   }
 
   /** Reads what was left by the run before. A record that cannot be read is set aside and logged. */
   async load(): Promise<void> {
-    for (const [key, value] of await this.#store.list(PREFIX)) {
+    const found: Delivery[] = [];
+    const read = ([key, value]: readonly [string, Uint8Array]) => {
       try {
-        this.#remember(decodeDelivery(value));
+        found.push(decodeDelivery(value));
       } catch (error) {
         if (!(error instanceof LatchkeyError)) throw error;
         this.#log.error(
@@ -60,31 +85,26 @@ export class DeliveryQueue {
           'a delivery record cannot be read; that token is lost',
         );
       }
-    }
+    };
+    await inSlices(await this.#store.list(PREFIX), read, { size: READ_AT_ONCE });
+    found.sort((a, b) => a.sequence - b.sequence);
+    await inSlices(found, (delivery) => this.#remember(delivery), { size: READ_AT_ONCE });
   }
 
   /**
    * Queues a delivery, unless the same token waits for that device already: then that one is the answer. What has ended
    * does not stand in the way: a device that lost its power lost its tokens, and one that did not knows the `cti`.
-   * @throws {LatchkeyError} `delivery_queue_full`
+   * @throws {LatchkeyError} `delivery_queue_full`, `delivery_room_full`
    */
   async add(delivery: Omit<Delivery, 'sequence' | 'state' | 'deviceCode' | 'code' | 'receipt'>): Promise<Delivery> {
-    const known = this.#waitingFor(delivery.device, delivery.cti);
-    if (known !== undefined) {
+    const known = this.#index.sameWaiting(delivery);
+    // One that is about to end is not waiting any more: what is brought now is another delivery.
+    if (known !== undefined && !this.#ends.has(known.id)) {
       // Nobody is told of a delivery before it is on the medium, whoever brought it first.
       await this.#unwritten.get(known.id);
       return known;
     }
-    const waitingForDevice = this.waiting(delivery.device);
-    const overall = this.#byId.size;
-    const isFull = overall >= this.#limits.overall;
-    const replaced = isFull ? this.#oldestFailed() : undefined;
-    if (waitingForDevice >= this.#limits.perDevice || (isFull && replaced === undefined)) {
-      throw new LatchkeyError(
-        'delivery_queue_full',
-        `${waitingForDevice} wait for ${delivery.device}, ${overall} are kept overall`,
-      );
-    }
+    const replaced = this.#roomFor(delivery.device);
     const queued: Delivery = {
       ...delivery,
       sequence: this.#lastSequence + 1,
@@ -95,16 +115,16 @@ export class DeliveryQueue {
     };
     // In memory first: the same token arriving while the disk is busy must find this one.
     this.#remember(queued);
-    if (replaced !== undefined) this.#forget(replaced);
+    for (const other of replaced) this.#index.forget(other);
     const written = this.#store.write([
       { put: PREFIX + queued.id, value: encodeDelivery(queued) },
-      ...(replaced === undefined ? [] : [{ remove: PREFIX + replaced.id }]),
+      ...replaced.map(({ id }) => ({ remove: PREFIX + id })),
     ]);
     this.#unwritten.set(queued.id, written);
     try {
       await written;
     } catch (error) {
-      this.#forget(queued);
+      this.#index.forget(queued);
       throw error;
     } finally {
       this.#unwritten.delete(queued.id);
@@ -115,67 +135,69 @@ export class DeliveryQueue {
 
   /** @throws {LatchkeyError} `delivery_unknown` */
   get(id: string): Delivery {
-    const delivery = this.#byId.get(id);
+    const delivery = this.#index.find(id) ?? this.#replaced.find(id);
     if (delivery === undefined) throw new LatchkeyError('delivery_unknown');
     return delivery;
   }
 
   /** The oldest delivery that waits for a device. */
   next(device: string): Delivery | undefined {
-    let oldest: Delivery | undefined;
-    for (const delivery of this.#byId.values()) {
-      if (delivery.device !== device || hasEnded(delivery) || this.#unwritten.has(delivery.id)) continue;
-      if (oldest === undefined || delivery.sequence < oldest.sequence) oldest = delivery;
-    }
-    return oldest;
+    for (const delivery of this.#index.waitingFor(device))
+      if (!this.#unwritten.has(delivery.id) && !this.#ends.has(delivery.id)) return delivery;
+    return undefined;
   }
 
   /** Devices for which something waits. */
   waitingDevices(): ReadonlySet<string> {
-    const devices = new Set<string>();
-    for (const delivery of this.#byId.values()) if (!hasEnded(delivery)) devices.add(delivery.device);
-    return devices;
+    return this.#index.waitingDevices();
   }
 
   /** When the first of those that wait expires; NumericDate. */
   firstExpiry(): number | undefined {
-    let first: number | undefined;
-    for (const delivery of this.#byId.values())
-      if (!hasEnded(delivery) && (first === undefined || delivery.expiresAt < first)) first = delivery.expiresAt;
-    return first;
+    return this.#index.firstExpiry();
   }
 
   /** Those of one device or of all, in the order of their arrival. */
   list(device?: string): readonly Delivery[] {
-    return [...this.#byId.values()]
-      .filter((delivery) => (device === undefined || delivery.device === device) && !this.#unwritten.has(delivery.id))
-      .sort((a, b) => a.sequence - b.sequence);
+    return [...this.#index.list(device)].filter(({ id }) => !this.#unwritten.has(id));
   }
 
-  /** What still waits although its token is expired at `earliest`. */
+  /** What still waits although its token is expired at `earliest`, but for what ends already. */
   expired(earliest: number): readonly Delivery[] {
-    return [...this.#byId.values()].filter((delivery) => !hasEnded(delivery) && delivery.expiresAt <= earliest);
+    return this.#index.waitingUntil(earliest).filter(({ id }) => !this.#ends.has(id));
   }
 
   /** The delivered token of a device that has this hash and is not expired at `earliest`. */
   live(device: string, tokenHash: Uint8Array, earliest: number): Delivery | undefined {
-    for (const delivery of this.#byId.values()) {
-      if (
-        delivery.device === device &&
-        delivery.state === 'delivered' &&
-        delivery.expiresAt > earliest &&
-        equal(delivery.tokenHash, tokenHash)
-      ) {
-        return delivery;
-      }
-    }
-    return undefined;
+    const delivery = this.#index.delivered(device, tokenHash);
+    return delivery !== undefined && delivery.expiresAt > earliest ? delivery : undefined;
   }
 
-  /** Ends a delivery, on the medium first. One that has ended already stays as it is. */
-  async end(id: string, outcome: Outcome): Promise<Delivery> {
+  /**
+   * Ends a delivery, on the medium first. One that has ended already stays as it is, and one that is about to end ends as
+   * the call before this one has it: this one waits for that.
+   * @param record called where this call ends it, before anybody is told of the end
+   * @throws {LatchkeyError} `delivery_unknown`; whatever the store throws, and then it waits as before
+   */
+  async end(id: string, outcome: Outcome, record: () => void = () => undefined): Promise<End> {
+    const underWay = this.#ends.get(id);
+    if (underWay !== undefined) return { delivery: await underWay, isFirst: false };
     const delivery = this.get(id);
-    if (hasEnded(delivery)) return delivery;
+    if (hasEnded(delivery)) return { delivery, isFirst: false };
+    const end = this.#end(delivery, outcome, record);
+    this.#ends.set(id, end);
+    try {
+      return { delivery: await end, isFirst: true };
+    } finally {
+      this.#ends.delete(id);
+    }
+  }
+
+  async #end(delivery: Delivery, outcome: Outcome, record: () => void): Promise<Delivery> {
+    const { id } = delivery;
+    // Two writes that are under way together may reach the medium in either order.
+    const firstWrite = this.#unwritten.get(id);
+    if (firstWrite !== undefined) await firstWrite;
     const ended: Delivery = {
       ...delivery,
       cwt: undefined,
@@ -186,39 +208,26 @@ export class DeliveryQueue {
       receipt: outcome.state === 'delivered' && outcome.receipt,
       expiresAt: (outcome.state === 'delivered' ? outcome.expiresAt : undefined) ?? delivery.expiresAt,
     };
-    const surplus = this.#surplus(delivery);
+    const { oldest, same } = this.#index.surplus(delivery, ended.state, this.#now());
     this.#hasRemains = true;
     await this.#store.write([
       { put: PREFIX + id, value: encodeDelivery(ended) },
-      ...surplus.map((other) => ({ remove: PREFIX + other.id })),
+      ...[...same, ...oldest].map((other) => ({ remove: PREFIX + other.id })),
     ]);
-    for (const other of surplus) this.#forget(other);
-    if (this.#byId.has(id)) this.#byId.set(id, ended);
-    // Its device was removed while this was written: nothing of it may come back.
-    else await this.#store.write([{ remove: PREFIX + id }]);
+    for (const other of [...same, ...oldest]) this.#index.forget(other);
+    this.#replaced.remember(same);
+    this.#index.set(ended, this.#clock.monotonic());
+    record();
     this.watchers.tell(ended);
     return ended;
   }
 
-  /**
-   * What has to go once this delivery has ended: earlier ends of the same token, since however often a client sends one it
-   * takes the room of one, and the oldest ends of a device that has more than its share.
-   */
-  #surplus(delivery: Delivery): readonly Delivery[] {
-    const ended = [...this.#byId.values()].filter((other) => other.device === delivery.device && hasEnded(other));
-    const same = ended.filter((other) => isSameToken(other, delivery));
-    const others = ended.filter((other) => !isSameToken(other, delivery)).sort((a, b) => a.sequence - b.sequence);
-    return [...same, ...others.slice(0, Math.max(0, others.length + 1 - LIMITS.endedPerDevice))];
-  }
-
   /** Removes the records of ended deliveries whose token is expired for `keepFor` seconds at `earliest`. */
   async clean(earliest: number, keepFor: number): Promise<void> {
-    const old = [...this.#byId.values()].filter(
-      (delivery) => hasEnded(delivery) && delivery.expiresAt + keepFor <= earliest,
-    );
+    const old = this.#index.endedUntil(earliest - keepFor, this.#now());
     if (old.length === 0) return;
     await this.#store.write(old.map((delivery) => ({ remove: PREFIX + delivery.id })));
-    for (const delivery of old) this.#forget(delivery);
+    for (const delivery of old) this.#index.forget(delivery);
   }
 
   /** Takes the tokens of ended deliveries off the medium, if there may be any. */
@@ -233,61 +242,83 @@ export class DeliveryQueue {
     }
   }
 
-  /** Forgets everything of a device that is removed. */
+  /**
+   * Forgets everything of a device that is removed. What waits ends by that, as refused; what is about to end by another
+   * call ends as that one has it.
+   * @returns what was forgotten, as it stood: what had not ended leaves its record in the audit now
+   */
   async removeDevice(device: string): Promise<readonly Delivery[]> {
-    this.#hasRemains = true;
-    const own = [...this.#byId.values()].filter((delivery) => delivery.device === device);
-    for (const delivery of own) this.#forget(delivery);
-    await this.#store.write(own.map((delivery) => ({ remove: PREFIX + delivery.id })));
-    for (const delivery of own)
-      this.watchers.tell(hasEnded(delivery) ? delivery : { ...delivery, state: 'refused', code: 'device_unknown' });
-    return own;
+    const own = this.#index.ofDevice(device);
+    const waiting = own.filter((delivery) => !hasEnded(delivery) && !this.#ends.has(delivery.id));
+    const removal = this.#remove(own);
+    for (const delivery of waiting) {
+      const end = removal.then(() => removedWith(delivery));
+      // Where it fails the caller of this hears of it, and so does who waits for this end.
+      end.catch(() => undefined);
+      this.#ends.set(delivery.id, end);
+    }
+    try {
+      return await removal;
+    } finally {
+      for (const { id } of waiting) this.#ends.delete(id);
+    }
   }
 
-  /** What waits for a device, in no order. */
+  async #remove(own: readonly Delivery[]): Promise<readonly Delivery[]> {
+    this.#hasRemains = true;
+    const underWay = own.flatMap(({ id }) => [this.#ends.get(id) ?? [], this.#unwritten.get(id) ?? []].flat());
+    if (underWay.length > 0) await Promise.allSettled(underWay);
+    const removed = own.map((delivery) => this.#index.find(delivery.id) ?? delivery);
+    for (const delivery of removed) this.#index.forget(delivery);
+    await this.#store.write(removed.map(({ id }) => ({ remove: PREFIX + id })));
+    for (const delivery of removed) this.watchers.tell(hasEnded(delivery) ? delivery : removedWith(delivery));
+    return removed;
+  }
+
+  /** What waits for a device, in the order of its arrival. */
   waitingFor(device: string): readonly Delivery[] {
-    return [...this.#byId.values()].filter((delivery) => delivery.device === device && !hasEnded(delivery));
+    return [...this.#index.waitingFor(device)];
   }
 
   waiting(device: string): number {
-    let count = 0;
-    for (const delivery of this.#byId.values()) if (delivery.device === device && !hasEnded(delivery)) count += 1;
-    return count;
+    return this.#index.waiting(device);
   }
 
   /** How many there are in each state. */
   counts(): Readonly<Record<Delivery['state'], number>> {
-    const counts = { queued: 0, delivered: 0, refused: 0, expired: 0 };
-    for (const delivery of this.#byId.values()) counts[delivery.state] += 1;
-    return counts;
+    return this.#index.counts;
   }
 
-  /** A refused or expired delivery is only kept to be asked about: it makes room first. */
-  #oldestFailed(): Delivery | undefined {
-    for (const delivery of this.#byId.values()) {
-      if (delivery.state === 'refused' || delivery.state === 'expired') return delivery;
-    }
-    return undefined;
-  }
-
-  #waitingFor(device: string, cti: Uint8Array): Delivery | undefined {
-    for (const delivery of this.#byId.values()) {
-      if (!hasEnded(delivery) && isSameToken(delivery, { device, cti })) return delivery;
-    }
-    return undefined;
+  /**
+   * What has to go so that there is room for another delivery.
+   * @throws {LatchkeyError} `delivery_queue_full`; `delivery_room_full` rather than that a living token is forgotten
+   */
+  #roomFor(device: string): readonly Delivery[] {
+    const { overall, perDevice } = this.#limits;
+    const waiting = this.#index.waiting(device);
+    const { size } = this.#index;
+    const { queued } = this.#index.counts;
+    const detail = `${waiting} wait for ${device}, ${queued} of ${size} that are kept wait`;
+    if (waiting >= perDevice) throw new LatchkeyError('delivery_queue_full', detail);
+    const kept = this.#index.kept(device);
+    const isShareFull = kept >= Math.max(perDevice, Math.floor(overall / 2));
+    if (!isShareFull && size < overall) return [];
+    const replaced = isShareFull ? this.#index.spareOf(device, this.#now()) : this.#index.spare(this.#now());
+    if (replaced !== undefined) return [replaced];
+    const mostWait = isShareFull ? waiting * 2 > kept : queued * 2 > size;
+    throw new LatchkeyError(mostWait ? 'delivery_queue_full' : 'delivery_room_full', detail);
   }
 
   #remember(delivery: Delivery): void {
-    this.#byId.set(delivery.id, delivery);
+    this.#index.set(delivery, this.#clock.monotonic());
     this.#lastSequence = Math.max(this.#lastSequence, delivery.sequence);
   }
 
-  #forget(delivery: Delivery): void {
-    this.#byId.delete(delivery.id);
+  #now(): Present {
+    return { certain: this.#clock.certain(), monotonic: this.#clock.monotonic() };
   }
 }
 
-/** The same JWT for the same device: its cti comes from the JWT alone. */
-function isSameToken(a: Pick<Delivery, 'device' | 'cti'>, b: Pick<Delivery, 'device' | 'cti'>): boolean {
-  return a.device === b.device && equal(a.cti, b.cti);
+function removedWith(delivery: Delivery): Delivery {
+  return { ...delivery, cwt: undefined, state: 'refused', code: 'device_unknown' };
 }

@@ -5,6 +5,8 @@ import { isDeviceId } from '../core/device-id.ts';
 import type { DeviceProfile } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { LIMITS } from '../core/limits.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import { Secret } from '../core/secret.ts';
 import { profileFromJson, profileToJson } from './profile.ts';
 
@@ -125,7 +127,7 @@ export function decodeDevice(bytes: Uint8Array): Device {
       name: json.name === undefined ? undefined : text(json.name),
       line: json.line === undefined ? undefined : text(json.line),
       ble: json.ble === undefined ? undefined : bleFrom(json.ble),
-      profile: profileFromJson(json.profile, { takesTokens: takesTokens(json) }),
+      profile: profileOf(json.profile, takesTokens(json)),
       issuers: json.issuers === undefined ? undefined : list(json.issuers).map(text),
       certificate: json.certificate === undefined ? undefined : new Uint8Array(fromBase64url(text(json.certificate))),
       rootKey: new Secret(fromBase64url(text(json.root_key))),
@@ -142,6 +144,16 @@ export function decodeDevice(bytes: Uint8Array): Device {
     // The cause may quote the record, and the record holds the root key: only its kind is kept.
     throw new LatchkeyError('store_corrupt', `device record (${error instanceof LatchkeyError ? error.code : 'form'})`);
   }
+}
+
+/** Profiles that were read of late, by their text: most devices of a hub share a few, and then one copy of each. */
+const profilesRead = new RecentMap<string, DeviceProfile>(LIMITS.profilesRead);
+
+function profileOf(value: JsonValue | undefined, takesTokens: boolean): DeviceProfile {
+  const name = `${takesTokens} ${JSON.stringify(value)}`;
+  const known = profilesRead.get(name) ?? profileFromJson(value, { takesTokens });
+  profilesRead.set(name, known);
+  return known;
 }
 
 function pairingJson({ nonces, request }: UnfinishedPairing): JsonObject {

@@ -1,11 +1,14 @@
 /** Which devices there are. All of them are in memory; the store holds the same. */
-import { equal, hex } from '../core/bytes.ts';
+import { hex } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { inSlices } from '../core/slices.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store, StoreChange } from '../ports/store.ts';
 import { type Device, decodeDevice, encodeDevice } from './device.ts';
 
 const PREFIX = 'device/';
+/** Records that are read in one turn of the event loop. */
+const READ_AT_ONCE = 256;
 
 export class Registry {
   readonly #store: Store;
@@ -13,6 +16,9 @@ export class Registry {
   readonly #devices = new Map<string, Device>();
   readonly #byCertificate = new Map<string, Device>();
   readonly #byBleName = new Map<string, Device>();
+  readonly #byAudience = new Map<string, Device>();
+  /** In the order of their ids; undefined since one came or went. */
+  #sorted: readonly Device[] | undefined;
 
   constructor(dependencies: { readonly store: Store; readonly log: Log }) {
     this.#store = dependencies.store;
@@ -21,10 +27,9 @@ export class Registry {
 
   /** Reads every device. A record that cannot be read is left where it is, logged and not served. */
   async load(): Promise<void> {
-    for (const [key, value] of await this.#store.list(PREFIX)) {
+    const read = ([key, value]: readonly [string, Uint8Array]) => {
       try {
-        const device = decodeDevice(value);
-        this.#remember(device);
+        this.#remember(decodeDevice(value));
       } catch (error) {
         if (!(error instanceof LatchkeyError)) throw error;
         this.#log.error(
@@ -32,7 +37,8 @@ export class Registry {
           'a device record cannot be read; provision that device again',
         );
       }
-    }
+    };
+    await inSlices(await this.#store.list(PREFIX), read, { size: READ_AT_ONCE });
   }
 
   /** @throws {LatchkeyError} `device_unknown` */
@@ -62,7 +68,8 @@ export class Registry {
   }
 
   list(): readonly Device[] {
-    return [...this.#devices.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    this.#sorted ??= [...this.#devices.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return this.#sorted;
   }
 
   get size(): number {
@@ -90,21 +97,16 @@ export class Registry {
    * @throws {LatchkeyError} as `add`
    */
   check(device: Device, replacing?: Device): void {
-    for (const other of this.#devices.values()) {
-      if (other === replacing) continue;
-      if (other.id === device.id) throw new LatchkeyError('device_exists', device.id);
-      // Two devices under one audience would both take a token meant for one of them.
-      if (other.audience === device.audience)
-        throw new LatchkeyError('audience_taken', `${device.audience} (${other.id})`);
-      if (device.ble !== undefined && other.ble?.name === device.ble.name)
-        throw new LatchkeyError('device_exists', `advertised name is that of ${other.id}`);
-      if (
-        device.certificate !== undefined &&
-        other.certificate !== undefined &&
-        equal(device.certificate, other.certificate)
-      )
-        throw new LatchkeyError('device_exists', `certificate is that of ${other.id}`);
-    }
+    const { audience, ble, certificate, id } = device;
+    const another = (found: Device | undefined) => (found === replacing ? undefined : found);
+    if (another(this.#devices.get(id)) !== undefined) throw new LatchkeyError('device_exists', id);
+    // Two devices under one audience would both take a token meant for one of them.
+    const namesake = another(this.#byAudience.get(audience));
+    if (namesake !== undefined) throw new LatchkeyError('audience_taken', `${audience} (${namesake.id})`);
+    const heard = another(ble === undefined ? undefined : this.#byBleName.get(ble.name));
+    if (heard !== undefined) throw new LatchkeyError('device_exists', `advertised name is that of ${heard.id}`);
+    const shown = another(certificate === undefined ? undefined : this.#byCertificate.get(hex(certificate)));
+    if (shown !== undefined) throw new LatchkeyError('device_exists', `certificate is that of ${shown.id}`);
   }
 
   /**
@@ -142,13 +144,17 @@ export class Registry {
   }
 
   #remember(device: Device): void {
+    this.#sorted = undefined;
     this.#devices.set(device.id, device);
+    this.#byAudience.set(device.audience, device);
     if (device.certificate !== undefined) this.#byCertificate.set(hex(device.certificate), device);
     if (device.ble !== undefined) this.#byBleName.set(device.ble.name, device);
   }
 
   #forget(device: Device): void {
+    this.#sorted = undefined;
     this.#devices.delete(device.id);
+    this.#byAudience.delete(device.audience);
     if (device.certificate !== undefined) this.#byCertificate.delete(hex(device.certificate));
     if (device.ble !== undefined) this.#byBleName.delete(device.ble.name);
   }

@@ -19,7 +19,8 @@ export class TrustRecords {
   readonly #store: Store;
   readonly #hubKeys: HubSigningKeys;
   readonly #log: Log;
-  readonly #records = new Map<string, TrustRecord>();
+  /** As they lie on the medium, until somebody asks for one. */
+  readonly #records = new Map<string, TrustRecord | Uint8Array>();
 
   constructor(dependencies: { readonly store: Store; readonly hubKeys: HubSigningKeys; readonly log: Log }) {
     this.#store = dependencies.store;
@@ -27,27 +28,17 @@ export class TrustRecords {
     this.#log = dependencies.log;
   }
 
-  /** Reads every record. One that cannot be read is logged: of that device no more is known than at its registration. */
+  /** Takes every record, and reads none: with thousands of devices that would hold up the start. */
   async load(): Promise<void> {
-    for (const [key, value] of await this.#store.list(PREFIX)) {
-      try {
-        this.#records.set(key.slice(PREFIX.length), decodeTrustRecord(value));
-      } catch (error) {
-        if (!(error instanceof LatchkeyError)) throw error;
-        this.#log.error(
-          { event: 'trust_record_unreadable', code: error.code, key },
-          'what a device trusts cannot be read; it is taken for what it was registered with',
-        );
-      }
-    }
+    for (const [key, value] of await this.#store.list(PREFIX)) this.#records.set(key.slice(PREFIX.length), value);
   }
 
   /**
    * A device of an earlier version has no record: it holds what its trust file had then, under the only key that the hub
-   * had, which is the oldest one still kept.
+   * had, which is the oldest one still kept. A record that cannot be read is logged: of that device no more is known.
    */
   of(device: Device): TrustRecord {
-    const known = this.#records.get(device.id);
+    const known = this.#read(device.id);
     if (known !== undefined) return known;
     const oldest = {
       signingKey: (algorithm: WrapAlgorithm) => this.#hubKeys.signingKey(algorithm),
@@ -98,6 +89,24 @@ export class TrustRecords {
     if (!this.#records.has(device)) return;
     await this.#store.write([{ remove: PREFIX + device }]);
     this.#records.delete(device);
+  }
+
+  #read(device: string): TrustRecord | undefined {
+    const kept = this.#records.get(device);
+    if (!(kept instanceof Uint8Array)) return kept;
+    try {
+      const record = decodeTrustRecord(kept);
+      this.#records.set(device, record);
+      return record;
+    } catch (error) {
+      if (!(error instanceof LatchkeyError)) throw error;
+      this.#records.delete(device);
+      this.#log.error(
+        { event: 'trust_record_unreadable', code: error.code, key: PREFIX + device },
+        'what a device trusts cannot be read; it is taken for what it was registered with',
+      );
+      return undefined;
+    }
   }
 
   async #put(device: string, record: TrustRecord): Promise<void> {

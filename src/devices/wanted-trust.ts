@@ -2,7 +2,7 @@
  * What a device should trust now, out of what it holds and what changed since. It always keeps a key that it holds for
  * certain until a newer one is confirmed, so that the next bundle finds its way however much happened meanwhile.
  */
-import { type DeviceTrust, encodeDeviceTrust } from '../codec/device-trust-map.ts';
+import { type DeviceTrust, deviceTrustContents } from '../codec/device-trust-map.ts';
 import type { NamedKeys } from '../codec/device-trust-members.ts';
 import { equal } from '../core/bytes.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -61,10 +61,18 @@ export function wantedTrust({ device, hubKeys, issuers, record, signedWith }: Wa
   return { ...wanted, version: held.version, hubKeys: kept.map(({ publicJwk }) => publicJwk) };
 }
 
-/** Whether both say the same, but for version and time. */
+/** What was encoded to be compared, for as long as it is in use: thousands of devices are compared whenever a key changes. */
+const encoded = new WeakMap<DeviceTrust, Uint8Array>();
+
+/** Whether both say the same, but for version and time. Neither is checked. */
 export function sameContents(a: DeviceTrust, b: DeviceTrust): boolean {
-  const plain = (trust: DeviceTrust) => encodeDeviceTrust({ ...trust, version: 1, time: undefined });
-  return equal(plain(a), plain(b));
+  return a === b || equal(plainBytes(a), plainBytes(b));
+}
+
+function plainBytes(trust: DeviceTrust): Uint8Array {
+  const known = encoded.get(trust) ?? deviceTrustContents(trust);
+  encoded.set(trust, known);
+  return known;
 }
 
 /**

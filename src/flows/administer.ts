@@ -3,6 +3,7 @@ import type { DeviceTrust } from '../codec/device-trust-map.ts';
 import { base64url } from '../core/bytes.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { LIMITS } from '../core/limits.ts';
 import { hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { checkName, type Device, takesTokens } from '../devices/device.ts';
@@ -18,9 +19,13 @@ import type {
   Difficulty,
   ListedDelivery,
   NewDevice,
+  Page,
+  PageQuery,
+  TrustView,
 } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
+import { answerPage } from './answer-page.ts';
 import { viewDelivery } from './deliver.ts';
 import { deliveryEnd } from './delivery-end.ts';
 import { type NewDeviceSurroundings, newDeviceOf } from './new-device.ts';
@@ -34,7 +39,7 @@ export interface AdministerDependencies extends NewDeviceSurroundings {
   readonly audit: Audit;
   /** Of the dispatcher; nothing, where no hub runs. */
   readonly difficulty: (device: string) => Difficulty | undefined;
-  readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removed' | 'versionOf'>;
+  readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removed' | 'status' | 'versionOf'>;
 }
 
 export class AdministerFlow {
@@ -44,8 +49,21 @@ export class AdministerFlow {
     this.#dependencies = dependencies;
   }
 
-  listDevices(): readonly DeviceView[] {
-    return this.#dependencies.registry.list().map((device) => this.view(device));
+  listDevices({ after }: PageQuery = {}): Page<DeviceView> {
+    const devices = behind(this.#dependencies.registry.list(), after);
+    return answerPage(devices, { cursor: idOf, most: LIMITS.devicesAnswered, view: (device) => this.view(device) });
+  }
+
+  /** What devices trust. */
+  trust({ after }: PageQuery = {}): Page<TrustView> {
+    const { registry, trust } = this.#dependencies;
+    const devices = behind(registry.list(), after).filter(takesTokens);
+    const { items, next } = answerPage(devices, {
+      cursor: idOf,
+      most: LIMITS.devicesAnswered,
+      view: (device) => trust.status([device]),
+    });
+    return { items: items.flat(), ...(next === undefined ? {} : { next }) };
   }
 
   showDevice(id: string): DeviceView {
@@ -110,13 +128,23 @@ export class AdministerFlow {
     return this.view(device);
   }
 
-  deliveries({ device, limit, waiting = false }: DeliveriesQuery): readonly ListedDelivery[] {
+  /** @throws {LatchkeyError} `request_invalid` for a cursor that is none */
+  deliveries({ after, device, limit, waiting = false }: DeliveriesQuery): Page<ListedDelivery> {
     const { difficulty, queue } = this.#dependencies;
-    const wanted = queue.list(device).filter((delivery) => !waiting || !hasEnded(delivery));
-    return wanted.slice(-limit).map((delivery) => ({
-      ...viewDelivery(delivery),
-      ...(hasEnded(delivery) ? {} : { difficulty: difficulty(delivery.device) }),
-    }));
+    if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new LatchkeyError('request_invalid', 'after');
+    const found = queue.list(device).filter((delivery) => !waiting || !hasEnded(delivery));
+    const wanted =
+      after === undefined
+        ? found.slice(-limit)
+        : found.filter(({ sequence }) => sequence > Number(after)).slice(0, limit);
+    return answerPage(wanted, {
+      cursor: ({ sequence }) => String(sequence),
+      most: LIMITS.deliveriesAnswered,
+      view: (delivery) => ({
+        ...viewDelivery(delivery),
+        ...(hasEnded(delivery) ? {} : { difficulty: difficulty(delivery.device) }),
+      }),
+    });
   }
 
   /** Device and what it was given are on the medium together: that must be known however soon the hub gets another key. */
@@ -158,4 +186,13 @@ export class AdministerFlow {
       ...(device.pairing === undefined ? {} : { unfinished: true }),
     };
   }
+}
+
+/** Of devices in the order of their ids, those behind this one, which may be gone by now. */
+function behind(devices: readonly Device[], after: string | undefined): readonly Device[] {
+  return after === undefined ? devices : devices.filter(({ id }) => id > after);
+}
+
+function idOf({ id }: Device): string {
+  return id;
 }

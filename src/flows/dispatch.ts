@@ -11,8 +11,9 @@ import { base64url } from '../core/bytes.ts';
 import type { Random, Timers } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
+import { inSlices } from '../core/slices.ts';
 import { type Delivery, hasEnded } from '../devices/delivery.ts';
-import type { DeliveryQueue, Outcome } from '../devices/delivery-queue.ts';
+import type { DeliveryQueue, End, Outcome } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { Difficulty } from '../ports/admin.ts';
@@ -22,17 +23,15 @@ import type { Log } from '../ports/log.ts';
 import { deliveryEnd } from './delivery-end.ts';
 import type { Errand } from './errand.ts';
 import { type Judgement, judgeAnswer } from './judge-answer.ts';
+import { RestingDevices } from './resting-devices.ts';
+import { DeliverySweeps } from './sweep-deliveries.ts';
 
 /** First pause between attempts, milliseconds; each further one is twice as long. */
 const FIRST_PAUSE = 1_000;
-/** How often old records are removed, and expired deliveries looked for whatever their dates say. Milliseconds. */
-const SWEEP_EVERY = 30_000;
-/** Shortest time from one sweep to the next: a clock that goes back must not make the hub sweep all the time. Milliseconds. */
-const SWEEP_PAUSE = 1_000;
-/** How often ended tokens are taken off the medium. Each time rewrites the whole queue. Milliseconds. */
-const FORGET_EVERY = 3_600_000;
-/** Records of ended deliveries outlive their token by this, so that a client can still ask. Seconds. */
-const KEEP_ENDED_FOR = 3_600;
+/** Devices that are woken in one turn of the event loop: each may have to be compared with what it should trust. */
+const WOKEN_AT_ONCE = 32;
+/** Milliseconds for ends that are being written when the hub stops: what the medium has, the audit should have too. */
+const STOP_WAIT = 1_500;
 
 export interface DispatchDependencies {
   readonly queue: DeliveryQueue;
@@ -61,34 +60,49 @@ interface Worker {
   /** Code of why the last attempt failed. */
   lastError: ErrorCode | undefined;
   cancelPause: (() => void) | undefined;
+  /** The link that is known to be down; it is tried again when that is up. */
+  restsOn: DeviceLink | undefined;
+}
+
+/** Why a device cannot be reached now. */
+interface LinkFault {
+  /** Undefined where it has none. */
+  readonly link: DeviceLink | undefined;
+  readonly code: ErrorCode;
 }
 
 export class Dispatcher {
   readonly #dependencies: DispatchDependencies;
   readonly #workers = new Map<string, Worker>();
   readonly #stopping = new AbortController();
-  #cancelSweep: (() => void) | undefined;
-  #unwatch: (() => void) | undefined;
-  /** When the next sweep is due; NumericDate. */
-  #sweepAt = Number.POSITIVE_INFINITY;
-  #cancelForget: (() => void) | undefined;
+  readonly #sweeps: DeliverySweeps;
+  readonly #resting: RestingDevices;
+  /** Ends that are being written. */
+  readonly #ends = new Set<Promise<unknown>>();
 
   constructor(dependencies: DispatchDependencies) {
     this.#dependencies = dependencies;
+    const { certain, log, queue, registry, timers } = dependencies;
+    this.#sweeps = new DeliverySweeps({ queue, certain, timers, log, expire: (delivery) => this.#expire(delivery) });
+    this.#resting = new RestingDevices({
+      timers,
+      isKnown: (device) => registry.find(device) !== undefined,
+      wake: (devices) => void this.#wakeInSlices(devices, () => true),
+    });
     // One listener for each attempt under way and each client that waits: as many as there are devices and clients.
     setMaxListeners(0, this.#stopping.signal);
   }
 
   /** Starts with whatever the run before left waiting. */
   start(): void {
-    const { errands = [], queue } = this.#dependencies;
-    const devices = new Set([...queue.waitingDevices(), ...errands.flatMap((errand) => [...errand.devices()])]);
-    for (const device of devices) this.wake(device);
-    this.#scheduleSweep();
-    this.#scheduleForgetting(SWEEP_EVERY);
-    this.#unwatch = queue.watchers.watchAll((delivery) => {
-      if (!hasEnded(delivery) && delivery.expiresAt < this.#sweepAt) this.#scheduleSweep();
-    });
+    const { queue, registry } = this.#dependencies;
+    void this.wakeForWork(new Set([...queue.waitingDevices(), ...registry.list().map(({ id }) => id)]));
+    this.#sweeps.start();
+  }
+
+  /** Wakes those of many devices for which something waits. Resolves once that is done; other work gets its turn meanwhile. */
+  async wakeForWork(devices: Iterable<string>): Promise<void> {
+    await this.#wakeInSlices(devices, (device) => this.hasWork(device));
   }
 
   /** Whether anything waits for this device: a token, or what goes before tokens. */
@@ -105,10 +119,13 @@ export class Dispatcher {
       failures: 0,
       lastError: undefined,
       cancelPause: undefined,
+      restsOn: undefined,
     };
     this.#workers.set(device, worker);
     worker.cancelPause?.();
     worker.cancelPause = undefined;
+    if (worker.restsOn !== undefined) this.#resting.remove(worker.restsOn, device);
+    worker.restsOn = undefined;
     if (worker.busy) {
       worker.again = true;
       return;
@@ -147,13 +164,34 @@ export class Dispatcher {
     return { code: worker.lastError, failures: worker.failures };
   }
 
-  /** Ends attempts under way and begins no more. What waits stays on the medium. */
+  /** Ends attempts under way and begins no more. What waits stays on the medium; what is ending has a moment to end. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#cancelSweep?.();
-    this.#cancelForget?.();
-    this.#unwatch?.();
+    this.#sweeps.stop();
+    this.#resting.stop();
     for (const worker of this.#workers.values()) worker.cancelPause?.();
+    if (this.#ends.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#dependencies.timers.after(STOP_WAIT, resolve);
+      void Promise.allSettled(this.#ends).then(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** So many at a time. A device that cannot be looked at keeps no other from its turn. */
+  async #wakeInSlices(devices: Iterable<string>, isWanted: (device: string) => boolean): Promise<void> {
+    const wake = (device: string) => {
+      try {
+        if (isWanted(device)) this.wake(device);
+      } catch (error) {
+        const { code } = coded(error);
+        const text = 'what waits for this device could not be looked at';
+        this.#dependencies.log.error({ event: 'dispatch_failed', device, code, error }, text);
+      }
+    };
+    await inSlices(devices, wake, { size: WOKEN_AT_ONCE, signal: this.#stopping.signal });
   }
 
   async #work(device: string, worker: Worker): Promise<void> {
@@ -163,6 +201,11 @@ export class Dispatcher {
         worker.again = false;
         const attempt = this.#nextAttempt(device);
         if (attempt === undefined || this.#stopping.signal.aborted) return;
+        const fault = this.#linkFault(device);
+        if (fault !== undefined) {
+          this.#rest(device, worker, fault);
+          return;
+        }
         worker.lastError = await attempt();
         if (worker.lastError === undefined) {
           worker.failures = 0;
@@ -184,6 +227,32 @@ export class Dispatcher {
       worker.busy = false;
       if (worker.cancelPause === undefined && !this.hasWork(device)) this.#workers.delete(device);
     }
+  }
+
+  /** Undefined where the device can be tried. */
+  #linkFault(id: string): LinkFault | undefined {
+    const { link: linkOf, registry } = this.#dependencies;
+    const device = registry.find(id);
+    if (device === undefined) return undefined;
+    try {
+      const link = linkOf(device);
+      return link.isUp() ? undefined : { link, code: link.fault?.()?.code ?? 'link_down' };
+    } catch (error) {
+      return { link: undefined, code: coded(error).code };
+    }
+  }
+
+  /** Until its link is up. One that has no link waits for a start of the hub that has. */
+  #rest(device: string, worker: Worker, { code, link }: LinkFault): void {
+    if (worker.lastError !== code)
+      this.#dependencies.log.debug(
+        { event: 'device_rests', device, code },
+        'what waits for this device waits for its link',
+      );
+    worker.lastError = code;
+    worker.failures = 0;
+    worker.restsOn = link;
+    if (link !== undefined) this.#resting.add(link, device);
   }
 
   #pause(device: string, worker: Worker): void {
@@ -251,9 +320,10 @@ export class Dispatcher {
       );
       const attempt = { tokenHash: delivery.tokenHash, nonce, isOpen: link.limits.isOpen === true };
       const outcome = this.#judge(link, delivery, () => judgeAnswer(device, attempt, answer));
-      await this.#end(delivery, this.#fromNowOn(delivery, outcome));
+      const { isFirst } = await this.#end(delivery, this.#fromNowOn(delivery, outcome));
       const fields = { event: `delivery_${outcome.state}`, device_code: codeText(answer.code) };
-      if (outcome.state === 'delivered')
+      if (!isFirst) log.info(fields, 'the device answered, and the delivery had ended by then');
+      else if (outcome.state === 'delivered')
         log.info({ ...fields, receipt: outcome.receipt }, 'the device accepted the token');
       else
         log.warn(
@@ -298,7 +368,8 @@ export class Dispatcher {
   }
 
   async #expire(delivery: Delivery): Promise<void> {
-    await this.#end(delivery, { state: 'expired', code: 'delivery_expired' });
+    const { isFirst } = await this.#end(delivery, { state: 'expired', code: 'delivery_expired' });
+    if (!isFirst) return;
     this.#log(delivery).warn(
       { event: 'delivery_expired', code: 'delivery_expired' },
       'the token expired before the device took it',
@@ -310,49 +381,15 @@ export class Dispatcher {
     return this.#dependencies.log.child({ request, delivery: id, device, token_hash: base64url(tokenHash) });
   }
 
-  async #end(delivery: Delivery, outcome: Outcome): Promise<void> {
+  /** One end, one record: where an answer, the sweep or the removal of the device came first, that one left it. */
+  async #end(delivery: Delivery, outcome: Outcome): Promise<End> {
     const { audit, queue } = this.#dependencies;
-    // Another attempt, or the sweep, may have ended it meanwhile; that one was recorded.
-    const isFirst = !hasEnded(queue.get(delivery.id));
-    await queue.end(delivery.id, outcome);
-    if (isFirst) audit.record(deliveryEnd(delivery, outcome));
-  }
-
-  /** The next sweep: when the first of what waits expires, so that its end is told the moment that it is certain. */
-  #scheduleSweep(pause = 0): void {
-    const { certain, log, queue, timers } = this.#dependencies;
-    if (this.#stopping.signal.aborted) return;
-    const now = certain();
-    const untilExpiry = ((queue.firstExpiry() ?? Number.POSITIVE_INFINITY) - now) * 1_000;
-    const wait = Math.max(pause, Math.min(SWEEP_EVERY, untilExpiry));
-    this.#sweepAt = now + wait / 1_000;
-    this.#cancelSweep?.();
-    this.#cancelSweep = timers.after(wait, () => {
-      this.#sweep()
-        .catch((error: unknown) => {
-          log.error({ event: 'sweep_failed', code: coded(error).code, error }, 'cleaning up old deliveries failed');
-        })
-        .finally(() => this.#scheduleSweep(SWEEP_PAUSE));
-    });
-  }
-
-  async #sweep(): Promise<void> {
-    const { certain, queue } = this.#dependencies;
-    const past = certain();
-    for (const delivery of queue.expired(past)) await this.#expire(delivery);
-    await queue.clean(past, KEEP_ENDED_FOR);
-  }
-
-  #scheduleForgetting(wait: number): void {
-    const { log, queue, timers } = this.#dependencies;
-    if (this.#stopping.signal.aborted) return;
-    this.#cancelForget = timers.after(wait, () => {
-      queue
-        .forgetEnded()
-        .catch((error: unknown) => {
-          log.error({ event: 'forget_failed', code: coded(error).code, error }, 'ended tokens are still on the medium');
-        })
-        .finally(() => this.#scheduleForgetting(FORGET_EVERY));
-    });
+    const ending = queue.end(delivery.id, outcome, () => audit.record(deliveryEnd(delivery, outcome)));
+    this.#ends.add(ending);
+    try {
+      return await ending;
+    } finally {
+      this.#ends.delete(ending);
+    }
   }
 }

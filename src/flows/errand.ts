@@ -14,8 +14,6 @@ interface ErrandContext {
 export interface Errand {
   /** For the log. */
   readonly name: string;
-  /** Devices for which something is due. */
-  devices(): Iterable<string>;
   isDue(device: string): boolean;
   /**
    * One attempt. Once it resolves nothing is due, or something else is; tokens go on when nothing is.

@@ -26,10 +26,6 @@ export class FinishPairing implements Errand {
     this.#dependencies = dependencies;
   }
 
-  devices(): Iterable<string> {
-    return this.#dependencies.registry.list().flatMap(({ id, pairing }) => (pairing === undefined ? [] : [id]));
-  }
-
   isDue(device: string): boolean {
     return this.#dependencies.registry.find(device)?.pairing !== undefined;
   }

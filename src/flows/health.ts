@@ -2,6 +2,7 @@
 
 import type { ClockCertainty } from '../core/clock.ts';
 import { CATALOGUE, type ErrorCode } from '../core/error-catalogue.ts';
+import { LIMITS } from '../core/limits.ts';
 import type { IntrospectorStatus } from '../pop/introspection/introspector.ts';
 import type { HealthCondition, TrustView } from '../ports/admin.ts';
 import type { IssuerStatus } from '../trust/issuer-keys.ts';
@@ -49,6 +50,21 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
     ...facts.trust.flatMap((device) => trustCondition(device, facts.trustWaitsSince)),
     ...(facts.audit === undefined ? [] : [condition('audit', facts.audit)]),
   ];
+}
+
+/** The same, where many subjects have the same condition: the first ones by name, and how many more there are. */
+export function boundedConditions(conditions: readonly HealthCondition[]): readonly HealthCondition[] {
+  const counts = new Map<string, number>();
+  for (const { code } of conditions) counts.set(code, (counts.get(code) ?? 0) + 1);
+  const seen = new Map<string, number>();
+  return conditions.flatMap((condition) => {
+    const { code } = condition;
+    const number = (seen.get(code) ?? 0) + 1;
+    seen.set(code, number);
+    if (number <= LIMITS.conditionsOfOneCode) return [condition];
+    const more = (counts.get(code) ?? 0) - LIMITS.conditionsOfOneCode;
+    return number === LIMITS.conditionsOfOneCode + 1 ? [{ ...condition, subject: `${more} more` }] : [];
+  });
 }
 
 function trustCondition(

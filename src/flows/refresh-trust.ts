@@ -5,13 +5,14 @@
  */
 import { codeText } from '../codec/coap/codes.ts';
 import type { CoseKey } from '../codec/cose/key.ts';
-import type { DeviceTrust } from '../codec/device-trust-map.ts';
+import { type DeviceTrust, encodeDeviceTrust } from '../codec/device-trust-map.ts';
 import { COAP_CODE, COAP_METHOD } from '../codec/iana.ts';
 import { bundleFormat, makeTrustBundle, openTrustAnswer } from '../codec/trust-bundle.ts';
 import { hex } from '../core/bytes.ts';
 import { bestGuess, type Clock, type Random } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
+import { inSlices } from '../core/slices.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
 import { answerKey, bundleMacKey } from '../devices/device-trust.ts';
@@ -40,6 +41,9 @@ const AFTER_REFUSAL = 3_600_000;
 /** The same where anybody nearby can have answered. */
 const AFTER_BARE_REFUSAL = 60_000;
 
+/** Devices that are compared in one turn of the event loop with what they should trust. */
+const COMPARED_AT_ONCE = 32;
+
 /** Answers that judge the bundle, or say that the device has no use for any; others judge the moment. */
 const REFUSALS: ReadonlySet<string> = new Set(['4.00', '4.01', '4.03', '4.04', '4.05', '4.13', '4.15']);
 
@@ -67,6 +71,8 @@ interface Assessment {
   readonly basis: readonly unknown[];
   readonly wanted: DeviceTrust;
   readonly need: Need;
+  /** NumericDate: since when something is due, as far as this run knows. */
+  readonly since: number | undefined;
 }
 
 interface Refusal {
@@ -91,10 +97,6 @@ export class RefreshTrust implements Errand {
       this.#epoch += 1;
     };
     this.#rotation = new HubKeyRotation({ ...dependencies, onChanged });
-  }
-
-  *devices(): Iterable<string> {
-    for (const { id } of this.#dependencies.registry.list()) if (this.isDue(id)) yield id;
   }
 
   isDue(id: string): boolean {
@@ -177,14 +179,13 @@ export class RefreshTrust implements Errand {
   /** An issuer has other keys than before. */
   issuerChanged(issuer: string): void {
     this.#epoch += 1;
-    for (const device of this.#dependencies.registry.list())
-      if (device.issuers === undefined || device.issuers.includes(issuer)) this.#wakeIfDue(device.id);
+    void this.#wakeDue(({ issuers }) => issuers === undefined || issuers.includes(issuer));
   }
 
   /** Makes new signing keys for the hub, and has devices told. @throws {LatchkeyError} `hub_keys_in_use` */
   async rotateHubKey(): Promise<RotatedHubKey> {
     const rotated = await this.#rotation.rotate();
-    for (const { id } of this.#dependencies.registry.list()) this.#wakeIfDue(id);
+    void this.#wakeDue(isSigned);
     return rotated;
   }
 
@@ -216,29 +217,27 @@ export class RefreshTrust implements Errand {
     await this.retire();
   }
 
-  /** What each device that takes tokens trusts, and what it waits for. */
-  status(): readonly TrustView[] {
-    const { hubKeys, records, registry } = this.#dependencies;
-    return registry
-      .list()
-      .filter(takesTokens)
-      .map((device) => {
-        const { need, wanted } = this.#assess(device);
-        const refusal = this.#refusals.get(device.id);
-        return viewTrust({
-          device,
-          record: records.of(device),
-          wanted,
-          state: !takesBundles(device) ? 'by_hand' : need === 'lost' ? 'lost' : need === 'none' ? 'current' : 'waiting',
-          refusedWith: refusal !== undefined && sameContents(refusal.trust, wanted) ? refusal.code : undefined,
-          signsWith: certainHubKeys(device, records.of(device), hubKeys)[0]?.keyId,
-        });
+  /** What each of these devices that takes tokens trusts, and what it waits for. */
+  status(devices: readonly Device[] = this.#dependencies.registry.list()): readonly TrustView[] {
+    const { hubKeys, records } = this.#dependencies;
+    return devices.filter(takesTokens).map((device) => {
+      const { need, since, wanted } = this.#assess(device);
+      const refusal = this.#refusals.get(device.id);
+      return viewTrust({
+        device,
+        since,
+        record: records.of(device),
+        wanted,
+        state: !takesBundles(device) ? 'by_hand' : need === 'lost' ? 'lost' : need === 'none' ? 'current' : 'waiting',
+        refusedWith: refusal !== undefined && sameContents(refusal.trust, wanted) ? refusal.code : undefined,
+        signsWith: certainHubKeys(device, records.of(device), hubKeys)[0]?.keyId,
       });
+    });
   }
 
   /** What the device should hold and how much that hurries, worked out once for each change of anything that it hangs on. */
   #assess(device: Device): Assessment {
-    const { hubKeys, issuers, records } = this.#dependencies;
+    const { clock, hubKeys, issuers, records } = this.#dependencies;
     const record = records.of(device);
     const signedWith = this.#rotation.signedWith(device);
     const basis = [this.#epoch, device, record.held, record.pending, [...signedWith].sort().join(' ')];
@@ -252,7 +251,9 @@ export class RefreshTrust implements Errand {
       issuers: takesBundles(device) ? issuers() : record.held.issuers,
       signedWith,
     });
-    const assessment = { basis, ...this.#needOf(device, record, wanted) };
+    const judged = this.#needOf(device, record, wanted);
+    const since = judged.need === 'none' ? undefined : (known?.since ?? Math.floor(bestGuess(clock.now())));
+    const assessment = { basis, since, ...judged };
     this.#assessments.set(device.id, assessment);
     return assessment;
   }
@@ -262,6 +263,8 @@ export class RefreshTrust implements Errand {
     try {
       // With a bundle on its way nobody knows which of two the device holds, so that one has to be settled in any case.
       if (record.pending === undefined && sameContents(record.held, wanted)) return { wanted, need: 'none' };
+      // What is held was checked when it was read, and so what is the same; what differs is checked here.
+      encodeDeviceTrust(wanted);
       if (isSigned(device) && certainHubKeys(device, record, hubKeys).length === 0) return { wanted, need: 'lost' };
       return { wanted, need: isUrgent(record.held, wanted) ? 'now' : 'later' };
     } catch (error) {
@@ -278,7 +281,7 @@ export class RefreshTrust implements Errand {
   /** The bundle to send: the one that is pending, where it is still what is wanted. On the medium before it is sent. */
   async #prepare(device: Device): Promise<PendingBundle | undefined> {
     const { clock, records } = this.#dependencies;
-    const { need, wanted } = this.#assess(device);
+    const { need, since, wanted } = this.#assess(device);
     if (need === 'none') return undefined;
     const record = records.of(device);
     const { pending: made } = record;
@@ -293,7 +296,7 @@ export class RefreshTrust implements Errand {
     const pending: PendingBundle = {
       trust,
       message: makeTrustBundle({ trust, key: this.#bundleKey(device), audience: record.held.audience }),
-      since: record.pending?.since ?? Math.floor(bestGuess(now)),
+      since: record.pending?.since ?? since ?? Math.floor(bestGuess(now)),
     };
     await records.began(device, pending);
     return pending;
@@ -354,8 +357,18 @@ export class RefreshTrust implements Errand {
     );
   }
 
-  #wakeIfDue(id: string): void {
-    if (this.isDue(id)) this.#dependencies.wake(id);
+  /** Has what became due done. One device whose trust cannot be worked out keeps no other from it. */
+  async #wakeDue(isConcerned: (device: Device) => boolean): Promise<void> {
+    const { log, registry, wake } = this.#dependencies;
+    const look = ({ id }: Device) => {
+      try {
+        if (this.isDue(id)) wake(id);
+      } catch (error) {
+        const { code } = coded(error);
+        log.error({ event: 'trust_not_made', device: id, code, error }, 'what this device should trust has no form');
+      }
+    };
+    await inSlices(registry.list().filter(isConcerned), look, { size: COMPARED_AT_ONCE });
   }
 
   #requestId(): string {

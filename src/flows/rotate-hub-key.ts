@@ -4,6 +4,7 @@
  */
 import { hex } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
+import { inSlices } from '../core/slices.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
 import type { HubKeys } from '../devices/hub-keys.ts';
@@ -27,11 +28,15 @@ export interface HubKeyRotationDependencies {
 }
 
 const NONE: ReadonlySet<string> = new Set();
+/** Devices that are asked for their keys in one turn of the event loop. */
+const LOOKED_AT_ONCE = 64;
 
 export class HubKeyRotation {
   readonly #dependencies: HubKeyRotationDependencies;
   /** One change of the hub's keys at a time. */
   #keyWork: Promise<unknown> = Promise.resolve();
+  /** For older keys, a device each that was found to need it. */
+  readonly #neededBy = new Map<string, string>();
 
   constructor(dependencies: HubKeyRotationDependencies) {
     this.#dependencies = dependencies;
@@ -40,15 +45,14 @@ export class HubKeyRotation {
   /** @throws {LatchkeyError} `hub_keys_in_use` */
   rotate(): Promise<RotatedHubKey> {
     return this.#changeKeys(async () => {
-      const { audit, hubKeys, log, onChanged, registry } = this.#dependencies;
+      const { audit, hubKeys, log, onChanged } = this.#dependencies;
       await hubKeys.rotate();
       onChanged();
       const request = this.#requestId();
       audit.record({ kind: 'hub-key', verdict: 'rotated', device: undefined, request });
       await this.#retire();
       log.warn({ event: 'hub_key_rotated', keys: this.#currentKeyIds(), request }, 'the hub has a new signing key');
-      const waiting = registry.list().filter((device) => this.#trustsOlderKey(device));
-      return { keys: this.#currentKeyIds(), waiting: waiting.map(({ id }) => id) };
+      return { keys: this.#currentKeyIds(), waiting: await this.#trustingOlderKeys() };
     });
   }
 
@@ -66,10 +70,9 @@ export class HubKeyRotation {
   }
 
   async #retire(): Promise<void> {
-    const { audit, hubKeys, log, onChanged, registry } = this.#dependencies;
-    const needed = new Set<string>();
-    for (const device of registry.list()) for (const keyId of this.#needs(device)) needed.add(keyId);
-    const retired = await hubKeys.retire((keyId) => needed.has(keyId));
+    const { audit, hubKeys, log, onChanged } = this.#dependencies;
+    const unneeded = await this.#unneeded();
+    const retired = await hubKeys.retire((keyId) => !unneeded.has(keyId));
     if (retired.length === 0) return;
     onChanged();
     const request = this.#requestId();
@@ -84,9 +87,45 @@ export class HubKeyRotation {
     return [...keyIds(held), ...(pending === undefined ? [] : keyIds(pending.trust)), ...this.signedWith(device)];
   }
 
-  #trustsOlderKey(device: Device): boolean {
-    const older = this.#dependencies.hubKeys.olderKeyIds();
-    return [...this.#needs(device)].some((keyId) => older.includes(keyId));
+  /** Older keys that no device needs. Where the device that was found last still needs one, no other has to be looked at. */
+  async #unneeded(): Promise<ReadonlySet<string>> {
+    const { hubKeys, registry } = this.#dependencies;
+    const open = new Set<string>();
+    let from = '';
+    for (const keyId of hubKeys.olderKeyIds()) {
+      const id = this.#neededBy.get(keyId) ?? '';
+      const device = registry.find(id);
+      if (device !== undefined && [...this.#needs(device)].includes(keyId)) continue;
+      open.add(keyId);
+      from = id;
+    }
+    if (open.size === 0) return open;
+    const found = new AbortController();
+    const look = (device: Device) => {
+      for (const keyId of this.#needs(device)) if (open.delete(keyId)) this.#neededBy.set(keyId, device.id);
+      if (open.size === 0) found.abort();
+    };
+    // On from where the last one was found: devices confirm their new keys in any order, and none is looked at again and again.
+    const devices = registry.list();
+    const next = Math.max(
+      0,
+      devices.findIndex(({ id }) => id > from),
+    );
+    const inTurn = [...devices.slice(next), ...devices.slice(0, next)];
+    await inSlices(inTurn, look, { size: LOOKED_AT_ONCE, signal: found.signal });
+    for (const keyId of open) this.#neededBy.delete(keyId);
+    return open;
+  }
+
+  async #trustingOlderKeys(): Promise<readonly string[]> {
+    const { hubKeys, registry } = this.#dependencies;
+    const older = new Set(hubKeys.olderKeyIds());
+    const waiting: string[] = [];
+    const look = (device: Device) => {
+      if ([...this.#needs(device)].some((keyId) => older.has(keyId))) waiting.push(device.id);
+    };
+    await inSlices(registry.list(), look, { size: LOOKED_AT_ONCE });
+    return waiting;
   }
 
   #currentKeyIds(): Readonly<Record<string, string>> {

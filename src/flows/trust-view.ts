@@ -12,8 +12,10 @@ export function viewTrust(facts: {
   readonly state: TrustView['state'];
   readonly refusedWith: string | undefined;
   readonly signsWith: string | undefined;
+  /** NumericDate: since when it waits, where no bundle was made yet. */
+  readonly since: number | undefined;
 }): TrustView {
-  const { device, record, refusedWith, signsWith, state, wanted } = facts;
+  const { device, record, refusedWith, signsWith, since, state, wanted } = facts;
   const { held, heldSince, pending } = record;
   const changes = changesOf(held, wanted);
   return {
@@ -21,15 +23,22 @@ export function viewTrust(facts: {
     state: state === 'by_hand' && changes.length === 0 ? 'current' : refusedWith === undefined ? state : 'refused',
     version: held.version,
     held_since: heldSince,
-    ...(pending === undefined ? {} : { pending: pending.trust.version, waiting_since: pending.since }),
+    ...(pending === undefined ? {} : { pending: pending.trust.version }),
+    ...waitingSince(state, pending?.since ?? since),
     changes,
     ...(refusedWith === undefined ? {} : { device_code: refusedWith }),
     ...(signsWith === undefined ? {} : { signed_by: signsWith }),
   };
 }
 
+function waitingSince(state: TrustView['state'], since: number | undefined): Pick<TrustView, 'waiting_since'> {
+  return since === undefined || state === 'current' || state === 'by_hand' ? {} : { waiting_since: since };
+}
+
 /** What becomes different, one part each. Names of keys are public. */
 function changesOf(held: DeviceTrust, wanted: DeviceTrust): readonly string[] {
+  // Nearly all devices, nearly always.
+  if (sameContents(held, wanted)) return [];
   const changes = [...difference('hub key', keyIds(held), keyIds(wanted))];
   const issuers = new Set([...held.issuers, ...wanted.issuers].map(({ issuer }) => issuer));
   for (const issuer of issuers) {

@@ -56,16 +56,14 @@ export function openLine(
 
 /** A device that shows up is tried at once, whatever the pause. */
 export function wakeAtSightings({ lines, radio }: Links, dispatcher: Dispatcher, { registry }: State): void {
-  const wake = (device: Device) => {
-    if (dispatcher.hasWork(device.id)) dispatcher.wake(device.id);
-  };
   for (const line of lines.values()) {
     line.onSighting(() => {
-      for (const device of registry.list()) if (device.line === line.name) wake(device);
+      const devices = registry.list().filter((device) => device.line === line.name);
+      void dispatcher.wakeForWork(devices.map(({ id }) => id));
     });
   }
   radio?.onSighting((name) => {
     const device = registry.byBleName(name);
-    if (device !== undefined) wake(device);
+    if (device !== undefined) void dispatcher.wakeForWork([device.id]);
   });
 }

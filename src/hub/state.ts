@@ -91,7 +91,7 @@ export async function loadState(config: Config, store: Store, log: Log): Promise
   });
   const registry = new Registry({ store, log });
   const { maxOverall, maxPerDevice } = config.delivery;
-  const queue = new DeliveryQueue({ store, log, limits: { perDevice: maxPerDevice, overall: maxOverall } });
+  const queue = new DeliveryQueue({ store, log, clock, limits: { perDevice: maxPerDevice, overall: maxOverall } });
   const [hubKeys, audit] = await Promise.all([
     HubKeys.load(
       store,
@@ -146,7 +146,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
   const reader = new AuditReader({ store: state.store, trail: state.audit });
   return {
     status,
-    listDevices: async () => flow.listDevices(),
+    listDevices: async (query) => flow.listDevices(query),
     showDevice: async (id) => flow.showDevice(id),
     addDevice: (device) => flow.addDevice(device),
     deviceCredentials: async (id) => flow.deviceCredentials(id),
@@ -158,7 +158,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     },
     unpairDevice: (id, options) => unpair.unpair(id, options),
     deliveries: async (query) => flow.deliveries(query),
-    trust: async () => trust.status(),
+    trust: async (query) => flow.trust(query),
     rotateHubKey: () => trust.rotateHubKey(),
     audit: (query) => reader.page(query),
     verifyAudit: (pin) => reader.verify(pin),

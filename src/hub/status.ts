@@ -5,10 +5,12 @@ import type { SerialLine } from '../../drivers/serial/serial-line.ts';
 import { monotonic } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
 import { bestGuess, certainty } from '../core/clock.ts';
-import { healthOf } from '../flows/health.ts';
+import { inSlices } from '../core/slices.ts';
+import type { Device } from '../devices/device.ts';
+import { boundedConditions, healthOf } from '../flows/health.ts';
 import type { RefreshTrust } from '../flows/refresh-trust.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
-import type { BrokerView, HubStatus, IssuerView, LineView } from '../ports/admin.ts';
+import type { BrokerView, HubStatus, IssuerView, LineView, TrustView } from '../ports/admin.ts';
 import type { Issuers } from '../trust/issuers.ts';
 import { viewRadio } from './radio.ts';
 import { keyAddressOf } from './settings.ts';
@@ -31,8 +33,12 @@ export interface RunningParts {
   mqtt: MqttFront | undefined;
 }
 
-export function statusOf(running: RunningParts): HubStatus {
-  const { config, introspectors, issuers, lines, mqtt, radio, startedAt, state, trust } = running;
+/** Devices that are looked at in one turn of the event loop. */
+const LOOKED_AT_ONCE = 64;
+
+export async function statusOf(running: RunningParts): Promise<HubStatus> {
+  const { config, introspectors, issuers, lines, mqtt, radio, startedAt, state } = running;
+  const notCurrent = await trustNotCurrent(running);
   return {
     ...offlineStatus(state),
     uptime: Math.round((monotonic() - startedAt) / 1_000),
@@ -40,23 +46,34 @@ export function statusOf(running: RunningParts): HubStatus {
     lines: viewLines(config, lines),
     radio: radio === undefined ? undefined : viewRadio(config, state, radio),
     broker: mqtt === undefined ? undefined : viewBroker(mqtt),
-    conditions: healthOf({
-      clock: certainty(state.clock.now()),
-      issuers: issuers.status(),
-      lines: [...lines.values()].map((line) => ({ name: line.name, ...line.health() })),
-      radio: radio === undefined ? undefined : { adapter: config.ble.adapter ?? '', ...radio.health() },
-      stranded: state.registry.list().flatMap(({ ble, id, line }) => {
-        if (ble !== undefined) return config.ble.adapter === undefined ? [{ device: id, link: 'radio' }] : [];
-        return line === undefined || lines.has(line) ? [] : [{ device: id, link: `line ${line}` }];
+    conditions: boundedConditions(
+      healthOf({
+        clock: certainty(state.clock.now()),
+        issuers: issuers.status(),
+        lines: [...lines.values()].map((line) => ({ name: line.name, ...line.health() })),
+        radio: radio === undefined ? undefined : { adapter: config.ble.adapter ?? '', ...radio.health() },
+        stranded: state.registry.list().flatMap(({ ble, id, line }) => {
+          if (ble !== undefined) return config.ble.adapter === undefined ? [{ device: id, link: 'radio' }] : [];
+          return line === undefined || lines.has(line) ? [] : [{ device: id, link: `line ${line}` }];
+        }),
+        unfinished: state.registry.list().flatMap(({ id, pairing }) => (pairing === undefined ? [] : [id])),
+        audit: state.audit.status().code,
+        introspection: introspectors.map((introspector) => introspector.status()),
+        broker: mqtt?.health(),
+        trust: notCurrent,
+        trustWaitsSince: bestGuess(state.clock.now()) - running.trustWarnAfter,
       }),
-      unfinished: state.registry.list().flatMap(({ id, pairing }) => (pairing === undefined ? [] : [id])),
-      audit: state.audit.status().code,
-      introspection: introspectors.map((introspector) => introspector.status()),
-      broker: mqtt?.health(),
-      trust: trust.status(),
-      trustWaitsSince: bestGuess(state.clock.now()) - running.trustWarnAfter,
-    }),
+    ),
   };
+}
+
+async function trustNotCurrent({ state, trust }: RunningParts): Promise<readonly TrustView[]> {
+  const found: TrustView[] = [];
+  const look = (device: Device) => {
+    for (const view of trust.status([device])) if (view.state !== 'current') found.push(view);
+  };
+  await inSlices(state.registry.list(), look, { size: LOOKED_AT_ONCE });
+  return found;
 }
 
 function viewIssuers(config: Config, issuers: Issuers, introspectors: readonly Introspector[]): readonly IssuerView[] {

@@ -195,15 +195,17 @@ export interface DeliveriesQuery {
   readonly device?: string | undefined;
   /** Whether only those that wait are wanted. */
   readonly waiting?: boolean | undefined;
-  /** Deliveries at most, the newest ones. */
+  /** Deliveries at most: the newest ones, or with `after` those that follow. */
   readonly limit: number;
+  /** Cursor: `next` of the page before. */
+  readonly after?: string | undefined;
 }
 
 /** Why what waits is still waiting: how the last attempt at its device went. */
 export interface Difficulty {
   /** Code of the catalogue. */
   readonly code: string;
-  /** Attempts in a row that failed. */
+  /** Attempts in a row that failed; 0 where none is made, since its link is down. */
   readonly failures: number;
 }
 
@@ -270,9 +272,22 @@ export interface AuditVerification {
   readonly faults: readonly AuditFault[];
 }
 
+/** A part of a list: one answer is bounded, whatever the hub has. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Cursor of the next page; undefined behind the last one. */
+  readonly next?: string | undefined;
+}
+
+export interface PageQuery {
+  /** Cursor: `next` of the page before. */
+  readonly after?: string | undefined;
+}
+
 export interface Admin {
   status(): Promise<HubStatus>;
-  listDevices(): Promise<readonly DeviceView[]>;
+  /** In the order of their ids. */
+  listDevices(query: PageQuery): Promise<Page<DeviceView>>;
   showDevice(id: string): Promise<DeviceView>;
   addDevice(device: NewDevice): Promise<AddedDevice>;
   /** What a connected device needs to ask the hub, as the text of a file: it holds secret keys. */
@@ -285,9 +300,9 @@ export interface Admin {
   /** Has it give up what it trusts, and forgets it; with `force` even if it does not answer. */
   unpairDevice(id: string, options: { readonly force: boolean }): Promise<Unpaired>;
   /** In the order of their arrival. */
-  deliveries(query: DeliveriesQuery): Promise<readonly ListedDelivery[]>;
-  /** What each device that takes tokens trusts. */
-  trust(): Promise<readonly TrustView[]>;
+  deliveries(query: DeliveriesQuery): Promise<Page<ListedDelivery>>;
+  /** What each device that takes tokens trusts, in the order of their ids. */
+  trust(query: PageQuery): Promise<Page<TrustView>>;
   /**
    * New signing keys for the hub; devices get them by bundles.
    * @throws {LatchkeyError} `hub_keys_in_use`

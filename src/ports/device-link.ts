@@ -1,4 +1,5 @@
 import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
+import type { LatchkeyError } from '../core/errors.ts';
 
 /** One device, reachable (or not, right now) over some medium. Speaks CoAP requests and answers, nothing below. */
 
@@ -28,6 +29,8 @@ export interface DeviceLink {
   readonly limits: LinkLimits;
   /** Whether the medium is open. An open serial line says nothing yet about the device behind it. */
   isUp(): boolean;
+  /** Why it is not up, as a request would be refused; undefined while it is up. */
+  fault?(): LatchkeyError | undefined;
   /**
    * One request and its answer, within `deadline` milliseconds.
    * @throws {LatchkeyError} `link_down`, `device_no_answer`, `device_reset`, `link_busy`, `coap_*` for a broken answer

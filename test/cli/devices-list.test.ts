@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DeviceView } from '../../src/ports/admin.ts';
 import { AdminStub } from '../fixtures/admin-stub.ts';
@@ -25,7 +26,7 @@ const DEVICE: DeviceView = {
 const devices = (...args: readonly string[]) => runLine(['devices', ...args, '--socket', hub.socket]);
 
 test.each([
-  ['list', [], [{ ...DEVICE, waiting: 'two' }]],
+  ['list', [], { items: [{ ...DEVICE, waiting: 'two' }] }],
   ['list', [], DEVICE],
   ['show', ['tube-1'], { ...DEVICE, profile: [] }],
   ['show', ['tube-1'], null],
@@ -37,7 +38,9 @@ test.each([
 });
 
 test('list is a table', async () => {
-  await hub.answer([DEVICE, { ...DEVICE, id: 'b', line: undefined, ble: { name: 'Tube 2' }, waiting: 0 }]);
+  await hub.answer({
+    items: [DEVICE, { ...DEVICE, id: 'b', line: undefined, ble: { name: 'Tube 2' }, waiting: 0 }],
+  });
   const { printed } = await devices('list');
   expect(printed.split('\n')).toEqual([
     'ID      LINK        WRAP  WAITING  AUDIENCE',
@@ -81,8 +84,41 @@ test('show says of a connected device nothing that is for devices which take tok
 });
 
 test('with --json they are the answers of the hub', async () => {
-  await hub.answer([DEVICE]);
+  await hub.answer({ items: [DEVICE] });
   expect(JSON.parse((await devices('list', '--json')).printed)).toEqual([DEVICE]);
+});
+
+/** A hub with so many devices, 100 in a page; after the given page it is gone. */
+async function pagedHub(count: number, pages = Number.POSITIVE_INFINITY): Promise<void> {
+  const ids = Array.from({ length: count }, (_, index) => `tube-${String(index).padStart(5, '0')}`);
+  let answered = 0;
+  await hub.listen((request, response) => {
+    const after = new URL(request.url ?? '', 'http://hub').searchParams.get('after') ?? '';
+    const page = ids.filter((id) => id > after).slice(0, 100);
+    const next = page.at(-1) === ids.at(-1) ? {} : { next: page.at(-1) };
+    answered += 1;
+    if (answered === pages) rmSync(hub.socket);
+    response.writeHead(200, { connection: 'close' });
+    response.end(JSON.stringify({ items: page.map((id) => ({ ...DEVICE, id })), ...next }));
+  });
+}
+
+test('list prints 10,000 devices, page by page', async () => {
+  await pagedHub(10_000);
+  const lines = (await devices('list')).printed.split('\n');
+  expect(lines).toHaveLength(10_001);
+  expect(lines.at(-1)).toMatch(/^tube-09999 {2}ward-3/);
+  const json = JSON.parse((await devices('list', '--json')).printed) as readonly DeviceView[];
+  expect(json).toHaveLength(10_000);
+  expect(json.at(-1)?.id).toBe('tube-09999');
+});
+
+test('a list whose hub ends in the middle is an error, and does not begin anew', async () => {
+  await pagedHub(1_000, 2);
+  const { status, printed, noted } = await devices('list');
+  expect(status).toBe(1);
+  expect(noted).toContain('[admin_unreachable]');
+  expect(printed.split('\n')).toHaveLength(201);
 });
 
 test('remove asks for this device and no other, whatever its name', async () => {

@@ -260,3 +260,14 @@ function secretKey(): CborMap {
     [COSE_KEY.k, new Uint8Array(32)],
   ]);
 }
+
+describe('keys that many devices trust', () => {
+  it('are checked once: each is one object, whichever device it is read for', () => {
+    const [one, other] = ['tube-1', 'tube-2'].map((device) =>
+      decodeDeviceTrust(encodeDeviceTrust({ ...SIGNED, device })),
+    );
+    expect(one?.hubKeys[0]).toBe(other?.hubKeys[0]);
+    expect(one?.issuers[0]?.keys[0]).toBe(other?.issuers[0]?.keys[0]);
+    expect(Object.isFrozen(one?.hubKeys[0])).toBe(true);
+  });
+});

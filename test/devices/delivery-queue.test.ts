@@ -4,6 +4,7 @@ import { LIMITS } from '../../src/core/limits.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { decodeDelivery, encodeDelivery } from '../../src/devices/delivery.ts';
 import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
 
@@ -31,13 +32,28 @@ function delivery(changes: Partial<NewDelivery> = {}): NewDelivery {
   };
 }
 
-async function queueOn(store: FaultyStore, log = new QuietLog()): Promise<DeliveryQueue> {
-  const queue = new DeliveryQueue({ store, log });
+/** Tokens of `delivery` are alive then. */
+const NOW = 1_000;
+const MINUTE = 60_000;
+
+async function queueOn(
+  store: FaultyStore,
+  { limits, log = new QuietLog(), time = new FakeTime({ now: NOW }) }: Partial<Surroundings> = {},
+): Promise<DeliveryQueue> {
+  const queue = new DeliveryQueue({ store, log, clock: time, ...(limits === undefined ? {} : { limits }) });
   await queue.load();
   return queue;
 }
 
+interface Surroundings {
+  readonly log: QuietLog;
+  readonly time: FakeTime;
+  readonly limits: { readonly perDevice: number; readonly overall: number };
+}
+
 const accepted = { state: 'delivered', deviceCode: '2.01', receipt: true } as const;
+const refused = { state: 'refused', deviceCode: '4.01', code: 'device_refused_token' } as const;
+const expired = { state: 'expired', code: 'delivery_expired' } as const;
 
 describe('DeliveryQueue', () => {
   test('what was queued is there after a restart, with its token', async () => {
@@ -81,7 +97,7 @@ describe('DeliveryQueue', () => {
     const queue = await queueOn(new FaultyStore());
     const cti = utf8('same');
     const first = await queue.add(delivery({ cti }));
-    await queue.end(first.id, { state: 'refused', deviceCode: '4.01', code: 'device_refused_token' });
+    await queue.end(first.id, refused);
     expect((await queue.add(delivery({ cti }))).id).not.toBe(first.id);
   });
 
@@ -95,8 +111,46 @@ describe('DeliveryQueue', () => {
     expect(second.id).not.toBe(first.id);
     expect(queue.get(first.id).state).toBe('delivered');
     await queue.end(second.id, accepted);
-    expect(() => queue.get(first.id)).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
     expect([...store.entries.keys()]).toEqual([`delivery/${second.id}`]);
+    expect(queue.list().map(({ id }) => id)).toEqual([second.id]);
+  });
+
+  test('its earlier delivery can be asked about for a minute, and then no more', async () => {
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(new FaultyStore(), { time });
+    const cti = utf8('same');
+    const first = await queue.add(delivery({ cti }));
+    await queue.end(first.id, accepted);
+    await queue.end((await queue.add(delivery({ cti }))).id, accepted);
+    await time.advance(MINUTE - 1);
+    expect(queue.get(first.id).state).toBe('delivered');
+    await time.advance(1);
+    expect(() => queue.get(first.id)).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
+  });
+
+  test('of earlier deliveries of the same token no more than their number are remembered', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const cti = utf8('same');
+    const ids: string[] = [];
+    for (let count = 0; count < LIMITS.deliveriesReplaced + 3; count += 1) {
+      const { id } = await queue.add(delivery({ cti }));
+      await queue.end(id, accepted);
+      ids.push(id);
+    }
+    expect(() => queue.get(ids[0] ?? '')).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
+    expect(queue.get(ids.at(-1) ?? '').state).toBe('delivered');
+    expect(queue.list()).toHaveLength(1);
+  });
+
+  test('a second copy that the device refuses leaves the first delivered: its client goes on', async () => {
+    const queue = await queueOn(new FaultyStore());
+    const [cti, tokenHash] = [utf8('same'), utf8('hash-one')];
+    const first = await queue.add(delivery({ cti, tokenHash }));
+    await queue.end(first.id, accepted);
+    const second = await queue.add(delivery({ cti, tokenHash }));
+    await queue.end(second.id, refused);
+    expect(queue.live('tube-1', tokenHash, NOW)?.id).toBe(first.id);
+    expect(queue.get(second.id).state).toBe('refused');
   });
 
   test('a write that fails leaves nothing queued and may be repeated', async () => {
@@ -136,14 +190,16 @@ describe('DeliveryQueue', () => {
     expect(queue.live('tube-1', added.tokenHash, 0)).toBeUndefined();
   });
 
-  test('the ends of one device take no more than its share, the oldest go first', async () => {
+  test('the failed ends of one device take no more than its share, the oldest go first', async () => {
     const store = new FaultyStore();
-    const queue = await queueOn(store);
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(store, { time });
     const ids: string[] = [];
     for (let count = 0; count < LIMITS.endedPerDevice + 2; count += 1) {
       const added = await queue.add(delivery());
       ids.push(added.id);
-      await queue.end(added.id, accepted);
+      await queue.end(added.id, refused);
+      await time.advance(MINUTE);
     }
     expect(store.entries.size).toBe(LIMITS.endedPerDevice);
     expect(store.entries.has(`delivery/${ids[0]}`)).toBe(false);
@@ -173,8 +229,7 @@ describe('DeliveryQueue', () => {
     const queue = await queueOn(new FaultyStore());
     const added = await queue.add(delivery());
     await queue.end(added.id, accepted);
-    const again = await queue.end(added.id, { state: 'expired', code: 'delivery_expired' });
-    expect(again.state).toBe('delivered');
+    expect(await queue.end(added.id, expired)).toMatchObject({ delivery: { state: 'delivered' }, isFirst: false });
   });
 
   test('only a delivered token that is not expired is live', async () => {
@@ -196,12 +251,17 @@ describe('DeliveryQueue', () => {
 
   test('clean removes ended deliveries some time after their token expired, and nothing that waits', async () => {
     const store = new FaultyStore();
-    const queue = await queueOn(store);
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(store, { time });
     const ended = await queue.add(delivery({ expiresAt: 2_000 }));
     const waiting = await queue.add(delivery({ expiresAt: 2_000 }));
     await queue.end(ended.id, accepted);
     await queue.clean(2_009, 10);
     expect(queue.get(ended.id).state).toBe('delivered');
+    await queue.clean(2_010, 10);
+    // It ended less than a minute ago: who was told "queued" has not asked yet.
+    expect(queue.get(ended.id).state).toBe('delivered');
+    await time.advance(MINUTE);
     await queue.clean(2_010, 10);
     expect(() => queue.get(ended.id)).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
     expect(queue.get(waiting.id).state).toBe('queued');
@@ -213,7 +273,7 @@ describe('DeliveryQueue', () => {
     const log = new QuietLog();
     const kept = await (await queueOn(store)).add(delivery());
     store.entries.set('delivery/broken', utf8('{"cwt":"canary-token"'));
-    const queue = await queueOn(new FaultyStore(store.entries), log);
+    const queue = await queueOn(new FaultyStore(store.entries), { log });
     expect(queue.next('tube-1')?.id).toBe(kept.id);
     expect(log.events()).toContain('delivery_record_unreadable');
     expect(JSON.stringify(log.lines)).not.toContain('canary-token');
@@ -248,12 +308,226 @@ describe('delivery records', () => {
 
 describe('its limits', () => {
   test('are those that it was given', async () => {
-    const limits = { perDevice: 1, overall: 2 };
-    const queue = new DeliveryQueue({ store: new FaultyStore(), log: new QuietLog(), limits });
+    const queue = await queueOn(new FaultyStore(), { limits: { perDevice: 1, overall: 2 } });
     await queue.add(delivery());
     await expect(queue.add(delivery())).rejects.toMatchObject({ code: 'delivery_queue_full' });
     await queue.add(delivery({ device: 'tube-2' }));
     await expect(queue.add(delivery({ device: 'tube-3' }))).rejects.toMatchObject({ code: 'delivery_queue_full' });
+  });
+});
+
+describe('a token that was delivered and is alive', () => {
+  const LIVING = LIMITS.endedPerDevice + 100;
+
+  test('is never forgotten, however many there are for one device, and after a restart neither', async () => {
+    const store = new FaultyStore();
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(store, { time });
+    const added: { readonly id: string; readonly tokenHash: Uint8Array }[] = [];
+    for (let count = 0; count < LIVING; count += 1) {
+      const one = await queue.add(delivery());
+      added.push(one);
+      await queue.end(one.id, accepted);
+      await time.advance(1_000);
+    }
+    for (const each of [queue, await queueOn(new FaultyStore(store.entries))]) {
+      expect(added.filter(({ id }) => each.get(id).state !== 'delivered')).toEqual([]);
+      expect(added.filter(({ tokenHash }) => each.live('tube-1', tokenHash, NOW) === undefined)).toEqual([]);
+    }
+  });
+
+  test('goes with the share of its device once it is expired, the oldest first', async () => {
+    const store = new FaultyStore();
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(store, { time });
+    for (let count = 0; count < LIVING; count += 1)
+      await queue.end((await queue.add(delivery({ expiresAt: NOW + 100 }))).id, accepted);
+    expect(store.entries.size).toBe(LIVING);
+    await time.advance(2 * MINUTE);
+    for (let count = 0; count < 64; count += 1) await queue.end((await queue.add(delivery())).id, accepted);
+    expect(store.entries.size).toBe(LIMITS.endedPerDevice);
+  });
+
+  test('has a new one refused where it fills the hub, and makes room when it is expired', async () => {
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(new FaultyStore(), { time, limits: { perDevice: 4, overall: 8 } });
+    const ids: string[] = [];
+    for (let count = 0; count < 8; count += 1) {
+      const added = await queue.add(delivery({ device: `tube-${count % 2}`, expiresAt: NOW + 100 + count }));
+      ids.push(added.id);
+      await queue.end(added.id, accepted);
+    }
+    await time.advance(MINUTE);
+    await expect(queue.add(delivery({ device: 'tube-9' }))).rejects.toMatchObject({ code: 'delivery_room_full' });
+    expect(ids.map((id) => queue.get(id).state)).toEqual(Array.from({ length: 8 }, () => 'delivered'));
+    await time.advance(41_000);
+    await expect(queue.add(delivery({ device: 'tube-9' }))).resolves.toMatchObject({ state: 'queued' });
+    expect(() => queue.get(ids[0] ?? '')).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
+  });
+
+  test('has a new one refused where those of its device are half of all, and other devices go on', async () => {
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(new FaultyStore(), { time, limits: { perDevice: 1, overall: 8 } });
+    for (let count = 0; count < 4; count += 1) await queue.end((await queue.add(delivery())).id, accepted);
+    await time.advance(MINUTE);
+    await expect(queue.add(delivery())).rejects.toMatchObject({ code: 'delivery_room_full' });
+    await expect(queue.add(delivery({ device: 'tube-2' }))).resolves.toMatchObject({ state: 'queued' });
+  });
+
+  test('stays where a failed one of the last minute is all that could make room: the new one is refused', async () => {
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(new FaultyStore(), { time, limits: { perDevice: 2, overall: 4 } });
+    for (const device of ['tube-1', 'tube-2'])
+      for (const outcome of [accepted, refused]) await queue.end((await queue.add(delivery({ device }))).id, outcome);
+    await expect(queue.add(delivery({ device: 'tube-3' }))).rejects.toMatchObject({ code: 'delivery_room_full' });
+    await time.advance(MINUTE);
+    await queue.add(delivery({ device: 'tube-3' }));
+    expect(queue.counts()).toEqual({ queued: 1, delivered: 2, refused: 1, expired: 0 });
+  });
+});
+
+describe('an end that ended within the last minute', () => {
+  test('can be asked about, though its device has more than its share', async () => {
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(new FaultyStore(), { time });
+    const ids: string[] = [];
+    for (let count = 0; count < LIMITS.endedPerDevice + 50; count += 1) {
+      const { id } = await queue.add(delivery());
+      ids.push(id);
+      await queue.end(id, expired);
+    }
+    expect(ids.filter((id) => queue.get(id).state !== 'expired')).toEqual([]);
+  });
+});
+
+describe('ends exclude each other', () => {
+  const outcomes = { delivered: accepted, refused, expired };
+  type Name = keyof typeof outcomes;
+
+  test.each<[Name, Name]>([
+    ['delivered', 'expired'],
+    ['expired', 'delivered'],
+    ['refused', 'expired'],
+    ['delivered', 'refused'],
+  ])('%s, being written, is what %s is answered with', async (one, other) => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const heard: string[] = [];
+    queue.watchers.watchAll(({ state }) => heard.push(state));
+    const { id } = await queue.add(delivery());
+    const release = store.holdAt(1);
+    const [first, second] = [queue.end(id, outcomes[one]), queue.end(id, outcomes[other])];
+    expect(queue.expired(3_000)).toEqual([]);
+    expect(queue.next('tube-1')).toBeUndefined();
+    release();
+    expect(await first).toMatchObject({ delivery: { state: one }, isFirst: true });
+    expect(await second).toMatchObject({ delivery: { state: one }, isFirst: false });
+    expect(heard).toEqual(['queued', one]);
+    const again = await queueOn(new FaultyStore(store.entries));
+    expect(again.get(id).state).toBe(one);
+  });
+
+  test('delivered, being written, is what the removal of the device finds; nothing is left', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const heard: string[] = [];
+    queue.watchers.watchAll(({ state }) => heard.push(state));
+    const { id } = await queue.add(delivery());
+    const release = store.holdAt(1);
+    const ending = queue.end(id, accepted);
+    const removing = queue.removeDevice('tube-1');
+    release();
+    expect(await ending).toMatchObject({ delivery: { state: 'delivered' }, isFirst: true });
+    expect((await removing).map(({ state }) => state)).toEqual(['delivered']);
+    expect(heard).not.toContain('refused');
+    expect(store.entries.size).toBe(0);
+    expect(() => queue.get(id)).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
+  });
+
+  test('the removal of the device, being written, is what an answer of the device is too late for', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    // One that is being delivered has the removal wait, and the other is in its hands by then.
+    const [slow, other] = [await queue.add(delivery()), await queue.add(delivery())];
+    const release = store.holdAt(1);
+    const ending = queue.end(slow.id, accepted);
+    const removing = queue.removeDevice('tube-1');
+    const late = queue.end(other.id, accepted);
+    release();
+    await ending;
+    expect(await late).toMatchObject({ delivery: { state: 'refused', code: 'device_unknown' }, isFirst: false });
+    expect((await removing).map(({ state }) => state).sort()).toEqual(['delivered', 'queued']);
+    expect(store.entries.size).toBe(0);
+  });
+
+  test('an end waits for the first write of its delivery, and a delivery that was not written has none', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    store.failAt(1);
+    const release = store.holdAt(1);
+    const one = delivery();
+    const adding = expect(queue.add(one)).rejects.toThrow('the medium failed');
+    const ending = expect(queue.end(one.id, expired)).rejects.toThrow('the medium failed');
+    release();
+    await adding;
+    await ending;
+    expect(store.entries.size).toBe(0);
+  });
+
+  test('one that fails is told to both, and the delivery waits as before', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const { id } = await queue.add(delivery());
+    store.failAt(1);
+    const both = await Promise.allSettled([queue.end(id, accepted), queue.end(id, expired)]);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(queue.next('tube-1')?.id).toBe(id);
+    expect(await queue.end(id, expired)).toMatchObject({ isFirst: true });
+  });
+
+  test('the same token, brought while its delivery ends, is another delivery', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const cti = utf8('same');
+    const first = await queue.add(delivery({ cti }));
+    const release = store.holdAt(1);
+    const ending = queue.end(first.id, refused);
+    const second = await queue.add(delivery({ cti }));
+    release();
+    await ending;
+    expect(second.id).not.toBe(first.id);
+    expect(queue.next('tube-1')?.id).toBe(second.id);
+  });
+});
+
+describe('many deliveries', () => {
+  test('are handed out, expire and are counted as few are', async () => {
+    const queue = await queueOn(new FaultyStore(), { limits: { perDevice: 1_024, overall: 65_536 } });
+    const random = new FakeTime({ seed: 7 });
+    const expiries: number[] = [];
+    for (let count = 0; count < 2_000; count += 1) {
+      const expiresAt = 2_000 + Math.floor(random.fraction() * 1_000);
+      expiries.push(expiresAt);
+      const { id } = await queue.add(delivery({ device: `tube-${count % 7}`, expiresAt }));
+      if (count % 3 === 0) {
+        await queue.end(id, accepted);
+        expiries.pop();
+      }
+    }
+    expect(queue.firstExpiry()).toBe(Math.min(...expiries));
+    expect(queue.expired(2_500)).toHaveLength(expiries.filter((expiry) => expiry <= 2_500).length);
+    // Looking changes nothing.
+    expect(queue.expired(2_500)).toHaveLength(expiries.filter((expiry) => expiry <= 2_500).length);
+    expect(queue.counts()).toEqual({ queued: expiries.length, delivered: 667, refused: 0, expired: 0 });
+    expect([...queue.waitingDevices()].sort()).toEqual(Array.from({ length: 7 }, (_, device) => `tube-${device}`));
+    for (let device = 0; device < 7; device += 1) {
+      const waiting = queue.waitingFor(`tube-${device}`);
+      expect(queue.next(`tube-${device}`)).toBe(waiting[0]);
+      expect(waiting.map(({ sequence }) => sequence)).toEqual(
+        [...waiting.map(({ sequence }) => sequence)].sort((a, b) => a - b),
+      );
+      expect(queue.waiting(`tube-${device}`)).toBe(waiting.length);
+    }
   });
 });
 

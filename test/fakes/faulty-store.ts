@@ -8,6 +8,7 @@ export class FaultyStore implements Store {
   readonly forgotten: string[] = [];
   #failAt: number | undefined;
   #failAfterwards = false;
+  readonly #held = new Map<number, Promise<void>>();
 
   /** Hand in the entries of another one to see what a restart would find. */
   constructor(entries: Map<string, Uint8Array> = new Map()) {
@@ -18,6 +19,18 @@ export class FaultyStore implements Store {
   failAt(nth: number, options: { readonly afterwards?: boolean } = {}): void {
     this.#failAt = this.writes + nth;
     this.#failAfterwards = options.afterwards ?? false;
+  }
+
+  /** The nth write from now takes effect only once the answer is called: the medium is slow. */
+  holdAt(nth: number): () => void {
+    let release = () => {};
+    this.#held.set(
+      this.writes + nth,
+      new Promise((resolve) => {
+        release = resolve;
+      }),
+    );
+    return () => release();
   }
 
   async read(key: string): Promise<Uint8Array | undefined> {
@@ -31,6 +44,8 @@ export class FaultyStore implements Store {
   async write(changes: readonly StoreChange[]): Promise<void> {
     this.writes += 1;
     const fails = this.writes === this.#failAt;
+    const held = this.#held.get(this.writes);
+    if (held !== undefined) await held;
     if (fails && !this.#failAfterwards) throw new Error('the medium failed');
     for (const change of changes) {
       if ('put' in change) this.entries.set(change.put, change.value);

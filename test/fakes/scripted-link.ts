@@ -29,8 +29,18 @@ export class ScriptedLink implements DeviceLink {
     this.doubts += 1;
   }
 
+  /** What is wrong with the medium, where a test has it fail. */
+  down: LatchkeyError | undefined;
+  /** How often somebody asked whether it is up. */
+  looks = 0;
+
   isUp(): boolean {
-    return true;
+    this.looks += 1;
+    return this.down === undefined;
+  }
+
+  fault(): LatchkeyError | undefined {
+    return this.down;
   }
 
   request(
@@ -38,6 +48,7 @@ export class ScriptedLink implements DeviceLink {
     options: { readonly deadline: number; readonly signal?: AbortSignal },
   ): Promise<CoapResponse> {
     this.requests.push(request);
+    if (this.down !== undefined) return Promise.reject(this.down);
     const answer = this.answer(request);
     if (answer instanceof LatchkeyError) return Promise.reject(answer);
     if (answer !== 'silence') return Promise.resolve(answer);

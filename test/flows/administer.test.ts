@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { readTrustFile } from '../../src/codec/trust-file.ts';
+import { utf8 } from '../../src/core/bytes.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import { Secret } from '../../src/core/secret.ts';
 import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
 import { HubKeys } from '../../src/devices/hub-keys.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { TrustRecords } from '../../src/devices/trust-records.ts';
 import { AdministerFlow } from '../../src/flows/administer.ts';
 import { RefreshTrust } from '../../src/flows/refresh-trust.ts';
-import type { NewDevice } from '../../src/ports/admin.ts';
+import type { NewDevice, Page } from '../../src/ports/admin.ts';
 import { AuditList } from '../fakes/audit-list.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
@@ -18,7 +21,7 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
   const log = new QuietLog();
   const store = new FaultyStore();
   const registry = new Registry({ store, log });
-  const queue = new DeliveryQueue({ store, log });
+  const queue = new DeliveryQueue({ store, log, clock: time });
   const [hubKeys, audit] = [await HubKeys.load(store), new AuditList()];
   const records = new TrustRecords({ store, hubKeys, log });
   const trust = new RefreshTrust({
@@ -48,7 +51,7 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
     radio,
     issuers,
   });
-  return { flow, log, records, store, time };
+  return { audit, flow, log, queue, records, store, time };
 }
 
 /** A device that is found by radio. */
@@ -149,13 +152,129 @@ describe('removeDevice', () => {
     const { flow, store } = await setup();
     await flow.addDevice(device());
     await flow.removeDevice('tube-1');
-    expect(flow.listDevices()).toEqual([]);
+    expect(flow.listDevices()).toEqual({ items: [] });
     expect([...store.entries.keys()]).not.toContain('device/tube-1');
   });
 
   test('refuses a device that nobody registered', async () => {
     const { flow } = await setup();
     await expect(flow.removeDevice('tube-1')).rejects.toMatchObject({ code: 'device_unknown' });
+  });
+});
+
+/** All pages of a list, one after the other. */
+function pagesOf<T>(ask: (after: string | undefined) => Page<T>): readonly (readonly T[])[] {
+  const pages: (readonly T[])[] = [];
+  let after: string | undefined;
+  do {
+    const page = ask(after);
+    pages.push(page.items);
+    after = page.next;
+  } while (after !== undefined);
+  return pages;
+}
+
+describe('a long list', () => {
+  const many = LIMITS.devicesAnswered * 2 + 5;
+  const id = (index: number) => `tube-${String(index).padStart(4, '0')}`;
+
+  async function registered() {
+    const made = await setup();
+    for (let index = 0; index < many; index += 1)
+      await made.flow.addDevice(device({ id: id(index), audience: `coap://${id(index)}` }));
+    return made;
+  }
+
+  test('of devices, and of what they trust, comes in pages that leave none out', async () => {
+    const { flow } = await registered();
+    const devices = pagesOf((after) => flow.listDevices({ after }));
+    expect(devices.map(({ length }) => length)).toEqual([LIMITS.devicesAnswered, LIMITS.devicesAnswered, 5]);
+    expect(devices.flat().map((view) => view.id)).toEqual(Array.from({ length: many }, (_, index) => id(index)));
+    const trust = pagesOf((after) => flow.trust({ after }));
+    expect(trust.flat().map((view) => view.device)).toEqual(devices.flat().map((view) => view.id));
+  });
+
+  test('goes on behind a device that was removed meanwhile', async () => {
+    const { flow } = await registered();
+    const { next = '' } = flow.listDevices();
+    await flow.removeDevice(next);
+    expect(flow.listDevices({ after: next }).items[0]?.id).toBe(id(LIMITS.devicesAnswered));
+  });
+
+  test('has pages that are bounded in bytes too', async () => {
+    const { flow } = await setup();
+    const issuers = Array.from({ length: 200 }, (_, index) => `https://as.example/${index}${'x'.repeat(200)}`);
+    const rich = await setup(issuers);
+    for (let index = 0; index < 60; index += 1)
+      await rich.flow.addDevice({
+        ...device({ id: id(index), audience: `https://${id(index)}`, issuers, profile: {} }),
+        line: undefined as never,
+      });
+    const pages = pagesOf((after) => rich.flow.listDevices({ after }));
+    expect(pages.length).toBeGreaterThan(1);
+    for (const page of pages) expect(JSON.stringify(page).length).toBeLessThanOrEqual(LIMITS.adminPageBytes + 1_024);
+    expect(pages.flat()).toHaveLength(60);
+    expect(flow.listDevices()).toEqual({ items: [] });
+  });
+
+  test('of deliveries has the newest ones in pages, in the order of their arrival', async () => {
+    const { flow, queue } = await setup();
+    for (let number = 1; number <= LIMITS.deliveriesAnswered + 76; number += 1)
+      await queue.add(waiting(`tube-${number % 40}`, number));
+    const first = flow.deliveries({ limit: LIMITS.deliveriesAnswered + 50 });
+    expect(first.items).toHaveLength(LIMITS.deliveriesAnswered);
+    expect(first.items[0]?.scope).toBe('27');
+    const second = flow.deliveries({ limit: 50, after: first.next });
+    expect(second.items).toHaveLength(50);
+    expect(second.items.at(-1)?.scope).toBe(String(LIMITS.deliveriesAnswered + 76));
+    expect(second.next).toBeUndefined();
+    expect(flow.deliveries({ limit: 3, device: 'tube-1', waiting: true }).items).toHaveLength(3);
+  });
+
+  test('of deliveries refuses a cursor that is none', async () => {
+    const { flow } = await setup();
+    expect(() => flow.deliveries({ limit: 3, after: 'tube-1' })).toThrow(
+      expect.objectContaining({ code: 'request_invalid' }),
+    );
+  });
+});
+
+function waiting(of: string, number: number): Parameters<DeliveryQueue['add']>[0] {
+  const name = utf8(`token ${number}`);
+  return {
+    id: number.toString(16).padStart(32, '0'),
+    device: of,
+    audience: `coap://${of}`,
+    cwt: new Secret(name),
+    tokenHash: name,
+    cti: name,
+    expiresAt: 2_000_000_000,
+    scope: String(number),
+    jwtBytes: 1,
+    cwtBytes: 1,
+    keysAge: 0,
+    clock: 'sure',
+    request: 'r',
+  };
+}
+
+describe('the removal of a device', () => {
+  test('leaves one end of a token that is being delivered meanwhile', async () => {
+    const { audit, flow, queue, store } = await setup();
+    await flow.addDevice(device());
+    const [slow, idle] = [await queue.add(waiting('tube-1', 1)), await queue.add(waiting('tube-1', 2))];
+    const release = store.holdAt(1);
+    const outcome = { state: 'delivered', deviceCode: '2.01', receipt: true } as const;
+    const ending = queue.end(slow.id, outcome);
+    const removing = flow.removeDevice('tube-1');
+    release();
+    expect(await ending).toMatchObject({ isFirst: true });
+    await removing;
+    // What was delivered leaves its record where it ended.
+    expect(audit.entries.filter(({ kind }) => kind === 'deliver-end')).toMatchObject([
+      { delivery: idle.id, verdict: 'refused', code: 'device_unknown' },
+    ]);
+    expect([...store.entries.keys()].filter((key) => key.startsWith('delivery/'))).toEqual([]);
   });
 });
 

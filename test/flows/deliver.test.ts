@@ -47,7 +47,7 @@ async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<De
   const [log, store, time] = [new QuietLog(), new FaultyStore(), new FakeTime()];
   const registry = new Registry({ store, log });
   await registry.add(DEVICE);
-  const queue = new DeliveryQueue({ store, log });
+  const queue = new DeliveryQueue({ store, log, clock: time });
   const asked = { woken: [] as string[], proofs: 0, proofKeys: [] as (JsonObject | undefined)[] };
   let settled = async (id: string) => queue.get(id);
   const dispatcher = {
@@ -219,7 +219,8 @@ describe('for a device without a clock', () => {
     const { hints } = hinting();
     const translate = () => ({ ...translated(), expiresIn: 300 }) as never;
     const { deliver, queue, setSettled } = await setup(verifiedToken(), { translate, hints });
-    setSettled((id) => queue.end(id, { state: 'refused', deviceCode: '4.01', code: 'device_refused_token' }));
+    const refused = { state: 'refused', deviceCode: '4.01', code: 'device_refused_token' } as const;
+    setSettled(async (id) => (await queue.end(id, refused)).delivery);
     expect(await deliver()).toMatchObject({ state: 'refused', device_code: '4.01', creation_hints: HINTS });
   });
 });

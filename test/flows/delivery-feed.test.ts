@@ -5,6 +5,7 @@ import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
 import { profileFromJson } from '../../src/devices/profile.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { deliveryFeed } from '../../src/flows/delivery-feed.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
 
@@ -24,7 +25,7 @@ async function setup() {
     trustVersion: 1,
     addedAt: 0,
   });
-  const queue = new DeliveryQueue({ store, log });
+  const queue = new DeliveryQueue({ store, log, clock: new FakeTime() });
   let made = 0;
   const add = () => {
     made += 1;

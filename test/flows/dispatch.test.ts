@@ -63,7 +63,7 @@ async function setup(
   const store = new FaultyStore();
   const registry = new Registry({ store, log });
   await registry.add(of);
-  const queue = new DeliveryQueue({ store, log });
+  const queue = new DeliveryQueue({ store, log, clock: time });
   const line = link(of);
   const audit = new AuditList();
   const dispatcher = new Dispatcher({
@@ -102,7 +102,7 @@ async function setup(
       origin: { issuer: 'https://as.example', subject: 'doctor-7', digest: utf8('digest') },
     });
   };
-  return { add, audit, dispatcher, line, log, of, queue, store, time };
+  return { add, audit, dispatcher, line, log, of, queue, registry, store, time };
 }
 
 /** Lets everything that is already decided happen: promises only, no time passes. */
@@ -402,6 +402,78 @@ describe('Dispatcher', () => {
     expect(time.pendingTimers).toBe(0);
   });
 
+  test('an answer that is being written when the token expires is its only end', async () => {
+    const { add, audit, dispatcher, queue, store, time } = await setup(acceptAll);
+    const delivery = await add('token', NOW + 2);
+    dispatcher.start();
+    const release = store.holdAt(1);
+    const settled = dispatcher.settled(delivery.id, 60_000);
+    await time.advance(5_000);
+    expect(queue.get(delivery.id).state).toBe('queued');
+    release();
+    expect(await settled).toMatchObject({ state: 'delivered' });
+    await time.advance(5_000);
+    expect(queue.get(delivery.id).state).toBe('delivered');
+    expect(audit.entries.map(({ verdict }) => verdict)).toEqual(['delivered']);
+    await dispatcher.stop();
+  });
+
+  test('an expiry that is being written when the device answers is the only end', async () => {
+    const { add, audit, dispatcher, line, log, of, queue, store, time } = await setup(
+      () => new ScriptedLink(() => 'silence'),
+    );
+    let answer: (response: CoapResponse) => void = () => undefined;
+    line.request = (request) =>
+      new Promise((resolve) => {
+        answer = () => resolve(accepted(of, request));
+      });
+    const delivery = await add('token', NOW + 2);
+    dispatcher.start();
+    await time.advance(1_000);
+    const release = store.holdAt(1);
+    await time.advance(1_000);
+    answer(refused('2.01'));
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('queued');
+    release();
+    await time.advance(1_000);
+    expect(queue.get(delivery.id).state).toBe('expired');
+    expect(audit.entries.map(({ verdict }) => verdict)).toEqual(['expired']);
+    // The device took it, and the log says so.
+    expect(log.events()).toEqual(expect.arrayContaining(['delivery_expired', 'delivery_delivered']));
+    await dispatcher.stop();
+  });
+
+  test('stop waits for an end that is being written, so that the audit has it too, and not for ever', async () => {
+    const { add, audit, dispatcher, store, time } = await setup(acceptAll);
+    await add('token');
+    const release = store.holdAt(1);
+    dispatcher.start();
+    await settle();
+    let stopped = false;
+    const stopping = dispatcher.stop().then(() => {
+      stopped = true;
+    });
+    await time.advance(1_000);
+    expect(stopped).toBe(false);
+    release();
+    await stopping;
+    expect(audit.entries.map(({ verdict }) => verdict)).toEqual(['delivered']);
+    expect(time.pendingTimers).toBe(0);
+  });
+
+  test('stop goes on without an end that takes too long', async () => {
+    const { add, dispatcher, store, time } = await setup(acceptAll);
+    await add('token');
+    store.holdAt(1);
+    dispatcher.start();
+    await settle();
+    const stopping = dispatcher.stop();
+    await time.advance(1_500);
+    await stopping;
+    expect(time.pendingTimers).toBe(0);
+  });
+
   test('stop frees whoever waits and leaves the delivery queued, with no timer', async () => {
     const { add, dispatcher, queue, time } = await setup(() => new ScriptedLink(() => 'silence'));
     const delivery = await add('token');
@@ -416,6 +488,133 @@ describe('Dispatcher', () => {
   });
 });
 
+describe('a link that is known to be down', () => {
+  const DOWN = new LatchkeyError('link_down', 'unplugged');
+  const downLink = (of: Device) => {
+    const link = acceptAll(of);
+    link.down = DOWN;
+    return link;
+  };
+
+  test('costs no attempt, however long it is down and however often its devices are woken', async () => {
+    const { add, dispatcher, line, queue, time } = await setup(downLink);
+    const delivery = await add('token', NOW + 100_000);
+    dispatcher.start();
+    for (let minute = 0; minute < 60; minute += 1) {
+      dispatcher.wake('tube-1');
+      await time.advance(60_000);
+    }
+    expect(line.requests).toEqual([]);
+    expect(dispatcher.difficulty('tube-1')).toEqual({ code: 'link_down', failures: 0 });
+    line.down = undefined;
+    line.sight();
+    await settle();
+    expect(queue.get(delivery.id).state).toBe('delivered');
+    expect(dispatcher.difficulty('tube-1')).toBeUndefined();
+    await dispatcher.stop();
+  });
+
+  test('has one timer and one look at the link for all of its devices', async () => {
+    const { dispatcher, line, queue, registry, time } = await setup(downLink);
+    for (let count = 0; count < 500; count += 1) {
+      await registry.add(device({ id: `tube-x${count}`, audience: `coap://tube-x${count}` }));
+      await queue.add(waitingFor(`tube-x${count}`, count));
+    }
+    dispatcher.start();
+    while (line.looks < 500) await new Promise((resolve) => setImmediate(resolve));
+    // The sweep, the forgetting, and the look.
+    expect(time.pendingTimers).toBe(3);
+    const before = line.looks;
+    await time.advance(10_000);
+    expect(line.looks - before).toBe(1);
+    expect(time.pendingTimers).toBe(3);
+    await dispatcher.stop();
+    expect(time.pendingTimers).toBe(0);
+  });
+
+  test('that is up again without a sighting is found out', async () => {
+    const { add, dispatcher, line, queue, time } = await setup(downLink);
+    const delivery = await add('token');
+    dispatcher.start();
+    await time.advance(1_000);
+    line.down = undefined;
+    await time.advance(10_000);
+    expect(queue.get(delivery.id).state).toBe('delivered');
+    await dispatcher.stop();
+    expect(time.pendingTimers).toBe(0);
+  });
+
+  test('goes down under an attempt: the next one waits for it', async () => {
+    const { add, dispatcher, line, time } = await setup(
+      () => new ScriptedLink(() => new LatchkeyError('device_no_answer')),
+    );
+    await add('token', NOW + 100_000);
+    dispatcher.wake('tube-1');
+    await settle();
+    line.down = DOWN;
+    await time.advance(3_600_000);
+    expect(line.requests).toHaveLength(1);
+    expect(dispatcher.difficulty('tube-1')).toEqual({ code: 'link_down', failures: 0 });
+    await dispatcher.stop();
+  });
+
+  test('keeps nothing of a device that is removed', async () => {
+    const { add, dispatcher, queue, registry, time } = await setup(downLink);
+    await add('token');
+    dispatcher.wake('tube-1');
+    await settle();
+    await registry.remove('tube-1');
+    await queue.removeDevice('tube-1');
+    await time.advance(10_000);
+    expect(time.pendingTimers).toBe(0);
+    expect(dispatcher.difficulty('tube-1')).toBeUndefined();
+  });
+});
+
+describe('many devices', () => {
+  test('are woken a few at a time: other work gets its turn in between', async () => {
+    const { dispatcher, line, queue, registry } = await setup(() => new ScriptedLink(() => 'silence'));
+    let inOneTurn = 0;
+    let most = 0;
+    const { request } = line;
+    line.request = (...args) => {
+      inOneTurn += 1;
+      most = Math.max(most, inOneTurn);
+      setImmediate(() => {
+        inOneTurn = 0;
+      });
+      return request.apply(line, args);
+    };
+    for (let count = 0; count < 400; count += 1) {
+      await registry.add(device({ id: `tube-x${count}`, audience: `coap://tube-x${count}` }));
+      await queue.add(waitingFor(`tube-x${count}`, count));
+    }
+    dispatcher.start();
+    while (line.requests.length < 400) await new Promise((resolve) => setImmediate(resolve));
+    expect(most).toBeLessThanOrEqual(64);
+    await dispatcher.stop();
+  });
+});
+
+function waitingFor(of: string, number: number): Parameters<DeliveryQueue['add']>[0] {
+  const cwt = utf8(`token ${number}`);
+  return {
+    id: (number + 1_000).toString(16).padStart(32, '0'),
+    device: of,
+    audience: `coap://${of}`,
+    cwt: new Secret(cwt),
+    tokenHash: tokenHash(cwt),
+    cti: cwt,
+    expiresAt: NOW + 100_000,
+    scope: 'read',
+    jwtBytes: 1,
+    cwtBytes: cwt.length,
+    keysAge: 0,
+    clock: 'sure',
+    request: 'r',
+  };
+}
+
 /** An errand that is due until it was run so many times, and fails as told before that. */
 class ScriptedErrand implements Errand {
   readonly name = 'scripted';
@@ -425,10 +624,6 @@ class ScriptedErrand implements Errand {
 
   constructor(left: number) {
     this.left = left;
-  }
-
-  devices(): Iterable<string> {
-    return this.left > 0 ? ['tube-1'] : [];
   }
 
   isDue(device: string): boolean {

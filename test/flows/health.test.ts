@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type HealthFacts, healthOf } from '../../src/flows/health.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import { boundedConditions, type HealthFacts, healthOf } from '../../src/flows/health.ts';
 import type { IssuerStatus } from '../../src/trust/issuer-keys.ts';
 
 const issuer: IssuerStatus = {
@@ -119,5 +120,23 @@ describe('healthOf', () => {
   test('says what to do with every condition', () => {
     for (const condition of healthOf({ ...well, clock: 'unsure', issuers: [] }))
       expect(condition.fix.length).toBeGreaterThan(10);
+  });
+});
+
+describe('a condition that many subjects have', () => {
+  const stranded = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({ device: `tube-${index}`, link: 'line gone' }));
+
+  test('names the first ones and counts the others, and hides no other condition', () => {
+    const most = LIMITS.conditionsOfOneCode;
+    const found = boundedConditions(healthOf({ ...well, stranded: stranded(10_000), audit: 'audit_failing' }));
+    expect(found).toHaveLength(most + 2);
+    expect(found[most]).toMatchObject({ subject: `${10_000 - most} more`, code: 'link_unconfigured' });
+    expect(found.at(-1)?.code).toBe('audit_failing');
+  });
+
+  test('is told in full where all of them fit', () => {
+    const conditions = healthOf({ ...well, stranded: stranded(LIMITS.conditionsOfOneCode) });
+    expect(boundedConditions(conditions)).toEqual(conditions);
   });
 });

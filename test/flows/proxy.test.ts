@@ -53,7 +53,7 @@ async function setup(answer: ScriptedLink['answer'], of = tube) {
   const registry = new Registry({ store, log });
   await registry.add(of);
   await registry.add(other);
-  const queue = new DeliveryQueue({ store, log });
+  const queue = new DeliveryQueue({ store, log, clock: time });
   const added = await queue.add({
     id: 'd'.repeat(32),
     device: tube.id,

@@ -36,6 +36,34 @@ function answers(answer: (request: CoapRequest) => CoapResponse | LatchkeyError)
 
 const bare = (code: string): CoapResponse => ({ code: codeNumber(code), payload: EMPTY });
 
+describe('many devices', () => {
+  test('are compared a few at a time when an issuer has other keys, and all are woken', async () => {
+    const rig = await TrustRig.open();
+    rig.keys = [issuerKey('as-1')];
+    for (let index = 0; index < 100; index += 1) await rig.add(`tube-${index}`);
+    rig.keys = [issuerKey('as-2')];
+    rig.trust.issuerChanged(ISSUER);
+    expect(rig.woken.length).toBeLessThanOrEqual(32);
+    while (rig.woken.length < 100) await new Promise((resolve) => setImmediate(resolve));
+    expect(new Set(rig.woken).size).toBe(100);
+  });
+
+  test('that are away wait since the keys changed, though no bundle was made for them', async () => {
+    const rig = await TrustRig.open();
+    rig.keys = [issuerKey('as-1')];
+    await rig.add();
+    await rig.time.advance(5_000);
+    rig.keys = [issuerKey('as-2')];
+    rig.trust.issuerChanged(ISSUER);
+    await rig.time.advance(60_000);
+    rig.keys = [issuerKey('as-3')];
+    rig.trust.issuerChanged(ISSUER);
+    const [view] = rig.trust.status();
+    expect(view).toMatchObject({ state: 'waiting', waiting_since: NOW + 5 });
+    expect(view?.pending).toBeUndefined();
+  });
+});
+
 describe('a device', () => {
   test('holds what it was provisioned with, and nothing is due', () => {
     expect(rig.trust.isDue('tube-1')).toBe(false);

@@ -153,7 +153,14 @@ function timeTogether({ at, device, exp }: Sent, swarm: RadioSwarm, [gone, back]
 }
 
 async function deliveries(hub: RunningHub): Promise<readonly ListedDelivery[]> {
-  return hub.admin.deliveries({ limit: 100_000 });
+  const found: ListedDelivery[] = [];
+  let after: string | undefined;
+  do {
+    const page = await hub.admin.deliveries({ limit: 100_000, after });
+    found.push(...page.items);
+    after = page.next;
+  } while (after !== undefined);
+  return found;
 }
 
 /** When each delivery ended, by the audit: NumericDate. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { adminRequest } from '../../src/cli/admin-client.ts';
 import { readTrustFile } from '../../src/codec/trust-file.ts';
-import type { TrustView } from '../../src/ports/admin.ts';
+import type { Page, TrustView } from '../../src/ports/admin.ts';
 import type { DeviceEvent } from '../../src/sim/device-event.ts';
 import { startSimulator } from '../../src/simulator.ts';
 import { TUBE_AUDIENCE } from '../fixtures/authorization-server.ts';
@@ -42,7 +42,8 @@ function admin(method: 'GET' | 'POST', path: string): Promise<unknown> {
 async function settled(): Promise<TrustView> {
   const deadline = performance.now() + 30_000;
   while (performance.now() < deadline) {
-    const [view] = (await admin('GET', '/trust')) as readonly TrustView[];
+    const { items } = (await admin('GET', '/trust')) as Page<TrustView>;
+    const [view] = items;
     if (view?.state === 'current' && world.counted(view.version) > 1) return view;
     if (view?.state !== 'waiting' && view?.state !== 'current') throw new Error(JSON.stringify(view));
     await new Promise((resolve) => setTimeout(resolve, 20));

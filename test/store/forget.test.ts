@@ -11,6 +11,7 @@ import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
 import { openStateFolder } from '../../src/hub.ts';
 import type { Store } from '../../src/ports/store.ts';
 import { openStore } from '../../src/store/open-store.ts';
+import { FakeTime } from '../fakes/fake-time.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
 
 let folder: string;
@@ -118,7 +119,7 @@ test('a removed device leaves no root key in the state folder', async () => {
 test('a delivered token leaves no CWT in the state folder', async () => {
   const cwt = new Uint8Array(randomBytes(200));
   await withStore(async (store) => {
-    const queue = new DeliveryQueue({ store, log: new QuietLog() });
+    const queue = new DeliveryQueue({ store, log: new QuietLog(), clock: new FakeTime() });
     await queue.load();
     const { id } = await queue.add({
       id: '0'.repeat(32),

@@ -7,7 +7,7 @@ import { openAdminSocket } from '../../../drivers/http/admin.ts';
 import type { HttpServer } from '../../../drivers/http/server.ts';
 import { systemRandom } from '../../../drivers/system-time.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
-import type { Admin, DeliveriesQuery, NewDevice } from '../../../src/ports/admin.ts';
+import type { Admin, DeliveriesQuery, NewDevice, PageQuery } from '../../../src/ports/admin.ts';
 import type { Pairing } from '../../../src/ports/pairing.ts';
 import { QuietLog } from '../../fakes/quiet-log.ts';
 
@@ -15,6 +15,7 @@ let folder: string;
 let socket: string;
 let added: NewDevice[];
 let deliveriesAsked: DeliveriesQuery[];
+let pagesAsked: PageQuery[];
 const open: HttpServer[] = [];
 
 beforeEach(() => {
@@ -22,6 +23,7 @@ beforeEach(() => {
   socket = join(folder, 'admin.sock');
   added = [];
   deliveriesAsked = [];
+  pagesAsked = [];
 });
 
 afterEach(async () => {
@@ -31,7 +33,10 @@ afterEach(async () => {
 
 const admin: Admin = {
   status: () => Promise.reject(new LatchkeyError('internal')),
-  listDevices: async () => [],
+  listDevices: async (query) => {
+    pagesAsked.push(query);
+    return { items: [] };
+  },
   showDevice: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
   addDevice: async (device) => {
     added.push(device);
@@ -44,9 +49,12 @@ const admin: Admin = {
   deviceCredentials: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
   deliveries: async (query) => {
     deliveriesAsked.push(query);
-    return [];
+    return { items: [], next: '7' };
   },
-  trust: async () => [],
+  trust: async (query) => {
+    pagesAsked.push(query);
+    return { items: [] };
+  },
   rotateHubKey: async () => ({ keys: { ES256: 'new' }, waiting: ['tube-1'] }),
   audit: () => Promise.reject(new LatchkeyError('internal')),
   verifyAudit: () => Promise.reject(new LatchkeyError('internal')),
@@ -107,14 +115,24 @@ describe('a device is refused', () => {
   });
 });
 
-test('deliveries are asked for as wanted, never more than fit in one answer', async () => {
+test('deliveries are asked for as wanted, a page at a time', async () => {
   await listen();
   await ask('GET', '/deliveries?device=tube-1&waiting=true&limit=5');
-  await ask('GET', '/deliveries?limit=100000');
+  const { text } = await ask('GET', '/deliveries?limit=100000&after=1024');
+  await ask('GET', '/deliveries');
   expect(deliveriesAsked).toEqual([
-    { device: 'tube-1', waiting: true, limit: 5 },
-    { device: undefined, waiting: false, limit: 1_024 },
+    { device: 'tube-1', waiting: true, limit: 5, after: undefined },
+    { device: undefined, waiting: false, limit: 100_000, after: '1024' },
+    { device: undefined, waiting: false, limit: 1_024, after: undefined },
   ]);
+  expect(JSON.parse(text)).toEqual({ items: [], next: '7' });
+});
+
+test('devices and what they trust are asked for from a cursor on', async () => {
+  await listen();
+  await ask('GET', '/devices?after=tube-9');
+  await ask('GET', '/trust');
+  expect(pagesAsked).toEqual([{ after: 'tube-9' }, { after: undefined }]);
 });
 
 test('a limit that is no number is refused', async () => {
