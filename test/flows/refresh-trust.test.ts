@@ -64,6 +64,23 @@ describe('a device', () => {
     expect(rig.woken).toEqual([]);
   });
 
+  test('gets an issuer whose keys do not travel by its name, and keeps the others', async () => {
+    rig.issuers.push('https://rsa.example');
+    rig.trust.issuerChanged('https://rsa.example');
+    expect(rig.trust.status()).toMatchObject([{ state: 'waiting', changes: ['+ issuer https://rsa.example'] }]);
+    await rig.work(tube);
+    expect(rig.held(tube).issuers).toEqual([
+      { issuer: ISSUER, keys: [FIRST] },
+      { issuer: 'https://rsa.example', keys: [] },
+    ]);
+  });
+
+  test('is registered with the names of issuers that were never reached', async () => {
+    const blank = await TrustRig.open();
+    const device = await blank.add('tube-2');
+    expect(blank.held(device).issuers).toEqual([{ issuer: ISSUER, keys: [] }]);
+  });
+
   test('keeps what it holds of an issuer that was not reached since the start', async () => {
     const again = await TrustRig.open(rig);
     again.keys = undefined;
