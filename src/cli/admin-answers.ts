@@ -218,7 +218,11 @@ export const readPairing: (answer: JsonValue) => PairingView = reader(
   }),
 );
 export const readPairedDevice: (answer: JsonValue) => PairedDevice = reader(
-  z.object({ device, state: z.enum(['paired', 'unfinished']) }),
+  z.object({
+    device,
+    state: z.enum(['paired', 'unfinished']),
+    reason: z.optional(z.object({ code, detail: z.optional(text) })),
+  }),
 );
 /** The text of a credentials file. */
 export const readCredentials: (answer: JsonValue) => string = reader(
