@@ -146,6 +146,8 @@ export class RefreshTrust implements Errand {
       if (judged.kind !== 'refused' || judged.isProven) link.proven?.(true);
       return judged;
     } catch (error) {
+      // Busy or faulty, or an attacker by radio: whatever else answers to the name comes first.
+      if (isCoded(error, 'device_answer_invalid')) link.doubted?.();
       if (!isCoded(error, 'device_answer_untrusted')) throw error;
       if (link.limits.isOpen === true) {
         const { audit } = this.#dependencies;

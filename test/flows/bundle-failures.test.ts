@@ -233,12 +233,14 @@ describe('a device', () => {
 
 describe('by radio', () => {
   test('an answer that an attacker may have given pauses for a minute, and leaves it to a sighting to go on', async () => {
-    rig.links.set(tube.id, new ScriptedLink(() => 'silence', true));
+    const link = new ScriptedLink(() => 'silence', true);
+    rig.links.set(tube.id, link);
     answers(() => bare('5.00'));
     dispatcher.start();
     await change();
     await rig.time.advance(HOUR);
     expect(bundles()).toBe(3);
+    expect(link.doubts).toBe(3);
     answers((request, version) => signed('2.04', version, request));
     dispatcher.wake(tube.id);
     await rig.time.advance(0);
