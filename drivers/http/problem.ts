@@ -16,15 +16,25 @@ export interface Problem {
   readonly device_code?: string;
   /** What a token for the device must hold (RFC 9200 §5.3). */
   readonly creation_hints?: CreationHintsView;
+  /** The claim that the token lacks, by its registered name. */
+  readonly claim?: string;
   /** What RFC 6749 §5.2 calls it, where an OAuth client library looks for that (RFC 7662 §2.3). */
   readonly error?: string;
 }
 
-/** `detail` stays here: it may say more than the sender of a bad token should learn. */
+/**
+ * Names that `jwt_claim_missing` may say: those that RFC 9068 and RFC 9200 register. What a token lacks its sender knows, or
+ * may know.
+ */
+const CLAIMS: ReadonlySet<string> = new Set(['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti', 'exi', 'cnonce']);
+
+/** `detail` stays here but for the name of a claim: it may say more than the sender of a bad token should learn. */
 export function problemOf(error: LatchkeyError, id: string): Problem {
   const { title, status } = error.entry;
   const problem = { type: `urn:latchkey:error:${error.code}`, title, status, code: error.code, id };
   if (error instanceof CnonceMissing && error.hints !== undefined) return { ...problem, creation_hints: error.hints };
+  if (error.code === 'jwt_claim_missing' && error.detail !== undefined && CLAIMS.has(error.detail))
+    return { ...problem, claim: error.detail };
   return error.code === 'device_unauthenticated' ? { ...problem, error: 'invalid_client' } : problem;
 }
 

@@ -1,5 +1,6 @@
 /** What a hub answers on its admin socket, read: it may be of another version, or no hub at all. */
 import * as z from 'zod/mini';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import type {
@@ -109,6 +110,9 @@ const status = z.object({
   conditions: z.array(z.object({ code: text, subject: text, title: text, fix: text })),
 });
 
+/** A hub of a later version may have codes that this program does not know. */
+const code = z.custom<ErrorCode>((value) => typeof value === 'string');
+
 const trust = z.object({
   device: text,
   state: z.enum(['current', 'waiting', 'refused', 'by_hand', 'lost']),
@@ -117,6 +121,7 @@ const trust = z.object({
   pending: z.optional(number),
   waiting_since: z.optional(number),
   changes: z.array(text),
+  code: z.optional(code),
   device_code: z.optional(text),
   signed_by: z.optional(text),
 });
@@ -219,7 +224,11 @@ export const readPairing: (answer: JsonValue) => PairingView = reader(
   }),
 );
 export const readPairedDevice: (answer: JsonValue) => PairedDevice = reader(
-  z.object({ device, state: z.enum(['paired', 'unfinished']) }),
+  z.object({
+    device,
+    state: z.enum(['paired', 'unfinished']),
+    reason: z.optional(z.object({ code, detail: z.optional(text) })),
+  }),
 );
 /** The text of a credentials file. */
 export const readCredentials: (answer: JsonValue) => string = reader(

@@ -21,6 +21,7 @@ const AGAIN = [
   'setup_code_dead',
   'pairing_candidate_unknown',
   'link_down',
+  'device_answer_lost',
   'device_no_answer',
   'device_reset',
 ] as const;

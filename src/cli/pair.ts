@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { readSetupCode } from '../codec/setup-code.ts';
 import { fromUtf8 } from '../core/bytes.ts';
+import { CATALOGUE } from '../core/error-catalogue.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
+import { printable } from '../core/printable.ts';
 import { Secret } from '../core/secret.ts';
 import type { CandidateView, ObstacleView, PairDraft, PairedDevice, PairingView } from '../ports/pairing.ts';
 import { findAdminSockets } from './admin-client.ts';
@@ -131,11 +133,19 @@ function teller({ json = false }: PairOptions, terminal: Terminal) {
       if (json) line('obstacle', obstacle);
       else terminal.note(`  ${describeObstacle(obstacle)}`);
     },
-    paired({ device, state }: PairedDevice): void {
-      if (json) line(state, { device });
+    paired({ device, reason, state }: PairedDevice): void {
+      if (json) line(state, { device, reason });
       else if (state === 'paired')
         terminal.print(`Paired ${device.id}, for tokens with the audience ${device.audience}.`);
-      if (state === 'unfinished') throw new LatchkeyError('pairing_unfinished', device.id);
+      if (state === 'unfinished') throw new LatchkeyError('pairing_unfinished', why(device.id, reason));
     },
   };
+}
+
+/** What the device answered to the last step, such as 4.01, or what became of the link. */
+function why(device: string, reason: PairedDevice['reason']): string {
+  if (reason === undefined) return device;
+  const { code, detail } = reason;
+  const said = detail === undefined ? '' : `: ${printable(detail)}`;
+  return `${device}: ${CATALOGUE[code]?.title ?? printable(code)}${said} [${printable(code)}]`;
 }

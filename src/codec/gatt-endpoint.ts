@@ -91,8 +91,8 @@ export class GattEndpoint {
   /**
    * Asks the peer, now or when there is a connection. A body in blocks goes on after a lost connection, with the block that
    * was not answered.
-   * @throws {LatchkeyError} as `CoapEndpoint.request`; `link_down` where the connection was lost under a request that the
-   *   peer may have acted on
+   * @throws {LatchkeyError} as `CoapEndpoint.request`; `device_answer_lost` where the connection was lost under a request
+   *   that the peer may have acted on
    */
   request(request: CoapRequest, options: RequestOptions): Promise<CoapResponse> {
     return this.#endpoint.request(request, options);

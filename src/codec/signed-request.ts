@@ -142,9 +142,14 @@ export function makeAnswer(
   return makeMac0({ payload, key, externalAad: answerAad(options), ...protectedContentFormat(options.contentFormat) });
 }
 
-/** @throws {LatchkeyError} `cbor_*`, `cose_*` */
+/** @throws {LatchkeyError} `cbor_*`, `cose_*`; `device_answer_invalid` for a content type as text under a good MAC */
 export function openAnswer(bytes: Uint8Array, options: AnswerContext): Content {
-  return content(openMac0(bytes, { key: options.key, externalAad: answerAad(options) }));
+  const opened = openMac0(bytes, { key: options.key, externalAad: answerAad(options) });
+  try {
+    return content(opened);
+  } catch (error) {
+    throw new LatchkeyError('device_answer_invalid', 'content type', { cause: error });
+  }
 }
 
 /** The device's word that it took a token, or refused it. @throws {LatchkeyError} `cose_algorithm_refused` for a key that does not MAC */
@@ -152,10 +157,11 @@ export function makeReceipt(options: ReceiptContext): Uint8Array {
   return makeMac0({ payload: options.tokenHash, key: options.key, externalAad: receiptAad(options) });
 }
 
-/** @throws {LatchkeyError} `cbor_*`, `cose_*` */
+/** @throws {LatchkeyError} `cbor_*`, `cose_*`; `device_answer_invalid` for another content under a good MAC */
 export function openReceipt(bytes: Uint8Array, options: ReceiptContext): void {
   const { payload } = openMac0(bytes, { key: options.key, externalAad: receiptAad(options) });
-  if (!equal(payload, options.tokenHash)) throw new LatchkeyError('cose_invalid', 'the receipt names another token');
+  if (!equal(payload, options.tokenHash))
+    throw new LatchkeyError('device_answer_invalid', 'the receipt names another token');
 }
 
 /** The hub's nonce as a Uri-Query of a delivery: `n=` and base64url. */

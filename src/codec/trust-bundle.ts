@@ -6,7 +6,7 @@
 import { equal, sha256 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
-import { decodeCbor, encodeCbor, isCborArray } from './cbor.ts';
+import { type CborValue, decodeCbor, encodeCbor, isCborArray } from './cbor.ts';
 import { kindOf } from './cose/algorithm.ts';
 import type { CoseKey } from './cose/key.ts';
 import { makeMac0, openMac0, verifyMac0 } from './cose/mac0.ts';
@@ -94,16 +94,29 @@ export function makeTrustAnswer(options: AnswerContext & { readonly version: num
   return makeMac0({ payload, key: options.key, externalAad: answerAad(options) });
 }
 
-/** The version that the device holds. @throws {LatchkeyError} `cbor_*`, `cose_*` */
+/**
+ * The version that the device holds.
+ * @throws {LatchkeyError} `cbor_*`, `cose_*` for what the device did not make, or not for this bundle;
+ *   `device_answer_invalid` for other contents under a good MAC
+ */
 export function openTrustAnswer(bytes: Uint8Array, options: AnswerContext): number {
   const { payload } = openMac0(bytes, { key: options.key, externalAad: answerAad(options) });
-  const members = decodeCbor(payload);
-  const [version, hash, ...others] = isCborArray(members) ? members : [];
+  const [version, hash, ...others] = answerMembers(payload);
   if (typeof version !== 'number' || version < 0 || version > LIMITS.deviceTrustVersion || others.length > 0)
-    throw new LatchkeyError('cose_invalid', 'no version');
-  if (!(hash instanceof Uint8Array) || hash.length !== HASH_BYTES || !equal(hash, sha256(options.bundle)))
-    throw new LatchkeyError('cose_invalid', 'the answer is to another bundle');
+    throw new LatchkeyError('device_answer_invalid', 'no version');
+  if (!(hash instanceof Uint8Array) || hash.length !== HASH_BYTES)
+    throw new LatchkeyError('device_answer_invalid', 'no hash of a bundle');
+  if (!equal(hash, sha256(options.bundle))) throw new LatchkeyError('cose_invalid', 'the answer is to another bundle');
   return version;
+}
+
+function answerMembers(payload: Uint8Array): readonly CborValue[] {
+  try {
+    const members = decodeCbor(payload);
+    return isCborArray(members) ? members : [];
+  } catch (error) {
+    throw new LatchkeyError('device_answer_invalid', 'no CBOR', { cause: error });
+  }
 }
 
 function bundleAad(audience: string): Uint8Array {

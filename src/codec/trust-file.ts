@@ -58,7 +58,10 @@ export interface TrustFile extends TrustSettings {
   readonly timeKey: CoseKey | undefined;
   /** What trust bundles are under, for a device that does not check signatures; undefined where it is to take none. */
   readonly bundleKey: CoseKey | undefined;
-  /** Authorization servers with their public JWKs; where tokens carry `iss`, the only ones that are good, unless there is none. */
+  /**
+   * Authorization servers with those of their public JWKs that travel; where tokens carry `iss`, the only ones that are good.
+   * An empty list has none, and so has a file without one.
+   */
   readonly issuers: readonly NamedKeys[];
   /** What each scope permits: paths, and for each the names of CoAP methods. */
   readonly permissions: Readonly<Record<string, readonly (readonly [path: string, methods: readonly string[]])[]>>;
@@ -98,9 +101,7 @@ export function writeTrustFile(contents: TrustFileContents): string {
     ...(timeKey === undefined ? {} : { timeKey: withAlgorithm(timeKey) }),
     ...(bundleKey === undefined ? {} : { bundleKey: withAlgorithm(bundleKey) }),
     receipt: contents.receipt,
-    ...(issuers.length === 0
-      ? {}
-      : { issuers: issuers.map((named) => ({ issuer: named.issuer, keys: named.keys.map(withAlgorithm) })) }),
+    issuers: issuers.map((named) => ({ issuer: named.issuer, keys: named.keys.map(withAlgorithm) })),
     permissions: Object.fromEntries(
       Object.entries(contents.permissions).map(([scope, rows]) => [
         scope,

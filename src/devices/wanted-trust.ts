@@ -76,12 +76,24 @@ function plainBytes(trust: DeviceTrust): Uint8Array {
 }
 
 /**
- * Whether tokens have to wait for the change: one that takes something away, or replaces it. What a device never had, such
- * as the keys of its issuers after it was given a file without them, can come behind.
+ * Whether tokens have to wait for the change. They wait for what the device needs for a token: the keys of the hub, its
+ * settings and, where tokens carry `iss`, the names of its issuers. No device checks a token by the key of an issuer, so those
+ * come behind. With a bundle on its way the device holds one of two, and both count.
  */
-export function isUrgent(held: DeviceTrust, wanted: DeviceTrust): boolean {
-  if (held.issuers.length > 0) return true;
-  return !sameContents({ ...held, issuers: [] }, { ...wanted, issuers: [] });
+export function isUrgent({ profile }: Device, { held, pending }: TrustRecord, wanted: DeviceTrust): boolean {
+  const needed = (trust: DeviceTrust): DeviceTrust => ({
+    ...trust,
+    issuers: profile.claims === 'full' ? trust.issuers.map(({ issuer }) => ({ issuer, keys: [] })) : [],
+  });
+  const goal = needed(wanted);
+  const possible = pending === undefined ? [held] : [held, pending.trust];
+  return possible.some((trust) => !sameContents(needed(trust), goal));
+}
+
+/** Whether the device knows so high a version that no further bundle can be above it. */
+export function leavesNoVersion({ highest, pending }: TrustRecord, wanted: DeviceTrust): boolean {
+  if (highest < LIMITS.deviceTrustVersion) return false;
+  return pending?.trust.version !== highest || !sameContents(pending.trust, wanted);
 }
 
 /** The current key; one that the device is certain to hold, where that is another; and those of tokens that wait for it. */
@@ -105,8 +117,9 @@ function signingKeysOf({ profile }: Device, hubKeys: HubSigningKeys): readonly S
 }
 
 /**
- * The issuers whose tokens the device takes, each with its keys. One that was never reached keeps what the device holds of
- * it: not to know a key is no reason to take it away.
+ * The issuers whose tokens the device takes, each with those of its keys that travel. An issuer whose keys do not travel (RSA)
+ * is there by its name alone, since the name is what `iss` is compared with. One that was never reached keeps what the device
+ * holds of it: not to know a key is no reason to take it away.
  */
 export function issuersFor(
   device: Device,
@@ -115,10 +128,7 @@ export function issuersFor(
 ): readonly NamedKeys[] {
   return issuers
     .filter(({ issuer }) => device.issuers === undefined || device.issuers.includes(issuer))
-    .flatMap(({ issuer, keys }) => {
-      const known = keys ?? held.find((other) => other.issuer === issuer)?.keys;
-      return known === undefined || known.length === 0 ? [] : [{ issuer, keys: known }];
-    })
+    .map(({ issuer, keys }) => ({ issuer, keys: keys ?? held.find((other) => other.issuer === issuer)?.keys ?? [] }))
     .sort((a, b) => (a.issuer < b.issuer ? -1 : 1))
     .slice(0, LIMITS.trustedIssuers);
 }

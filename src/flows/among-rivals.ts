@@ -16,6 +16,7 @@ const ANYBODYS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'device_no_answer',
   // Whoever was asked hung up.
   'link_down',
+  'device_answer_lost',
   'device_reset',
   'coap_message_invalid',
   'coap_option_refused',

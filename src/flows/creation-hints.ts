@@ -2,13 +2,13 @@
  * creation hints: a device without a clock is asked, for a client with a good token, what the next token must hold (RFC 9200
  * §5.3). Its nonce makes a token new; without it the device refuses every one.
  */
-import { readCreationHints } from '../codec/creation-hints.ts';
+import { type CreationHints, readCreationHints } from '../codec/creation-hints.ts';
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { TOKEN_HASH_BYTES } from '../codec/signed-request.ts';
 import { base64url } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
-import { coded, LatchkeyError } from '../core/errors.ts';
+import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import type { Device } from '../devices/device.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
@@ -18,6 +18,8 @@ export interface AskForHintsDependencies {
   /** @throws {LatchkeyError} `link_unconfigured` */
   readonly link: (device: Device) => DeviceLink;
   readonly random: Pick<Random, 'bytes'>;
+  /** Issuers that the device takes tokens of. */
+  readonly issuersOf: (device: Device) => readonly string[];
   /** Milliseconds that a client is made to wait for the device at most. */
   readonly timeout: number;
 }
@@ -42,14 +44,14 @@ export class AskForHints {
 
   /** A challenge for a token that nobody has is a request without authorization, and has no effect. */
   async #ask(device: Device, log: Log): Promise<CreationHintsView | undefined> {
-    const { link, random, timeout } = this.#dependencies;
+    const { issuersOf, link, random, timeout } = this.#dependencies;
     try {
       const payload = random.bytes(TOKEN_HASH_BYTES);
       const answer = await link(device).request(
         { method: COAP_METHOD.POST, path: ['challenge'], contentFormat: CONTENT_FORMAT.octetStream, payload },
         { deadline: timeout },
       );
-      const hints = hintsOf(answer);
+      const hints = hintsOf(answer, issuersOf(device));
       if (hints === undefined) throw new LatchkeyError('device_answer_invalid', 'no creation hints');
       return hints;
     } catch (error) {
@@ -64,15 +66,26 @@ export class AskForHints {
 }
 
 /**
- * The hints in a refusal of the device, in their JSON form; undefined where it has none.
- * @throws {LatchkeyError} `cbor_*`, `device_answer_invalid`
+ * The hints in a refusal of the device, in their JSON form; undefined where it has none. They have no MAC, and a client sends
+ * its credentials where `AS` points: one that is no issuer of the device is left out.
+ * @throws {LatchkeyError} `device_answer_invalid`
  */
-export function hintsOf(answer: CoapResponse): CreationHintsView | undefined {
+export function hintsOf(answer: CoapResponse, issuers: readonly string[]): CreationHintsView | undefined {
   if (answer.code !== COAP_CODE.unauthorized || answer.contentFormat !== CONTENT_FORMAT.aceCbor) return undefined;
-  const { as, audience, cnonce } = readCreationHints(answer.payload);
+  const { as, audience, cnonce } = read(answer.payload);
   return {
-    ...(as === undefined ? {} : { AS: as }),
+    ...(as === undefined || !issuers.includes(as) ? {} : { AS: as }),
     ...(audience === undefined ? {} : { audience }),
     ...(cnonce === undefined ? {} : { cnonce: base64url(cnonce) }),
   };
+}
+
+/** What is wrong with them is the fault of the device, not of the client that asks. */
+function read(payload: Uint8Array): CreationHints {
+  try {
+    return readCreationHints(payload);
+  } catch (error) {
+    if (isCoded(error, 'device_answer_invalid')) throw error;
+    throw new LatchkeyError('device_answer_invalid', 'creation hints', { cause: error });
+  }
 }

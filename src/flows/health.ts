@@ -24,7 +24,7 @@ export interface HealthFacts {
   readonly introspection: readonly Introspection[];
   /** Undefined where no broker is configured. */
   readonly broker: { readonly up: boolean; readonly code: ErrorCode | undefined } | undefined;
-  readonly trust: readonly Pick<TrustView, 'device' | 'state' | 'waiting_since'>[];
+  readonly trust: readonly Pick<TrustView, 'code' | 'device' | 'state' | 'waiting_since'>[];
   /** NumericDate: a device that has been waiting since before that waits for too long. */
   readonly trustWaitsSince: number;
 }
@@ -68,15 +68,15 @@ export function boundedConditions(conditions: readonly HealthCondition[]): reado
 }
 
 function trustCondition(
-  { device, state, waiting_since: since }: HealthFacts['trust'][number],
+  { code, device, state, waiting_since: since }: HealthFacts['trust'][number],
   limit: number,
 ): readonly HealthCondition[] {
   const subject = `trust of ${device}`;
   switch (state) {
     case 'refused':
-      return [condition(subject, 'device_refused_trust')];
+      return [condition(subject, code ?? 'device_refused_trust')];
     case 'lost':
-      return [condition(subject, 'trust_key_lost')];
+      return [condition(subject, code ?? 'trust_key_lost')];
     case 'by_hand':
       return [condition(subject, 'trust_by_hand')];
     case 'waiting':

@@ -2,7 +2,7 @@
 import { codeText, isSuccess } from '../codec/coap/codes.ts';
 import { openReceipt } from '../codec/signed-request.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { Outcome } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
 import { answerKey } from '../devices/device-trust.ts';
@@ -31,6 +31,7 @@ export function judgeAnswer(
     try {
       openReceipt(answer.payload, { key: answerKey(device), audience: device.audience, ...context, refusal });
     } catch (error) {
+      if (isCoded(error, 'device_answer_invalid')) throw error;
       throw new LatchkeyError('device_answer_untrusted', 'receipt', { cause: error });
     }
   };

@@ -120,7 +120,7 @@ export class PairFlow implements Pairing {
     const attempt = { device: chosen.device.id, request: id };
     log.info({ event: 'pairing', ...attempt, candidate: chosen.candidate.name }, 'a device is being paired');
     // The device may use already what an earlier attempt sent it, and only its word for that was lost.
-    if (chosen.earlier !== undefined && (await this.#isFinished(chosen.earlier)))
+    if (chosen.earlier !== undefined && (await this.#finish(chosen.earlier)) === undefined)
       return { device: this.#view(chosen.earlier.id), state: 'paired' };
     const { link } = chosen.candidate;
     link.askAnew?.();
@@ -137,9 +137,10 @@ export class PairFlow implements Pairing {
           log.warn({ event: 'pairing_failed', ...attempt, code, detail }, 'whoever was asked was not paired');
         },
       });
-      if (await this.#isFinished(device)) return { device: this.#view(device.id), state: 'paired' };
+      const reason = await this.#finish(device);
+      if (reason === undefined) return { device: this.#view(device.id), state: 'paired' };
       wake(device.id);
-      return { device: this.#view(device.id), state: 'unfinished' };
+      return { device: this.#view(device.id), state: 'unfinished', reason };
     } catch (error) {
       // Where several answer to the name one may be an impostor, who must not be able to close the window.
       if (!isCoded(error, 'setup_code_refused') || rivals() > 0 || !window.countWrongCode()) throw error;
@@ -189,16 +190,16 @@ export class PairFlow implements Pairing {
     return device;
   }
 
-  /** One attempt at the last step. Whatever goes wrong in it leaves the pairing unfinished, and is tried again. */
-  async #isFinished({ id }: Device): Promise<boolean> {
+  /** One attempt at the last step. @returns what went wrong in it: that leaves the pairing unfinished, and is tried again */
+  async #finish({ id }: Device): Promise<PairedDevice['reason']> {
     const { attemptTimeout, finish, log, registry } = this.#dependencies;
     try {
       await finish.run(registry.get(id), { deadline: attemptTimeout });
-      return true;
+      return undefined;
     } catch (error) {
       const { code, detail } = coded(error);
       log.info({ event: 'pairing_unfinished', device: id, code, detail }, 'the device did not say that it is paired');
-      return false;
+      return { code, detail };
     }
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { codeText, isSuccess } from '../codec/coap/codes.ts';
+import { readCose } from '../codec/cose/message.ts';
 import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { openAnswer, readSignedRequest } from '../codec/signed-request.ts';
 import { EMPTY, hex } from '../core/bytes.ts';
@@ -32,6 +33,8 @@ export interface ProxyDependencies {
   readonly queue: DeliveryQueue;
   readonly link: (device: Device) => DeviceLink;
   readonly clock: Clock;
+  /** Issuers that a device takes tokens of. */
+  readonly issuersOf: (device: Device) => readonly string[];
   /** Milliseconds for the whole exchange with the device. */
   readonly timeout: number;
 }
@@ -70,7 +73,7 @@ export class ProxyFlow {
     });
     if (isSuccess(answer.code) && answer.payload.length !== NONCE_BYTES)
       throw new LatchkeyError('device_answer_invalid', 'nonce');
-    return { ...answer, verified: false, ...told(device, answer) };
+    return { ...answer, verified: false, ...this.#told(device, answer) };
   }
 
   async #signedRequest(device: Device, request: ProxyRequest): Promise<ProxyResponse> {
@@ -95,7 +98,7 @@ export class ProxyFlow {
     };
     return this.#vouched(device, () => {
       if (isSuccess(answer.code)) return openedAnswer(answer, context);
-      const hints = told(device, answer);
+      const hints = this.#told(device, answer);
       if (hints.hints !== undefined) return { code: answer.code, payload: EMPTY, verified: false, ...hints };
       return refusal(answer, context);
     });
@@ -112,6 +115,13 @@ export class ProxyFlow {
       if (isCoded(error, 'device_answer_untrusted')) link.proven?.(false);
       throw error;
     }
+  }
+
+  /** A device without a clock tells a client that it does not know how to ask for a token. */
+  #told(device: Device, answer: CoapResponse): Pick<ProxyResponse, 'hints'> {
+    const { issuersOf } = this.#dependencies;
+    const hints = device.profile.clock === 'none' ? hintsOf(answer, issuersOf(device)) : undefined;
+    return hints === undefined ? {} : { hints };
   }
 
   #requireToken(device: Device, tokenHash: Uint8Array): void {
@@ -134,29 +144,40 @@ export class ProxyFlow {
   }
 }
 
-/** A device without a clock tells whoever it does not know how to ask for a token. */
-function told(device: Device, answer: CoapResponse): Pick<ProxyResponse, 'hints'> {
-  const hints = device.profile.clock === 'none' ? hintsOf(answer) : undefined;
-  return hints === undefined ? {} : { hints };
-}
-
 type AnswerContext = Parameters<typeof openAnswer>[1];
 
-/** @throws {LatchkeyError} `device_answer_untrusted` */
+/** @throws {LatchkeyError} `device_answer_untrusted`; `device_answer_invalid` for odd content under a good MAC */
 function openedAnswer(answer: CoapResponse, context: AnswerContext): ProxyResponse {
   try {
     const { contentFormat, payload } = openAnswer(answer.payload, context);
     return { code: answer.code, ...(contentFormat === undefined ? {} : { contentFormat }), payload, verified: true };
   } catch (error) {
+    if (isCoded(error, 'device_answer_invalid')) throw error;
     throw new LatchkeyError('device_answer_untrusted', 'answer', { cause: error });
   }
 }
 
 /**
- * A device that does not know who asks has no nonce to bind its refusal to, so a bare one is passed on as what it is.
- * What it says besides its code is not.
+ * A device that does not know who asks has no nonce to bind its refusal to, so one without a MAC is passed on as what it is.
+ * A firmware that fails answers 5.00 with a text for people (RFC 7252 §5.5.2). What it says besides its code is not passed on.
  */
 function refusal(answer: CoapResponse, context: AnswerContext): ProxyResponse {
-  if (answer.payload.length === 0) return { code: answer.code, payload: EMPTY, verified: false };
-  return { ...openedAnswer(answer, context), payload: EMPTY };
+  const bare = { code: answer.code, payload: EMPTY, verified: false };
+  if (answer.payload.length === 0) return bare;
+  try {
+    return { ...openedAnswer(answer, context), payload: EMPTY };
+  } catch (error) {
+    // A Mac0 that does not verify is another matter: it says that it is the device.
+    if (!isCoded(error, 'device_answer_untrusted') || isMac0(answer.payload)) throw error;
+    return bare;
+  }
+}
+
+function isMac0(payload: Uint8Array): boolean {
+  try {
+    return readCose(payload).kind === 'mac0';
+  } catch (error) {
+    if (isCoded(error)) return false;
+    throw error;
+  }
 }

@@ -6,16 +6,18 @@
 import { codeText } from '../codec/coap/codes.ts';
 import type { CoseKey } from '../codec/cose/key.ts';
 import { type DeviceTrust, encodeDeviceTrust } from '../codec/device-trust-map.ts';
-import { COAP_CODE, COAP_METHOD } from '../codec/iana.ts';
-import { bundleFormat, makeTrustBundle, openTrustAnswer } from '../codec/trust-bundle.ts';
+import { COAP_METHOD } from '../codec/iana.ts';
+import { bundleFormat, makeTrustBundle } from '../codec/trust-bundle.ts';
 import { hex } from '../core/bytes.ts';
-import { bestGuess, type Clock, type Random } from '../core/clock.ts';
+import { bestGuess, type Clock, type Random, type Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
 import { inSlices } from '../core/slices.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
-import { answerKey, bundleMacKey } from '../devices/device-trust.ts';
+import { bundleMacKey } from '../devices/device-trust.ts';
 import type { HubKeys } from '../devices/hub-keys.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { PendingBundle, TrustRecord } from '../devices/trust-record.ts';
@@ -25,27 +27,36 @@ import {
   type IssuerForDevices,
   issuersFor,
   isUrgent,
+  leavesNoVersion,
   sameContents,
   wantedTrust,
 } from '../devices/wanted-trust.ts';
 import type { RotatedHubKey, TrustView } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
-import type { Log } from '../ports/log.ts';
+import type { Log, LogFields } from '../ports/log.ts';
+import { type BundleFailure, BundleFailures, FAULTS_THAT_REFUSE, LONGEST_PAUSE } from './bundle-failures.ts';
 import type { Errand } from './errand.ts';
+import { judgeTrustAnswer, type TrustAnswer } from './judge-trust-answer.ts';
 import { HubKeyRotation, isSigned } from './rotate-hub-key.ts';
 import { viewTrust } from './trust-view.ts';
 
-/** Milliseconds after which a device that refused a bundle is asked again: its refusal proves nothing. */
-const AFTER_REFUSAL = 3_600_000;
-/** The same where anybody nearby can have answered. */
+/** Milliseconds after which a device is asked again where an attacker in radio range may have refused in its place. */
 const AFTER_BARE_REFUSAL = 60_000;
 
 /** Devices that are compared in one turn of the event loop with what they should trust. */
 const COMPARED_AT_ONCE = 32;
 
-/** Answers that judge the bundle, or say that the device has no use for any; others judge the moment. */
-const REFUSALS: ReadonlySet<string> = new Set(['4.00', '4.01', '4.03', '4.04', '4.05', '4.13', '4.15']);
+/** What a device that answers can bring about with its answer. A device that is away brings about none of them. */
+const FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'device_answer_invalid',
+  'device_answer_untrusted',
+  'device_reset',
+  'coap_block_invalid',
+  'coap_option_refused',
+  'trust_outrun',
+  'trust_versions_spent',
+]);
 
 export interface RefreshTrustDependencies {
   readonly registry: Registry;
@@ -57,6 +68,7 @@ export interface RefreshTrustDependencies {
   /** Every configured issuer with the keys that it has now. */
   readonly issuers: () => readonly IssuerForDevices[];
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly random: Pick<Random, 'bytes'>;
   readonly log: Log;
   readonly audit: Audit;
@@ -64,7 +76,10 @@ export interface RefreshTrustDependencies {
   readonly wake: (device: string) => void;
 }
 
-/** `now`: before any token. `later`: when no token waits. `lost`: the hub has no key any more that the device trusts. */
+/**
+ * `now`: before any token. `later`: when no token waits. `lost`: the hub has no key any more that the device trusts, or no
+ * version above those that the device knows.
+ */
 type Need = 'none' | 'now' | 'later' | 'lost';
 
 interface Assessment {
@@ -75,24 +90,18 @@ interface Assessment {
   readonly since: number | undefined;
 }
 
-interface Refusal {
-  readonly code: string;
-  /** `monotonic()` until which it is let be. */
-  readonly until: number;
-  readonly trust: DeviceTrust;
-}
-
 export class RefreshTrust implements Errand {
   readonly name = 'trust bundle';
   readonly #dependencies: RefreshTrustDependencies;
   readonly #assessments = new Map<string, Assessment>();
-  readonly #refusals = new Map<string, Refusal>();
+  readonly #failures: BundleFailures;
   readonly #rotation: HubKeyRotation;
   /** Counts changes of issuers' keys and of the hub's own. */
   #epoch = 0;
 
   constructor(dependencies: RefreshTrustDependencies) {
     this.#dependencies = dependencies;
+    this.#failures = new BundleFailures(dependencies);
     const onChanged = () => {
       this.#epoch += 1;
     };
@@ -100,13 +109,12 @@ export class RefreshTrust implements Errand {
   }
 
   isDue(id: string): boolean {
-    const { clock, queue, registry } = this.#dependencies;
+    const { queue, registry } = this.#dependencies;
     const device = registry.find(id);
     if (device === undefined || !takesBundles(device)) return false;
     const { need, wanted } = this.#assess(device);
     if (need === 'none' || need === 'lost') return false;
-    const refusal = this.#refusals.get(id);
-    if (refusal !== undefined && clock.monotonic() < refusal.until && sameContents(refusal.trust, wanted)) return false;
+    if (this.#failures.isPaused(id, wanted)) return false;
     return need === 'now' || queue.next(id) === undefined;
   }
 
@@ -114,65 +122,53 @@ export class RefreshTrust implements Errand {
     const pending = await this.#prepare(device);
     if (pending === undefined) return;
     const link = this.#dependencies.link(device);
-    const answer = await link.request(
-      {
-        method: COAP_METHOD.POST,
-        path: ['trust'],
-        contentFormat: bundleFormat(this.#bundleKey(device)),
-        payload: pending.message,
-      },
-      { deadline, signal },
-    );
-    await this.#judge(device, pending, answer, link);
+    let answer: CoapResponse | undefined;
+    try {
+      answer = await link.request(
+        {
+          method: COAP_METHOD.POST,
+          path: ['trust'],
+          contentFormat: bundleFormat(this.#bundleKey(device)),
+          payload: pending.message,
+        },
+        { deadline, signal },
+      );
+      await this.#follow(device, pending, answer, link);
+    } catch (error) {
+      if (!isCoded(error) || !FAULTS.has(error.code)) throw error;
+      if (this.#failures.counted(device.id) < FAULTS_THAT_REFUSE) throw error;
+      this.#paused(device, pending, error, { answer, link });
+    }
   }
 
-  /**
-   * The version that the device says it holds, once its key vouches for that. The link is told whether it did; who answers by
-   * radio without the key goes on record.
-   * @throws {LatchkeyError} `device_answer_untrusted`
-   */
-  #provenVersion(
-    device: Device,
-    answer: CoapResponse,
-    context: Parameters<typeof openTrustAnswer>[1],
-    link: DeviceLink,
-  ): number {
+  /** Tells the link whether the device's key authenticates the answer: by radio another candidate is sought if not. */
+  #judged(device: Device, pending: PendingBundle, answer: CoapResponse, link: DeviceLink): TrustAnswer {
     try {
-      const version = openTrustAnswer(answer.payload, context);
-      link.proven?.(true);
-      return version;
+      const judged = judgeTrustAnswer(device, pending, answer);
+      if (judged.kind !== 'refused' || judged.isProven) link.proven?.(true);
+      return judged;
     } catch (error) {
-      if (!isCoded(error)) throw error;
-      const { audit, random } = this.#dependencies;
+      // Busy or faulty, or an attacker by radio: whatever else answers to the name comes first.
+      if (isCoded(error, 'device_answer_invalid')) link.doubted?.();
+      if (!isCoded(error, 'device_answer_untrusted')) throw error;
       if (link.limits.isOpen === true) {
-        const request = hex(random.bytes(8));
+        const { audit } = this.#dependencies;
+        const request = this.#requestId();
         audit.record({ kind: 'answer', verdict: 'refused', device: device.id, request, code: 'device_impostor' });
       }
       link.proven?.(false);
-      throw new LatchkeyError('device_answer_untrusted', 'trust', { cause: error });
+      throw error;
     }
   }
 
-  async #judge(device: Device, pending: PendingBundle, answer: CoapResponse, link: DeviceLink): Promise<void> {
-    const deviceCode = codeText(answer.code);
-    const isRefusal = REFUSALS.has(deviceCode);
-    if (isRefusal && answer.payload.length === 0) {
-      // Nobody vouches for a bare one. A device that knows no bundles says so, and so can anybody by radio: then for long
-      // enough only that tokens are not held up.
-      this.#refused(device, pending, deviceCode, link.limits.isOpen === true ? AFTER_BARE_REFUSAL : AFTER_REFUSAL);
-      return;
-    }
-    if (!isRefusal && answer.code !== COAP_CODE.changed && answer.code !== COAP_CODE.conflict)
-      throw new LatchkeyError('device_answer_invalid', deviceCode);
-    const context = { key: answerKey(device), device: device.id, code: answer.code, bundle: pending.message };
-    const held = this.#provenVersion(device, answer, context, link);
-    if (isRefusal) {
-      this.#refused(device, pending, deviceCode, AFTER_REFUSAL);
-    } else if (answer.code === COAP_CODE.conflict) {
-      await this.#outran(device, pending, held);
-    } else {
-      if (held !== pending.trust.version) throw new LatchkeyError('device_answer_invalid', 'trust version');
-      await this.#confirmed(device, pending);
+  async #follow(device: Device, pending: PendingBundle, answer: CoapResponse, link: DeviceLink): Promise<void> {
+    const judged = this.#judged(device, pending, answer, link);
+    if (judged.kind === 'conflict') await this.#outran(device, pending, judged.held);
+    else if (judged.kind === 'held') await this.#confirmed(device, pending);
+    // A bare refusal by radio may be an attacker's: it pauses for only so long that tokens are not held up.
+    else {
+      const isDoubtful = !judged.isProven && link.limits.isOpen === true;
+      this.#refused(device, pending, codeText(answer.code), isDoubtful ? AFTER_BARE_REFUSAL : LONGEST_PAUSE);
     }
   }
 
@@ -212,7 +208,7 @@ export class RefreshTrust implements Errand {
   /** A device was removed. */
   async removed(id: string): Promise<void> {
     this.#assessments.delete(id);
-    this.#refusals.delete(id);
+    this.#failures.clear(id);
     await this.#dependencies.records.remove(id);
     await this.retire();
   }
@@ -222,14 +218,13 @@ export class RefreshTrust implements Errand {
     const { hubKeys, records } = this.#dependencies;
     return devices.filter(takesTokens).map((device) => {
       const { need, since, wanted } = this.#assess(device);
-      const refusal = this.#refusals.get(device.id);
       return viewTrust({
         device,
         since,
         record: records.of(device),
         wanted,
         state: !takesBundles(device) ? 'by_hand' : need === 'lost' ? 'lost' : need === 'none' ? 'current' : 'waiting',
-        refusedWith: refusal !== undefined && sameContents(refusal.trust, wanted) ? refusal.code : undefined,
+        failure: this.#failures.of(device.id, wanted),
         signsWith: certainHubKeys(device, records.of(device), hubKeys)[0]?.keyId,
       });
     });
@@ -266,7 +261,8 @@ export class RefreshTrust implements Errand {
       // What is held was checked when it was read, and so what is the same; what differs is checked here.
       encodeDeviceTrust(wanted);
       if (isSigned(device) && certainHubKeys(device, record, hubKeys).length === 0) return { wanted, need: 'lost' };
-      return { wanted, need: isUrgent(record.held, wanted) ? 'now' : 'later' };
+      if (leavesNoVersion(record, wanted)) return { wanted, need: 'lost' };
+      return { wanted, need: isUrgent(device, record, wanted) ? 'now' : 'later' };
     } catch (error) {
       // Settings of an earlier version may be more than a device can hold: then it stays with what it has.
       const { code, detail } = coded(error);
@@ -316,7 +312,7 @@ export class RefreshTrust implements Errand {
     // Another bundle may have taken its place while this one was on its way.
     if (records.of(device).pending !== pending) return;
     await records.confirmed(device, pending, Math.floor(bestGuess(clock.now())));
-    this.#refusals.delete(device.id);
+    this.#failures.clear(device.id);
     const request = this.#requestId();
     audit.record({ kind: 'trust', verdict: 'delivered', device: device.id, request });
     log.info(
@@ -326,35 +322,55 @@ export class RefreshTrust implements Errand {
     await this.retire();
   }
 
-  /** A hub that was restored from a backup counts from a number that its devices are past. The device proves its own. */
+  /**
+   * A hub that was restored from a backup counts from a number that its devices are past. The device proves its own, and the
+   * hub goes past it at once. A device that is past that number too is faulty, or has another hub: every further one waits.
+   */
   async #outran(device: Device, { trust }: PendingBundle, held: number): Promise<void> {
     const { audit, log, records } = this.#dependencies;
-    if (held < trust.version) throw new LatchkeyError('device_answer_invalid', 'trust version');
+    // No bundle could ever be above it, so the hub does not count from it.
+    if (held >= LIMITS.deviceTrustVersion) throw new LatchkeyError('trust_versions_spent', device.id);
+    await records.outran(device, held);
+    if (this.#failures.hasFailed(device.id)) throw new LatchkeyError('trust_outrun', `${trust.version} by ${held}`);
+    this.#failures.counted(device.id);
     const request = this.#requestId();
     audit.record({ kind: 'trust', verdict: 'refused', device: device.id, request, code: 'trust_outrun' });
     log.warn(
       { event: 'trust_outrun', code: 'trust_outrun', device: device.id, version: trust.version, held, request },
       'the device holds a higher version of its trust than the hub knows of; the next one is above that',
     );
-    await records.outran(device, held);
   }
 
-  #refused(device: Device, { trust }: PendingBundle, code: string, pause: number): void {
-    const { audit, clock, log } = this.#dependencies;
-    this.#refusals.set(device.id, { code, trust, until: clock.monotonic() + pause });
+  #refused(device: Device, { trust }: PendingBundle, deviceCode: string, pause: number): void {
+    const failure = { code: 'device_refused_trust', deviceCode, trust } as const;
+    this.#failures.refused(device.id, failure, pause);
+    this.#tell(device, failure, {}, 'the device refused what it is to trust; tokens go on as far as it can judge them');
+  }
+
+  /** A line and a record for each pause, so a device has no hand in how many there are. */
+  #paused(
+    device: Device,
+    { trust }: PendingBundle,
+    { code: fault, detail }: LatchkeyError,
+    { answer, link }: { readonly answer: CoapResponse | undefined; readonly link: DeviceLink },
+  ): void {
+    const isOfVersions = fault === 'trust_outrun' || fault === 'trust_versions_spent';
+    const failure: BundleFailure = {
+      code: isOfVersions ? fault : 'device_refused_trust',
+      deviceCode: answer === undefined ? undefined : codeText(answer.code),
+      trust,
+    };
+    const pause = this.#failures.paused(device.id, failure, link.limits.isOpen === true && !isOfVersions);
+    const fields = { fault, detail, pause: pause / 1_000 };
+    this.#tell(device, failure, fields, 'the device answers its bundles with nothing that can be used; tokens go on');
+  }
+
+  #tell({ id: device }: Device, { code, deviceCode, trust }: BundleFailure, more: LogFields, message: string): void {
+    const { audit, log } = this.#dependencies;
     const request = this.#requestId();
-    audit.record({ kind: 'trust', verdict: 'refused', device: device.id, request, code: 'device_refused_trust' });
-    log.warn(
-      {
-        event: 'trust_refused',
-        device: device.id,
-        version: trust.version,
-        device_code: code,
-        code: 'device_refused_trust',
-        request,
-      },
-      'the device refused what it is to trust; tokens go on as far as it can judge them',
-    );
+    audit.record({ kind: 'trust', verdict: 'refused', device, request, code });
+    const { version } = trust;
+    log.warn({ event: 'trust_refused', device, version, device_code: deviceCode, code, request, ...more }, message);
   }
 
   /** Has what became due done. One device whose trust cannot be worked out keeps no other from it. */

@@ -1,32 +1,38 @@
 /** What a device trusts and what it waits for, in words for operators. */
 import type { DeviceTrust } from '../codec/device-trust-map.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import type { Device } from '../devices/device.ts';
 import type { TrustRecord } from '../devices/trust-record.ts';
-import { keyIds, sameContents } from '../devices/wanted-trust.ts';
+import { keyIds, leavesNoVersion, sameContents } from '../devices/wanted-trust.ts';
 import type { TrustView } from '../ports/admin.ts';
+import type { BundleFailure } from './bundle-failures.ts';
 
 export function viewTrust(facts: {
   readonly device: Device;
   readonly record: TrustRecord;
   readonly wanted: DeviceTrust;
   readonly state: TrustView['state'];
-  readonly refusedWith: string | undefined;
+  readonly failure: BundleFailure | undefined;
   readonly signsWith: string | undefined;
   /** NumericDate: since when it waits, where no bundle was made yet. */
   readonly since: number | undefined;
 }): TrustView {
-  const { device, record, refusedWith, signsWith, since, state, wanted } = facts;
+  const { device, failure, record, signsWith, since, wanted } = facts;
   const { held, heldSince, pending } = record;
   const changes = changesOf(held, wanted);
+  const state = facts.state === 'by_hand' && changes.length === 0 ? 'current' : facts.state;
+  const isRefused = state === 'waiting' && failure !== undefined;
+  const code = isRefused ? failure.code : state === 'lost' ? lossOf(record, wanted) : undefined;
   return {
     device: device.id,
-    state: state === 'by_hand' && changes.length === 0 ? 'current' : refusedWith === undefined ? state : 'refused',
+    state: isRefused ? 'refused' : state,
     version: held.version,
     held_since: heldSince,
     ...(pending === undefined ? {} : { pending: pending.trust.version }),
     ...waitingSince(state, pending?.since ?? since),
     changes,
-    ...(refusedWith === undefined ? {} : { device_code: refusedWith }),
+    ...(code === undefined ? {} : { code }),
+    ...(isRefused && failure.deviceCode !== undefined ? { device_code: failure.deviceCode } : {}),
     ...(signsWith === undefined ? {} : { signed_by: signsWith }),
   };
 }
@@ -35,11 +41,16 @@ function waitingSince(state: TrustView['state'], since: number | undefined): Pic
   return since === undefined || state === 'current' || state === 'by_hand' ? {} : { waiting_since: since };
 }
 
+function lossOf(record: TrustRecord, wanted: DeviceTrust): ErrorCode {
+  return leavesNoVersion(record, wanted) ? 'trust_versions_spent' : 'trust_key_lost';
+}
+
 /** What becomes different, one part each. Names of keys are public. */
 function changesOf(held: DeviceTrust, wanted: DeviceTrust): readonly string[] {
   // Nearly all devices, nearly always.
   if (sameContents(held, wanted)) return [];
   const changes = [...difference('hub key', keyIds(held), keyIds(wanted))];
+  changes.push(...difference('issuer', issuersIn(held), issuersIn(wanted)));
   const issuers = new Set([...held.issuers, ...wanted.issuers].map(({ issuer }) => issuer));
   for (const issuer of issuers) {
     changes.push(...difference(`key of ${issuer}`, namesOf(held, issuer), namesOf(wanted, issuer)));
@@ -52,6 +63,10 @@ function difference(what: string, before: ReadonlySet<string>, after: ReadonlySe
   const added = [...after].filter((name) => !before.has(name));
   const gone = [...before].filter((name) => !after.has(name));
   return [...added.map((name) => `+ ${what} ${name}`), ...gone.map((name) => `- ${what} ${name}`)];
+}
+
+function issuersIn({ issuers }: DeviceTrust): ReadonlySet<string> {
+  return new Set(issuers.map(({ issuer }) => issuer));
 }
 
 function namesOf({ issuers }: DeviceTrust, issuer: string): ReadonlySet<string> {

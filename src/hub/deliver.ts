@@ -34,6 +34,8 @@ export function openNorthbound(parts: {
   const nonces = new DpopNonces({ random: systemRandom });
   const keys = new ProofKeys();
   const replay = new ReplayWindow({ lifetime: Math.max(DpopNonces.lifetime, 2 * window * 1_000) });
+  const configured = config.issuers.map(({ issuer }) => issuer);
+  const issuersOf = (device: Device) => device.issuers ?? configured;
   const deliver = new DeliverFlow({
     registry,
     queue,
@@ -65,11 +67,16 @@ export function openNorthbound(parts: {
         random: systemRandom,
         time: clock.now(),
       }),
-    hints: new AskForHints({ link, random: systemRandom, timeout: Math.max(config.delivery.wait, SHORTEST_QUESTION) }),
+    hints: new AskForHints({
+      link,
+      random: systemRandom,
+      issuersOf,
+      timeout: Math.max(config.delivery.wait, SHORTEST_QUESTION),
+    }),
     audit,
     wait: config.delivery.wait,
   });
-  const proxy = new ProxyFlow({ registry, queue, link, clock, timeout: config.delivery.attemptTimeout });
+  const proxy = new ProxyFlow({ registry, queue, link, clock, issuersOf, timeout: config.delivery.attemptTimeout });
   return {
     deliver: (device, presented, context) => deliver.deliver(device, presented, context),
     delivery: (id) => viewDelivery(queue.get(id)),

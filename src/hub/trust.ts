@@ -1,5 +1,5 @@
 /** What devices trust: kept current while the hub runs, looked at and prepared where none does. */
-import { systemRandom } from '../../drivers/system-time.ts';
+import { systemRandom, systemTimers } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { TrustRecords } from '../devices/trust-records.ts';
@@ -18,7 +18,8 @@ export function openTrust(
   running: Pick<RefreshTrustDependencies, 'issuers' | 'link' | 'wake'>,
   log: Log,
 ): RefreshTrust {
-  return new RefreshTrust({ registry, records, hubKeys, queue, clock, random: systemRandom, log, audit, ...running });
+  const system = { random: systemRandom, timers: systemTimers };
+  return new RefreshTrust({ registry, records, hubKeys, queue, clock, log, audit, ...system, ...running });
 }
 
 /** Without a hub no device is reached, and no more is known of the issuers than that they are configured. */

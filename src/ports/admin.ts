@@ -1,4 +1,5 @@
 /** What an operator can do, over the admin socket or, with no hub running, on the state folder itself. */
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { AuditRecord } from './audit.ts';
 import type { DeliveryView } from './northbound.ts';
@@ -54,8 +55,8 @@ export interface TrustView {
   readonly device: string;
   /**
    * `current`: it holds what it should. `waiting`: a bundle is to be brought, or confirmed. `refused`: it answered that it
-   * will not have it. `by_hand`: it confirms nothing, so changes need a new trust file. `lost`: the hub has no key any more
-   * that it trusts.
+   * will not have it, or gave no answer that can be used. `by_hand`: it confirms nothing, so changes need a new trust file.
+   * `lost`: the hub has no key any more that it trusts, or no version above its own.
    */
   readonly state: 'current' | 'waiting' | 'refused' | 'by_hand' | 'lost';
   /** Version that it holds: provisioned, or confirmed by the device. */
@@ -68,7 +69,9 @@ export interface TrustView {
   readonly waiting_since?: number | undefined;
   /** What becomes different, in words. */
   readonly changes: readonly string[];
-  /** CoAP code that it refused with. */
+  /** Why it is `refused` or `lost`. */
+  readonly code?: ErrorCode | undefined;
+  /** CoAP code that it answered with. */
   readonly device_code?: string | undefined;
   /** `kid` of the hub key that its tokens are signed with. */
   readonly signed_by?: string | undefined;

@@ -33,7 +33,7 @@ export interface DeviceLink {
   fault?(): LatchkeyError | undefined;
   /**
    * One request and its answer, within `deadline` milliseconds.
-   * @throws {LatchkeyError} `link_down`, `device_no_answer`, `device_reset`, `link_busy`, `coap_*` for a broken answer
+   * @throws {LatchkeyError} `link_down`; `device_answer_lost` where the device may have acted on it; `device_no_answer`, `device_reset`, `link_busy`, `coap_*` for a broken answer
    */
   request(request: CoapRequest, options: LinkRequestOptions): Promise<CoapResponse>;
   /**

@@ -102,6 +102,8 @@ export interface WindowRequest {
 export interface PairedDevice {
   readonly device: DeviceView;
   readonly state: 'paired' | 'unfinished';
+  /** Why it is unfinished. */
+  readonly reason?: { readonly code: ErrorCode; readonly detail?: string | undefined } | undefined;
 }
 
 export interface Pairing {

@@ -160,9 +160,10 @@ function lifeByArrival(
 ): Life {
   const { cnonce, digest } = token;
   const expiresIn = token.expiresIn === undefined ? undefined : Math.floor(token.expiresIn);
+  // First, whatever else is missing: the refusal brings the nonce that the client has to ask with.
+  if (cnonce === undefined) throw new LatchkeyError('cnonce_missing');
   if (expiresIn === undefined) throw new LatchkeyError('jwt_claim_missing', 'exi');
   if (issuedAt === undefined) throw new LatchkeyError('jwt_claim_missing', 'iat');
-  if (cnonce === undefined) throw new LatchkeyError('cnonce_missing');
   if (expiresIn > LONGEST_LIFE) throw new LatchkeyError('claim_not_translatable', 'exi');
   const cti = exiTokenId(device, exiSequence(issuedAt, digest));
   // No device is to keep it for longer than one that reads `exp`. Where the time is not known, `iat` bounds it at least.

@@ -5,7 +5,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openAdminSocket } from '../../drivers/http/admin.ts';
 import type { HttpServer } from '../../drivers/http/server.ts';
 import { systemRandom } from '../../drivers/system-time.ts';
+import { codeNumber } from '../../src/codec/coap/codes.ts';
 import { setupCodeText } from '../../src/codec/setup-code.ts';
+import { EMPTY } from '../../src/core/bytes.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { Admin } from '../../src/ports/admin.ts';
 import { runLine } from '../fixtures/fake-terminal.ts';
@@ -137,6 +139,15 @@ describe('latchkey pair with a code', () => {
     expect(result.status).toBe(1);
     expect(errorOf(result)).toBe('pairing_unfinished');
     expect(result.printed).toContain('"event":"unfinished"');
+  });
+
+  test('says what the device answered to the last step', async () => {
+    rig.link.fate = (request) => (request === 3 ? { code: codeNumber('4.01'), payload: EMPTY } : 'arrives');
+    const result = await pair('--code', qr, ...READ);
+    expect(result.status).toBe(1);
+    expect(result.noted).toContain(
+      'tube-1: The device answered something that cannot be used: 4.01 [device_answer_invalid]',
+    );
   });
 
   test.each<[string, readonly string[], string]>([

@@ -180,7 +180,7 @@ describe('a lost connection', () => {
     const response = pair.hub.request({ ...post, payload }, { deadline: DEADLINE });
     const outcome = response.catch((error: LatchkeyError) => error.code);
     await pair.time.advance(1_000);
-    expect(await outcome).toBe('link_down');
+    expect(await outcome).toBe('device_answer_lost');
     pair.connect();
     await pair.time.advance(1_000);
     expect(device.bodies).toEqual([]);
@@ -209,7 +209,7 @@ describe('a lost connection', () => {
     const ended = pair.hub.request(post, { deadline: DEADLINE }).catch((error: LatchkeyError) => error.code);
     const waiting = pair.hub.request({ ...post, payload: bytes(5) }, { deadline: DEADLINE });
     await pair.time.advance(1_000);
-    expect(await ended).toBe('link_down');
+    expect(await ended).toBe('device_answer_lost');
     pair.connect();
     expect(await settled(pair, waiting)).toMatchObject({ code: COAP_CODE.created });
     expect(device.bodies).toEqual([bytes(5)]);
@@ -227,7 +227,7 @@ describe('a lost connection', () => {
     pair.lose();
     pair.connect();
     await pair.time.advance(5_000);
-    expect(await outcome).toBe('link_down');
+    expect(await outcome).toBe('device_answer_lost');
     expect(pair.sent.filter(({ from, value }) => from === 'device' && value.length > 1)).toHaveLength(0);
   });
 });
@@ -252,5 +252,5 @@ it('leaves no timer behind when it is closed', async () => {
   pair.hub.close();
   pair.device.close();
   expect(pair.time.pendingTimers).toBe(0);
-  expect(await outcome).toBe('link_down');
+  expect(await outcome).toBe('device_answer_lost');
 });

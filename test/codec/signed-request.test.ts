@@ -291,9 +291,9 @@ describe('a receipt', () => {
     });
   }
 
-  it('is refused with another payload under the right key', () => {
+  it('with another payload under the right key is of the device, and cannot be used', () => {
     const bytes = makeMac0({ payload: new Uint8Array(8), key: ANSWER_KEY, externalAad });
-    expect(codeOf(() => openReceipt(bytes, context))).toBe('cose_invalid');
+    expect(codeOf(() => openReceipt(bytes, context))).toBe('device_answer_invalid');
   });
 });
 

@@ -5,8 +5,10 @@ import { encodeCbor } from '../../src/codec/cbor.ts';
 import { codeText } from '../../src/codec/coap/codes.ts';
 import { encodeMessage } from '../../src/codec/coap/message.ts';
 import type { CoseKey } from '../../src/codec/cose/key.ts';
+import { coseKeyFromJwk } from '../../src/codec/cose/key-map.ts';
 import { makeMac0 } from '../../src/codec/cose/mac0.ts';
 import { makeSign1, openSign1 } from '../../src/codec/cose/sign1.ts';
+import { makeCwt } from '../../src/codec/cwt.ts';
 import { deriveDeviceKey } from '../../src/codec/device-keys.ts';
 import { type DeviceTrust, encodeDeviceTrust, encodeProvisionedTrust } from '../../src/codec/device-trust-map.ts';
 import { COAP_METHOD, COAP_OPTION, COAP_TYPE } from '../../src/codec/iana.ts';
@@ -16,6 +18,7 @@ import { readTrustFile, writeTrustFile } from '../../src/codec/trust-file.ts';
 import { concat, fromBase64url, fromHex, hex, sha256, utf8 } from '../../src/core/bytes.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { BUNDLE_REFUSALS, type HeldTrust, judgeBundle } from '../../src/sim/judge-bundle.ts';
+import { judgeToken, TOKEN_REFUSALS } from '../../src/sim/judge-token.ts';
 import { JWK, KEY, publicJwk, VERIFYING_KEY } from '../fixtures/cose-keys.ts';
 import { signingJwk } from '../fixtures/device-trust.ts';
 
@@ -119,6 +122,33 @@ const refusedMap = (bundle: Uint8Array) => ({ bundle: hex(bundle), code: '4.00' 
 const refusedSigned = (bundle: Uint8Array) => ({ wrap: 'sign1', content_format: 18, ...refusedMap(bundle) });
 const several = (count: number, name: string) => Array.from({ length: count }, (_, number) => `${name}${10 + number}`);
 
+/** What `iss` is compared with: names, with keys or without (RSA keys do not travel), and none at all. */
+const byName: DeviceTrust = { ...maced, issuers: [...maced.issuers, { issuer: 'https://rsa.example', keys: [] }] };
+const ofNobody: DeviceTrust = { ...maced, issuers: [] };
+const token = (issuer: string | undefined) =>
+  makeCwt(
+    {
+      ...(issuer === undefined ? {} : { issuer }),
+      audience,
+      expiresAt: 1_795_491_045,
+      issuedAt: 1_795_490_445,
+      cwtId: new Uint8Array(16).fill(7),
+      scope: 'read',
+      confirmation: { method: 'COSE_Key', key: coseKeyFromJwk(publicJwk('ES256')) },
+    },
+    { wrap: 'mac0', keys: { authentication: tokenMac.key }, cwtTag: false, nonce: () => new Uint8Array(13) },
+  );
+const afterwards = (trust: DeviceTrust, codes: Readonly<Record<string, string>>) => ({
+  trust_map: hex(encodeDeviceTrust(trust)),
+  bundle: hex(mac(trust)),
+  answer: answer(0x44, 2, mac(trust)),
+  tokens: Object.entries(codes).map(([issuer, code]) => ({
+    iss: issuer === '' ? null : issuer,
+    token: hex(token(issuer === '' ? undefined : issuer)),
+    code,
+  })),
+});
+
 const vectors = {
   keys: {
     root: hex(root.expose()),
@@ -149,6 +179,17 @@ const vectors = {
     answer: answer(0x44, 2, signBundle),
   },
   sign1_es256: { trust_map: hex(encodeDeviceTrust(es256Trust)), bundle: ES256_BUNDLE },
+  /** What a device answers to tokens of which issuer, at 1795490500, once it took the bundle. */
+  issuers: {
+    token_mac: tokenMac.jwk.expose(),
+    by_name: afterwards(byName, {
+      'https://as.example': '2.01',
+      'https://rsa.example': '2.01',
+      'https://else.example': '4.01',
+      '': '2.01',
+    }),
+    none: afterwards(ofNobody, { 'https://as.example': '4.01', '': '2.01' }),
+  },
   /** What a device that holds version 1 with these keys has to refuse, each with the code of its answer. */
   refused: {
     lower_version: { held_version: 3, bundle: hex(macBundle), code: '4.09', answer: answer(0x89, 3, macBundle) },
@@ -238,6 +279,19 @@ describe('a device takes', () => {
     expect(hex(openSign1(bundle, { key: VERIFYING_KEY.ES256, externalAad: aad }).payload)).toBe(
       vectors.sign1_es256.trust_map,
     );
+  });
+
+  test.each(['by_name', 'none'] as const)('issuers, %s, and the tokens of those alone', (name) => {
+    const { bundle, tokens } = vectors.issuers[name];
+    const verdict = judgeBundle(fromHex(bundle), 17, held(1));
+    expect(verdict.kind).toBe('taken');
+    if (verdict.kind !== 'taken') return;
+    const now = { earliest: 1_795_490_500, latest: 1_795_490_500 };
+    for (const { code, iss, token: bytes } of tokens) {
+      const judged = judgeToken(fromHex(bytes), verdict.held.trust, now);
+      const answered = judged.kind === 'good' ? '2.01' : codeText(TOKEN_REFUSALS[judged.reason]);
+      expect(`${iss} ${answered}`).toBe(`${iss} ${code}`);
+    }
   });
 
   test('the blocks put together', () => {

@@ -140,9 +140,15 @@ describe('the answer to a bundle', () => {
     ['a hash cut short', [7, sha256(bundle).subarray(0, 31)]],
     ['a member more', [7, sha256(bundle), 1]],
     ['a map', new Map([[1, 7]])],
-  ])('with %s is none', (_, members) => {
+  ])('with %s under a good MAC is of the device, and cannot be used', (_, members) => {
     const externalAad = encodeCbor(['latchkey-trust-answer-1', 'tube-1', 0x44]);
     const made = makeMac0({ payload: encodeCbor(members as never), key, externalAad });
-    expect(codeOf(() => openTrustAnswer(made, context))).toBe('cose_invalid');
+    expect(codeOf(() => openTrustAnswer(made, context))).toBe('device_answer_invalid');
+  });
+
+  it('that is no CBOR under a good MAC is of the device, and cannot be used', () => {
+    const externalAad = encodeCbor(['latchkey-trust-answer-1', 'tube-1', 0x44]);
+    const made = makeMac0({ payload: Uint8Array.of(0xff), key, externalAad });
+    expect(codeOf(() => openTrustAnswer(made, context))).toBe('device_answer_invalid');
   });
 });

@@ -32,6 +32,7 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
     link: () => new ScriptedLink(() => 'silence'),
     issuers: () => [],
     clock: time,
+    timers: time,
     random: time,
     log,
     audit,

@@ -24,7 +24,12 @@ const hinted = {
 function setup(answer: ScriptedLink['answer']) {
   const link = new ScriptedLink(answer);
   const log = new QuietLog();
-  const hints = new AskForHints({ link: () => link, random: new FakeTime(), timeout: 1_000 });
+  const hints = new AskForHints({
+    link: () => link,
+    random: new FakeTime(),
+    issuersOf: () => ['https://as.example'],
+    timeout: 1_000,
+  });
   return { link, log, ask: () => hints.of(tube, log) };
 }
 
@@ -34,6 +39,12 @@ describe('creation hints of a device', () => {
     expect(await ask()).toEqual({ AS: 'https://as.example', audience: 'coap://tube-1', cnonce: 'AQIDBA' });
     expect(link.requests).toMatchObject([{ method: 2, path: ['challenge'], contentFormat: 42 }]);
     expect(link.requests[0]?.payload).toHaveLength(8);
+  });
+
+  it('do not name an issuer that the device does not take', async () => {
+    const foreign = makeCreationHints({ as: 'https://as.attacker.example', cnonce: Uint8Array.of(1, 2, 3, 4) });
+    const { ask } = setup(() => ({ ...hinted, payload: foreign }));
+    expect(await ask()).toEqual({ cnonce: 'AQIDBA' });
   });
 
   it('are asked for once, however many wait for them, and anew the next time', async () => {

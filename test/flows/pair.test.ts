@@ -5,7 +5,7 @@ import { encodeDeviceTrust } from '../../src/codec/device-trust-map.ts';
 import { CONTENT_FORMAT } from '../../src/codec/iana.ts';
 import { encodeNonce } from '../../src/codec/provisioning.ts';
 import { setupCodeText } from '../../src/codec/setup-code.ts';
-import { base64url, hex } from '../../src/core/bytes.ts';
+import { base64url, EMPTY, hex } from '../../src/core/bytes.ts';
 import type { CoapRequest } from '../../src/core/coap-exchange.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { identifyDevice } from '../../src/flows/identify.ts';
@@ -506,6 +506,14 @@ describe('pairing is interrupted', () => {
       expect(rig.link.requests).toHaveLength(4);
     });
   }
+
+  test('in the last message by a refusal: it is unfinished, and says what the device answered', async () => {
+    rig.link.fate = (request) => (request === 3 ? { code: codeNumber('4.01'), payload: EMPTY } : 'arrives');
+    expect(await rig.pair()).toMatchObject({
+      state: 'unfinished',
+      reason: { code: 'device_answer_invalid', detail: '4.01' },
+    });
+  });
 
   test('in the last message, and the device is reset by hand: pairing again replaces what was unfinished', async () => {
     rig.link.fate = (request) => (request === 3 ? 'lost request' : 'arrives');

@@ -1,12 +1,15 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { encodeCbor } from '../../src/codec/cbor.ts';
 import { codeNumber } from '../../src/codec/coap/codes.ts';
 import { importJwk } from '../../src/codec/cose/key.ts';
+import { makeMac0 } from '../../src/codec/cose/mac0.ts';
 import { makeCreationHints } from '../../src/codec/creation-hints.ts';
-import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
+import { COAP_METHOD, CONTENT_FORMAT, COSE_HEADER } from '../../src/codec/iana.ts';
 import { makeAnswer, makeSignedRequest } from '../../src/codec/signed-request.ts';
-import { EMPTY, hex, utf8 } from '../../src/core/bytes.ts';
+import { EMPTY, hex, sha256, utf8 } from '../../src/core/bytes.ts';
 import type { CoapRequest } from '../../src/core/coap-exchange.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -71,7 +74,14 @@ async function setup(answer: ScriptedLink['answer'], of = tube) {
   });
   await queue.end(added.id, { state: 'delivered', deviceCode: '2.01', receipt: true });
   const line = new ScriptedLink(answer);
-  const flow = new ProxyFlow({ registry, queue, link: () => line, clock: time, timeout: 1_000 });
+  const flow = new ProxyFlow({
+    registry,
+    queue,
+    link: () => line,
+    clock: time,
+    issuersOf: ({ issuers = ['https://as.example'] }) => issuers,
+    timeout: 1_000,
+  });
   return { flow, line, time };
 }
 
@@ -188,6 +198,40 @@ describe('ProxyFlow', () => {
     expect(await flow.proxy(signed(), context)).toEqual({ code: codeNumber('4.01'), payload: EMPTY, verified: false });
   });
 
+  test.each([
+    ['no payload', EMPTY],
+    ['a text for people', utf8('out of memory')],
+    ['bytes that are no COSE', Uint8Array.of(0xff, 0, 1)],
+  ])('passes 5.00 with %s on, as not verified', async (_, payload) => {
+    const { flow, line } = await setup(() => ({ code: codeNumber('5.00'), payload }));
+    expect(await flow.proxy(signed(), context)).toEqual({ code: codeNumber('5.00'), payload: EMPTY, verified: false });
+    expect(line.proofs).toEqual([]);
+  });
+
+  test('tells odd content under the MAC of the device from an answer of somebody else', async () => {
+    const { flow, line } = await setup((request) => {
+      const code = codeNumber('2.05');
+      const aad = encodeCbor(['latchkey-answer-1', sha256(request.payload ?? EMPTY), tube.audience, code]);
+      const protectedHeader = new Map([[COSE_HEADER.contentType, 'text/html']]);
+      return { code, payload: makeMac0({ payload: EMPTY, key: answerKey(tube), externalAad: aad, protectedHeader }) };
+    });
+    await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_invalid' });
+    expect(line.proofs).toEqual([]);
+  });
+
+  test.each([
+    ['coap_block_invalid', 502],
+    ['coap_option_refused', 502],
+    ['device_answer_invalid', 502],
+    ['device_reset', 502],
+    ['device_answer_lost', 504],
+    ['device_no_answer', 504],
+  ] as const)('does not blame the client for what the device does: %s is %i', async (code, status) => {
+    const { flow } = await setup(() => new LatchkeyError(code));
+    const failure = await flow.proxy(signed(), context).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code, entry: { status } });
+  });
+
   test('passes a sealed refusal of the device on, as verified', async () => {
     const { flow } = await setup((request) => answerBy(tube, request, '4.03'));
     const answer = await flow.proxy(signed(), context);
@@ -244,8 +288,25 @@ describe('ProxyFlow', () => {
     });
   });
 
-  test('distrusts the same from a device with a clock, which has nothing to say there', async () => {
+  test('hands on nothing of the same from a device with a clock, which has nothing to say there', async () => {
     const { flow } = await setup(() => hinted);
-    await expect(flow.proxy(signed(), context)).rejects.toMatchObject({ code: 'device_answer_untrusted' });
+    expect(await flow.proxy(signed(), context)).toEqual({ code: codeNumber('4.01'), payload: EMPTY, verified: false });
+  });
+
+  test.each([
+    ['a signed request', signed()],
+    ['a challenge', challenge()],
+  ])('leaves out an issuer that the device does not take, in its refusal of %s', async (_, request) => {
+    const payload = makeCreationHints({ as: 'https://as.attacker.example', audience: tube.audience });
+    const { flow } = await setup(() => ({ ...hinted, payload }), clockless);
+    expect((await flow.proxy(request, context)).hints).toEqual({ audience: tube.audience });
+  });
+
+  test.each([
+    ['a signed request', signed()],
+    ['a challenge', challenge()],
+  ])('takes hints that are no CBOR for a fault of the device, in its refusal of %s', async (_, request) => {
+    const { flow } = await setup(() => ({ ...hinted, payload: utf8('nonsense') }), clockless);
+    await expect(flow.proxy(request, context)).rejects.toMatchObject({ code: 'device_answer_invalid' });
   });
 });

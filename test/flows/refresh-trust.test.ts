@@ -92,6 +92,23 @@ describe('a device', () => {
     expect(rig.woken).toEqual([]);
   });
 
+  test('gets an issuer whose keys do not travel by its name, and keeps the others', async () => {
+    rig.issuers.push('https://rsa.example');
+    rig.trust.issuerChanged('https://rsa.example');
+    expect(rig.trust.status()).toMatchObject([{ state: 'waiting', changes: ['+ issuer https://rsa.example'] }]);
+    await rig.work(tube);
+    expect(rig.held(tube).issuers).toEqual([
+      { issuer: ISSUER, keys: [FIRST] },
+      { issuer: 'https://rsa.example', keys: [] },
+    ]);
+  });
+
+  test('is registered with the names of issuers that were never reached', async () => {
+    const blank = await TrustRig.open();
+    const device = await blank.add('tube-2');
+    expect(blank.held(device).issuers).toEqual([{ issuer: ISSUER, keys: [] }]);
+  });
+
   test('keeps what it holds of an issuer that was not reached since the start', async () => {
     const again = await TrustRig.open(rig);
     again.keys = undefined;
@@ -328,19 +345,11 @@ describe('an answer', () => {
 });
 
 describe('tokens', () => {
-  test('wait for the bundle that they need, and go behind it in the same worker', async () => {
-    const order: string[] = [];
-    rig.keys = [SECOND];
-    rig.trust.issuerChanged(ISSUER);
-    answers((request) => {
-      order.push(request.path.join('/'));
-      return order.length < 3 ? new LatchkeyError('device_no_answer') : bare('4.04');
-    });
-    await rig.queueToken(tube);
-    const dispatcher = new Dispatcher({
+  const dispatch = (device: Device): Dispatcher =>
+    new Dispatcher({
       queue: rig.queue,
       registry: rig.registry,
-      link: () => rig.link(),
+      link: () => rig.link(device.id),
       certain: () => rig.time.certain(),
       timers: rig.time,
       random: rig.time,
@@ -350,9 +359,56 @@ describe('tokens', () => {
       attemptTimeout: 1_000,
       longestPause: 1_000,
     });
+
+  /** The paths of what is asked of the device, which is silent for the first two requests. */
+  function order(device: Device): readonly string[] {
+    const paths: string[] = [];
+    rig.link(device.id).request = async (request) => {
+      paths.push(request.path.join('/'));
+      if (paths.length < 3) throw new LatchkeyError('device_no_answer');
+      return bare('4.04');
+    };
+    return paths;
+  }
+
+  test.each([
+    ['the key of the hub', { wrap: 'sign1', authentication: 'ES256' }, () => rig.trust.rotateHubKey()],
+    [
+      'the name of an issuer that tokens carry',
+      { claims: 'full' },
+      async () => rig.issuers.push('https://rsa.example'),
+    ],
+  ] as const)('wait for %s, and go behind it in the same worker', async (_, profile, change) => {
+    const device = await rig.add('tube-5', profile);
+    await change();
+    rig.trust.issuerChanged(ISSUER);
+    await rig.queueToken(device, { hubKey: rig.hubKeys.signingKeys('ES256').at(-1)?.keyId });
+    const asked = order(device);
+    const dispatcher = dispatch(device);
     dispatcher.start();
     await rig.time.advance(4_000);
-    expect(order.slice(0, 4)).toEqual(['trust', 'trust', 'trust', 'authz-info']);
+    expect(asked.slice(0, 4)).toEqual(['trust', 'trust', 'trust', 'authz-info']);
+    await dispatcher.stop();
+  });
+
+  test.each([
+    ['a new key of an issuer', { claims: 'full' }, (): void => undefined],
+    ['the name of an issuer that no token carries', {}, (): void => void rig.issuers.push('https://rsa.example')],
+  ] as const)('do not wait for %s', async (_, profile, change) => {
+    const device = await rig.add('tube-5', profile);
+    change();
+    rig.keys = [SECOND];
+    rig.trust.issuerChanged(ISSUER);
+    const id = await rig.queueToken(device);
+    const asked = order(device);
+    const dispatcher = dispatch(device);
+    dispatcher.start();
+    await rig.time.advance(4_000);
+    expect(asked.slice(0, 3)).toEqual(['authz-info', 'authz-info', 'authz-info']);
+    await rig.queue.end(id, { state: 'delivered', deviceCode: '2.01', receipt: true });
+    dispatcher.wake(device.id);
+    await rig.time.advance(1_000);
+    expect(asked.at(-1)).toBe('trust');
     await dispatcher.stop();
   });
 });

@@ -112,9 +112,11 @@ describe('a device without a clock', () => {
     expect(allowed.opened.device.acceptedTokens).toBe(1);
   });
 
-  test('gets no token that lives by the calendar', async () => {
+  test('gets no token that lives by the calendar, and its client a nonce to ask for another one with', async () => {
     const { deliver, opened } = await withoutClock();
-    expect(await refusalOf(deliver({}))).toMatchObject({ hubCode: 'jwt_claim_missing' });
+    const refusal = await refusalOf(deliver({}));
+    expect(refusal).toMatchObject({ hubCode: 'cnonce_missing' });
+    expect(cnonceOf(refusal)).not.toBe('');
     expect(opened.events.filter(({ event }) => event.startsWith('token'))).toEqual([]);
   });
 });

@@ -40,7 +40,7 @@ test('a port of 0 becomes a real one', async () => {
 
 test('a token arrives over a real line, in blocks where it is long', async () => {
   const { simulator, line } = await start();
-  const token = macToken({ ...claims(), expiresAt: 4_000_000_000, issuer: 'x'.repeat(600) }, MAC_KEY);
+  const token = macToken({ ...claims(), expiresAt: 4_000_000_000, subject: 'x'.repeat(600) }, MAC_KEY);
   const answer = await line.request(authzInfo(token), { deadline: 5_000 });
   expect(codeText(answer.code)).toBe('2.01');
   expect(simulator.device.acceptedTokens).toBe(1);

@@ -4,7 +4,9 @@ import { codeText } from '../../src/codec/coap/codes.ts';
 import { makeEncrypt0 } from '../../src/codec/cose/encrypt0.ts';
 import { coseKeyFromJwk } from '../../src/codec/cose/key-map.ts';
 import type { CwtClaims } from '../../src/codec/cwt.ts';
+import { readTrustFile, writeTrustFile } from '../../src/codec/trust-file.ts';
 import { utf8 } from '../../src/core/bytes.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import type { TokenRefusal } from '../../src/sim/judge-token.ts';
 import {
   AUDIENCE,
@@ -17,6 +19,7 @@ import {
   SHARED_JWK,
   STRANGE_MAC_KEY,
   trustFile,
+  trustFileContents,
   tube,
 } from './tube.ts';
 
@@ -73,6 +76,25 @@ test.each(REFUSED_CLAIMS)('a token %s is refused', async (_, wrong, code, reason
 test('a token of another issuer is refused where an issuer is provisioned', async () => {
   const given = tube({ trust: trustFile({ issuer: 'https://as.example' }) });
   await expectTokenRefusal(given, macToken({ issuer: 'https://other.example' }), '4.01', 'issuer_foreign');
+});
+
+test.each([
+  ['an empty list of issuers', []],
+  ['a list without its issuer', [{ issuer: 'https://as.example', keys: [] }]],
+])('a token that says whose it is, is refused with %s', async (_, issuers) => {
+  const given = tube({ trust: trustFile({ issuers }) });
+  await expectTokenRefusal(given, macToken({ issuer: 'https://rsa.example' }), '4.01', 'issuer_foreign');
+});
+
+test('a file without a list of issuers has none', async () => {
+  const { issuers: _, ...rest } = JSON.parse(writeTrustFile(trustFileContents())) as JsonObject;
+  const given = tube({ trust: readTrustFile(JSON.stringify(rest)) });
+  await expectTokenRefusal(given, macToken({ issuer: 'https://as.example' }), '4.01', 'issuer_foreign');
+});
+
+test('a token of an issuer that is there by its name alone is taken', async () => {
+  const given = tube({ trust: trustFile({ issuers: [{ issuer: 'https://rsa.example', keys: [] }] }) });
+  expect(codeText((await given.give(macToken({ issuer: 'https://rsa.example' }))).code)).toBe('2.01');
 });
 
 test('a token without iss is taken where an issuer is provisioned: the key is the anchor', async () => {

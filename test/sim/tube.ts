@@ -52,31 +52,35 @@ export function publicJwk({ jwk }: Pair): JsonObject {
 const CLIENT = newClient();
 export const HUB = newClient('hub1');
 
-export function trustFile(more: Partial<Parameters<typeof writeTrustFile>[0]> = {}): TrustFile {
+type Contents = Parameters<typeof writeTrustFile>[0];
+
+export function trustFile(more: Partial<Contents> = {}): TrustFile {
+  return readTrustFile(writeTrustFile(trustFileContents(more)));
+}
+
+export function trustFileContents(more: Partial<Contents> = {}): Contents {
   const { FETCH, PUT } = COAP_METHOD;
   const bit = (method: number) => 1 << (method - 1);
-  return readTrustFile(
-    writeTrustFile({
-      version: 3,
-      device: 'tube-1',
-      audience: AUDIENCE,
-      wrap: 'mac0',
-      cwtTag: false,
-      scopeForm: 'text',
-      maxTokenBytes: 1024,
-      keys: [MAC_JWK, ENCRYPTION_JWK],
-      confirmationKeys: [{ ...SHARED_JWK }],
-      answerKey: ANSWER_JWK,
-      receipt: 'mac0',
-      permissions: {
-        read: [['temperature', bit(FETCH)]],
-        configure: [['led', bit(FETCH) | bit(PUT)]],
-        'read-only-lamp': [['led', bit(FETCH)]],
-        broken: [['led', bit(FETCH) | bit(PUT) | bit(COAP_METHOD.DELETE)]],
-      },
-      ...more,
-    }),
-  );
+  return {
+    version: 3,
+    device: 'tube-1',
+    audience: AUDIENCE,
+    wrap: 'mac0',
+    cwtTag: false,
+    scopeForm: 'text',
+    maxTokenBytes: 1024,
+    keys: [MAC_JWK, ENCRYPTION_JWK],
+    confirmationKeys: [{ ...SHARED_JWK }],
+    answerKey: ANSWER_JWK,
+    receipt: 'mac0',
+    permissions: {
+      read: [['temperature', bit(FETCH)]],
+      configure: [['led', bit(FETCH) | bit(PUT)]],
+      'read-only-lamp': [['led', bit(FETCH)]],
+      broken: [['led', bit(FETCH) | bit(PUT) | bit(COAP_METHOD.DELETE)]],
+    },
+    ...more,
+  };
 }
 
 export function claims(more: Partial<CwtClaims> = {}): CwtClaims {

@@ -205,6 +205,7 @@ describe('for a device without a clock', () => {
   test.each<[string, Partial<TokenFacts>, string]>([
     ['without exi', { cnonce: CNONCE }, 'jwt_claim_missing'],
     ['without cnonce', { expiresIn: 300 }, 'cnonce_missing'],
+    ['without exi and cnonce, such as a first one', {}, 'cnonce_missing'],
     ['without iat', { ...fit, issuedAt: undefined }, 'jwt_claim_missing'],
     ['with a life under a second', { ...fit, expiresIn: 0.9 }, 'lifetime_empty'],
     ['with a life past 32 bits', { ...fit, expiresIn: 0x1_0000_0000 }, 'claim_not_translatable'],

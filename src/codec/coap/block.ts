@@ -26,7 +26,7 @@ export function blockOption(number: number, block: Block): CoapOption {
   return { number, value: encodeUint(block.number * 16 + (block.more ? 8 : 0) + exponent) };
 }
 
-/** @throws {LatchkeyError} `coap_block_invalid` for the reserved size */
+/** @throws {LatchkeyError} `coap_block_invalid` for the reserved size, which is 4.00 (RFC 7959 §2.2) */
 export function readBlock(options: KnownOptions, number: number): Block | undefined {
   const value = options.get(number)?.[0];
   if (value === undefined) return undefined;

@@ -75,7 +75,7 @@ export class CoapEndpoint {
   /**
    * Asks the peer. Resolves with whatever response it gives, 4.xx and 5.xx too.
    * @throws {LatchkeyError} `device_no_answer`, `device_reset`, `device_answer_invalid`, `coap_option_refused`,
-   *   `coap_block_invalid`, `link_busy`, `link_down`, `request_too_large`, `request_cancelled`
+   *   `coap_block_invalid`, `link_busy`, `link_down`, `device_answer_lost`, `request_too_large`, `request_cancelled`
    */
   request(request: CoapRequest, options: RequestOptions): Promise<CoapResponse> {
     return this.#requester.request(request, options);
@@ -128,7 +128,7 @@ export class CoapEndpoint {
     return { ...this.#counters };
   }
 
-  /** Ends every request with `link_down`, and everything else in silence. No timer is left. */
+  /** Ends every request with `link_down`, one that the peer may have acted on with `device_answer_lost`, and everything else in silence. No timer is left. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -18,6 +18,8 @@ interface Job {
   readonly request: CoapRequest;
   readonly settle: (outcome: CoapResponse | LatchkeyError) => void;
   failure: LatchkeyError | undefined;
+  /** Whether the peer may have acted on it: it was sent whole, or its last block was. */
+  mayBeDone: boolean;
 }
 
 /** The one message that waits for its answer now. */
@@ -60,6 +62,7 @@ export class Requester {
       const job: Job = {
         request,
         failure: undefined,
+        mayBeDone: false,
         settle: (outcome) => {
           cancelDeadline();
           signal?.removeEventListener('abort', onAbort);
@@ -179,6 +182,7 @@ export class Requester {
   }
 
   #transmit(outstanding: Outstanding): void {
+    if (this.#running !== undefined && !outstanding.isRepeatable) this.#running.mayBeDone = true;
     outstanding.transmission?.stop();
     outstanding.transmission = new Transmission(this.#channel, outstanding.bytes, () => {
       if (this.#running !== undefined) this.#fail(this.#running, this.#whyLate(this.#running));
@@ -203,7 +207,9 @@ export class Requester {
     return new LatchkeyError('device_no_answer');
   }
 
-  #fail(job: Job, error: LatchkeyError): void {
+  #fail(job: Job, reason: LatchkeyError): void {
+    const isLost = job.mayBeDone && reason.code === 'link_down';
+    const error = isLost ? new LatchkeyError('device_answer_lost', reason.detail, { cause: reason }) : reason;
     const outstanding = job === this.#running ? this.#outstanding : undefined;
     if (outstanding !== undefined) {
       this.#release(outstanding);

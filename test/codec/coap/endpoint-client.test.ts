@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { blockOption } from '../../../src/codec/coap/block.ts';
 import type { CoapHandler } from '../../../src/codec/coap/responder.ts';
-import { COAP_CODE, COAP_METHOD, COAP_TYPE } from '../../../src/codec/iana.ts';
+import { COAP_CODE, COAP_METHOD, COAP_OPTION, COAP_TYPE } from '../../../src/codec/iana.ts';
 import { utf8 } from '../../../src/core/bytes.ts';
 import { LatchkeyError } from '../../../src/core/errors.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
@@ -267,13 +268,33 @@ describe('giving up', () => {
     expect(peer.heard).toHaveLength(1);
   });
 
-  it('on close ends what runs and what waits with link_down, and leaves no timer', async () => {
+  it.each([
+    ['nothing but blocks that the peer only keeps', 1, 'link_down'],
+    ['the last block', 2, 'device_answer_lost'],
+  ] as const)('on close tells a request of which it sent %s', async (_, answered, code) => {
+    const peer = new ScriptedPeer();
+    const request = watch(peer.endpoint.request({ ...post, payload: new Uint8Array(3_000) }, { deadline: 60_000 }));
+    for (let number = 0; number < answered; number += 1) {
+      await peer.time.advance(0);
+      peer.answer({
+        code: COAP_CODE.continue,
+        options: [blockOption(COAP_OPTION.block1, { number, more: true, size: 1_024 })],
+      });
+    }
+    await peer.time.advance(0);
+    expect(peer.heard).toHaveLength(answered + 1);
+    peer.endpoint.close();
+    await peer.time.advance(0);
+    expect(request.outcome).toBe(code);
+  });
+
+  it('on close ends what was sent with device_answer_lost and what waits with link_down, and leaves no timer', async () => {
     const peer = new ScriptedPeer();
     const outcomes = [1, 2, 3].map(() => watch(peer.endpoint.request(get, { deadline: 60_000 })));
     peer.endpoint.close();
     const late = watch(peer.endpoint.request(get, { deadline: 60_000 }));
     await peer.time.advance(0);
-    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['link_down', 'link_down', 'link_down']);
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['device_answer_lost', 'link_down', 'link_down']);
     expect(late.outcome).toBe('link_down');
     expect(peer.time.pendingTimers).toBe(0);
     expect(peer.heard).toHaveLength(1);

@@ -200,10 +200,16 @@ describe('a request of the peer is refused', () => {
       { options: [{ number: COAP_OPTION.uriPath, value: fromHex('ff') }] },
       COAP_CODE.badRequest,
     ],
+    // RFC 7959 §2.2.
     [
-      '4.08 for a block of the reserved size',
-      { options: [{ number: COAP_OPTION.block1, value: fromHex('07') }] },
-      COAP_CODE.requestEntityIncomplete,
+      '4.00 for a block of the reserved size',
+      { options: [{ number: COAP_OPTION.block1, value: fromHex('0f') }] },
+      COAP_CODE.badRequest,
+    ],
+    [
+      '4.00 for a wish for blocks of the reserved size',
+      { options: [{ number: COAP_OPTION.block2, value: fromHex('07') }] },
+      COAP_CODE.badRequest,
     ],
   ])('with %s', async (_, change, code) => {
     const peer = new ScriptedPeer();

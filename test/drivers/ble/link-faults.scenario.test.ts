@@ -126,7 +126,9 @@ describe('a device that is not confirmed, or does not go on', () => {
     const link = rig.radio.link('tube-1');
     await link.request(post(body(9)), DEADLINE);
     tube.adapter.controller.faults.stall('toPeripheral');
-    expect(['link_down', 'device_no_answer']).toContain(await outcome(link.request(post(body(9)), DEADLINE)));
+    expect(['device_answer_lost', 'link_down', 'device_no_answer']).toContain(
+      await outcome(link.request(post(body(9)), DEADLINE)),
+    );
     expect(rig.radio.counters.lost).toBe(1);
     tube.adapter.controller.faults.flow('toPeripheral');
     expect(await insist(rig, body(9))).toMatchObject(accepted(body(9)));
@@ -176,7 +178,7 @@ describe('an adapter', () => {
     const under = outcome(rig.radio.link('tube-1').request(post(body(3_000)), DEADLINE));
     await until(() => rig.radio.connections === 1);
     await rig.hub.unplug();
-    expect(await under).toMatch(/^(radio_|link_down)/);
+    expect(await under).toMatch(/^(radio_|link_down|device_answer_lost)/);
     await rig.hub.plug();
     await until(() => rig.radio.health().up);
     expect(await insist(rig, body(300))).toMatchObject(accepted(body(300)));

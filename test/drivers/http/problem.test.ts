@@ -44,6 +44,12 @@ test('the detail of an error never reaches who asked', () => {
   expect(JSON.stringify(problemAnswer(error, 'id1'))).not.toContain('canary');
 });
 
+test('a token that lacks a claim is told which, by a registered name alone', () => {
+  expect(problemOf(new LatchkeyError('jwt_claim_missing', 'client_id'), 'id1')).toMatchObject({ claim: 'client_id' });
+  expect(JSON.stringify(problemOf(new LatchkeyError('jwt_claim_missing', 'canary'), 'id1'))).not.toContain('canary');
+  expect(problemOf(new LatchkeyError('jwt_claim_invalid', 'iat'), 'id1')).not.toHaveProperty('claim');
+});
+
 test('a problem is RFC 9457, with the code and the id of the request', () => {
   const error = new LatchkeyError('device_refused_token');
   expect(problemAnswer(error, 'id1', { headers: { location: '/d' }, deviceCode: '4.01', status: 403 })).toEqual({

@@ -95,12 +95,12 @@ describe('serveDevice over TCP', () => {
     expect(port.isConnected()).toBe(false);
   });
 
-  it('gives up a request of its own when the hub goes: link_down', async () => {
+  it('gives up a request of its own when the hub goes: device_answer_lost', async () => {
     const port = await serve();
     const socket = await connect(port);
     await ping(socket, 5);
     const request = port.request({ method: COAP_METHOD.GET, path: ['time'], payload: EMPTY }, { deadline: 60_000 });
     socket.destroy();
-    await expect(request).rejects.toMatchObject({ code: 'link_down' });
+    await expect(request).rejects.toMatchObject({ code: 'device_answer_lost' });
   });
 });

@@ -136,11 +136,11 @@ describe('opening', () => {
 });
 
 describe('losing the line', () => {
-  it('ends requests with link_down and opens again', async () => {
+  it('ends what was sent with device_answer_lost, and opens again', async () => {
     const { time, ports, line, sightings } = await bench();
     const request = outcomeOf(line.request(get, { deadline: 60_000 }));
     ports.last().events.onClosed('unplugged');
-    expect(await request).toBe('link_down');
+    expect(await request).toBe('device_answer_lost');
     expect(line.health()).toEqual({ up: false, code: 'link_down', detail: 'unplugged' });
     expect(await outcomeOf(line.request(get, { deadline: 60_000 }))).toBe('link_down');
     await time.advance(250);
@@ -219,7 +219,7 @@ describe('a hung line', () => {
     ports.last().drains = false;
     const request = outcomeOf(line.request(get, { deadline: 60_000 }));
     await time.advance(6_000);
-    expect(await request).toBe('link_down');
+    expect(await request).toBe('device_answer_lost');
     expect(ports.opened).toHaveLength(2);
     expect(line.counters()).toMatchObject({ hung: 1, lost: 1 });
   });

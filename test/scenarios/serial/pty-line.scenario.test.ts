@@ -37,7 +37,7 @@ describe('a pty', () => {
     while (line.counters().hung === 0) {
       failure = await line.request(post, { deadline: 1_000 }).catch((error: unknown) => error);
     }
-    expect(failure).toMatchObject({ code: expect.stringMatching(/^(link_down|device_no_answer)$/) });
+    expect(failure).toMatchObject({ code: expect.stringMatching(/^(link_down|device_answer_lost|device_no_answer)$/) });
     await ptys.unplug();
     await ptys.plug();
     const device = await serveDevice({
