@@ -7,7 +7,7 @@ import type { Timers } from '../core/clock.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 
 /** Milliseconds from one look at the links to the next. */
-const LOOK_EVERY = 10_000;
+const LOOK_EVERY = 2_000;
 
 export class RestingDevices {
   readonly #timers: Timers;

@@ -525,7 +525,7 @@ describe('a link that is known to be down', () => {
     // The sweep, the forgetting, and the look.
     expect(time.pendingTimers).toBe(3);
     const before = line.looks;
-    await time.advance(10_000);
+    await time.advance(2_000);
     expect(line.looks - before).toBe(1);
     expect(time.pendingTimers).toBe(3);
     await dispatcher.stop();
