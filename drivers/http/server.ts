@@ -17,7 +17,7 @@ import { EventStreams, type ReservedStream } from './event-streams.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { PeerConnections } from './peer-connection.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf } from './problem.ts';
-import { RequestLog } from './request-log.ts';
+import { logAnswer } from './request-log.ts';
 import { type Parameters, RouteTable } from './route-table.ts';
 
 export interface HttpRequest {
@@ -73,7 +73,6 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
   readonly #routes: RouteTable<Route>;
-  readonly #requestLog: RequestLog;
   readonly #connections: Connections;
   readonly #peers = new PeerConnections(TIMEOUT_CHECK);
   readonly #streams: EventStreams;
@@ -103,13 +102,14 @@ export class HttpServer {
             .createServer({ ...settings, ...tlsSettings(options.tls), handshakeTimeout: REQUEST_TIMEOUT }, listener);
     // As above: without this, node answers 417 by itself. RFC 9110 §10.1.1 lets a server pass over what it does not know.
     this.#server.on('checkExpectation', listener);
-    this.#requestLog = new RequestLog(options.log);
     const { overall, perNetwork } = options.connections;
     /** A network has the same part of everything as of the connections. */
     const shared = (most: number) => ({ overall: most, perNetwork: Math.ceil((most * perNetwork) / overall) });
     this.#streams = new EventStreams(shared(LIMITS.eventStreams));
     this.#bodies = new BodyRoom(shared(LIMITS.httpBodyBytes));
-    this.#connections = new Connections(this.#server, options.connections, () => this.#requestLog.connectionRefused());
+    this.#connections = new Connections(this.#server, options.connections, () =>
+      options.log.warn({ event: 'connections_refused' }, 'a connection was refused: there are too many'),
+    );
   }
 
   /** Listens on host and port (0 for a free one) or on a unix socket; answers with the port. */
@@ -145,7 +145,6 @@ export class HttpServer {
     this.#connections.destroyAll();
     this.#peers.close();
     await closed;
-    this.#requestLog.close();
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -192,7 +191,7 @@ export class HttpServer {
       this.#streams.serve(response, answer.events, room, connection);
     const ms = Math.round(performance.now() - started);
     const path = route?.path ?? this.#at(incoming.url)[0]?.path ?? '';
-    this.#requestLog.answered({ method, path, status: answer.status, ms, error }, log);
+    logAnswer({ method, path, status: answer.status, ms, error }, log);
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#idle?.();
   }

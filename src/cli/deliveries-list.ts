@@ -1,4 +1,3 @@
-import { printable } from '../core/printable.ts';
 import type { ListedDelivery } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { columns } from './columns.ts';
@@ -42,10 +41,10 @@ function table(deliveries: readonly ListedDelivery[]): readonly string[] {
     ['DELIVERY', 'DEVICE', 'STATE', 'EXPIRES', 'SCOPE', 'WHY'],
     ...deliveries.map((delivery) => [
       delivery.delivery,
-      printable(delivery.device),
+      delivery.device,
       delivery.state,
       instantText(delivery.expires_at),
-      printable(delivery.scope),
+      delivery.scope,
       reason(delivery),
     ]),
   ]);
