@@ -5,7 +5,7 @@
 import type { LogFields, LogLevel } from '../ports/log.ts';
 
 /** Fields whose values are the hub's own words: with level and event they say what kind of line it is. */
-const KIND = ['code', 'method', 'path', 'status', 'verdict', 'qos'] as const;
+const KIND = ['code', 'method', 'status', 'verdict', 'qos'] as const;
 /** Fields that say who or what a line is about, so that one device does not silence the lines about another one. */
 const SUBJECT = ['device', 'line', 'ble', 'issuer', 'adapter', 'address', 'key'] as const;
 
@@ -158,12 +158,19 @@ export function subjectOf(fields: LogFields): Subject | undefined {
 }
 
 function kindOf(level: LogLevel, fields: LogFields, message: string): string {
-  const { code, event, method, path, qos, status, verdict } = fields;
-  return `${level} ${event ?? message} ${code} ${method} ${path} ${status} ${verdict} ${qos}`;
+  const { code, event, method, qos, status, verdict } = fields;
+  return `${level} ${event ?? message} ${code} ${method} ${routeOf(fields)} ${status} ${verdict} ${qos}`;
+}
+
+/** Beside a method of HTTP the path is that of a route, and one of the hub's own words. Elsewhere a client chose it. */
+function routeOf({ method, path }: LogFields): unknown {
+  return method === undefined ? undefined : path;
 }
 
 function namedFields(fields: LogFields): LogFields {
-  return Object.fromEntries(KIND.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]]])));
+  const path = routeOf(fields);
+  const named = KIND.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]] as const]));
+  return { ...Object.fromEntries(named), ...(path === undefined ? {} : { path }) };
 }
 
 function ownField(subject: Subject | undefined): LogFields {
