@@ -162,6 +162,8 @@ export const CATALOGUE = {
   coap_option_refused: entry('A CoAP option is critical and unknown', 'The peer uses an extension that the hub does not know.', 'Send the message without it.', 400, '4.02'),
   coap_block_invalid: entry('Blocks do not fit together', 'A block is missing, out of order or of another body.', 'Start the transfer anew.', 400, '4.08'),
   link_down: unavailable('The link to the device is not open', 'The cable is out, the network serial server is away, or the device is not in range.', 'Check the cable, or bring the device closer; the hub opens the link again by itself.'),
+  line_noisy: unavailable('The line brings noise', 'The speed is wrong, the cable is bad, or what is plugged in sends something else than slipmux.', 'Check `baud_rate` and the cable, and what is plugged in; `latchkey status` counts the kinds of noise. The condition clears within a minute.'),
+  line_slowed: unavailable('The line brings in more than it may', 'What is plugged in, or a network serial server, sends more than 160 KiB/s, so the hub makes it wait.', 'Find out what sends so much; other lines are not slowed. The condition clears within a minute.'),
   hub_busy: unavailable('The hub has too much to do', 'One connection carries too many requests at once, or one device asks too many questions.', 'Wait for an answer before asking again.'),
   link_busy: unavailable('The link to the device is busy', 'Too many requests wait for it.', 'Try again in a few seconds.'),
   request_cancelled: unavailable('The request was given up', 'Whoever asked went away before the device answered, or nobody answered a question of the command line.', 'Ask again if the answer is still wanted.'),
