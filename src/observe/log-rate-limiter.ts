@@ -6,8 +6,6 @@ import type { LogFields, LogLevel } from '../ports/log.ts';
 
 /** Fields whose values are the hub's own words: with level and event they say what kind of line it is. */
 const KIND = ['code', 'method', 'status', 'verdict', 'qos'] as const;
-/** Fields that say who or what a line is about, so that one device does not silence the lines about another one. */
-const SUBJECT = ['device', 'line', 'ble', 'issuer', 'adapter', 'address', 'key'] as const;
 
 /** Milliseconds. While a kind is too frequent, each of its windows is twice as long as the one before. */
 const FIRST_WINDOW = 1_000;
@@ -32,6 +30,12 @@ const OTHERS = 'others';
 export interface HeldBack {
   readonly level: LogLevel;
   readonly fields: LogFields;
+}
+
+interface Line {
+  readonly level: LogLevel;
+  readonly fields: LogFields;
+  readonly message: string;
 }
 
 interface Window {
@@ -65,10 +69,8 @@ export class LogRateLimiter {
   passes(level: LogLevel, fields: LogFields, subject: Subject | undefined, message: string): boolean {
     const now = performance.now();
     const kind = kindOf(level, fields, message);
-    const line = { level, fields, message };
-    const ofKind = this.#windowOf(kind, undefined, line, now);
-    const ofSubject =
-      subject === undefined ? ofKind : this.#windowOf(`${kind} ${subject.name} ${subject.value}`, subject, line, now);
+    const ofKind = this.#known(kind, now) ?? this.#begin(kind, undefined, { level, fields, message }, now);
+    const ofSubject = subject === undefined ? ofKind : this.#ofSubject(kind, subject, { level, fields, message }, now);
     if (ofSubject !== undefined && ofSubject.passed >= limitOf(ofSubject)) return holdBack(ofSubject);
     if (ofKind !== undefined && ofKind.passed >= OF_ONE_KIND) return holdBack(ofKind);
     if (ofSubject !== undefined) ofSubject.passed += 1;
@@ -81,21 +83,23 @@ export class LogRateLimiter {
     for (const window of this.#windows.values()) this.#tell(window);
   }
 
-  #windowOf(
-    name: string,
-    subject: Subject | undefined,
-    line: { readonly level: LogLevel; readonly fields: LogFields; readonly message: string },
-    now: number,
-  ): Window | undefined {
+  #ofSubject(kind: string, subject: Subject, line: Line, now: number): Window | undefined {
+    const name = `${kind} ${subject.name} ${subject.value}`;
+    return this.#known(name, now) ?? this.#begin(name, subject, line, now);
+  }
+
+  #known(name: string, now: number): Window | undefined {
     const known = this.#windows.get(name);
-    if (known !== undefined) {
-      if (now >= known.ends) this.#next(known, now);
-      return known;
-    }
+    if (known !== undefined && now >= known.ends) this.#next(known, now);
+    return known;
+  }
+
+  #begin(name: string, subject: Subject | undefined, line: Line, now: number): Window | undefined {
     // A subject that finds no room counts for its kind. Kinds are bounded by the code; what finds no room is one more.
     if (subject !== undefined && this.#subjects >= MOST_SUBJECTS) return undefined;
-    if (subject === undefined && name !== OTHERS && this.#windows.size - this.#subjects >= MOST_KINDS)
-      return this.#windowOf(OTHERS, undefined, { ...line, fields: { event: OTHERS } }, now);
+    const others = `${line.level} ${OTHERS}`;
+    if (subject === undefined && name !== others && this.#windows.size - this.#subjects >= MOST_KINDS)
+      return this.#known(others, now) ?? this.#begin(others, undefined, { ...line, fields: { event: OTHERS } }, now);
     const window: Window = {
       level: line.level,
       fields: { of: line.fields.event ?? line.message, ...namedFields(line.fields), ...ownField(subject) },
@@ -143,23 +147,34 @@ export class LogRateLimiter {
   }
 }
 
-/** Who or what a line is about. */
+/** Who or what a line is about, so that one device does not silence the lines about another one. */
 export interface Subject {
+  /** Of the field. */
   readonly name: string;
   readonly value: string;
 }
 
+/** Read one by one: this and `kindOf` are a part of every request. */
 export function subjectOf(fields: LogFields): Subject | undefined {
-  for (const name of SUBJECT) {
-    const value = fields[name];
-    if (typeof value === 'string') return { name, value };
-  }
+  const { adapter, address, ble, device, issuer, key, line } = fields;
+  if (typeof device === 'string') return { name: 'device', value: device };
+  if (typeof line === 'string') return { name: 'line', value: line };
+  if (typeof ble === 'string') return { name: 'ble', value: ble };
+  if (typeof issuer === 'string') return { name: 'issuer', value: issuer };
+  if (typeof adapter === 'string') return { name: 'adapter', value: adapter };
+  if (typeof address === 'string') return { name: 'address', value: address };
+  if (typeof key === 'string') return { name: 'key', value: key };
   return undefined;
 }
 
 function kindOf(level: LogLevel, fields: LogFields, message: string): string {
-  const { code, event, method, qos, status, verdict } = fields;
-  return `${level} ${event ?? message} ${code} ${method} ${routeOf(fields)} ${status} ${verdict} ${qos}`;
+  const { code, event, method, path, qos, status, verdict } = fields;
+  let kind = `${level} ${event ?? message}`;
+  if (code !== undefined) kind += ` ${code}`;
+  if (method !== undefined) kind += ` ${method} ${path} ${status}`;
+  if (verdict !== undefined) kind += ` ${verdict}`;
+  if (qos !== undefined) kind += ` qos ${qos}`;
+  return kind;
 }
 
 /** Beside a method of HTTP the path is that of a route, and one of the hub's own words. Elsewhere a client chose it. */
