@@ -96,7 +96,7 @@ async function openFront(port: number): Promise<MqttFront> {
     relay: RELAY,
     deliveries: { now: () => [], watch: () => () => undefined },
     answerProtected: () => Promise.reject(new LatchkeyError('device_unauthenticated')),
-    devices: { authenticate: () => 'ekg-1' },
+    devices: { authenticate: () => 'ekg-1', isRegistered: () => true },
     timers: systemTimers,
     clock: { monotonic },
     random: systemRandom,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { defectText, errorText } from './cli/output.ts';
+import { defectText, eachLine, errorText } from './cli/output.ts';
 import { runCommandLine } from './cli/program.ts';
 import { processTerminal } from './cli/terminal.ts';
 import { coded } from './core/errors.ts';
@@ -9,7 +9,7 @@ import { reportCrashes } from './observe/crash.ts';
 delete process.env.DEBUG;
 const terminal = processTerminal();
 reportCrashes((thrown) => {
-  terminal.note(errorText(coded(thrown)));
+  eachLine(errorText(coded(thrown)), terminal.note);
   terminal.note(defectText(thrown));
 });
 process.exitCode = await runCommandLine(process.argv.slice(2), terminal);

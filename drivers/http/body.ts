@@ -32,6 +32,11 @@ export async function readBody(incoming: IncomingMessage, most: number): Promise
   });
 }
 
+/** Bytes that the body may take in memory: as many as are declared, or the most that is read. */
+export function bodyRoom(incoming: IncomingMessage, most: number): number {
+  return Math.min(declaredLength(incoming) ?? most, most);
+}
+
 /**
  * Whether more is still to come than is worth reading for the sake of the connection. A little is read and dropped, so
  * that the sender gets to its answer; the connection is closed on the rest.

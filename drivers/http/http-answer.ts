@@ -8,4 +8,6 @@ export interface HttpAnswer {
   readonly body?: unknown;
   /** In place of a body: events, for as long as there are any. */
   readonly events?: EventSource;
+  /** What the events tell of, such as one delivery: each such thing has a share of the streams. */
+  readonly about?: string;
 }

@@ -35,7 +35,8 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
       path: '/deliveries/:id',
       handle: async (request) => {
         const view = northbound.delivery(parameter(request, 'id'));
-        return wantsEvents(request) ? { status: 200, events: eventsOf(view, northbound) } : { status: 200, body: view };
+        if (!wantsEvents(request)) return { status: 200, body: view };
+        return { status: 200, events: eventsOf(view, northbound), about: view.delivery };
       },
     },
     {

@@ -10,12 +10,14 @@ import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import type { Log } from '../../src/ports/log.ts';
-import { hasMuchLeft, readBody } from './body.ts';
+import { bodyRoom, hasMuchLeft, readBody } from './body.ts';
+import { BodyRoom } from './body-room.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
-import { EventStreams } from './event-streams.ts';
+import { EventStreams, type ReservedStream } from './event-streams.ts';
 import type { HttpAnswer } from './http-answer.ts';
+import { PeerConnections } from './peer-connection.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf, retryAfterHeader } from './problem.ts';
-import { RequestLog } from './request-log.ts';
+import { logAnswer } from './request-log.ts';
 import { type Parameters, RouteTable } from './route-table.ts';
 
 export interface HttpRequest {
@@ -71,11 +73,10 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
   readonly #routes: RouteTable<Route>;
-  readonly #requestLog: RequestLog;
   readonly #connections: Connections;
-  readonly #streams = new EventStreams(LIMITS.eventStreams);
-  /** Requests under way by connection. */
-  readonly #onConnection = new WeakMap<Socket, number>();
+  readonly #peers = new PeerConnections(TIMEOUT_CHECK);
+  readonly #streams: EventStreams;
+  readonly #bodies: BodyRoom;
   #underWay = 0;
   #stopping = false;
   #idle: (() => void) | undefined;
@@ -88,6 +89,8 @@ export class HttpServer {
       requestTimeout: REQUEST_TIMEOUT,
       headersTimeout: REQUEST_TIMEOUT,
       connectionsCheckingInterval: TIMEOUT_CHECK,
+      // Node would answer without counting the request; `#find` refuses it.
+      requireHostHeader: false,
     };
     const listener = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response);
     this.#server =
@@ -97,8 +100,16 @@ export class HttpServer {
           process
             .getBuiltinModule('node:https')
             .createServer({ ...settings, ...tlsSettings(options.tls), handshakeTimeout: REQUEST_TIMEOUT }, listener);
-    this.#requestLog = new RequestLog(options.log);
-    this.#connections = new Connections(this.#server, options.connections, () => this.#requestLog.connectionRefused());
+    // As above: without this, node answers 417 by itself. RFC 9110 §10.1.1 lets a server pass over what it does not know.
+    this.#server.on('checkExpectation', listener);
+    const { overall, perNetwork } = options.connections;
+    /** A network has the same part of everything as of the connections. */
+    const shared = (most: number) => ({ overall: most, perNetwork: Math.ceil((most * perNetwork) / overall) });
+    this.#streams = new EventStreams(shared(LIMITS.eventStreams));
+    this.#bodies = new BodyRoom(shared(LIMITS.httpBodyBytes));
+    this.#connections = new Connections(this.#server, options.connections, () =>
+      options.log.warn({ event: 'connections_refused' }, 'a connection was refused: there are too many'),
+    );
   }
 
   /** Listens on host and port (0 for a free one) or on a unix socket; answers with the port. */
@@ -132,27 +143,34 @@ export class HttpServer {
       });
     }
     this.#connections.destroyAll();
+    this.#peers.close();
     await closed;
-    this.#requestLog.close();
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = 'GET', socket } = incoming;
+    const connection = this.#peers.of(socket);
+    if (connection.isOver) return;
+    const isWithinShare = connection.begin(response);
     const id = hex(this.#options.random.bytes(8));
     const log = this.#options.log.child({ request: id });
     const started = performance.now();
-    const { method = 'GET', socket } = incoming;
-    const sameConnection = (this.#onConnection.get(socket) ?? 0) + 1;
-    this.#onConnection.set(socket, sameConnection);
     this.#underWay += 1;
     let answer: HttpAnswer;
     let error: LatchkeyError | undefined;
     let route: Route | undefined;
+    let room: ReservedStream | undefined;
+    let bytes = 0;
     try {
       if (this.#stopping) throw new LatchkeyError('shutting_down');
-      if (sameConnection > LIMITS.requestsPerConnection) throw new LatchkeyError('hub_busy', 'on one connection');
-      const { route: chosen, ...found } = this.#find(method, incoming.url ?? '');
+      if (!isWithinShare) throw new LatchkeyError('hub_busy', 'on one connection');
+      const { route: chosen, ...found } = this.#find(method, incoming);
       route = chosen;
-      const body = await readBody(incoming, route.bodyBytes ?? 0);
+      const most = route.bodyBytes ?? 0;
+      const needed = bodyRoom(incoming, most);
+      if (needed > 0) this.#bodies.take(connection.network, needed);
+      bytes = needed;
+      const body = await readBody(incoming, most);
       answer = await route.handle({
         method,
         ...found,
@@ -162,22 +180,29 @@ export class HttpServer {
         id,
         log,
       });
-      if (answer.events !== undefined) this.#streams.reserve();
+      if (answer.events !== undefined) room = this.#streams.reserve(connection.network, answer.about);
     } catch (thrown) {
       error = coded(thrown);
       answer = this.#refuse(error, id, incoming, route);
     }
-    this.#send(response, answer, id, hasMuchLeft(incoming));
+    if (bytes > 0) this.#bodies.release(connection.network, bytes);
+    this.#send(response, answer, id, !isWithinShare || hasMuchLeft(incoming));
+    if (answer.events !== undefined && room !== undefined)
+      this.#streams.serve(response, answer.events, room, connection);
     const ms = Math.round(performance.now() - started);
     const path = route?.path ?? this.#at(incoming.url)[0]?.path ?? '';
-    this.#requestLog.answered({ method, path, status: answer.status, ms, error }, log);
-    this.#onConnection.set(socket, (this.#onConnection.get(socket) ?? 1) - 1);
+    logAnswer({ method, path, status: answer.status, ms, error }, log);
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#idle?.();
   }
 
   /** @throws {LatchkeyError} `not_found`, `method_not_allowed`, `request_invalid` */
-  #find(method: string, url: string): { route: Route } & Pick<HttpRequest, 'url' | 'parameters' | 'query'> {
+  #find(
+    method: string,
+    incoming: IncomingMessage,
+  ): { route: Route } & Pick<HttpRequest, 'url' | 'parameters' | 'query'> {
+    const { url = '' } = incoming;
+    if (!namesOneHost(incoming)) throw new LatchkeyError('request_invalid', 'not one Host header');
     // The absolute form is for proxies. Here it would be a second opinion, beside Host, on what the hub is called.
     if (!url.startsWith('/')) throw new LatchkeyError('request_invalid', 'the request target is not a path');
     const [path = '/', search = ''] = splitOnce(url, '?');
@@ -205,7 +230,6 @@ export class HttpServer {
       ...answer.headers,
     });
     if (events === undefined) response.end(body);
-    else this.#streams.serve(response, events);
   }
 
   /** Routes of the path that was asked for, whatever their method. */
@@ -241,6 +265,12 @@ export class HttpServer {
 
 function tlsSettings({ cert, key, askForCertificate = false }: NonNullable<HttpServerOptions['tls']>) {
   return { cert, key, requestCert: askForCertificate, rejectUnauthorized: false };
+}
+
+/** RFC 9112 §3.2. Versions before 1.1 need none. */
+function namesOneHost({ headersDistinct, httpVersionMajor, httpVersionMinor }: IncomingMessage): boolean {
+  const hosts = headersDistinct.host?.length ?? 0;
+  return hosts === 1 || (hosts === 0 && httpVersionMajor === 1 && httpVersionMinor === 0);
 }
 
 function isTls(socket: Socket): socket is TLSSocket {

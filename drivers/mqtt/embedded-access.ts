@@ -1,12 +1,11 @@
 /** Who may enter the embedded broker and what they may do there: what config/mosquitto says, in code. */
 import type { AedesOptions, AuthenticateError, Client } from 'aedes';
 import { equal, sha256 } from '../../src/core/bytes.ts';
-import { claimedDevice } from '../../src/core/device-id.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
 import type { Log } from '../../src/ports/log.ts';
-import { AccessLog, plainTopic } from './access-log.ts';
+import { AccessLog } from './access-log.ts';
 import type { Topics } from './topics.ts';
 
 interface BrokerUser {
@@ -40,9 +39,9 @@ export function accessRules({ devices, hub, log, topics }: AccessOptions): Acces
   const filters = new WeakMap<Client, Set<string>>();
   const isHub = (client: Client | null) => client !== null && users.get(client) === hub.username;
   const deviceOf = (client: Client | null) => (client === null || isHub(client) ? undefined : users.get(client));
-  const access = new AccessLog(log);
+  const access = new AccessLog(log, devices);
   const deny = (client: Client | null, detail: string) => {
-    const device = deviceOf(client) ?? 'nobody';
+    const device = deviceOf(client) ?? '';
     access.refused({ code: 'topic_refused', device, address: addressOf(client), detail });
   };
   return {
@@ -51,7 +50,7 @@ export function accessRules({ devices, hub, log, topics }: AccessOptions): Acces
       packet.clientId = packet.username ?? '';
       const welcome = packet.protocolVersion === MQTT_5 && packet.clientId !== '';
       if (!welcome) {
-        const [device, address] = [claimedDevice(packet.clientId), addressOf(client)];
+        const [device, address] = [packet.clientId, addressOf(client)];
         access.refused({ code: 'device_unauthenticated', device, address, detail: NEEDED });
       }
       done(welcome ? null : new Error(NEEDED), welcome);
@@ -63,14 +62,14 @@ export function accessRules({ devices, hub, log, topics }: AccessOptions): Acces
         done(null, true);
       } catch (error) {
         const { code, detail } = coded(error);
-        access.refused({ code, device: claimedDevice(username ?? ''), address: addressOf(client), detail });
+        access.refused({ code, device: username ?? '', address: addressOf(client), detail });
         done(notWelcome(), false);
       }
     },
     authorizePublish(client, packet, done) {
       const device = deviceOf(client);
       const may = isHub(client) || (device !== undefined && topics.mayPublish(device, packet.topic) && !packet.retain);
-      if (!may) deny(client, `publish ${packet.retain ? 'retained ' : ''}on ${plainTopic(packet.topic)}`);
+      if (!may) deny(client, `publish ${packet.retain ? 'retained ' : ''}on ${access.plainTopic(packet.topic)}`);
       done(may ? null : new Error('not this topic'));
     },
     authorizeSubscribe(client, subscription, done) {
@@ -82,7 +81,7 @@ export function accessRules({ devices, hub, log, topics }: AccessOptions): Acces
       const isItsOwn = device !== undefined && topics.mayListen(device, filter);
       const hasRoom = known.has(filter) || known.size < FILTERS_PER_CONNECTION;
       if (!isItsOwn || !hasRoom || Buffer.byteLength(filter) > MAX_FILTER_BYTES) {
-        deny(client, `listen to ${plainTopic(filter)}`);
+        deny(client, `listen to ${access.plainTopic(filter)}`);
         return done(null, null);
       }
       known.add(filter);

@@ -10,6 +10,7 @@ import type { Clock, Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { Shares } from '../../src/core/shares.ts';
+import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { IncomingMessage, OutgoingMessage, SentMessage } from '../../src/ports/message-broker.ts';
 import type { RequestContext } from '../../src/ports/northbound.ts';
@@ -37,6 +38,8 @@ export interface IntrospectionFrontOptions {
   /** Whether requests in JSON are taken, which nobody but the broker vouches for. */
   readonly json: boolean;
   readonly answerProtected: AnswerProtected;
+  /** For the log. */
+  readonly devices: Pick<DeviceAuthentication, 'isRegistered'>;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly random: Random;
   readonly log: Log;
@@ -91,7 +94,7 @@ export class IntrospectionFront {
     this.#options = options;
     this.#atOnce = options.atOnce ?? LIMITS.brokerRequests;
     this.#shares = new Shares(options.ofOneDevice ?? LIMITS.brokerRequestsPerDevice);
-    this.#log = new QuestionLog(options.log);
+    this.#log = new QuestionLog(options.log, options.devices);
     this.#answers = new AnswerMemory(options.clock, { lifetime: ANSWER_LIFETIME, bytes: LIMITS.brokerAnswerBytes });
   }
 

@@ -61,6 +61,7 @@ export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
   const front = new IntrospectionFront({
     relay,
     answerProtected,
+    devices: options.devices,
     topics,
     json,
     clock,

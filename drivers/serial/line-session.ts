@@ -30,6 +30,10 @@ export interface LineSessionEvents {
   /** A frame that holds came in. */
   onHeard(): void;
   onDiagnostic(text: string): void;
+  /** A frame was dropped. */
+  onNoise?(): void;
+  /** The line brought in more than it may, and is made to wait. */
+  onSlowed?(): void;
   onHandlerFailure(error: LatchkeyError): void;
   /** A write did not leave before its deadline. */
   onHung(): void;
@@ -108,10 +112,14 @@ export class LineSession implements SlipmuxSink {
 
   onNoise(reason: keyof typeof NOISE_COUNTER): void {
     this.#surroundings.counters[NOISE_COUNTER[reason]] += 1;
+    this.#events.onNoise?.();
   }
 
   #setFlowing(flowing: boolean): void {
-    if (!flowing) this.#surroundings.counters.slowedDown += 1;
+    if (!flowing) {
+      this.#surroundings.counters.slowedDown += 1;
+      this.#events.onSlowed?.();
+    }
     this.#port.setFlowing(flowing);
   }
 

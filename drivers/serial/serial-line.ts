@@ -14,6 +14,7 @@ import { addCounters, allCounters, type LineCounters, newLineCounters } from './
 import { type LinePort, type PortOpener, parseLineAddress } from './line-port.ts';
 import { LineSession } from './line-session.ts';
 import { DEFAULT_BAUD_RATE, DEFAULT_LINE_SETTINGS, type LineSettings } from './line-settings.ts';
+import { LineTrouble } from './line-trouble.ts';
 import { tcpPortOpener } from './tcp-port.ts';
 import { ttyPortOpener } from './tty-port.ts';
 
@@ -39,6 +40,8 @@ interface LineHealth {
   readonly up: boolean;
   readonly code: ErrorCode | undefined;
   readonly detail: string | undefined;
+  /** What is wrong with it though it is open. */
+  readonly troubles: readonly ErrorCode[];
 }
 
 export interface SerialLine extends DeviceLink {
@@ -72,6 +75,7 @@ class ReopeningLine implements SerialLine {
   readonly #counters: LineCounters = newLineCounters();
   readonly #pastCoap: CoapCounters = newCounters();
   readonly #diagnostics: DiagnosticLog;
+  readonly #trouble: LineTrouble;
   readonly #listeners = new Set<() => void>();
   readonly #closing = new AbortController();
   #session: LineSession | undefined;
@@ -91,6 +95,7 @@ class ReopeningLine implements SerialLine {
     this.#settings = { ...DEFAULT_LINE_SETTINGS, ...options.settings };
     this.#log = options.log.child({ line: options.name });
     this.#isNetwork = options.path.startsWith('tcp:');
+    this.#trouble = new LineTrouble(options.clock);
     this.#diagnostics = new DiagnosticLog(this.#log, options.clock, this.#counters);
     void this.#open();
   }
@@ -104,7 +109,8 @@ class ReopeningLine implements SerialLine {
   }
 
   health(): LineHealth {
-    return { up: this.isUp(), code: this.#fault?.code, detail: this.#fault?.detail };
+    const troubles = this.isUp() ? this.#trouble.codes() : [];
+    return { up: this.isUp(), code: this.#fault?.code, detail: this.#fault?.detail, troubles };
   }
 
   async request(
@@ -191,6 +197,8 @@ class ReopeningLine implements SerialLine {
       },
       {
         onHeard: () => this.#heard(),
+        onNoise: () => this.#trouble.bad(),
+        onSlowed: () => this.#trouble.slowed(),
         onDiagnostic: (text) => this.#diagnostics.write(text),
         onHandlerFailure: (error) => this.#logFailure(error),
         onHung: () => this.#lose(session, 'a write did not leave'),
@@ -209,6 +217,7 @@ class ReopeningLine implements SerialLine {
   }
 
   #heard(): void {
+    this.#trouble.good();
     const now = this.#options.clock.monotonic();
     const wasAway = now - this.#lastHeard > this.#settings.silence;
     this.#lastHeard = now;

@@ -3,6 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { loadConfig } from '../config/load.ts';
 import { isCoded, isErrorCode, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../core/json.ts';
+import { printable } from '../core/printable.ts';
 
 const DEADLINE_MILLISECONDS = 30_000;
 /** Lists come in pages of a quarter of this; a status names so many devices by radio as fit. */
@@ -112,7 +113,8 @@ function parseAnswer(text: string, socket: string): JsonValue {
 function answeredError(answer: JsonValue, status: number): LatchkeyError {
   const { code, detail } = isJsonObject(answer) ? answer : { code: undefined, detail: undefined };
   if (typeof code === 'string' && isErrorCode(code)) {
-    return new LatchkeyError(code, typeof detail === 'string' ? detail : undefined);
+    // It may repeat what a device or an issuer wrote, and is shown inside of a line.
+    return new LatchkeyError(code, typeof detail === 'string' ? printable(detail) : undefined);
   }
   return new LatchkeyError('internal', `the hub answered with status ${status} and no known code`);
 }

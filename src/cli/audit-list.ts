@@ -1,5 +1,4 @@
 import { LatchkeyError } from '../core/errors.ts';
-import { printable } from '../core/printable.ts';
 import type { AuditPage } from '../ports/admin.ts';
 import type { AuditRecord } from '../ports/audit.ts';
 import { addAdminOptions } from './admin-options.ts';
@@ -74,11 +73,11 @@ function table({ records }: AuditPage): readonly string[] {
       // An unsure clock knows the earliest time only.
       `${record.clock === 'sure' ? '' : '≥'}${instantText(record.at)}`,
       record.kind,
-      printable(record.device ?? ''),
+      record.device ?? '',
       verdict(record),
       record.proof ?? '',
       knowledge(record),
-      printable(record.request ?? ''),
+      record.request ?? '',
     ]),
   ]);
 }

@@ -1,5 +1,8 @@
-/** Rows of cells as lines, each column as wide as its widest cell. */
-export function columns(rows: readonly (readonly string[])[]): readonly string[] {
+import { printable } from '../core/printable.ts';
+
+/** Rows of cells as lines, each column as wide as its widest cell. Whatever is in a cell stays in its line. */
+export function columns(cells: readonly (readonly string[])[]): readonly string[] {
+  const rows = cells.map((row) => row.map(printable));
   const widths = new Map<number, number>();
   for (const row of rows)
     for (const [column, cell] of row.entries()) widths.set(column, Math.max(widths.get(column) ?? 0, cell.length));

@@ -4,7 +4,10 @@ import type { LatchkeyError } from '../core/errors.ts';
 /** What a command sees of the process that it runs in; tests hand in their own. */
 export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Writes a line to standard output: the result of the command, and nothing else. */
+  /**
+   * Writes one line to standard output: the result of the command, and nothing else. Whatever is in it stays one line, so
+   * that a name with a line end in it forges none (`printable`); a text of several lines goes through `eachLine`.
+   */
   print(line: string): void;
   /** The same for the title of what follows, which may stand out. */
   heading(line: string): void;

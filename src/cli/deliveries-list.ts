@@ -1,4 +1,3 @@
-import { printable } from '../core/printable.ts';
 import type { ListedDelivery } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
@@ -48,10 +47,10 @@ const TABLE = {
   none: 'Nothing is on its way.',
   row: (delivery: ListedDelivery) => [
     delivery.delivery,
-    printable(delivery.device),
+    delivery.device,
     delivery.state,
     instantText(delivery.expires_at),
-    printable(delivery.scope),
+    delivery.scope,
     reason(delivery),
   ],
 };

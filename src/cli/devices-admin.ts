@@ -4,6 +4,7 @@ import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
+import { printable } from '../core/printable.ts';
 import { type OpenStateFolder, openStateFolder } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
 import type {
@@ -69,6 +70,20 @@ export async function withAdmin<T>(
   }
 }
 
+/** As `withAdmin`, for what is done to one device. The hub repeats no id that is not registered, so the error gets it here. */
+export async function withDevice<T>(
+  id: string,
+  options: { choice: AdminChoice; terminal: Terminal },
+  action: (admin: Admin) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withAdmin(options, action);
+  } catch (error) {
+    if (isCoded(error, 'device_unknown')) throw new LatchkeyError('device_unknown', printable(id), { cause: error });
+    throw error;
+  }
+}
+
 /** Root may write anywhere, but the hub could not read what root leaves behind. */
 function checkOwner(folder: string): void {
   const owner = statSync(folder, { throwIfNoEntry: false })?.uid;
@@ -95,32 +110,32 @@ class NoDevices implements Admin {
     return { items: [] };
   }
 
-  showDevice(id: string): Promise<DeviceView> {
-    return Promise.reject(new LatchkeyError('device_unknown', id));
+  showDevice(): Promise<DeviceView> {
+    return Promise.reject(new LatchkeyError('device_unknown'));
   }
 
   addDevice(): Promise<AddedDevice> {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
 
-  deviceCredentials(id: string): Promise<string> {
-    return Promise.reject(new LatchkeyError('device_unknown', id));
+  deviceCredentials(): Promise<string> {
+    return Promise.reject(new LatchkeyError('device_unknown'));
   }
 
-  removeDevice(id: string): Promise<void> {
-    return Promise.reject(new LatchkeyError('device_unknown', id));
+  removeDevice(): Promise<void> {
+    return Promise.reject(new LatchkeyError('device_unknown'));
   }
 
-  renameDevice(id: string): Promise<DeviceView> {
-    return Promise.reject(new LatchkeyError('device_unknown', id));
+  renameDevice(): Promise<DeviceView> {
+    return Promise.reject(new LatchkeyError('device_unknown'));
   }
 
-  identifyDevice(id: string): Promise<void> {
-    return Promise.reject(new LatchkeyError('device_unknown', id));
+  identifyDevice(): Promise<void> {
+    return Promise.reject(new LatchkeyError('device_unknown'));
   }
 
-  unpairDevice(id: string): Promise<Unpaired> {
-    return Promise.reject(new LatchkeyError('device_unknown', id));
+  unpairDevice(): Promise<Unpaired> {
+    return Promise.reject(new LatchkeyError('device_unknown'));
   }
 
   async deliveries(): Promise<Page<ListedDelivery>> {

@@ -1,6 +1,7 @@
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
-import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { type AdminChoice, withDevice } from './devices-admin.ts';
+import { eachLine } from './output.ts';
 import { intoNewFile } from './secret-file.ts';
 
 interface Options extends AdminChoice {
@@ -17,9 +18,9 @@ export const command: CliCommand = {
         .argument('<id>', 'name of the device')
         .requiredOption('--out <file>', 'where to write it (must not exist yet), or - for standard output'),
     ).action(async (id: string, options: Options) => {
-      const credentials = () => withAdmin({ choice: options, terminal }, (admin) => admin.deviceCredentials(id));
+      const credentials = () => withDevice(id, { choice: options, terminal }, (admin) => admin.deviceCredentials(id));
       if (options.out === '-') {
-        terminal.print((await credentials()).trimEnd());
+        eachLine((await credentials()).trimEnd(), terminal.print);
         return;
       }
       await intoNewFile(options.out, async (file) => file.write(await credentials()));

@@ -1,6 +1,6 @@
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
-import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { type AdminChoice, withDevice } from './devices-admin.ts';
 
 export const command: CliCommand = {
   configure(command, terminal) {
@@ -12,7 +12,7 @@ export const command: CliCommand = {
         .argument('<id>', 'id of the device'),
       'print nothing but errors',
     ).action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
-      await withAdmin({ choice: options, terminal }, (admin) => admin.identifyDevice(id));
+      await withDevice(id, { choice: options, terminal }, (admin) => admin.identifyDevice(id));
       if (options.json !== true) terminal.print(`${id} shows itself now.`);
     });
     addExample(command, '$ latchkey devices identify tube-1');

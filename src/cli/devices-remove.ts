@@ -1,6 +1,6 @@
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
-import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { type AdminChoice, withDevice } from './devices-admin.ts';
 
 export const command: CliCommand = {
   configure(command, terminal) {
@@ -12,7 +12,7 @@ export const command: CliCommand = {
         .argument('<id>', 'name of the device'),
       'print nothing but errors',
     ).action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
-      await withAdmin({ choice: options, terminal }, (admin) => admin.removeDevice(id));
+      await withDevice(id, { choice: options, terminal }, (admin) => admin.removeDevice(id));
       if (options.json !== true) terminal.print(`Removed ${id}.`);
     });
     addExample(command, '$ latchkey devices remove tube-1');

@@ -1,6 +1,6 @@
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
-import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { type AdminChoice, withDevice } from './devices-admin.ts';
 
 export const command: CliCommand = {
   configure(command, terminal) {
@@ -13,7 +13,7 @@ export const command: CliCommand = {
         .argument('<name>', 'up to 63 characters'),
       'print the device as JSON',
     ).action(async (id: string, name: string, options: AdminChoice & { readonly json?: boolean }) => {
-      const device = await withAdmin({ choice: options, terminal }, (admin) => admin.renameDevice(id, name));
+      const device = await withDevice(id, { choice: options, terminal }, (admin) => admin.renameDevice(id, name));
       terminal.print(options.json === true ? JSON.stringify(device) : `${id} is called ${name}.`);
     });
     addExample(command, '$ latchkey devices rename tube-1 "Fridge, second floor"');

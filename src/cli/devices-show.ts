@@ -1,7 +1,7 @@
 import type { DeviceView } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
-import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { type AdminChoice, withDevice } from './devices-admin.ts';
 import { instantText } from './instant.ts';
 import { methodNames } from './methods.ts';
 
@@ -13,7 +13,7 @@ export const command: CliCommand = {
         .argument('<id>', 'name of the device'),
       'print it as JSON',
     ).action(async (id: string, options: AdminChoice & { readonly json?: boolean }) => {
-      const device = await withAdmin({ choice: options, terminal }, (admin) => admin.showDevice(id));
+      const device = await withDevice(id, { choice: options, terminal }, (admin) => admin.showDevice(id));
       if (options.json === true) terminal.print(JSON.stringify(device));
       else for (const line of lines(device)) terminal.print(line);
     });

@@ -1,7 +1,7 @@
 import type { Unpaired } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
-import { type AdminChoice, withAdmin } from './devices-admin.ts';
+import { type AdminChoice, withDevice } from './devices-admin.ts';
 
 interface Options extends AdminChoice {
   readonly force?: boolean;
@@ -20,7 +20,7 @@ export const command: CliCommand = {
       'print the outcome as JSON',
     ).action(async (id: string, options: Options) => {
       const force = options.force === true;
-      const outcome = await withAdmin({ choice: options, terminal }, (admin) => admin.unpairDevice(id, { force }));
+      const outcome = await withDevice(id, { choice: options, terminal }, (admin) => admin.unpairDevice(id, { force }));
       terminal.print(options.json === true ? JSON.stringify({ device: id, ...outcome }) : sentence(id, outcome));
     });
     addExample(command, '$ latchkey devices unpair tube-1');

@@ -1,6 +1,6 @@
 /** How the command line says what went wrong. */
 import { coded, type LatchkeyError } from '../core/errors.ts';
-import { printable } from '../core/printable.ts';
+import { printableText } from '../core/printable.ts';
 import { redact } from '../observe/redact.ts';
 
 /** Exit statuses; `configuration` is EX_CONFIG of sysexits.h, which the unit takes for a reason not to start again. */
@@ -15,7 +15,12 @@ export function errorText(error: LatchkeyError): string {
   const { title, cause, fix } = error.entry;
   const subject = sentence(error.detail === undefined ? title : `${title}: ${error.detail}`);
   const advice = `${sentence(cause)} ${sentence(fix)} [${error.code}]`;
-  return printable(`latchkey: ${subject}${subject.includes('\n') ? '\n' : ' '}${advice}`);
+  return printableText(`latchkey: ${subject}${subject.includes('\n') ? '\n' : ' '}${advice}`);
+}
+
+/** Writes a text whose line ends are the hub's own, line by line. What others named has passed `printable` before. */
+export function eachLine(text: string, write: (line: string) => void): void {
+  for (const line of text.split('\n')) write(line);
 }
 
 /** For a program: one line. */

@@ -4,7 +4,7 @@ import { Secret } from '../core/secret.ts';
 import type { CandidateView, PairedDevice, Pairing } from '../ports/pairing.ts';
 import type { Terminal } from './command.ts';
 import { inOptions, profileOf } from './device-options.ts';
-import { errorText } from './output.ts';
+import { eachLine, errorText } from './output.ts';
 import { describeCandidate, PAIR_OPTIONS, type PairOptions, requestOf } from './pair-texts.ts';
 import type { PairWatch } from './pair-watch.ts';
 
@@ -148,6 +148,6 @@ export class PairDialogue {
   #say(error: unknown): void {
     const shown = inOptions(error, PAIR_OPTIONS);
     if (!isCoded(shown)) throw error;
-    this.#terminal.note(errorText(shown));
+    eachLine(errorText(shown), this.#terminal.note);
   }
 }

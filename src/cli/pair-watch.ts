@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isCoded, isErrorCode, LatchkeyError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import type { CandidateView, ObstacleView, Pairing, PairingView } from '../ports/pairing.ts';
 
 /** How often the hub is asked who is there, milliseconds. */
@@ -94,7 +95,10 @@ export class PairWatch {
       const chosen = named(view) ?? first;
       if (chosen === undefined) throw new LatchkeyError('pairing_candidate_unknown');
       if (named(view) === undefined && others.length > 0)
-        throw new LatchkeyError('pairing_candidate_unclear', view.candidates.map(({ key }) => key).join(', '));
+        throw new LatchkeyError(
+          'pairing_candidate_unclear',
+          view.candidates.map(({ key }) => printable(key)).join(', '),
+        );
       return chosen;
     } catch (error) {
       throw this.#nobody(error);
@@ -119,7 +123,7 @@ export class PairWatch {
       return new LatchkeyError('pairing_candidate_unknown', waited + others);
     }
     const { code, detail, place } = obstacle;
-    return new LatchkeyError(code, `${place}${detail === undefined ? '' : `, ${detail}`}; ${waited}`);
+    return new LatchkeyError(code, printable(`${place}${detail === undefined ? '' : `, ${detail}`}; ${waited}`));
   }
 
   async #until(

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { LatchkeyError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import type { CliCommand, Terminal } from './command.ts';
-import { defectText, EXIT, errorJson, errorText, outcome } from './output.ts';
+import { defectText, EXIT, eachLine, errorJson, errorText, outcome } from './output.ts';
 
 interface Listed {
   readonly path: readonly [string] | readonly [group: string, name: string];
@@ -107,7 +107,8 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     if (thrown instanceof CommanderError && thrown.code === 'commander.help') return EXIT.usage;
     const { error, status } = outcome(usage(thrown), command?.exitStatus);
     const asJson = command?.errorsAsJson === true || args.includes('--json');
-    terminal.note(asJson ? errorJson(error) : errorText(error));
+    if (asJson) terminal.note(errorJson(error));
+    else eachLine(errorText(error), terminal.note);
     if (error.code === 'internal' && !asJson) terminal.note(defectText(error));
     return status;
   }
@@ -156,8 +157,8 @@ function firstOf(group: string): string {
 /** Nothing in commander exits, or writes past the terminal. */
 function prepare(command: Command, terminal: Terminal): void {
   command.exitOverride().configureOutput({
-    writeOut: (text) => terminal.print(text.trimEnd()),
-    writeErr: (text) => terminal.note(text.trimEnd()),
+    writeOut: (text) => eachLine(text.trimEnd(), terminal.print),
+    writeErr: (text) => eachLine(text.trimEnd(), terminal.note),
     outputError: () => {},
   });
 }

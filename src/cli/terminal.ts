@@ -5,7 +5,7 @@ import type { Terminal } from './command.ts';
 import { InputLines } from './input-lines.ts';
 
 /**
- * The process itself. Nothing that a command repeats steers the terminal, wherever it came from; headings are bold where
+ * The process itself. Nothing that a command repeats steers the terminal or begins a line, wherever it came from; headings are bold where
  * a person looks on (https://no-color.org).
  */
 export function processTerminal(): Terminal {

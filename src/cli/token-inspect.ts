@@ -1,10 +1,10 @@
 import { decodeCbor } from '../codec/cbor.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
-import { printable } from '../core/printable.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { diagnostic } from './diagnostic.ts';
 import { type InspectedJwt, inspectJwt } from './inspect-jwt.ts';
+import { eachLine } from './output.ts';
 import { recognizeToken } from './token-input.ts';
 
 /** The largest token there is, in hexadecimal with line ends. */
@@ -17,7 +17,7 @@ export const command: CliCommand = {
       .argument('<file>', 'JWT; or CWT as raw bytes, hexadecimal, base64 or base64url; - reads standard input')
       .option('--json', 'print one JSON object; a CWT is in it in diagnostic notation')
       .action(async (file: string, { json }: { json?: boolean }) => {
-        terminal.print(inspected(await terminal.read(file, MAX_INPUT_BYTES), json === true));
+        eachLine(inspected(await terminal.read(file, MAX_INPUT_BYTES), json === true), terminal.print);
       });
     addExample(command, '$ latchkey token inspect token.cwt', '$ echo d83dd0… | latchkey token inspect -');
   },
@@ -46,7 +46,7 @@ function inspectToken(bytes: Uint8Array, asJson: boolean): string {
 }
 
 function jwtText({ kind, bytes, header, claims, times, signature_bytes, ciphertext_bytes }: InspectedJwt): string {
-  const json = (value: unknown) => printable(JSON.stringify(value, null, 2));
+  const json = (value: unknown) => JSON.stringify(value, null, 2);
   const dates = Object.entries(times ?? {}).map(([name, date]) => `${name} is ${date}`);
   return [
     `${kind.toUpperCase()}, ${bytes} bytes, not verified`,

@@ -1,4 +1,3 @@
-import { printable } from '../core/printable.ts';
 import type { TrustView } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
@@ -45,10 +44,10 @@ const TABLE = {
 
 function stateOf({ device_code: deviceCode, state }: TrustView): string {
   if (state === 'by_hand') return 'by hand';
-  return deviceCode === undefined ? state : `${state} ${printable(deviceCode)}`;
+  return deviceCode === undefined ? state : `${state} ${deviceCode}`;
 }
 
 function changesOf({ changes }: TrustView): string {
   const more = changes.length > MOST_NAMED ? [`and ${changes.length - MOST_NAMED} more`] : [];
-  return [...changes.slice(0, MOST_NAMED).map(printable), ...more].join(', ');
+  return [...changes.slice(0, MOST_NAMED), ...more].join(', ');
 }

@@ -72,12 +72,14 @@ export interface SlipmuxSink {
 
 /**
  * Frames out of a stream cut anywhere. Holds at most one frame of `LIMITS.slipFrameBytes`, does work in proportion to
- * the bytes pushed, and is in step again after any END.
+ * the bytes pushed, and is in step again after any END. A frame without an end is noise once for each such length.
  */
 export class SlipmuxDecoder {
   readonly #frame = new Uint8Array(LIMITS.slipFrameBytes);
   #length = 0;
   #escaping = false;
+  /** Bytes of a worthless frame that were passed over, since they were last told of. */
+  #passedOver = 0;
   /** Known as soon as it is certain; the rest of the frame is then passed over unseen. */
   #fault: 'escape' | 'oversize' | 'foreign' | undefined;
 
@@ -89,7 +91,7 @@ export class SlipmuxDecoder {
   push(chunk: Uint8Array, sink: SlipmuxSink): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.#fault !== undefined) at = nextEnd(chunk, at);
+      if (this.#fault !== undefined) at = this.#passOver(chunk, at, sink);
       else at = this.#collect(chunk, at);
       if (chunk[at] === END) this.#finish(sink);
       at += 1;
@@ -101,6 +103,16 @@ export class SlipmuxDecoder {
     this.#length = 0;
     this.#escaping = false;
     this.#fault = undefined;
+    this.#passedOver = 0;
+  }
+
+  /** @returns where the frame ends, or the chunk */
+  #passOver(chunk: Uint8Array, start: number, sink: SlipmuxSink): number {
+    const end = nextEnd(chunk, start);
+    this.#passedOver += end - start;
+    for (; this.#passedOver >= LIMITS.slipFrameBytes; this.#passedOver -= LIMITS.slipFrameBytes)
+      sink.onNoise('oversize');
+    return end;
   }
 
   /** Takes bytes of a frame up to its END or to the byte that makes it worthless. @returns where that is */

@@ -6,7 +6,5 @@ export function isDeviceId(text: string): boolean {
   return DEVICE_ID.test(text);
 }
 
-/** How the log calls whoever says to be this device. */
-export function claimedDevice(text: string): string {
-  return isDeviceId(text) ? text : 'a name that no device can have';
-}
+/** What stands in log and audit in the place of an id that is registered for no device: it may be anything, a token too. */
+export const UNREGISTERED = '?';

@@ -116,9 +116,13 @@ export const LIMITS = {
   httpConnectionsPerNetwork: 64,
   /** Of them, those that wait for events: half, so that there is always room for requests. */
   eventStreams: 128,
+  /** Of them, those about one delivery: its client, its retries, and a few screens. */
+  eventStreamsPerDelivery: 8,
+  /** Request bodies that are read or worked on, of all peers: one of 32 KiB on each connection. A network has a quarter. */
+  httpBodyBytes: 8_388_608,
   /** Connections on the admin socket, apart from the others: an operator gets through while they are flooded. */
   adminConnections: 32,
-  /** Requests under way on one connection. HTTP clients send one; who pipelines more waits for answers. */
+  /** Requests under way on one connection. HTTP clients send one. With one more the connection ends. */
   requestsPerConnection: 8,
   /** HTTP headers northbound: a JWT of full size and a proof must fit. */
   httpHeaderBytes: 32_768,

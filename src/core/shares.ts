@@ -8,17 +8,17 @@ export class Shares {
     this.#most = most;
   }
 
-  /** Takes one more for the owner, unless it has its share: then the answer is false. */
-  take(owner: string): boolean {
+  /** Takes more for the owner, unless that would be beyond its share: then the answer is false. */
+  take(owner: string, amount = 1): boolean {
     const taken = this.#taken.get(owner) ?? 0;
-    if (taken >= this.#most) return false;
-    this.#taken.set(owner, taken + 1);
+    if (taken + amount > this.#most) return false;
+    this.#taken.set(owner, taken + amount);
     return true;
   }
 
   /** Gives back what `take` took. */
-  release(owner: string): void {
-    const left = (this.#taken.get(owner) ?? 1) - 1;
+  release(owner: string, amount = 1): void {
+    const left = (this.#taken.get(owner) ?? amount) - amount;
     if (left > 0) this.#taken.set(owner, left);
     else this.#taken.delete(owner);
   }

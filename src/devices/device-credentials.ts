@@ -5,7 +5,6 @@
 import type { CoseKey } from '../codec/cose/key.ts';
 import { writeCredentialsFile } from '../codec/credentials-file.ts';
 import { equal, hex, sha256 } from '../core/bytes.ts';
-import { claimedDevice } from '../core/device-id.ts';
 import type { WrapAlgorithm } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -67,6 +66,10 @@ export class DeviceCredentials implements DeviceAuthentication {
     return device.id;
   }
 
+  isRegistered(id: string): boolean {
+    return this.#registry.find(id) !== undefined;
+  }
+
   /** Hashes are compared, so neither the secret's length nor its first difference shows in the time that it takes. */
   #bySecret(id: string, secret: Secret<string>): Device | undefined {
     const given = sha256(secret.expose());
@@ -79,10 +82,8 @@ export class DeviceCredentials implements DeviceAuthentication {
   #whyNot(credential: DeviceCredential): string {
     if (credential.kind === 'certificate')
       return `the certificate ${hex(credential.thumbprint.subarray(0, 8))} is not registered`;
-    const name = claimedDevice(credential.device);
-    return this.#registry.find(credential.device) === undefined
-      ? `${name} is not registered`
-      : `wrong secret of ${name}`;
+    const device = this.#registry.find(credential.device);
+    return device === undefined ? 'no such device is registered' : `wrong secret of ${device.id}`;
   }
 
   #digestOf(device: Device): Uint8Array {

@@ -41,10 +41,10 @@ export class Registry {
     await inSlices(await this.#store.list(PREFIX), read, { size: READ_AT_ONCE });
   }
 
-  /** @throws {LatchkeyError} `device_unknown` */
+  /** @throws {LatchkeyError} `device_unknown`, without the id: what a peer asks for may be anything, a token too */
   get(id: string): Device {
     const device = this.#devices.get(id);
-    if (device === undefined) throw new LatchkeyError('device_unknown', id);
+    if (device === undefined) throw new LatchkeyError('device_unknown');
     return device;
   }
 

@@ -4,6 +4,7 @@
  */
 import { base64url, hex, sha256 } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
+import { UNREGISTERED } from '../core/device-id.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
@@ -56,7 +57,8 @@ export class DeliverFlow {
   async deliver(deviceId: string, presented: PresentedToken, context: RequestContext): Promise<DeliveryView> {
     const { audit, dispatcher } = this.#dependencies;
     const judgement: Judgement = { token: undefined };
-    const entry = () => auditEntry(deviceId, presented, context, judgement.token);
+    const named = this.#dependencies.registry.find(deviceId)?.id ?? UNREGISTERED;
+    const entry = () => auditEntry(named, presented, context, judgement.token);
     let queued: { readonly delivery: Delivery; readonly isNew: boolean };
     try {
       queued = await this.#accept(deviceId, presented, context, judgement);

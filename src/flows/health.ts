@@ -12,7 +12,13 @@ type Introspection = Pick<IntrospectorStatus, 'endpoint' | 'issuer' | 'lastError
 export interface HealthFacts {
   readonly clock: ClockCertainty;
   readonly issuers: readonly IssuerStatus[];
-  readonly lines: readonly { readonly name: string; readonly up: boolean; readonly code: ErrorCode | undefined }[];
+  readonly lines: readonly {
+    readonly name: string;
+    readonly up: boolean;
+    readonly code: ErrorCode | undefined;
+    /** What is wrong with it though it is open. */
+    readonly troubles?: readonly ErrorCode[];
+  }[];
   /** Undefined where none is configured. */
   readonly radio: { readonly adapter: string; readonly up: boolean; readonly code: ErrorCode | undefined } | undefined;
   /** Devices whose link is not configured. */
@@ -38,7 +44,7 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
       const code = introspectionFault(introspection, facts.issuers);
       return code === undefined ? [] : [condition(`introspection at ${introspection.issuer}`, code)];
     }),
-    ...facts.lines.flatMap((line) => (line.up ? [] : [condition(`line ${line.name}`, line.code ?? 'link_down')])),
+    ...facts.lines.flatMap(lineConditions),
     ...(facts.radio === undefined || facts.radio.up
       ? []
       : [condition(`radio ${facts.radio.adapter}`, facts.radio.code ?? 'radio_failed')]),
@@ -84,6 +90,11 @@ function trustCondition(
     case 'current':
       return [];
   }
+}
+
+function lineConditions({ code, name, troubles = [], up }: HealthFacts['lines'][number]): readonly HealthCondition[] {
+  const codes = up ? troubles : [code ?? 'link_down'];
+  return codes.map((each) => condition(`line ${name}`, each));
 }
 
 /** Keys that are held hide a passing fault: an issuer that could not be asked just now is no condition, old keys are. */

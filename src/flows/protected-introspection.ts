@@ -14,7 +14,6 @@ import { introspectionCbor } from '../codec/introspection-answer.ts';
 import { readIntrospectionCbor } from '../codec/introspection-message.ts';
 import { base64url, EMPTY, hex, sha256 } from '../core/bytes.ts';
 import type { Clock, Random } from '../core/clock.ts';
-import { claimedDevice } from '../core/device-id.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { Device } from '../devices/device.ts';
@@ -97,9 +96,8 @@ export class ProtectedIntrospection {
     isExpected: (device: Device) => boolean,
   ): { readonly device: Device; readonly payload: Uint8Array } {
     const device = this.#dependencies.registry.find(request.device);
-    if (device === undefined || !isExpected(device)) {
-      throw new LatchkeyError('device_unauthenticated', `${claimedDevice(request.device)} is not registered here`);
-    }
+    if (device === undefined) throw new LatchkeyError('device_unauthenticated', 'no such device is registered');
+    if (!isExpected(device)) throw new LatchkeyError('device_unauthenticated', `${device.id} is not expected here`);
     return { device, payload: opened(request, introspectKey(device)) };
   }
 
@@ -129,6 +127,6 @@ function opened(request: DeviceRequest, key: CoseKey): Uint8Array {
     return request.open(key);
   } catch (error) {
     if (!isCoded(error)) throw error;
-    throw new LatchkeyError('device_unauthenticated', `${claimedDevice(request.device)}: ${error.code}`);
+    throw new LatchkeyError('device_unauthenticated', `${request.device}: ${error.code}`);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { base64url, sha256 } from '../core/bytes.ts';
 import { bestGuess, type Clock, type Random } from '../core/clock.ts';
+import { UNREGISTERED } from '../core/device-id.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { RelayAnswer, SessionKeyCopies } from '../core/introspection.ts';
@@ -156,12 +157,13 @@ export class RelayFlow implements Relay {
 
   /** Of a token that nobody has vouched for its hash alone. */
   #record(
-    { device, proof }: RelayRequest,
+    { device: claimed, proof }: RelayRequest,
     { id, log }: RequestContext,
     { digest, verdict }: Judgement,
     outcome: Pick<AuditEntry, 'verdict' | 'code'>,
   ): void {
     const { issuer, subject } = ownerOf(verdict);
+    const device = this.#dependencies.registry.find(claimed)?.id ?? UNREGISTERED;
     const shown = proof?.kind ?? 'none';
     this.#dependencies.audit.record({
       kind: 'relay',

@@ -1,8 +1,11 @@
 import { pino } from 'pino';
-import type { Log, LogFields } from '../ports/log.ts';
+import type { Log, LogFields, LogLevel } from '../ports/log.ts';
+import { LogRateLimiter, type Subject, subjectOf } from './log-rate-limiter.ts';
 import { redactFields, redactText } from './redact.ts';
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type { LogLevel };
+
+const LEVELS: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /** Where lines go: each call is one line, its line end included. */
 export interface LogDestination {
@@ -16,7 +19,7 @@ export interface FlushableLog extends Log {
 
 /**
  * A log that writes one JSON object a line: `level`, `time` (RFC 3339), the fields, `message`. Everything passes
- * redact.ts first. Without a destination it goes to standard output, buffered; the buffer is written out at exit.
+ * log-rate-limiter.ts and redact.ts first, so every line has a length and every kind of line a rate. Without a destination it goes to standard output, buffered; the buffer is written out at exit.
  */
 export function createLog(options: { readonly level: LogLevel; readonly destination?: LogDestination }): FlushableLog {
   const output = options.destination === undefined ? pino.destination({ dest: 1, sync: false }) : undefined;
@@ -31,24 +34,49 @@ export function createLog(options: { readonly level: LogLevel; readonly destinat
     },
     output ?? options.destination ?? process.stdout,
   );
-  return { ...wrap(() => logger), flush: () => output?.flushSync() };
+  const write = (each: pino.Logger, level: LogLevel, fields: LogFields, message: string) =>
+    each[level](redactFields(fields), redactText(message));
+  const limiter = new LogRateLimiter(({ level, fields }) =>
+    write(logger, level, fields, 'as many more lines like it were held back'),
+  );
+  const door: Door = {
+    lets: (level, fields, subject, message) =>
+      LEVELS[level] >= LEVELS[options.level] && limiter.passes(level, fields, subject, message),
+    write,
+  };
+  return {
+    ...wrap(() => logger, door, undefined),
+    flush: () => {
+      limiter.flush();
+      output?.flushSync();
+    },
+  };
 }
 
-/** A child is made with its first line: most requests have none of their own. */
-function wrap(make: () => pino.Logger): Log {
+/** What every line passes, whichever child it is written to. */
+interface Door {
+  lets(level: LogLevel, fields: LogFields, subject: Subject | undefined, message: string): boolean;
+  write(logger: pino.Logger, level: LogLevel, fields: LogFields, message: string): void;
+}
+
+/**
+ * A child is made with its first line: most requests have none of their own.
+ * @param subject what all lines are about, unless they say something else
+ */
+function wrap(make: () => pino.Logger, door: Door, subject: Subject | undefined): Log {
   let made: pino.Logger | undefined;
   const logger = () => {
     made ??= make();
     return made;
   };
   const write = (level: LogLevel, fields: LogFields, message: string) => {
-    if (logger().isLevelEnabled(level)) logger()[level](redactFields(fields), redactText(message));
+    if (door.lets(level, fields, subjectOf(fields) ?? subject, message)) door.write(logger(), level, fields, message);
   };
   return {
     debug: (fields, message) => write('debug', fields, message),
     info: (fields, message) => write('info', fields, message),
     warn: (fields, message) => write('warn', fields, message),
     error: (fields, message) => write('error', fields, message),
-    child: (fields) => wrap(() => logger().child(redactFields(fields))),
+    child: (fields) => wrap(() => logger().child(redactFields(fields)), door, subjectOf(fields) ?? subject),
   };
 }

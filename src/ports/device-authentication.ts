@@ -20,4 +20,6 @@ export interface DeviceAuthentication {
    * @throws {LatchkeyError} `device_unauthenticated`, the same whatever is wrong
    */
   authenticate(credential: DeviceCredential): string;
+  /** Whether a device has this id. What else peers claim to be is for no log. */
+  isRegistered(id: string): boolean;
 }

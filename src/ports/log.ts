@@ -3,6 +3,8 @@ export interface LogFields {
   readonly [name: string]: unknown;
 }
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
 export interface Log {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;

@@ -96,8 +96,20 @@ describe('slipmux decoder drops', () => {
   });
 
   it('a frame past its limit, and holds no more than the limit of it', () => {
-    const endless = Uint8Array.of(0xc0, 0xa9, ...new Uint8Array(10 * LIMITS.slipFrameBytes));
-    expect(decode([endless, good])).toEqual({ coap: ['40010000'], text: [], noise: ['oversize'] });
+    const long = Uint8Array.of(0xc0, 0xa9, ...new Uint8Array(LIMITS.slipFrameBytes + 100));
+    expect(decode([long, good])).toEqual({ coap: ['40010000'], text: [], noise: ['oversize'] });
+  });
+
+  it.each([
+    ['of anything', 0x55],
+    ['of escapes', 0xdb],
+    ['that begins like CoAP', 0xa9],
+  ])('a frame without an end %s, once for each length of a frame', (_, byte) => {
+    const endless = new Uint8Array(10 * LIMITS.slipFrameBytes + 2).fill(byte);
+    const { coap, noise } = decode([endless.subarray(0, 5_000), endless.subarray(5_000)]);
+    expect(coap).toEqual([]);
+    expect(noise.length).toBeGreaterThanOrEqual(9);
+    expect(noise.length).toBeLessThanOrEqual(10);
   });
 
   it('a frame begun before a reset', () => {

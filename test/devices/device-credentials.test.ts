@@ -95,8 +95,8 @@ describe('a device', () => {
 
   it.each([
     ['a device with another secret', 'ekg-1', 'wrong secret of ekg-1'],
-    ['a device that is not registered', 'ekg-9', 'ekg-9 is not registered'],
-    ['what can be no device', 'Canary', 'a name that no device can have is not registered'],
+    ['a device that is not registered', 'ekg-9', 'no such device is registered'],
+    ['what can be no device', 'Canary', 'no such device is registered'],
   ])('is named in the log where it was %s', (_, id, detail) => {
     const attempt = () => credentials.authenticate({ kind: 'secret', device: id, secret: new Secret('a guess') });
     expect(attempt).toThrow(expect.objectContaining({ code: 'device_unauthenticated', detail }));

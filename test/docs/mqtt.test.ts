@@ -41,6 +41,7 @@ const relay = new ScriptedRelay(
 function send(head: Written, payload: string): Promise<OutgoingMessage> {
   return new Promise((resolve) => {
     const front = new IntrospectionFront({
+      devices: { isRegistered: () => true },
       relay,
       topics: new Topics('latchkey/v1'),
       json: true,

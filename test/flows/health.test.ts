@@ -37,6 +37,11 @@ describe('healthOf', () => {
   });
 
   test.each<[string, Partial<HealthFacts>, string]>([
+    [
+      'a line that brings noise',
+      { lines: [{ name: 'a', up: true, code: undefined, troubles: ['line_noisy'] }] },
+      'line a: line_noisy',
+    ],
     ['an unsure clock', { clock: 'unsure' }, 'clock: clock_unsure'],
     [
       'a device that refuses its trust',

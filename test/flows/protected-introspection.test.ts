@@ -304,7 +304,7 @@ describe('nobody is answered', () => {
     const { message } = new AskingDevice(connectedDevice('ekg-9')).request(plainQuestion());
     await expect(ask(message)).rejects.toMatchObject({
       code: 'device_unauthenticated',
-      detail: 'ekg-9 is not registered here',
+      detail: 'no such device is registered',
     });
   });
 

@@ -119,6 +119,16 @@ test('no token, key, proof or setup data is in any log line, error body, answer 
   });
   await send(`${path}?access_token=${secret('token in the address', 'canary-in-the-query')}`, {});
   await send(`/devices/${secret('token as a path', issuer.sign({ aud: 'x' }))}/authz-info`, {});
+  // Opaque tokens, also in the form of a device id, where clients and devices put them by mistake.
+  for (const [index, opaque] of ['a3f1c2d4e5b60718293a4b5c6d7e8f90', 'canary-opaque.id_1', 'Zq7_Canary-2'].entries()) {
+    const odd = secret(`opaque token ${index}`, opaque);
+    await send(`/devices/${odd}/authz-info`, { authorization: `Bearer ${token.value.expose()}` });
+    await send(`/devices/${odd}/coap/temperature`, {});
+    await send(`/devices/tube-1/${odd}`, {});
+    await send('/introspect', { authorization: `Basic ${Buffer.from(`${odd}:x`).toString('base64')}` }, 'token=x');
+    await fetch(`${world.hub.address}/deliveries/${odd}`).then(async (answer) => seen.push(await answer.text()));
+    await fetch(`${world.hub.address}/devices/${odd}`).then(async (answer) => seen.push(await answer.text()));
+  }
   await send(
     '/devices/tube-1/coap/challenge',
     { 'content-type': 'application/octet-stream' },

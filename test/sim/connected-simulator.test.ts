@@ -31,6 +31,7 @@ beforeEach(async () => {
       if (credential.kind === 'secret' && credential.secret.expose() === httpSecret.expose()) return device;
       throw new LatchkeyError('device_unauthenticated');
     },
+    isRegistered: (id) => id === hub.credentials.device,
   };
   const answerProtected = async (message: Uint8Array): Promise<ProtectedAnswer> => {
     const { payload } = await hub.ask(message);

@@ -1,5 +1,6 @@
 import { coded, LatchkeyError } from '../../core/errors.ts';
 import type { Terminal } from '../command.ts';
+import { eachLine } from '../output.ts';
 
 export interface StepResult {
   readonly name: string;
@@ -15,7 +16,7 @@ export class Narrator {
   readonly #results: StepResult[] = [];
 
   constructor(options: { readonly terminal: Terminal; readonly silent: boolean }) {
-    this.#print = options.silent ? () => undefined : (line) => options.terminal.print(line);
+    this.#print = options.silent ? () => undefined : (text) => eachLine(text, options.terminal.print);
     this.#heading = options.silent ? () => undefined : (line) => options.terminal.heading(line);
   }
 

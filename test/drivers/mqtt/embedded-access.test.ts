@@ -25,6 +25,7 @@ beforeEach(() => {
         }
         throw new LatchkeyError('device_unauthenticated');
       },
+      isRegistered: (id) => id === 'ekg-1' || id === 'ekg-2',
     },
     hub: { username: '@hub', password: new Secret('hub-password') },
     log,
@@ -73,11 +74,14 @@ describe('the log says', () => {
     ]);
   });
 
-  test('no name that is none: it may be a token', () => {
-    client('ekg/Canary', 'a guess');
-    expect(told()).toMatchObject([{ device: 'a name that no device can have' }]);
-    expect(JSON.stringify(log.lines)).not.toContain('Canary');
-  });
+  test.each(['ekg/Canary', 'ekg-9-canary', 'a3f1c2d4e5b60718293a4b5c6d7e8f90'])(
+    'no name that is not registered, such as %s: it may be a token',
+    (name) => {
+      client(name, 'a guess');
+      expect(told()).toMatchObject([{ device: '?' }]);
+      expect(JSON.stringify(log.lines)).not.toContain(name);
+    },
+  );
 
   test('that somebody came without MQTT 5.0, or without a name', () => {
     const connect = (packet: Partial<ConnectPacket>) =>
@@ -86,7 +90,7 @@ describe('the log says', () => {
     connect({ protocolVersion: 5 });
     expect(told()).toMatchObject([
       { code: 'device_unauthenticated', device: 'ekg-1', detail: 'MQTT 5.0 and a user name are needed' },
-      { code: 'device_unauthenticated', device: 'a name that no device can have' },
+      { code: 'device_unauthenticated', device: '?' },
     ]);
   });
 
@@ -101,9 +105,13 @@ describe('the log says', () => {
     ]);
   });
 
-  test('nothing of a topic that people would not write', () => {
-    publish(ekg, `latchkey/${'a'.repeat(33)}/Canary/x/x/x/x/x/x/x`);
-    expect(told()).toMatchObject([{ detail: 'publish on latchkey/?/?/x/x/x/x/x/…' }]);
+  test('nothing of a topic that is neither a word of the hub nor a registered id', () => {
+    publish(ekg, 'latchkey/v1/a3f1c2d4e5b60718293a4b5c6d7e8f90/introspect/x/x/x/x/x');
+    listen(ekg, 'latchkey/v1/ekg-2/canary/#');
+    expect(told()).toMatchObject([
+      { detail: 'publish on latchkey/v1/?/introspect/?/?/?/?/…' },
+      { detail: 'listen to latchkey/v1/ekg-2/?/#' },
+    ]);
   });
 
   test('nothing of what is allowed', () => {

@@ -12,7 +12,7 @@ afterEach(() => {
 
 function setup() {
   const log = new QuietLog();
-  const questions = new QuestionLog(log);
+  const questions = new QuestionLog(log, { isRegistered: (id) => id === 'ekg-1' });
   const answer = (changes: Partial<AnsweredQuestion> = {}) =>
     questions.answered({ device: 'ekg-1', qos: 1, ms: 2, error: undefined, ...changes }, log.child({ request: 'r1' }));
   const refuse = (code: 'as_timeout' | 'request_invalid') => answer({ error: new LatchkeyError(code, 'why') });
@@ -33,6 +33,13 @@ describe('the log of questions', () => {
       { level: 'warn', event: 'refused', device: 'ekg-1', code: 'as_timeout', detail: 'why' },
       { level: 'warn', event: 'refused', device: 'ekg-1', code: 'response_topic_refused', detail: 'no response topic' },
     ]);
+  });
+
+  test('names no device that is not registered', () => {
+    const { answer, lines, questions } = setup();
+    answer({ device: 'canary', error: new LatchkeyError('device_unknown') });
+    questions.ignored('no response topic', 'canary');
+    expect(lines()).toMatchObject([{ device: '?' }, { device: '?' }]);
   });
 
   test('sums up what ends alike within a second', () => {

@@ -65,7 +65,7 @@ describe('opening', () => {
   it('happens at once, and is a sighting', async () => {
     const { line, sightings, ports } = await bench();
     expect(line.isUp()).toBe(true);
-    expect(line.health()).toEqual({ up: true, code: undefined, detail: undefined });
+    expect(line.health()).toMatchObject({ up: true, code: undefined, detail: undefined, troubles: [] });
     expect(sightings).toEqual([0]);
     await line.close();
     expect(ports.last().destroyed).toBe(true);
@@ -109,7 +109,7 @@ describe('opening', () => {
     const { line } = await bench({}, (ports) => {
       ports.failure = new LatchkeyError('line_permission', 'EACCES');
     });
-    expect(line.health()).toEqual({ up: false, code: 'line_permission', detail: 'EACCES' });
+    expect(line.health()).toMatchObject({ up: false, code: 'line_permission', detail: 'EACCES' });
     expect(await outcomeOf(line.request(get, { deadline: 1_000 }))).toBe('line_permission');
   });
 
@@ -141,7 +141,7 @@ describe('losing the line', () => {
     const request = outcomeOf(line.request(get, { deadline: 60_000 }));
     ports.last().events.onClosed('unplugged');
     expect(await request).toBe('device_answer_lost');
-    expect(line.health()).toEqual({ up: false, code: 'link_down', detail: 'unplugged' });
+    expect(line.health()).toMatchObject({ up: false, code: 'link_down', detail: 'unplugged' });
     expect(await outcomeOf(line.request(get, { deadline: 60_000 }))).toBe('link_down');
     await time.advance(250);
     expect(line.isUp()).toBe(true);
@@ -446,5 +446,51 @@ describe('counters', () => {
       coapReceived: 2,
       coapUnmatched: 0,
     });
+  });
+});
+
+describe('a line that is in trouble says so, until it is over', () => {
+  const NOISE = Uint8Array.of(0xc0, 0x45, 0x00, 0xc0);
+  const ENDLESS_ESCAPES = new Uint8Array(64 * LIMITS.slipFrameBytes).fill(0xdb);
+
+  it.each([
+    ['frames that are neither CoAP nor text', Array.from({ length: 40 }, () => NOISE)],
+    ['a frame without an end', Array.from({ length: 40 }, () => new Uint8Array(LIMITS.slipFrameBytes).fill(0x55))],
+    ['escapes without an end', Array.from({ length: 40 }, () => ENDLESS_ESCAPES.subarray(0, LIMITS.slipFrameBytes))],
+  ])('with %s', async (_, chunks) => {
+    const { line, ports, time } = await bench();
+    for (const chunk of chunks) {
+      ports.last().events.onData(chunk);
+      await time.advance(200);
+    }
+    expect(line.health()).toMatchObject({ up: true, troubles: ['line_noisy'] });
+    await time.advance(61_000);
+    expect(line.health()).toMatchObject({ up: true, troubles: [] });
+    await line.close();
+  });
+
+  it('where it has to be made to wait', async () => {
+    const { line, ports, time } = await bench();
+    ports.last().events.onData(new Uint8Array(2 * LIMITS.lineReadBytes));
+    await time.advance(1_000);
+    expect(line.health().troubles).toContain('line_slowed');
+    await time.advance(61_000);
+    expect(line.health().troubles).toEqual([]);
+    await line.close();
+  });
+
+  it('and not with a few bad frames among many good ones, nor while it is down', async () => {
+    const { line, ports, time } = await bench();
+    for (let count = 0; count < 400; count += 1) {
+      ports.last().events.onData(ping);
+      if (count % 20 === 0) ports.last().events.onData(NOISE);
+      await time.advance(1);
+    }
+    expect(line.health().troubles).toEqual([]);
+    for (let count = 0; count < 40; count += 1) ports.last().events.onData(NOISE);
+    expect(line.health().troubles).toEqual(['line_noisy']);
+    ports.last().events.onClosed('unplugged');
+    expect(line.health()).toMatchObject({ up: false, code: 'link_down', troubles: [] });
+    await line.close();
   });
 });
