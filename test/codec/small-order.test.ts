@@ -24,7 +24,7 @@ it('has 14 encodings, as C2SP/CCTV counts them: eight and six', () => {
   expect(new Set(ENCODINGS).size).toBe(14);
 });
 
-it('matters: OpenSSL accepts a signature of nobody over anything', () => {
+it('matters: OpenSSL accepts one made-up signature over any message', () => {
   const [identity] = ENCODINGS.filter((encoding) => encoding.startsWith('01') && encoding.endsWith('00'));
   const key = createPublicKey({ key: jwkOf(identity ?? ''), format: 'jwk' });
   const signature = Buffer.concat([Buffer.from(identity ?? '', 'hex'), Buffer.alloc(32)]);

@@ -114,9 +114,12 @@ export class CircuitBreaker {
     if (isProbe) this.#isProbing = false;
     this.#failures = 0;
     this.#failed.clear();
+    const now = this.#options.clock.monotonic();
+    // An answer to a question from before the AS asked for a pause does not take it back.
+    if (this.#open !== undefined && now < this.#open.heldUntil) return false;
     this.#lastError = undefined;
     if (this.#open === undefined) return false;
-    const suspended = Math.round((this.#options.clock.monotonic() - this.#open.since) / 1_000);
+    const suspended = Math.round((now - this.#open.since) / 1_000);
     this.#open = undefined;
     const level = this.#isLogged ? 'info' : 'debug';
     this.#options.log[level]({ event: 'introspection_resumed', suspended }, 'the authorization server answers again');

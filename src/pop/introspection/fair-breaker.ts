@@ -35,7 +35,7 @@ const NO_PROBE = { isProbe: false };
 
 /** Failures of one device that count against the AS. With a threshold of five, at least three devices must have failed. */
 const PER_DEVICE = 2;
-/** Devices that must be told "later" before all are paused: what one device is told may be about its tokens alone. */
+/** Devices that must be told "later" before all are paused: what the AS tells one device may be about its tokens alone. */
 const DEVICES_TOLD_LATER = 2;
 /** Seconds of a pause that an AS asks for, at most: it may ask for a day by mistake, and is mended in the meantime. */
 const LONGEST_RETRY_AFTER = 300;
@@ -104,7 +104,6 @@ export class FairBreaker {
     this.#end(device);
     this.#answeredAt = this.#options.clock.monotonic();
     this.#devices.get(device)?.breaker.succeeded(own ?? NO_PROBE);
-    this.#toldLater.delete(device);
     if (!this.#shared.succeeded(shared)) return;
     // The AS is back. Each device that is paused may see for itself; where its questions still fail its pause grows on.
     for (const { breaker } of this.#devices.values()) breaker.retryNow();

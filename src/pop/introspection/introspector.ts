@@ -169,7 +169,7 @@ export class Introspector {
     if (flight !== undefined) return flight;
     if (this.#flights.size >= LIMITS.introspectionsAtOnce) throw new LatchkeyError('introspection_overloaded');
     // Before the address is looked for: that may take as long again, and a pause is one in all things. And before the
-    // flight: nobody else is to be refused for a pause of this device.
+    // flight: no other device is to be refused for a pause of this one.
     const ticket = this.#breaker.admit(device, name);
     if (!this.#shares.take(device)) {
       this.#breaker.abandoned(ticket);
@@ -204,7 +204,7 @@ export class Introspector {
     return verdict;
   }
 
-  /** Verdicts that nobody asks for again would stay until others need their memory. */
+  /** Verdicts that no device asks for again would stay until others need their memory. */
   #sweepLater(): void {
     if (this.#cancelSweep !== undefined || this.#isClosed) return;
     const { lifetime, staleGrace, timers } = this.#options;

@@ -74,7 +74,7 @@ describe('a rogue device whose tokens make the AS fail', () => {
     expect(rig.log.lines.filter(({ level }) => level !== 'debug').length).toBeLessThanOrEqual(4);
   });
 
-  test("is in nobody else's way with a token that both ask about at once", async () => {
+  test('does not take other devices along with a token that both ask about at once', async () => {
     const rig = rigWith(() => answer('', { status: 500 }));
     for (let index = 0; index < 5; index += 1) await rejection(rig.ask(`bad-${index}`, 'rogue'));
     const [paused, other] = await Promise.all([
@@ -164,6 +164,25 @@ describe('an AS that asks for a pause', () => {
     expect(await rejection(rig.ask('d', 'pump-1'))).toBe('introspection_suspended');
     await rig.time.advance(1);
     expect(await rejection(rig.ask('e', 'pump-1'))).toBe('none');
+  });
+
+  test('keeps it though answers to earlier questions come in the meantime', async () => {
+    const rig = introspectorRig();
+    const give: ((answer: PostedAnswer) => void)[] = [];
+    rig.server.react = () => new Promise((resolve) => give.push(resolve));
+    const early = ['pump-1', 'pump-2'].map((device) => rejection(rig.ask(`early of ${device}`, device)));
+    await rig.time.advance(0);
+    rig.server.react = () => busy(30);
+    for (const device of ['pump-1', 'pump-2']) await rejection(rig.ask(`busy of ${device}`, device));
+    for (const one of give) one(json(active()));
+    expect(await Promise.all(early)).toEqual(['none', 'none']);
+    rig.server.react = () => json(active());
+    await rig.time.advance(29_999);
+    for (const device of ['pump-1', 'pump-2', 'pump-3']) {
+      expect(await rejection(rig.ask(`later of ${device}`, device))).toBe('introspection_suspended');
+    }
+    await rig.time.advance(1);
+    expect(await rejection(rig.ask('after it', 'pump-3'))).toBe('none');
   });
 
   test('gets it from all when it told a second device', async () => {
