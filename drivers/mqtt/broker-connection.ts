@@ -130,6 +130,15 @@ export class BrokerConnection implements MessageBroker {
     return entry.written;
   }
 
+  /** Connects at once where it waits for its next attempt: the broker is known to be there. */
+  retry(): void {
+    this.#failures = 0;
+    if (this.#session !== undefined || this.#closing || this.#cancelReconnect === undefined) return;
+    this.#cancelReconnect();
+    this.#cancelReconnect = undefined;
+    void this.#connect();
+  }
+
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
@@ -212,7 +221,10 @@ export class BrokerConnection implements MessageBroker {
     const { reconnectAfter, reconnectCap } = this.#settings;
     const full = Math.min(reconnectCap, reconnectAfter * 2 ** Math.min(this.#failures, 16));
     this.#failures += 1;
-    this.#cancelReconnect = timers.after(full * (0.5 + random.fraction() / 2), () => void this.#connect());
+    this.#cancelReconnect = timers.after(full * (0.5 + random.fraction() / 2), () => {
+      this.#cancelReconnect = undefined;
+      void this.#connect();
+    });
   }
 
   /** Writes what waits, as far as there is room with the broker. */

@@ -1,6 +1,7 @@
 /** Which devices there are. All of them are in memory; the store holds the same. */
 import { equal, hex } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import type { Revocations } from '../ports/device-authentication.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store, StoreChange } from '../ports/store.ts';
 import { type Device, decodeDevice, encodeDevice } from './device.ts';
@@ -13,6 +14,7 @@ export class Registry {
   readonly #devices = new Map<string, Device>();
   readonly #byCertificate = new Map<string, Device>();
   readonly #byBleName = new Map<string, Device>();
+  readonly #onRevoked = new Set<(device: string) => void>();
 
   constructor(dependencies: { readonly store: Store; readonly log: Log }) {
     this.#store = dependencies.store;
@@ -56,6 +58,14 @@ export class Registry {
     return this.#byBleName.get(name);
   }
 
+  /** Of keys that no device has any more. */
+  readonly revocations: Revocations = {
+    watch: (listener) => {
+      this.#onRevoked.add(listener);
+      return () => this.#onRevoked.delete(listener);
+    },
+  };
+
   /** Whether any device shows a certificate. */
   get hasCertificates(): boolean {
     return this.#byCertificate.size > 0;
@@ -80,6 +90,7 @@ export class Registry {
       await this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }, ...alongside]);
     } catch (error) {
       this.#forget(device);
+      this.#revoke(device.id);
       throw error;
     }
   }
@@ -131,6 +142,7 @@ export class Registry {
       }
       throw error;
     }
+    if (after.rootKey !== before.rootKey) this.#revoke(after.id);
     return after;
   }
 
@@ -139,6 +151,11 @@ export class Registry {
     const device = this.get(id);
     await this.#store.write([{ remove: PREFIX + id }]);
     this.#forget(device);
+    this.#revoke(id);
+  }
+
+  #revoke(id: string): void {
+    for (const listener of this.#onRevoked) listener(id);
   }
 
   #remember(device: Device): void {

@@ -21,3 +21,9 @@ export interface DeviceAuthentication {
    */
   authenticate(credential: DeviceCredential): string;
 }
+
+/** Devices whose credentials do not count any more: what was opened with them has to end. */
+export interface Revocations {
+  /** Hears of each device that is removed, unpaired or has another key, right after. The answer ends that. */
+  watch(listener: (device: string) => void): () => void;
+}

@@ -22,7 +22,7 @@ export interface PacketFacts {
   readonly reason: number;
 }
 
-interface ConnectFacts {
+export interface ConnectFacts {
   /** 5, or that of an older MQTT, of which nothing else is read. */
   readonly version: number;
   readonly username: string;
