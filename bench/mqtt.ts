@@ -97,6 +97,7 @@ async function openFront(port: number): Promise<MqttFront> {
     deliveries: { now: () => [], watch: () => () => undefined },
     answerProtected: () => Promise.reject(new LatchkeyError('device_unauthenticated')),
     devices: { authenticate: () => 'ekg-1', isRegistered: () => true },
+    revocations: { watch: () => () => undefined },
     timers: systemTimers,
     clock: { monotonic },
     random: systemRandom,

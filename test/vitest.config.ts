@@ -14,6 +14,7 @@ export default defineConfig({
     maxWorkers: 2,
     retry: 0,
     allowOnly: false,
+    setupFiles: ['test/fixtures/source-children.ts'],
     projects: [
       {
         extends: true,

@@ -2,6 +2,7 @@ import type { Clock, Random, Timers } from '../../src/core/clock.ts';
 import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { Repeats } from '../../src/core/repeats.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { MessageBroker, MessageListener, OutgoingMessage, SentMessage } from '../../src/ports/message-broker.ts';
 import { type BrokerAccess, BrokerSession, type Presence } from './broker-session.ts';
@@ -22,6 +23,9 @@ export interface BrokerConnectionOptions {
   /** Hears of each connection, and of why there is none. */
   readonly onState?: (fault: LatchkeyError | undefined) => void;
 }
+
+/** One line of the log a minute, and a sum. */
+const MALFORMED = { window: 60_000, ofOneKind: 1, overall: 1 };
 
 /** A message of QoS 1 until the broker has it. */
 class Outstanding implements SentMessage {
@@ -68,12 +72,14 @@ export class BrokerConnection implements MessageBroker {
   readonly #options: BrokerConnectionOptions;
   readonly #settings: BrokerSettings;
   readonly #log: Log;
+  readonly #malformed = new Repeats<undefined>(MALFORMED, (_, count) => this.#tellMalformed(count, undefined));
   readonly #counters = {
     connected: 0,
     lost: 0,
     connectFailed: 0,
     received: 0,
     receivedAgain: 0,
+    malformed: 0,
     sent: 0,
     sentAgain: 0,
     sentRefused: 0,
@@ -124,11 +130,21 @@ export class BrokerConnection implements MessageBroker {
     return entry.written;
   }
 
+  /** Connects at once where it waits for its next attempt: the broker is known to be there. */
+  retry(): void {
+    this.#failures = 0;
+    if (this.#session !== undefined || this.#closing || this.#cancelReconnect === undefined) return;
+    this.#cancelReconnect();
+    this.#cancelReconnect = undefined;
+    void this.#connect();
+  }
+
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
     this.#cancelReconnect?.();
     await this.#session?.leave();
+    this.#malformed.end();
     this.#fault = new LatchkeyError('broker_unreachable', 'closed');
   }
 
@@ -150,6 +166,7 @@ export class BrokerConnection implements MessageBroker {
             if (message.again) this.#counters.receivedAgain += 1;
             return this.#options.onMessage(message);
           },
+          onMalformed: (what) => this.#leaveOut(what),
           onDown: (error) => this.#lose(error),
         },
       });
@@ -157,6 +174,18 @@ export class BrokerConnection implements MessageBroker {
     } catch (error) {
       this.#lose(coded(error));
     }
+  }
+
+  #leaveOut(what: string): void {
+    this.#counters.malformed += 1;
+    if (this.#malformed.tells('message', undefined)) this.#tellMalformed(1, what);
+  }
+
+  #tellMalformed(count: number, detail: string | undefined): void {
+    this.#log.warn(
+      { event: 'message_malformed', code: 'broker_packet_invalid', count, detail },
+      'the MQTT broker brought messages that MQTT does not allow; they were left out',
+    );
   }
 
   #begin(): void {
@@ -192,7 +221,10 @@ export class BrokerConnection implements MessageBroker {
     const { reconnectAfter, reconnectCap } = this.#settings;
     const full = Math.min(reconnectCap, reconnectAfter * 2 ** Math.min(this.#failures, 16));
     this.#failures += 1;
-    this.#cancelReconnect = timers.after(full * (0.5 + random.fraction() / 2), () => void this.#connect());
+    this.#cancelReconnect = timers.after(full * (0.5 + random.fraction() / 2), () => {
+      this.#cancelReconnect = undefined;
+      void this.#connect();
+    });
   }
 
   /** Writes what waits, as far as there is room with the broker. */

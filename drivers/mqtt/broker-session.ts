@@ -1,7 +1,8 @@
-import { connect as connectTcp } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { IClientOptions, IPublishPacket, MqttClient } from 'mqtt';
+import { type PacketRefusal, refuse } from '../../src/codec/mqtt/packet-reader.ts';
+import { PACKET, REASON } from '../../src/codec/mqtt/registry.ts';
 import type { Timers } from '../../src/core/clock.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
@@ -9,6 +10,8 @@ import type { Secret } from '../../src/core/secret.ts';
 import type { MessageListener, OutgoingMessage } from '../../src/ports/message-broker.ts';
 import { brokerFailure } from './broker-failures.ts';
 import type { BrokerSettings } from './broker-settings.ts';
+import { GatedStream } from './gated-stream.ts';
+import { PacketGate } from './packet-gate.ts';
 
 /** Where the broker is, and who asks there: the hub, or a device. */
 export interface BrokerAccess {
@@ -39,6 +42,8 @@ interface SessionEvents {
   /** The broker took the client in, lets it listen, and has its presence. Messages may come before. */
   onUp(): void;
   readonly onMessage: MessageListener;
+  /** A message that is not as MQTT has it was left out, and settled. */
+  onMalformed(what: string): void;
   /** Comes once, whatever happens. */
   onDown(error: LatchkeyError): void;
 }
@@ -74,7 +79,7 @@ export class BrokerSession {
 
   constructor(Client: typeof MqttClient, options: SessionOptions) {
     this.#options = options;
-    const client = new Client(() => openStream(options.access), clientOptions(options));
+    const client = new Client(() => this.#openStream(), clientOptions(options));
     this.#client = client;
     // Its documented way to hold packets back. An error keeps it from sending the PUBACK, which comes with `settle`.
     client.handleMessage = (packet, done) => this.#take(packet, done);
@@ -144,6 +149,35 @@ export class BrokerSession {
     else this.#client.publish(presence.topic, bufferOf(presence.offline), PRESENCE_OPTIONS, leave);
     await ended;
     cancel();
+  }
+
+  /**
+   * What the broker sends is checked before the library sees it. A malformed message may be a device's that the broker handed on:
+   * it is left out and settled, since a broker would bring it again after each reconnection.
+   */
+  #openStream(): GatedStream {
+    const socket = openSocket(this.#options.access);
+    let isGreeted = false;
+    const gate = new PacketGate({
+      sender: 'server',
+      mostBytes: () => LIMITS.brokerPacketBytes,
+      judge: ({ qos, type }) => {
+        if (isGreeted === (type === PACKET.CONNACK)) return refuse(REASON.protocolError, 'CONNACK out of its order');
+        isGreeted = true;
+        return qos === 2 ? refuse(REASON.qosNotSupported, 'QoS 2, which was not asked for') : undefined;
+      },
+      leavesOut: ({ what }, qos, packetId) => {
+        if (!isGreeted || qos === 2) return false;
+        if (qos === 1) socket.write(puback(packetId));
+        this.#options.events.onMalformed(what);
+        return true;
+      },
+    });
+    const onRefusal = ({ reason, what }: PacketRefusal, stream: GatedStream) => {
+      this.#fail(new LatchkeyError('broker_packet_invalid', what));
+      stream.endWith(disconnect(reason), this.#options.settings.closeDeadline);
+    };
+    return new GatedStream({ socket, gate, onRefusal });
   }
 
   #begin(): void {
@@ -234,7 +268,12 @@ function puback(packetId: number): Uint8Array {
   return Uint8Array.of(0x40, 2, packetId >> 8, packetId & 0xff);
 }
 
-function openStream({ host, port, tls }: BrokerAccess): Duplex {
+/** MQTT 5.0 §3.14. */
+function disconnect(reason: number): Uint8Array {
+  return Uint8Array.of(0xe0, 2, reason, 0);
+}
+
+function openSocket({ host, port, tls }: BrokerAccess): Socket {
   // With Nagle's algorithm a PUBACK waits for the peer's delayed acknowledgement: 40 ms for each request of QoS 1. No test
   // can tell without a clock; bench/mqtt.ts does.
   const where = { host, port, noDelay: true };

@@ -1,106 +1,156 @@
 /** Who may enter the embedded broker and what they may do there: what config/mosquitto says, in code. */
 import type { AedesOptions, AuthenticateError, Client } from 'aedes';
-import { equal, sha256 } from '../../src/core/bytes.ts';
-import { coded, LatchkeyError } from '../../src/core/errors.ts';
-import { Secret } from '../../src/core/secret.ts';
-import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
-import type { Log } from '../../src/ports/log.ts';
-import { AccessLog } from './access-log.ts';
+import type { Timers } from '../../src/core/clock.ts';
+import { HUB_USER, type Login, type RefusedWord, type Role } from './broker-messages.ts';
+import type { HeldMessages } from './held-messages.ts';
 import type { Topics } from './topics.ts';
-
-interface BrokerUser {
-  readonly username: string;
-  readonly password: Secret<string>;
-}
 
 export interface AccessOptions {
   readonly topics: Topics;
-  /** Devices log in with their id and their secret. */
-  readonly devices: DeviceAuthentication;
-  /** The hub's own user; no device id looks like it. */
-  readonly hub: BrokerUser;
-  readonly log: Log;
+  /** Asks the hub; it answers by `verdict`. */
+  readonly ask: (login: Login) => void;
+  readonly refused: (word: RefusedWord) => void;
+  readonly held: Pick<HeldMessages, 'hasRoom'>;
+  readonly timers: Timers;
 }
 
 type AccessRules = Required<
   Pick<AedesOptions, 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe' | 'authorizeForward'>
 >;
 
-const MQTT_5 = 5;
-const NEEDED = 'MQTT 5.0 and a user name are needed';
-/** Of MQTT 3.1.1 §3.2.2.3; aedes makes 0x86 of it. */
+/** Of MQTT 3.1.1 §3.2.2.3; aedes makes 0x88 and 0x86 of them. */
+const UNAVAILABLE = 3;
 const BAD_CREDENTIALS = 4;
+/** How long the hub may take for a login, milliseconds. */
+const LOGIN_DEADLINE = 5_000;
 /** A device needs one for its answers and one for the status of the hub. */
 const FILTERS_PER_CONNECTION = 16;
 const MAX_FILTER_BYTES = 256;
+/** What the log gets of a topic. */
+const TOLD_TOPIC = 256;
 
-export function accessRules({ devices, hub, log, topics }: AccessOptions): AccessRules {
-  const users = new WeakMap<Client, string>();
-  const filters = new WeakMap<Client, Set<string>>();
-  const isHub = (client: Client | null) => client !== null && users.get(client) === hub.username;
-  const deviceOf = (client: Client | null) => (client === null || isHub(client) ? undefined : users.get(client));
-  const access = new AccessLog(log, devices);
-  const deny = (client: Client | null, detail: string) => {
-    const device = deviceOf(client) ?? '';
-    access.refused({ code: 'topic_refused', device, address: addressOf(client), detail });
-  };
-  return {
-    preConnect(client, packet, done) {
-      // With a client id of its own choice a device could take over the session of another one, and read its answers.
-      packet.clientId = packet.username ?? '';
-      const welcome = packet.protocolVersion === MQTT_5 && packet.clientId !== '';
-      if (!welcome) {
-        const [device, address] = [packet.clientId, addressOf(client)];
-        access.refused({ code: 'device_unauthenticated', device, address, detail: NEEDED });
-      }
-      done(welcome ? null : new Error(NEEDED), welcome);
-    },
-    authenticate(client, username, password, done) {
-      try {
-        logIn({ username: username ?? '', password: new Secret(password?.toString('utf8') ?? '') }, hub, devices);
-        users.set(client, username ?? '');
-        done(null, true);
-      } catch (error) {
-        const { code, detail } = coded(error);
-        access.refused({ code, device: username ?? '', address: addressOf(client), detail });
-        done(notWelcome(), false);
-      }
-    },
-    authorizePublish(client, packet, done) {
-      const device = deviceOf(client);
-      const may = isHub(client) || (device !== undefined && topics.mayPublish(device, packet.topic) && !packet.retain);
-      if (!may) deny(client, `publish ${packet.retain ? 'retained ' : ''}on ${access.plainTopic(packet.topic)}`);
-      done(may ? null : new Error('not this topic'));
-    },
-    authorizeSubscribe(client, subscription, done) {
-      const device = deviceOf(client);
-      const filter = subscription.topic;
-      if (isHub(client)) return done(null, subscription);
-      const known = filters.get(client) ?? new Set<string>();
-      filters.set(client, known);
-      const isItsOwn = device !== undefined && topics.mayListen(device, filter);
-      const hasRoom = known.has(filter) || known.size < FILTERS_PER_CONNECTION;
-      if (!isItsOwn || !hasRoom || Buffer.byteLength(filter) > MAX_FILTER_BYTES) {
-        deny(client, `listen to ${access.plainTopic(filter)}`);
-        return done(null, null);
-      }
-      known.add(filter);
-      done(null, subscription);
-    },
-    authorizeForward(client, packet) {
-      const device = deviceOf(client);
-      return isHub(client) || (device !== undefined && topics.mayListen(device, packet.topic)) ? packet : null;
-    },
-  };
+interface User {
+  readonly name: string;
+  readonly role: Role;
 }
 
-/** @throws {LatchkeyError} `device_unauthenticated` */
-function logIn(given: BrokerUser, hub: BrokerUser, devices: DeviceAuthentication): void {
-  if (given.username === hub.username) {
-    if (equal(sha256(given.password.expose()), sha256(hub.password.expose()))) return;
-    throw new LatchkeyError('device_unauthenticated', 'the user of the hub');
+/** The rules, as aedes asks for them, and who is in. */
+export class EmbeddedAccess {
+  readonly rules: AccessRules;
+  readonly #options: AccessOptions;
+  readonly #users = new WeakMap<Client, User>();
+  readonly #filters = new WeakMap<Client, Set<string>>();
+  readonly #waiting = new Map<number, (role: Role | undefined) => void>();
+  readonly #ofDevice = new Map<string, Set<Client>>();
+  #logins = 0;
+
+  constructor(options: AccessOptions) {
+    this.#options = options;
+    this.rules = {
+      preConnect: (_, packet, done) => {
+        // With a client id of its own choice a device could take over the session of another one, and read its answers. The
+        // slash keeps it apart from the names that the tables of aedes have from the start, such as `constructor`.
+        packet.clientId = `user/${packet.username ?? ''}`;
+        if (packet.username !== HUB_USER) {
+          // Nothing is kept for a device that is away: what it could leave behind it has no use for.
+          packet.clean = true;
+          delete packet.properties?.sessionExpiryInterval;
+        }
+        done(null, true);
+      },
+      authenticate: (client, username, password, done) => this.#logIn(client, username ?? '', password, done),
+      authorizePublish: (client, packet, done) => {
+        const user = this.#userOf(client);
+        const may =
+          user?.role === 'hub' ||
+          (user !== undefined && options.topics.mayPublish(user.name, packet.topic) && !packet.retain);
+        if (!may) this.#deny(client, `publish ${packet.retain ? 'retained ' : ''}on`, packet.topic);
+        if (!may) return done(new Error('not this topic'));
+        const isHeld = user.role === 'device' && packet.qos > 0;
+        done(isHeld && !options.held.hasRoom(packet) ? new Error('too many of its questions wait') : null);
+      },
+      authorizeSubscribe: (client, subscription, done) => {
+        const user = this.#userOf(client);
+        if (user?.role === 'hub' || this.#mayListen(client, user, subscription.topic)) return done(null, subscription);
+        this.#deny(client, 'listen to', subscription.topic);
+        done(null, null);
+      },
+      authorizeForward: (client, packet) => {
+        const user = this.#userOf(client);
+        return user?.role === 'hub' || (user !== undefined && options.topics.mayListen(user.name, packet.topic))
+          ? packet
+          : null;
+      },
+    };
   }
-  devices.authenticate({ kind: 'secret', device: given.username, secret: given.password });
+
+  /** The hub's answer to a login. */
+  verdict(login: number, role: Role | undefined): void {
+    this.#waiting.get(login)?.(role);
+  }
+
+  /** The connections of a device, those included whose login is on its way to them. */
+  connectionsOf(device: string): readonly Client[] {
+    return [...(this.#ofDevice.get(device) ?? [])];
+  }
+
+  #userOf(client: Client | null): User | undefined {
+    return client === null ? undefined : this.#users.get(client);
+  }
+
+  #logIn(
+    client: Client,
+    name: string,
+    password: Readonly<Buffer> | undefined,
+    done: (error: AuthenticateError | null, success: boolean | null) => void,
+  ): void {
+    this.#logins += 1;
+    const login = this.#logins;
+    const address = addressOf(client);
+    const end = (returnCode: number | undefined) => {
+      cancel();
+      this.#waiting.delete(login);
+      if (returnCode === undefined) done(null, true);
+      else done(notWelcome(returnCode), false);
+    };
+    const cancel = this.#options.timers.after(LOGIN_DEADLINE, () => end(UNAVAILABLE));
+    this.#waiting.set(login, (role) => {
+      if (role !== undefined) this.#enter(client, { name, role });
+      end(role === undefined ? BAD_CREDENTIALS : undefined);
+    });
+    this.#options.ask({ kind: 'login', login, username: name, password: password?.toString('utf8') ?? '', address });
+  }
+
+  #enter(client: Client, user: User): void {
+    this.#users.set(client, user);
+    if (user.role === 'hub') return;
+    const own = this.#ofDevice.get(user.name) ?? new Set();
+    this.#ofDevice.set(user.name, own.add(client));
+    client.conn.once('close', () => {
+      own.delete(client);
+      if (own.size === 0 && this.#ofDevice.get(user.name) === own) this.#ofDevice.delete(user.name);
+    });
+  }
+
+  #mayListen(client: Client, user: User | undefined, filter: string): boolean {
+    if (user === undefined || !this.#options.topics.mayListen(user.name, filter)) return false;
+    const known = this.#filters.get(client) ?? new Set<string>();
+    if (Buffer.byteLength(filter) > MAX_FILTER_BYTES) return false;
+    if (!known.has(filter) && known.size >= FILTERS_PER_CONNECTION) return false;
+    this.#filters.set(client, known.add(filter));
+    return true;
+  }
+
+  #deny(client: Client | null, detail: string, topic: string): void {
+    this.#options.refused({
+      kind: 'refused',
+      code: 'topic_refused',
+      username: this.#userOf(client)?.name ?? 'nobody',
+      address: addressOf(client),
+      detail,
+      topic: topic.slice(0, TOLD_TOPIC),
+    });
+  }
 }
 
 function addressOf(client: Client | null): string | undefined {
@@ -109,6 +159,6 @@ function addressOf(client: Client | null): string | undefined {
   return typeof stream.remoteAddress === 'string' ? stream.remoteAddress : undefined;
 }
 
-function notWelcome(): AuthenticateError {
-  return Object.assign(new Error('bad user name or password'), { returnCode: BAD_CREDENTIALS });
+function notWelcome(returnCode: number): AuthenticateError {
+  return Object.assign(new Error('not let in'), { returnCode });
 }

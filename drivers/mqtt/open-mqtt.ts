@@ -4,17 +4,19 @@ import type { Clock, Random, Timers } from '../../src/core/clock.ts';
 import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { VERSION } from '../../src/core/version.ts';
-import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
+import type { DeviceAuthentication, Revocations } from '../../src/ports/device-authentication.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { DeliveryFeed } from '../../src/ports/northbound.ts';
 import type { Relay } from '../../src/ports/relay.ts';
+import type { ChildSettings } from '../child-process.ts';
 import type { ConnectionLimits } from '../http/connections.ts';
 import { within } from '../serial/deadline.ts';
 import { BrokerConnection } from './broker-connection.ts';
+import { HUB_USER } from './broker-messages.ts';
 import type { BrokerAccess } from './broker-session.ts';
 import type { BrokerSettings } from './broker-settings.ts';
 import { DeliveryBoard } from './delivery-board.ts';
-import { type EmbeddedBroker, openEmbeddedBroker } from './embedded-broker.ts';
+import { EmbeddedBroker } from './embedded-broker.ts';
 import { type AnswerProtected, IntrospectionFront } from './introspection-front.ts';
 import { Topics } from './topics.ts';
 
@@ -29,6 +31,8 @@ export interface MqttOptions {
   readonly deliveries: DeliveryFeed;
   /** Who may log in at the embedded broker. */
   readonly devices: DeviceAuthentication;
+  /** Whose connections to the embedded broker have to end. */
+  readonly revocations: Revocations;
   readonly timers: Timers;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly random: Random;
@@ -36,28 +40,33 @@ export interface MqttOptions {
   readonly settings?: Partial<BrokerSettings> | undefined;
   /** To the embedded broker. */
   readonly connections?: ConnectionLimits;
+  /** Of the embedded broker's process. */
+  readonly process?: Partial<ChildSettings> | undefined;
 }
 
 export interface MqttFront {
   /** Port of the embedded broker; undefined where another one is used. */
   readonly port: number | undefined;
+  /** Process of the embedded broker; undefined while there is none. */
+  brokerPid(): number | undefined;
   health(): { readonly up: boolean; readonly code: ErrorCode | undefined; readonly detail: string | undefined };
   counters(): Readonly<Record<string, number>>;
   /** Answers what is under way inside `grace` milliseconds, and takes leave of the broker. */
   close(grace: number): Promise<void>;
 }
 
-/** As a device id this would not do, so no device can log in as the hub. */
-const HUB_USER = '@hub';
-
 /**
  * Resolves when the embedded broker listens; another broker is connected to in the background.
- * @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing`
+ * @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing`, `embedded_broker_down`
  */
 export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
   const { answerProtected, clock, deliveries, json, log, random, relay, timers } = options;
   const topics = new Topics(options.topicPrefix);
-  const { access, embedded } = await brokerOf(options, topics);
+  const { access, embedded } = await brokerOf(options, () => {
+    connection.retry();
+    // What was retained is gone with the process.
+    for (const summary of deliveries.now()) board.post(summary);
+  });
   const front = new IntrospectionFront({
     relay,
     answerProtected,
@@ -87,12 +96,18 @@ export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
   const board = new DeliveryBoard({ publish: (message) => connection.publish(message), topics });
   for (const summary of deliveries.now()) board.post(summary);
   const unwatch = deliveries.watch((summary) => board.post(summary));
+  const unwatchRevocations = options.revocations.watch((device) => embedded?.end(device));
   return {
     port: embedded?.port,
-    health: () => connection.health(),
-    counters: () => ({ ...connection.counters(), ...front.counters() }),
+    brokerPid: () => embedded?.pid,
+    health() {
+      const { code, detail } = embedded?.fault() ?? {};
+      return code === undefined ? connection.health() : { up: false, code, detail };
+    },
+    counters: () => ({ ...connection.counters(), ...front.counters(), ...embedded?.counters() }),
     async close(grace) {
       unwatch();
+      unwatchRevocations();
       await within(grace, timers, front.close());
       await connection.close();
       await embedded?.close();
@@ -101,17 +116,23 @@ export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
 }
 
 async function brokerOf(
-  { broker, connections, devices, log, random }: MqttOptions,
-  topics: Topics,
+  options: MqttOptions,
+  onRestart: () => void,
 ): Promise<{ readonly access: BrokerAccess; readonly embedded: EmbeddedBroker | undefined }> {
+  const { broker, connections, random, topicPrefix } = options;
   if (!('listen' in broker)) return { access: broker, embedded: undefined };
-  const hub = { username: HUB_USER, password: new Secret(base64url(random.bytes(32))) };
-  const embedded = await openEmbeddedBroker({
+  const password = new Secret(base64url(random.bytes(32)));
+  const embedded = await EmbeddedBroker.open({
     listen: broker.listen,
-    topics,
-    devices,
-    hub,
-    log,
+    topicPrefix,
+    devices: options.devices,
+    hubPassword: password,
+    onRestart,
+    process: options.process,
+    timers: options.timers,
+    clock: options.clock,
+    random,
+    log: options.log,
     ...(connections === undefined ? {} : { connections }),
   });
   const { host } = broker.listen;
@@ -122,7 +143,8 @@ async function brokerOf(
       port: embedded.port,
       tls: undefined,
       clientId: HUB_USER,
-      ...hub,
+      username: HUB_USER,
+      password,
     },
   };
 }

@@ -200,9 +200,18 @@ export const CATALOGUE = {
   broker_unreachable: unavailable('The MQTT broker cannot be reached', 'It is down, or address, port or route are wrong.', 'Start it, or correct `mqtt.url`; the hub connects by itself, and serves its other fronts meanwhile.'),
   broker_refused: unavailable('The MQTT broker does not let the hub in', 'User, password, client id or ACL are not as it wants them, or it does not speak MQTT 5.0.', 'Compare [mqtt] with the password file and the ACL of the broker: docs/operations.md.'),
   broker_tls_untrusted: unavailable('The certificate of the MQTT broker is not trusted', 'Another CA signed it, it is expired, or it is for another name.', 'Give its CA as `mqtt.ca_file`, and its name in `mqtt.url`.'),
+  broker_packet_invalid: unavailable('The MQTT broker sends what MQTT 5.0 does not allow', 'It has a defect, or hands on unchecked what a client wrote, or another server answers there.', 'Update the broker, or correct `mqtt.url`; the hub connects again by itself.'),
+  embedded_broker_down: unavailable('The embedded MQTT broker is not running', 'Its process ended, hung or took too much memory; the log of the hub says which.', 'Nothing: the hub starts it again by itself. Report it if it comes back, with the lines `child_down` of the log.'),
   peripheral_package_missing: local('The package for a simulated Bluetooth device is not installed', 'It is an optional package that npm could not install, or was told to leave out.', 'Run `npm install @stoprocent/bleno`, or simulate the device behind a line with `--listen`.'),
   peripheral_adapter_down: local('The Bluetooth adapter of the simulated device does not answer', 'There is no such adapter, it is blocked, another program has it, or only root may use it.', 'Give the path of its port with `--hci`; for the adapter of the system run `rfkill unblock bluetooth`, and start as root.'),
   embedded_broker_missing: local('The embedded MQTT broker is not installed', 'It is an optional package that npm could not install, or was told to leave out.', 'Run `npm install aedes`, or use another broker by `mqtt.url`.'),
+  mqtt_packet_refused: entry(
+    'The MQTT client sends what the embedded broker does not take',
+    'A packet is malformed or too large, a property is doubled, a filter has a reserved name, or the MQTT is older than 5.0 or has QoS 2.',
+    'Correct or configure the MQTT client of the device: MQTT 5.0, QoS 0 or 1, and a last will of at most 1 KiB.',
+    400,
+    '4.00',
+  ),
   topic_refused: forbidden('The device may not use that topic', 'It publishes or listens beside its own topics, has a message retained, or listens to more than 16 filters.', 'Publish on <prefix>/<device>/introspect and listen below <prefix>/<device>/; compare its prefix with `mqtt.topic_prefix`.'),
   response_topic_refused: forbidden('The answer may not go to that topic', 'The response topic is missing, or is not a topic of the device that asks.', 'Use a response topic below the own topic of the device, such as latchkey/v1/<device>/answer.'),
 

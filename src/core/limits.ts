@@ -159,6 +159,18 @@ export const LIMITS = {
   embeddedConnections: 1_024,
   /** Of them, those of one IPv4 address or IPv6 /64: a ward whose devices share a network works, one host takes a quarter. */
   embeddedConnectionsPerNetwork: 256,
+  /** A CONNECT to the embedded broker, which anybody may send: a device's id and secret have 64 and 43 bytes, a will 1 KiB. */
+  embeddedConnectBytes: 4_096,
+  /** A last will at the embedded broker, payload and properties: it waits in memory for as long as the connection lives. */
+  embeddedWillBytes: 1_024,
+  /** Filters in one packet to the embedded broker. A connection may listen to 16. */
+  embeddedFiltersPerPacket: 32,
+  /** Questions of QoS 1 that the embedded broker holds for the hub: eight times what the hub works on. */
+  embeddedHeldMessages: 4_096,
+  /** Of them, those of one device: eight times what the hub works on for one. */
+  embeddedHeldOfOneDevice: 256,
+  /** Bytes of all of them: 500 of the largest packets. */
+  embeddedHeldBytes: 33_554_432,
   /** Memory for answers over MQTT that are kept for requests that come twice: 10,000 of 800 bytes. */
   brokerAnswerBytes: 8_388_608,
   /** Messages of one peer remembered for CoAP deduplication (EXCHANGE_LIFETIME at a slow serial line). */

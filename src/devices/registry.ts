@@ -2,6 +2,7 @@
 import { hex } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { inSlices } from '../core/slices.ts';
+import type { Revocations } from '../ports/device-authentication.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store, StoreChange } from '../ports/store.ts';
 import { type Device, decodeDevice, encodeDevice } from './device.ts';
@@ -19,6 +20,7 @@ export class Registry {
   readonly #byAudience = new Map<string, Device>();
   /** In the order of their ids; undefined since one came or went. */
   #sorted: readonly Device[] | undefined;
+  readonly #onRevoked = new Set<(device: string) => void>();
 
   constructor(dependencies: { readonly store: Store; readonly log: Log }) {
     this.#store = dependencies.store;
@@ -62,6 +64,14 @@ export class Registry {
     return this.#byBleName.get(name);
   }
 
+  /** Of keys that no device has any more. */
+  readonly revocations: Revocations = {
+    watch: (listener) => {
+      this.#onRevoked.add(listener);
+      return () => this.#onRevoked.delete(listener);
+    },
+  };
+
   /** Whether any device shows a certificate. */
   get hasCertificates(): boolean {
     return this.#byCertificate.size > 0;
@@ -87,6 +97,7 @@ export class Registry {
       await this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }, ...alongside]);
     } catch (error) {
       this.#forget(device);
+      this.#revoke(device.id);
       throw error;
     }
   }
@@ -133,6 +144,7 @@ export class Registry {
       }
       throw error;
     }
+    if (after.rootKey !== before.rootKey) this.#revoke(after.id);
     return after;
   }
 
@@ -141,6 +153,11 @@ export class Registry {
     const device = this.get(id);
     await this.#store.write([{ remove: PREFIX + id }]);
     this.#forget(device);
+    this.#revoke(id);
+  }
+
+  #revoke(id: string): void {
+    for (const listener of this.#onRevoked) listener(id);
   }
 
   #remember(device: Device): void {

@@ -13,7 +13,7 @@ type MqttSettings = Config['mqtt'];
 /** Undefined where none is configured. @throws {LatchkeyError} see drivers/mqtt/open-mqtt.ts, and errors of the files */
 export async function openMqttFront(
   { mqtt }: Config,
-  { devices, introspection, relay }: RelayParts,
+  { devices, introspection, relay, revocations }: RelayParts,
   deliveries: DeliveryFeed,
   log: Log,
 ): Promise<MqttFront | undefined> {
@@ -26,6 +26,7 @@ export async function openMqttFront(
     relay,
     deliveries,
     devices,
+    revocations,
     // The topic is the device's own: nobody asks on that of another.
     answerProtected: (message, device, context) => introspection.answer(message, ({ id }) => id === device, context),
     timers: systemTimers,

@@ -11,7 +11,7 @@ import { TokenJudge } from '../flows/token-judge.ts';
 import { DurableReplayWindow } from '../pop/durable-replay-window.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
 import { ProofKeys } from '../pop/proof-keys.ts';
-import type { DeviceAuthentication } from '../ports/device-authentication.ts';
+import type { DeviceAuthentication, Revocations } from '../ports/device-authentication.ts';
 import type { Log } from '../ports/log.ts';
 import type { Relay } from '../ports/relay.ts';
 import type { State } from './state.ts';
@@ -19,6 +19,7 @@ import type { State } from './state.ts';
 export interface RelayParts {
   readonly relay: Relay;
   readonly devices: DeviceAuthentication;
+  readonly revocations: Revocations;
   readonly introspection: ProtectedIntrospection;
   /** To be called when no proof can come any more, while the store is open. */
   close(): Promise<void>;
@@ -54,6 +55,7 @@ export async function openRelay(parts: {
   return {
     relay,
     devices: new DeviceCredentials({ registry }),
+    revocations: registry.revocations,
     introspection: new ProtectedIntrospection({ registry, relay, clock, random: systemRandom }),
     async close() {
       relay.close();

@@ -23,3 +23,9 @@ export interface DeviceAuthentication {
   /** Whether a device has this id. What else peers claim to be is for no log. */
   isRegistered(id: string): boolean;
 }
+
+/** Devices whose credentials do not count any more: what was opened with them has to end. */
+export interface Revocations {
+  /** Hears of each device that is removed, unpaired or has another key, right after. The answer ends that. */
+  watch(listener: (device: string) => void): () => void;
+}

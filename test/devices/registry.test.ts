@@ -190,3 +190,49 @@ describe('another record of a device', () => {
     expect(log.lines).toMatchObject([{ fields: { event: 'device_record_unreadable' } }]);
   });
 });
+
+describe('a key that no device has any more is told once', () => {
+  function watched() {
+    const parts = setup();
+    const revoked: string[] = [];
+    const unwatch = parts.registry.revocations.watch((id) => revoked.push(id));
+    return { ...parts, revoked, unwatch };
+  }
+
+  test('where its device is removed, and by then it is not found', async () => {
+    const { registry } = setup();
+    const found: (Device | undefined)[] = [];
+    registry.revocations.watch((id) => found.push(registry.find(id)));
+    await registry.add(device());
+    await registry.remove('tube-1');
+    expect(found).toEqual([undefined]);
+  });
+
+  test('where its device gets another one', async () => {
+    const { registry, revoked } = watched();
+    const before = device();
+    await registry.add(before);
+    await registry.update(before, { line: 'other' });
+    expect(revoked).toEqual([]);
+    await registry.update(before, { rootKey: new Secret(new Uint8Array(ROOT_KEY_BYTES)) });
+    expect(revoked).toEqual(['tube-1']);
+  });
+
+  test('where the medium did not take the device', async () => {
+    const { registry, revoked, store } = watched();
+    store.failAt(1);
+    await expect(registry.add(device())).rejects.toThrow();
+    expect(revoked).toEqual(['tube-1']);
+  });
+
+  test('but not where the removal failed, and not to who has stopped to listen', async () => {
+    const { registry, revoked, store, unwatch } = watched();
+    await registry.add(device());
+    store.failAt(1);
+    await expect(registry.remove('tube-1')).rejects.toThrow();
+    expect(revoked).toEqual([]);
+    unwatch();
+    await registry.remove('tube-1');
+    expect(revoked).toEqual([]);
+  });
+});

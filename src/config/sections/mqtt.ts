@@ -44,7 +44,7 @@ export const mqtt = section('MQTT 5.0, for connected devices. Off unless `url` o
   ),
   embedded: setting(
     z._default(flag(), false),
-    'Run a broker inside the hub, in place of `url`. It keeps nothing on disk; devices log in with their id and their secret.',
+    'Run a broker of the hub’s own, in place of `url`, in a process beside it. It keeps nothing on disk; devices log in with their id and their secret.',
   ),
   embedded_listen: setting(z.prefault(listenAddress, '127.0.0.1:1883'), 'Address and port of the embedded broker.'),
   embedded_exposed: setting(

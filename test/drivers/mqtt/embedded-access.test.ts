@@ -1,55 +1,59 @@
 /** The rules of the embedded broker by themselves: aedes would not forward by itself what nobody may listen to. */
+import { PassThrough } from 'node:stream';
 import type { AedesPublishPacket, Client, ConnectPacket } from 'aedes';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { accessRules } from '../../../drivers/mqtt/embedded-access.ts';
+import { beforeEach, expect, test, vi } from 'vitest';
+import type { RefusedWord } from '../../../drivers/mqtt/broker-messages.ts';
+import { EmbeddedAccess } from '../../../drivers/mqtt/embedded-access.ts';
 import { Topics } from '../../../drivers/mqtt/topics.ts';
-import { LatchkeyError } from '../../../src/core/errors.ts';
-import { Secret } from '../../../src/core/secret.ts';
-import { QuietLog } from '../../fakes/quiet-log.ts';
+import { systemTimers } from '../../../drivers/system-time.ts';
 import { secretOf } from '../../fixtures/mqtt-front.ts';
 
-let log: QuietLog;
-let rules: ReturnType<typeof accessRules>;
+let refused: RefusedWord[];
+let access: EmbeddedAccess;
 let hub: Client;
 let ekg: Client;
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  log = new QuietLog();
-  rules = accessRules({
+  refused = [];
+  access = new EmbeddedAccess({
     topics: new Topics('latchkey/v1'),
-    devices: {
-      authenticate(credential) {
-        if (credential.kind === 'secret' && credential.secret.expose() === secretOf(credential.device)) {
-          return credential.device;
-        }
-        throw new LatchkeyError('device_unauthenticated');
-      },
-      isRegistered: (id) => id === 'ekg-1' || id === 'ekg-2',
+    ask: ({ login, password, username }) => {
+      if (password === 'hub-password') access.verdict(login, 'hub');
+      else access.verdict(login, password === secretOf(username) ? 'device' : undefined);
     },
-    hub: { username: '@hub', password: new Secret('hub-password') },
-    log,
+    refused: (word) => refused.push(word),
+    held: { hasRoom: ({ payload }) => payload.length < 10 },
+    timers: systemTimers,
   });
   hub = client('@hub', 'hub-password');
   ekg = client('ekg-1', secretOf('ekg-1'));
 });
 
-afterEach(() => {
-  vi.useRealTimers();
-});
-
 /** Somebody at the broker, after the attempt to log in. */
 function client(username: string, password: string): Client {
-  const somebody = { id: username } as Client;
-  rules.authenticate(somebody, username, Buffer.from(password), () => undefined);
+  const somebody = { id: username, conn: new PassThrough() } as unknown as Client;
+  access.rules.authenticate(somebody, username, Buffer.from(password), () => undefined);
   return somebody;
 }
 
-const told = () => log.lines.map(({ fields, level }) => ({ level, ...fields }));
-const publish = (somebody: Client, topic: string, retain = false) =>
-  rules.authorizePublish(somebody, { topic, retain } as AedesPublishPacket, () => undefined);
-const listen = (somebody: Client, topic: string) =>
-  rules.authorizeSubscribe(somebody, { topic, qos: 1 }, () => undefined);
+const told = () => refused.map(({ code, detail, topic, username }) => [code, username, detail, topic]);
+
+function publish(somebody: Client, topic: string, options: Partial<AedesPublishPacket> = {}): string | undefined {
+  let refusal: string | undefined;
+  const packet = { topic, retain: false, qos: 0, payload: Buffer.alloc(1), ...options } as AedesPublishPacket;
+  access.rules.authorizePublish(somebody, packet, (error) => {
+    refusal = error?.message;
+  });
+  return refusal;
+}
+
+function listen(somebody: Client, topic: string): boolean {
+  let isGranted = false;
+  access.rules.authorizeSubscribe(somebody, { topic, qos: 1 }, (_, granted) => {
+    isGranted = granted !== null;
+  });
+  return isGranted;
+}
 
 test.each([
   ['the hub', () => hub, 'latchkey/v1/ekg-1/introspect', true],
@@ -63,69 +67,81 @@ test.each([
   ['who is not logged in', () => client('ekg-1', 'a guess'), 'latchkey/v1/hub/status', false],
 ])('to %s is forwarded, or not: %#', (_, somebody, topic, may) => {
   const packet = { topic } as AedesPublishPacket;
-  expect(rules.authorizeForward(somebody(), packet)).toBe(may ? packet : null);
+  expect(access.rules.authorizeForward(somebody(), packet)).toBe(may ? packet : null);
 });
 
-describe('the log says', () => {
-  test('whom a wrong secret was shown for', () => {
-    client('ekg-1', 'a guess');
-    expect(told()).toMatchObject([
-      { level: 'info', event: 'refused', code: 'device_unauthenticated', device: 'ekg-1' },
-    ]);
-  });
+test('what a device may not is told, with the topic as it wrote it, cut to a length', () => {
+  expect(publish(ekg, 'latchkey/ekg-1/introspect')).toBeDefined();
+  expect(publish(ekg, 'latchkey/v1/ekg-1/introspect', { retain: true })).toBeDefined();
+  expect(listen(ekg, 'latchkey/v1/+/answer')).toBe(false);
+  expect(listen(ekg, `latchkey/v1/ekg-2/${'x'.repeat(500)}`)).toBe(false);
+  expect(told()).toEqual([
+    ['topic_refused', 'ekg-1', 'publish on', 'latchkey/ekg-1/introspect'],
+    ['topic_refused', 'ekg-1', 'publish retained on', 'latchkey/v1/ekg-1/introspect'],
+    ['topic_refused', 'ekg-1', 'listen to', 'latchkey/v1/+/answer'],
+    ['topic_refused', 'ekg-1', 'listen to', expect.stringMatching(/^latchkey.{248}$/)],
+  ]);
+});
 
-  test.each(['ekg/Canary', 'ekg-9-canary', 'a3f1c2d4e5b60718293a4b5c6d7e8f90'])(
-    'no name that is not registered, such as %s: it may be a token',
-    (name) => {
-      client(name, 'a guess');
-      expect(told()).toMatchObject([{ device: '?' }]);
-      expect(JSON.stringify(log.lines)).not.toContain(name);
-    },
-  );
+test('nothing is told of what is allowed', () => {
+  expect(publish(ekg, 'latchkey/v1/ekg-1/introspect')).toBeUndefined();
+  expect(publish(hub, 'latchkey/v1/ekg-1/answer', { retain: true })).toBeUndefined();
+  expect(listen(ekg, 'latchkey/v1/ekg-1/answer')).toBe(true);
+  expect(listen(hub, 'latchkey/v1/+/introspect')).toBe(true);
+  expect(told()).toEqual([]);
+});
 
-  test('that somebody came without MQTT 5.0, or without a name', () => {
-    const connect = (packet: Partial<ConnectPacket>) =>
-      rules.preConnect({} as Client, packet as ConnectPacket, () => undefined);
-    connect({ protocolVersion: 4, username: 'ekg-1' });
-    connect({ protocolVersion: 5 });
-    expect(told()).toMatchObject([
-      { code: 'device_unauthenticated', device: 'ekg-1', detail: 'MQTT 5.0 and a user name are needed' },
-      { code: 'device_unauthenticated', device: '?' },
-    ]);
-  });
+test('a filter that is too long, and one more than 16, are refused', () => {
+  expect(listen(ekg, `latchkey/v1/ekg-1/${'x'.repeat(256)}`)).toBe(false);
+  for (let count = 0; count < 16; count += 1) expect(listen(ekg, `latchkey/v1/ekg-1/${count}`)).toBe(true);
+  expect(listen(ekg, 'latchkey/v1/ekg-1/16')).toBe(false);
+  expect(listen(ekg, 'latchkey/v1/ekg-1/0')).toBe(true);
+});
 
-  test('where a device may not publish, and where it may not listen', () => {
-    publish(ekg, 'latchkey/ekg-1/introspect');
-    publish(ekg, 'latchkey/v1/ekg-1/introspect', true);
-    listen(ekg, 'latchkey/v1/+/answer');
-    expect(told()).toMatchObject([
-      { level: 'info', code: 'topic_refused', device: 'ekg-1', detail: 'publish on latchkey/ekg-1/introspect' },
-      { code: 'topic_refused', detail: 'publish retained on latchkey/v1/ekg-1/introspect' },
-      { code: 'topic_refused', detail: 'listen to latchkey/v1/+/answer' },
-    ]);
-  });
+test('a question of QoS 1 that finds no room is refused; QoS 0 waits nowhere', () => {
+  const payload = Buffer.alloc(10);
+  expect(publish(ekg, 'latchkey/v1/ekg-1/introspect', { payload, qos: 1 })).toMatch(/wait/);
+  expect(publish(ekg, 'latchkey/v1/ekg-1/introspect', { payload, qos: 0 })).toBeUndefined();
+  expect(publish(hub, 'latchkey/v1/ekg-1/answer', { payload, qos: 1 })).toBeUndefined();
+});
 
-  test('nothing of a topic that is neither a word of the hub nor a registered id', () => {
-    publish(ekg, 'latchkey/v1/a3f1c2d4e5b60718293a4b5c6d7e8f90/introspect/x/x/x/x/x');
-    listen(ekg, 'latchkey/v1/ekg-2/canary/#');
-    expect(told()).toMatchObject([
-      { detail: 'publish on latchkey/v1/?/introspect/?/?/?/?/…' },
-      { detail: 'listen to latchkey/v1/ekg-2/?/#' },
-    ]);
+test('a device has a session that ends with its connection, and no client id of its own choice', () => {
+  const enter = (username: string) => {
+    const packet = { username, clientId: 'x', clean: false, properties: { sessionExpiryInterval: 9 } };
+    access.rules.preConnect({} as Client, packet as ConnectPacket, () => undefined);
+    return packet;
+  };
+  expect(enter('constructor')).toEqual({
+    username: 'constructor',
+    clientId: 'user/constructor',
+    clean: true,
+    properties: {},
   });
+  expect(enter('@hub')).toMatchObject({ clean: false, properties: { sessionExpiryInterval: 9 } });
+});
 
-  test('nothing of what is allowed', () => {
-    publish(ekg, 'latchkey/v1/ekg-1/introspect');
-    publish(hub, 'latchkey/v1/ekg-1/answer');
-    listen(ekg, 'latchkey/v1/ekg-1/answer');
-    listen(hub, 'latchkey/v1/+/introspect');
-    expect(log.lines).toEqual([]);
+test('a login that the hub leaves unanswered is refused as the hub being away', () => {
+  vi.useFakeTimers();
+  const slow = new EmbeddedAccess({
+    topics: new Topics('latchkey/v1'),
+    ask: () => undefined,
+    refused: () => undefined,
+    held: { hasRoom: () => true },
+    timers: systemTimers,
   });
+  const done = vi.fn();
+  slow.rules.authenticate({ conn: new PassThrough() } as unknown as Client, 'ekg-1', Buffer.from('x'), done);
+  vi.advanceTimersByTime(5_000);
+  vi.useRealTimers();
+  expect(done).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ returnCode: 3 }), false);
+  slow.verdict(1, 'device');
+  expect(done).toHaveBeenCalledTimes(1);
+});
 
-  test('a sum where many are refused alike in a second', () => {
-    for (let count = 0; count < 20; count += 1) publish(ekg, 'elsewhere');
-    expect(log.lines).toHaveLength(4);
-    vi.advanceTimersByTime(1_000);
-    expect(told()[4]).toMatchObject({ event: 'mqtt_refused', code: 'topic_refused', device: 'ekg-1', count: 16 });
-  });
+test('connections of a device are known from its login to their end', () => {
+  const again = client('ekg-1', secretOf('ekg-1'));
+  expect(access.connectionsOf('ekg-1')).toEqual([ekg, again]);
+  again.conn.emit('close');
+  expect(access.connectionsOf('ekg-1')).toEqual([ekg]);
+  expect(access.connectionsOf('ekg-2')).toEqual([]);
 });

@@ -2,9 +2,15 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { MqttOptions } from '../../../drivers/mqtt/open-mqtt.ts';
+import type { DeliverySummary } from '../../../src/ports/northbound.ts';
 import { subjectOf } from '../../fakes/named-answer.ts';
+import { QUICK } from '../../fixtures/aedes-broker.ts';
+import { isRunning } from '../../fixtures/is-running.ts';
 import { MqttDevice } from '../../fixtures/mqtt-device.ts';
 import { connected, type MqttRig, openMqttRig, secretOf } from '../../fixtures/mqtt-front.ts';
+import { connect as connectPacket, publish } from '../../fixtures/mqtt-packets.ts';
+import { RawMqttClient } from '../../fixtures/raw-mqtt-client.ts';
 
 let rig: MqttRig;
 let port = 0;
@@ -185,6 +191,119 @@ describe('one that takes more than its part', () => {
     const ekg = await MqttDevice.connect({ port: front.port ?? 0, device: 'ekg-1', password: secretOf('ekg-1') });
     cleanUp.push(() => ekg.close());
     expect((await ekg.ask('{"token":"opaque-1"}')).contentType).toBe('application/json');
+  });
+});
+
+describe('a device whose key does not count any more', () => {
+  async function openRevocable(): Promise<{ readonly own: MqttRig; revoke(device: string): void }> {
+    let revoke: (device: string) => void = () => undefined;
+    const watch = (listener: (device: string) => void) => {
+      revoke = listener;
+      return () => undefined;
+    };
+    const own = await openMqttRig({ revocations: { watch } });
+    cleanUp.push(() => own.front.close(100));
+    await connected(own.front);
+    return { own, revoke: (name) => revoke(name) };
+  }
+
+  test('loses all its connections at once, and no other device does', async () => {
+    const { own, revoke } = await openRevocable();
+    const at = own.front.port ?? 0;
+    const old = await RawMqttClient.logIn(at, 'ekg-1');
+    const other = await MqttDevice.connect({ port: at, device: 'ekg-2', password: secretOf('ekg-2') });
+    cleanUp.push(() => other.close());
+    revoke('ekg-1');
+    // Administrative action (MQTT 5.0 §3.14.2.1).
+    expect([...(await old.received(14)).body]).toEqual([0x98, 0]);
+    old.send(publish({ topic: 'latchkey/v1/ekg-1/introspect', payload: '{"token":"late"}' }));
+    await old.closed();
+    expect((await other.ask('{"token":"other"}')).contentType).toBe('application/json');
+    expect(own.relay.requests.map(({ token }) => token.expose())).toEqual(['other']);
+  });
+
+  test('does not come in with a login that was on its way', async () => {
+    let revoke: (device: string) => void = () => undefined;
+    const own = await openMqttRig({
+      devices: {
+        // Removed right after the hub has said yes.
+        authenticate: (credential) => {
+          queueMicrotask(() => revoke('ekg-1'));
+          return credential.kind === 'secret' ? credential.device : '';
+        },
+        isRegistered: () => true,
+      },
+      revocations: {
+        watch: (listener) => {
+          revoke = listener;
+          return () => undefined;
+        },
+      },
+    });
+    cleanUp.push(() => own.front.close(100));
+    const late = await RawMqttClient.open(own.front.port ?? 0);
+    late.send(connectPacket({ username: 'ekg-1', password: secretOf('ekg-1') }));
+    await late.closed();
+    expect(late.isClosed).toBe(true);
+  });
+});
+
+describe('where the process of the broker ends', () => {
+  async function openWatched(options: Partial<MqttOptions> = {}): Promise<MqttRig> {
+    const own = await openMqttRig({ settings: QUICK, process: { restartAfter: 50, restartCap: 100 }, ...options });
+    cleanUp.push(() => own.front.close(100));
+    await connected(own.front);
+    return own;
+  }
+
+  test('the hub says so, starts it again on its port, and devices that come back are answered', async () => {
+    const { front, log } = await openWatched({ process: { restartAfter: 1_000 } });
+    const at = front.port;
+    process.kill(front.brokerPid() ?? 0, 'SIGKILL');
+    await vi.waitFor(() => expect(front.health()).toMatchObject({ up: false, code: 'embedded_broker_down' }));
+    expect(front.health().detail).toBe('SIGKILL');
+    await vi.waitFor(() => expect(front.health().up).toBe(true), { timeout: 15_000 });
+    expect(front.port).toBe(at);
+    const ekg = await MqttDevice.connect({ port: at ?? 0, device: 'ekg-1', password: secretOf('ekg-1') });
+    cleanUp.push(() => ekg.close());
+    expect((await ekg.ask('{"token":"opaque-1"}')).contentType).toBe('application/json');
+    expect(front.counters().brokerRestarts).toBe(1);
+    expect(log.lines.filter(({ fields }) => fields.event === 'child_down')).toMatchObject([
+      { level: 'warn', fields: { child: 'mqtt-broker', detail: 'SIGKILL' } },
+    ]);
+  });
+
+  test('it is killed where it stops to answer', async () => {
+    const { front } = await openWatched({ process: { heartbeat: 100, missedHeartbeats: 20, restartAfter: 50 } });
+    const pid = front.brokerPid() ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    await vi.waitFor(() => expect(front.counters().brokerRestarts).toBe(1), { timeout: 15_000 });
+    await vi.waitFor(() => expect(front.health().up).toBe(true), { timeout: 15_000 });
+    expect(front.brokerPid()).not.toBe(pid);
+  });
+
+  test('what is retained is there again', async () => {
+    const summary = { device: 'ekg-1', waiting: 0, delivery: undefined };
+    const state = { ...summary, waiting: 2, delivery: { id: 'd-1' } } as unknown as DeliverySummary;
+    const { front } = await openWatched({ deliveries: { now: () => [state], watch: () => () => undefined } });
+    process.kill(front.brokerPid() ?? 0, 'SIGKILL');
+    await vi.waitFor(() => expect(front.counters()).toMatchObject({ brokerRestarts: 1, connected: 2 }), {
+      timeout: 15_000,
+    });
+    const heard: string[] = [];
+    const ekg = await MqttDevice.connect({ port: front.port ?? 0, device: 'ekg-1', password: secretOf('ekg-1') });
+    cleanUp.push(() => ekg.close());
+    ekg.client.on('message', (topic) => heard.push(topic));
+    await ekg.client.subscribeAsync(['latchkey/v1/ekg-1/deliveries', 'latchkey/v1/hub/status'], { qos: 1 });
+    await vi.waitFor(() => expect(heard.sort()).toEqual(['latchkey/v1/ekg-1/deliveries', 'latchkey/v1/hub/status']));
+  });
+
+  test('a closed front leaves none behind', async () => {
+    const { front } = await openWatched();
+    const pid = front.brokerPid() ?? 0;
+    await front.close(100);
+    expect(isRunning(pid)).toBe(false);
+    expect(front.brokerPid()).toBeUndefined();
   });
 });
 

@@ -1,0 +1,51 @@
+/** The program of the embedded broker's process. */
+import { coded } from '../../src/core/errors.ts';
+import { beChild } from '../child-main.ts';
+import { systemTimers } from '../system-time.ts';
+import { type AedesBroker, openAedesBroker } from './aedes-broker.ts';
+import type { FromBroker, RefusedWord, ToBroker } from './broker-messages.ts';
+
+/** Refusals that are told one by one in a second. The hub sums up as well: this bounds what goes over the channel. */
+const TOLD_PER_SECOND = 64;
+
+let broker: AedesBroker | undefined;
+/** Refusals of this second. */
+let told = 0;
+/** Of them, those that were only counted. */
+let untold = 0;
+
+const tell = beChild((message) => take(message as ToBroker));
+const say: (message: FromBroker) => void = tell;
+
+function take(message: ToBroker): void {
+  if (message.kind === 'open') void open(message);
+  else if (message.kind === 'verdict') broker?.access.verdict(message.login, message.role);
+  else broker?.end(message.device);
+}
+
+async function open(message: Extract<ToBroker, { kind: 'open' }>): Promise<void> {
+  try {
+    broker = await openAedesBroker({ open: message, say, refused, timers: systemTimers });
+    say({ kind: 'listening', port: broker.port });
+  } catch (error) {
+    const { code, detail } = coded(error);
+    say({
+      kind: 'failed',
+      code: code === 'embedded_broker_missing' ? code : 'address_unavailable',
+      detail,
+    });
+  }
+}
+
+function refused(word: RefusedWord): void {
+  if (told === 0) systemTimers.after(1_000, endSecond);
+  told += 1;
+  if (told <= TOLD_PER_SECOND) say(word);
+  else untold += 1;
+}
+
+function endSecond(): void {
+  if (untold > 0) say({ kind: 'refused_more', count: untold });
+  told = 0;
+  untold = 0;
+}
