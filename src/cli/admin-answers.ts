@@ -104,7 +104,7 @@ const status = z.object({
   devices: number,
   deliveries: z.record(text, number),
   audit: z.object({ records: number, head: text, lost: number }),
-  conditions: z.array(z.object({ code: text, subject: text, title: text, fix: text })),
+  conditions: z.array(z.object({ code: text, subject: text, title: text, fix: text, detail: z.optional(text) })),
 });
 
 const trust = z.object({

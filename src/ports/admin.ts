@@ -87,6 +87,8 @@ export interface HealthCondition {
   readonly subject: string;
   readonly title: string;
   readonly fix: string;
+  /** What the system said, where it said something. */
+  readonly detail?: string | undefined;
 }
 
 export interface IssuerView {
