@@ -1,6 +1,7 @@
 /**
  * `npm run bench [-- --json] [-- --short]`: every figure that the project promises, measured here and now. With `--fleet`
- * only the load of a fleet of devices, which takes a minute or two; with `--soak [minutes]` only memory under a steady load.
+ * only the load of a fleet of devices, which takes a minute or two; with `--soak [minutes]` only memory under a steady load;
+ * with `--writes` only the bytes that are written to disk.
  */
 import { cachedVerdictFigures } from './cached-verdicts.ts';
 import { fleetFigures } from './fleet.ts';
@@ -14,6 +15,7 @@ import { sizeFigures } from './sizes.ts';
 import { soakFigures } from './soak.ts';
 import { startUpFigures } from './start-up.ts';
 import { translationFigures } from './translation.ts';
+import { writeFigures } from './writes.ts';
 
 export interface BenchOptions {
   readonly effort: Effort;
@@ -33,6 +35,7 @@ const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<re
   sizeFigures,
   ({ effort }) => hostileInputFigures(effort),
   ({ starts }) => startUpFigures(starts),
+  writeFigures,
 ];
 
 const json = process.argv.includes('--json');
@@ -47,6 +50,7 @@ for (const goal of chosen()) {
 function chosen(): typeof GOALS {
   const soak = process.argv.indexOf('--soak');
   if (soak >= 0) return [() => soakFigures(note, Number(process.argv[soak + 1]) || 10)];
+  if (process.argv.includes('--writes')) return [writeFigures];
   return process.argv.includes('--fleet') ? [() => fleetFigures(note)] : GOALS;
 }
 

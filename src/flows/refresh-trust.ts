@@ -31,6 +31,7 @@ import type { RotatedHubKey, TrustView } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
+import type { StoreChange } from '../ports/store.ts';
 import type { Errand } from './errand.ts';
 import { HubKeyRotation, isSigned } from './rotate-hub-key.ts';
 import { viewTrust } from './trust-view.ts';
@@ -208,11 +209,16 @@ export class RefreshTrust implements Errand {
     return this.#dependencies.records.of(device).held.version;
   }
 
+  /** What has to be written together with the removal of a device. */
+  removal(id: string): readonly StoreChange[] {
+    return this.#dependencies.records.removal(id);
+  }
+
   /** A device was removed. */
   async removed(id: string): Promise<void> {
     this.#assessments.delete(id);
     this.#refusals.delete(id);
-    await this.#dependencies.records.remove(id);
+    this.#dependencies.records.removed(id);
     await this.retire();
   }
 

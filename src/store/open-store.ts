@@ -11,6 +11,7 @@ import { type Database, LevelHandle } from './level-store.ts';
 import { makeFolder } from './make-folder.ts';
 import { MendingStore } from './mending-store.ts';
 import { probeFolder } from './probe-folder.ts';
+import { SealedStore } from './sealed-store.ts';
 
 export interface OpenStoreOptions {
   /** Whether a database is made where there is none; true by default. */
@@ -68,7 +69,7 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     }
     return handle;
   };
-  const store = await MendingStore.open({
+  const mending = await MendingStore.open({
     path: folder,
     open,
     probe: () => probeFolder(folder),
@@ -76,10 +77,12 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     monotonic: () => performance.now(),
     log,
   });
+  let store: SealedStore;
   try {
     leaveMark(mark);
+    store = await SealedStore.open(mending, slotsOf(folder));
   } catch (error) {
-    await store.close();
+    await mending.close();
     throw error;
   }
   return {
@@ -89,8 +92,13 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     write: (changes, how) => store.write(changes, how),
     forget: (prefix) => store.forget(prefix),
     close: () => store.close(),
-    faults: () => [store.fault(), lost].filter((fault) => fault !== undefined),
+    faults: () => [mending.fault(), lost].filter((fault) => fault !== undefined),
   };
+}
+
+/** The keys of what is sealed lie with the database: a copy of one without the other is worth nothing. */
+function slotsOf(folder: string): string {
+  return join(folder, 'slots');
 }
 
 /** A database of any kind as a Store: for tests, in memory. */
