@@ -8,4 +8,6 @@ export interface HttpAnswer {
   readonly body?: unknown;
   /** In place of a body: events, for as long as there are any. */
   readonly events?: EventSource;
+  /** In place of a body: text of any length, made as it is read. Where it fails the connection is cut. */
+  readonly text?: AsyncIterable<string>;
 }

@@ -17,6 +17,7 @@ import type { HttpAnswer } from './http-answer.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf } from './problem.ts';
 import { RequestLog } from './request-log.ts';
 import { type Parameters, RouteTable } from './route-table.ts';
+import { sendText } from './send-text.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -204,7 +205,8 @@ export class HttpServer {
       ...(events === undefined ? {} : { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }),
       ...answer.headers,
     });
-    if (events === undefined) response.end(body);
+    if (answer.text !== undefined) sendText(response, answer.text, this.#options.log);
+    else if (events === undefined) response.end(body);
     else this.#streams.serve(response, events);
   }
 

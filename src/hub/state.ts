@@ -2,7 +2,7 @@
 import { systemClock } from '../../drivers/system-clock.ts';
 import { monotonic, systemRandom, systemTimers } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
-import { certainty } from '../core/clock.ts';
+import { bestGuess, certainty } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { RELEASED_AT, VERSION } from '../core/version.ts';
 import { DeliveryQueue } from '../devices/delivery-queue.ts';
@@ -23,6 +23,7 @@ import type { Admin, Difficulty, HubStatus } from '../ports/admin.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
+import { backupLines } from '../store/backup-file.ts';
 import { type OpenState, openState } from '../store/open-state.ts';
 import { TimeFloor } from '../trust/time-floor.ts';
 import { pairingTimeout } from './settings.ts';
@@ -160,7 +161,15 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     rotateHubKey: () => trust.rotateHubKey(),
     audit: (query) => reader.page(query),
     verifyAudit: (pin) => reader.verify(pin),
+    backup: () => backupOf(state),
   };
+}
+
+/** With all that was recorded and known until now. */
+async function* backupOf({ audit, clock, stores }: State): AsyncGenerator<string> {
+  await clock.flush();
+  await audit.written();
+  yield* backupLines(stores, bestGuess(clock.now()));
 }
 
 export function administerFlow(

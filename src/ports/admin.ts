@@ -300,4 +300,6 @@ export interface Admin {
    * @throws {LatchkeyError} `audit_head_invalid`
    */
   verifyAudit(pin?: string): Promise<AuditVerification>;
+  /** The whole state as the text of a backup, a part at a time: it holds all keys in clear. */
+  backup(): AsyncIterable<string>;
 }

@@ -24,11 +24,16 @@ export function holdsDatabase(folder: string, mark: string): boolean {
     checkManifest(folder, names);
     return true;
   }
-  const data = names.find((name) => TABLE.test(name) || LOG.test(name));
+  const data = names.find(isFileOfData);
   if (data !== undefined) throw damaged(join(folder, CURRENT), `is missing, and ${data} is there`);
   // A first start that was killed leaves a MANIFEST without CURRENT, and no mark.
   if (isThere(mark)) throw damaged(folder, `is empty, and ${mark} says that it held a database`);
   return false;
+}
+
+/** Whether entries lie in a file of this name. */
+export function isFileOfData(name: string): boolean {
+  return TABLE.test(name) || LOG.test(name);
 }
 
 /** Names of what is in a folder; none where it is missing. */

@@ -120,7 +120,8 @@ const systemTimers: Timers = {
   },
 };
 
-const SILENT: Log = {
+/** For who is told by errors alone. */
+export const SILENT: Log = {
   debug: () => undefined,
   info: () => undefined,
   warn: () => undefined,
