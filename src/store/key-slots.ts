@@ -91,21 +91,26 @@ export class KeySlots {
     });
   }
 
-  /** Overwrites the keys of these slots, which are free then. */
+  /**
+   * Overwrites the keys of these slots, which are free then. Where it fails some of them may be: the caller has to hand in all
+   * of them again, and none of them is given out before.
+   */
   async renew(slots: Iterable<number>): Promise<void> {
     const byPage = new Map<number, number[]>();
     for (const slot of slots) {
       const page = Math.floor(slot / SLOTS_PER_PAGE);
       byPage.set(page, [...(byPage.get(page) ?? []), slot]);
     }
+    const free: number[] = [];
     await this.#change(async () => {
       for (const [number, ofPage] of byPage) {
         const page = Uint8Array.from(this.#pages[number] ?? new Uint8Array(PAGE_BYTES));
         for (const slot of ofPage) renew(page, slot % SLOTS_PER_PAGE);
         await this.#write(number, page);
         this.#pages[number] = page;
-        this.#free.push(...ofPage);
+        free.push(...ofPage);
       }
+      this.#free.push(...free);
     });
   }
 

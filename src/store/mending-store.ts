@@ -93,11 +93,16 @@ export class MendingStore implements Store {
     yield* this.#present().entries(prefix);
   }
 
+  /** @throws {LatchkeyError} where a write would be refused at once */
+  assertWritable(): void {
+    if (this.#closed) throw new LatchkeyError('shutting_down');
+    if (this.#isRefusing) throw this.#refusal();
+  }
+
   /** @throws {LatchkeyError} `disk_full`, `store_failing`, or what else keeps the database from being written */
   async write(changes: readonly StoreChange[], { flush = true }: WriteOptions = {}): Promise<void> {
     if (changes.length === 0) return;
-    if (this.#closed) throw new LatchkeyError('shutting_down');
-    if (this.#isRefusing) throw this.#refusal();
+    this.assertWritable();
     await new Promise<void>((resolve, reject) => {
       this.#queue.push({ changes, flush, resolve, reject });
       this.#work ??= this.#workOff();

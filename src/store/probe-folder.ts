@@ -32,7 +32,7 @@ export async function probeFolder(folder: string): Promise<void> {
 }
 
 /** Bytes that this process may still write. */
-export async function freeBytes(folder: string): Promise<number> {
+async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
 }

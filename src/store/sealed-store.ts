@@ -17,7 +17,12 @@ const NOTE = 'store/sealed';
 /** Keys of replaced values that wait for the next `forget`; past this they are overwritten unasked, to be used again. */
 const MOST_STALE = 1_024;
 
+/** Values that are opened in one turn of the event loop, some milliseconds of work. */
+const OPENED_AT_ONCE = 512;
+
 interface InnerStore extends Store {
+  /** @throws {LatchkeyError} where a write would be refused at once */
+  assertWritable(): void;
   entries(prefix: string): AsyncGenerator<readonly [key: string, value: Uint8Array]>;
 }
 
@@ -35,6 +40,7 @@ export class SealedStore implements Store {
   /** Of no entry when the store was opened: what they sealed was removed by a run before, if they sealed anything. */
   readonly #unknown = new Set<number>();
   readonly #scanned = new Set<SealedPrefix>();
+  readonly #reads = new Set<Promise<unknown>>();
   #isReady = false;
   #isNoted: boolean;
   /** Writes that need slots that are not there yet go in their order. */
@@ -65,28 +71,54 @@ export class SealedStore implements Store {
     }
   }
 
-  async read(key: string): Promise<Uint8Array | undefined> {
+  read(key: string): Promise<Uint8Array | undefined> {
+    return this.#reading(this.#read(key));
+  }
+
+  list(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]> {
+    return this.#reading(this.#list(prefix));
+  }
+
+  /** Of values that are sealed only those that are not replaced meanwhile come opened: `list` has them all. */
+  async *entries(prefix: string): AsyncGenerator<readonly [key: string, value: Uint8Array]> {
+    for await (const [key, value] of this.#inner.entries(prefix)) yield [key, this.#opened(key, value)];
+  }
+
+  async #read(key: string): Promise<Uint8Array | undefined> {
     const value = await this.#inner.read(key);
     return value === undefined ? undefined : this.#opened(key, value);
   }
 
-  async list(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]> {
+  async #list(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]> {
     const found = await this.#inner.list(prefix);
     const scanned = SEALED.find((sealed) => sealed === prefix);
     if (scanned !== undefined) this.#noteSlots(scanned, found);
-    return found.map(([key, value]) => [key, this.#opened(key, value)] as const);
-  }
-
-  async *entries(prefix: string): AsyncGenerator<readonly [key: string, value: Uint8Array]> {
-    for await (const [key, value] of this.#inner.entries(prefix)) yield [key, this.#opened(key, value)];
+    const opened: [string, Uint8Array][] = [];
+    for (const [key, value] of found) {
+      opened.push([key, this.#opened(key, value)]);
+      // Thousands of devices at a start are no reason to let requests wait.
+      if (opened.length % OPENED_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    return opened;
   }
 
   async write(changes: readonly StoreChange[], options?: WriteOptions): Promise<void> {
     const isTouching = changes.some((change) => prefixOf(keyOf(change)) !== undefined);
     if (!isTouching) return this.#inner.write(changes, options);
+    this.#inner.assertWritable();
     const needed = changes.filter((change) => 'put' in change && prefixOf(change.put) !== undefined).length;
     if (this.#turn !== undefined || !this.#isReady || this.#slots.free < needed) await this.#takeTurn(needed);
     return this.#write(changes, options);
+  }
+
+  /** No key is overwritten while a value that it opens may be in the hands of a read. */
+  async #reading<T>(read: Promise<T>): Promise<T> {
+    this.#reads.add(read);
+    try {
+      return await read;
+    } finally {
+      this.#reads.delete(read);
+    }
   }
 
   /** Overwrites the keys of what was removed or replaced under the prefix. */
@@ -94,12 +126,18 @@ export class SealedStore implements Store {
     const sealed = SEALED.find((each) => each === prefix);
     if (sealed === undefined) return this.#inner.forget(prefix);
     if (!this.#isReady) await this.#takeTurn(0);
-    const stale = this.#stale[sealed];
-    const slots = [...stale, ...this.#unknown];
-    await this.#slots.renew(slots);
-    for (const slot of slots) {
-      stale.delete(slot);
-      this.#unknown.delete(slot);
+    const [stale, unknown] = [this.#stale[sealed], this.#unknown];
+    const slots = { stale: [...stale], unknown: [...unknown] };
+    // At once: another call that is under way must not overwrite a key that was used again since.
+    stale.clear();
+    unknown.clear();
+    try {
+      await Promise.allSettled(this.#reads);
+      await this.#slots.renew([...slots.stale, ...slots.unknown]);
+    } catch (error) {
+      for (const slot of slots.stale) stale.add(slot);
+      for (const slot of slots.unknown) unknown.add(slot);
+      throw error;
     }
   }
 
@@ -155,12 +193,9 @@ export class SealedStore implements Store {
       return { put: change.put, value: seal(change.put, change.value, slot, key) };
     });
     const note = this.#isNoted || taken.size === 0 ? [] : [{ put: NOTE, value: utf8('1') }];
-    try {
-      await this.#inner.write([...sealed, ...note], options);
-    } catch (error) {
-      for (const [key, slot] of taken) this.#retire(key, slot);
-      throw error;
-    }
+    // Where this fails the slots are lost for this run: what was refused may be in force after the process was killed, and
+    // then they must open it.
+    await this.#inner.write([...sealed, ...note], options);
     this.#isNoted ||= note.length > 0;
     for (const change of changes) {
       const key = keyOf(change);

@@ -155,6 +155,27 @@ describe('forgetting', () => {
     expect(statSync(join(database, 'slots')).size).toBeLessThan(64 * 8_192);
   }, 30_000);
 
+  test('at once and again and again gives no key to two values', async () => {
+    await withStore(async (store) => {
+      for (let round = 0; round < 40; round += 1) {
+        const writes = ['device/', 'delivery/'].flatMap((prefix) => [
+          store.forget(prefix),
+          store.write([put(`${prefix}${round % 5}`, `${round}`), put(`${prefix}kept-${round}`, `${round}`)]),
+          store.forget(prefix),
+        ]);
+        await Promise.all(writes);
+      }
+    });
+    await withStore(async (store) => {
+      const found = [...(await store.list('device/')), ...(await store.list('delivery/'))];
+      expect(found).toHaveLength(90);
+      for (const [, value] of found) expect(Buffer.from(value).toString()).toMatch(/^\d+$/);
+    });
+    const used: Uint8Array[] = [];
+    for (let round = 0; round < 40; round += 1) used.push(await rawValue(database, `device/kept-${round}`));
+    expect(new Set(used.map(slotOfValue)).size).toBe(40);
+  });
+
   test('holds writes of one entry in their order, also while keys are made for them', async () => {
     await withStore(async (store) => {
       const writes: Promise<void>[] = [];
