@@ -2,6 +2,7 @@
  * `npm run bench [-- --json] [-- --short]`: every figure that the project promises, measured here and now. With `--fleet`
  * only the load of a fleet of devices, which takes a minute or two; with `--soak [minutes]` only memory under a steady load;
  * with `--scale` only a hub with 10,000 devices and one with 30,000 waiting tokens.
+ * with `--writes` only the bytes that are written to disk.
  */
 import { cachedVerdictFigures } from './cached-verdicts.ts';
 import { fleetFigures } from './fleet.ts';
@@ -16,6 +17,7 @@ import { sizeFigures } from './sizes.ts';
 import { soakFigures } from './soak.ts';
 import { startUpFigures } from './start-up.ts';
 import { translationFigures } from './translation.ts';
+import { writeFigures } from './writes.ts';
 
 export interface BenchOptions {
   readonly effort: Effort;
@@ -37,6 +39,7 @@ const GOALS: readonly ((options: BenchOptions) => readonly Figure[] | Promise<re
   ({ effort }) => hostileInputFigures(effort),
   ({ starts }) => startUpFigures(starts),
   ({ scale }) => scaleFigures(scale),
+  writeFigures,
 ];
 
 const json = process.argv.includes('--json');
@@ -52,6 +55,7 @@ function chosen(): typeof GOALS {
   const soak = process.argv.indexOf('--soak');
   if (soak >= 0) return [() => soakFigures(note, Number(process.argv[soak + 1]) || 10)];
   if (process.argv.includes('--scale')) return [({ scale }) => scaleFigures(scale)];
+  if (process.argv.includes('--writes')) return [writeFigures];
   return process.argv.includes('--fleet') ? [() => fleetFigures(note)] : GOALS;
 }
 

@@ -2,7 +2,6 @@
  * The composition root: configuration → store → services → flows → drivers. With the files of hub/, the only ones that
  * know which class stands behind which interface.
  */
-import { join } from 'node:path';
 import { openAdminSocket } from '../drivers/http/admin.ts';
 import { introspectRoutes } from '../drivers/http/introspect.ts';
 import { northboundRoutes } from '../drivers/http/northbound.ts';
@@ -30,7 +29,7 @@ import { issuersForDevices, openTrust } from './hub/trust.ts';
 import type { Admin } from './ports/admin.ts';
 import type { Log } from './ports/log.ts';
 import type { Northbound } from './ports/northbound.ts';
-import { openStore } from './store/open-store.ts';
+import { openState } from './store/open-state.ts';
 
 export { type OpenStateFolder, openStateFolder } from './hub/state.ts';
 
@@ -76,9 +75,9 @@ class OpenParts {
 }
 
 async function start(config: Config, log: Log, opened: OpenParts): Promise<RunningHub> {
-  const store = await openStore(join(config.stateDir, 'db'));
-  opened.add(() => store.close());
-  const state = await loadState(config, store, log);
+  const stores = await openState(config.stateDir, { log });
+  opened.add(() => stores.close());
+  const state = await loadState(config, stores, log);
   const { audit, clock } = state;
   clock.start();
   opened.add(() => clock.close());

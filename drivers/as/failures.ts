@@ -23,12 +23,16 @@ const UNTRUSTED = new Set([
 
 const TIMEOUTS = new Set(['ETIMEDOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT']);
 
+/** The hub's own want: no server is to blame. */
+const NO_DESCRIPTOR = new Set(['EMFILE', 'ENFILE']);
+
 const TOO_LARGE = new Set(['HPE_HEADER_OVERFLOW', 'UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_EXCEEDED_MAX_SIZE']);
 
 /** The coded form of what undici, node:tls or node:net threw. Everything unknown means that the server is not usable. */
 export function codeOfFailure(error: unknown): ErrorCode {
   for (const code of codesOf(error)) {
     if (UNTRUSTED.has(code)) return 'as_tls_untrusted';
+    if (NO_DESCRIPTOR.has(code)) return 'descriptors_exhausted';
     if (TIMEOUTS.has(code)) return 'as_timeout';
     if (TOO_LARGE.has(code)) return 'as_answer_too_large';
   }

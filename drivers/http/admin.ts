@@ -136,6 +136,7 @@ function adminRoutes(admin: Admin): readonly Route[] {
       path: '/audit/verification',
       handle: async ({ query }) => ({ status: 200, body: await admin.verifyAudit(query.get('head') ?? undefined) }),
     },
+    { method: 'GET', path: '/backup', handle: async () => ({ status: 200, text: admin.backup() }) },
   ];
 }
 

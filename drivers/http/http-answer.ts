@@ -10,4 +10,6 @@ export interface HttpAnswer {
   readonly events?: EventSource;
   /** What the events tell of, such as one delivery: each such thing has a share of the streams. */
   readonly about?: string;
+  /** In place of a body: text of any length, made as it is read. Where it fails the connection is cut. */
+  readonly text?: AsyncIterable<string>;
 }

@@ -19,6 +19,7 @@ import { PeerConnections } from './peer-connection.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf, retryAfterHeader } from './problem.ts';
 import { logAnswer } from './request-log.ts';
 import { type Parameters, RouteTable } from './route-table.ts';
+import { sendText } from './send-text.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -229,7 +230,8 @@ export class HttpServer {
       ...(events === undefined ? {} : { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }),
       ...answer.headers,
     });
-    if (events === undefined) response.end(body);
+    if (answer.text !== undefined) sendText(response, answer.text, this.#options.log);
+    else if (events === undefined) response.end(body);
   }
 
   /** Routes of the path that was asked for, whatever their method. */

@@ -107,7 +107,7 @@ const status = z.object({
   devices: number,
   deliveries: z.record(text, number),
   audit: z.object({ records: number, head: text, lost: number }),
-  conditions: z.array(z.object({ code: text, subject: text, title: text, fix: text })),
+  conditions: z.array(z.object({ code: text, subject: text, title: text, fix: text, detail: z.optional(text) })),
 });
 
 /** A hub of a later version may have codes that this program does not know. */

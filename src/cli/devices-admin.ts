@@ -38,6 +38,7 @@ import {
   readVerification,
 } from './admin-answers.ts';
 import { adminRequest, findAdminSockets, isNoHub, type SocketChoice } from './admin-client.ts';
+import { adminStream } from './admin-stream.ts';
 import type { Terminal } from './command.ts';
 
 export interface AdminChoice {
@@ -85,7 +86,7 @@ export async function withDevice<T>(
 }
 
 /** Root may write anywhere, but the hub could not read what root leaves behind. */
-function checkOwner(folder: string): void {
+export function checkOwner(folder: string): void {
   const owner = statSync(folder, { throwIfNoEntry: false })?.uid;
   if (owner !== undefined && owner !== process.geteuid?.()) throw new LatchkeyError('store_not_ours', folder);
 }
@@ -157,6 +158,10 @@ class NoDevices implements Admin {
   verifyAudit(): Promise<AuditVerification> {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
+
+  backup(): AsyncIterable<string> {
+    throw new LatchkeyError('store_missing');
+  }
 }
 
 class RemoteAdmin implements Admin {
@@ -220,6 +225,10 @@ class RemoteAdmin implements Admin {
 
   async verifyAudit(head?: string): Promise<AuditVerification> {
     return readVerification(await this.#ask('GET', withQuery('/audit/verification', { head })));
+  }
+
+  backup(): AsyncIterable<string> {
+    return adminStream({ sockets: this.#sockets, path: '/backup' });
   }
 
   #ask(method: 'GET' | 'POST' | 'DELETE', path: string, body?: JsonValue): Promise<JsonValue> {

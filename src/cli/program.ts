@@ -14,6 +14,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   deliveries: 'look at tokens on their way to devices',
   audit: 'look at the record of all verdicts, and verify it',
   devices: 'register devices, look at them and let them go',
+  state: 'look after the state folder of a hub that is stopped',
   sim: 'simulate what real installations have',
   trust: 'what devices trust, and the signing key of the hub',
   token: 'look into tokens and translate them, without a hub',
@@ -80,6 +81,14 @@ export const COMMANDS: readonly Listed[] = [
     load: () => import('./audit-verify.ts'),
   },
   { path: ['audit', 'export'], summary: 'write all records out', load: () => import('./audit-export.ts') },
+  {
+    path: ['state', 'check'],
+    summary: 'look whether the state folder is whole',
+    load: () => import('./state-check.ts'),
+  },
+  { path: ['state', 'repair'], summary: 'mend a damaged state folder', load: () => import('./state-repair.ts') },
+  { path: ['backup'], summary: 'write the whole state into one file', load: () => import('./backup.ts') },
+  { path: ['restore'], summary: 'make a state folder from a backup', load: () => import('./restore.ts') },
   { path: ['sim', 'device'], summary: 'simulate a device behind a line', load: () => import('./sim-device.ts') },
   {
     path: ['token', 'inspect'],

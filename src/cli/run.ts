@@ -12,13 +12,14 @@ import { EXIT } from './output.ts';
 /** The hub promises to be gone within 5 s of the signal; what is left is for the log and the end of the process. */
 const STOP_MILLISECONDS = 4_500;
 
-/** Nothing changes by starting again: somebody has to mend the configuration, or a file that it names. */
+/** Nothing changes by starting again: the operator has to mend the configuration, a file that it names, or the state. */
 const NEEDS_MENDING: ReadonlySet<ErrorCode> = new Set([
   'config_syntax',
   'config_unknown_key',
   'config_invalid',
   'file_unreadable',
   'jwks_invalid',
+  'store_corrupt',
 ] as const);
 
 export const command: CliCommand = {

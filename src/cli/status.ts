@@ -43,7 +43,10 @@ function statusLines(status: HubStatus): string[] {
     `Deliveries: ${counted(deliveries) || 'none'}`,
     `Audit: ${audit.records} records, head ${audit.head}${audit.lost === 0 ? '' : `, ${audit.lost} lost`}`,
     ...(conditions.length === 0 ? ['Nothing is wrong.'] : []),
-    ...conditions.map(({ code, subject, title, fix }) => `! ${subject}: ${title}. ${fix} [${code}]`),
+    ...conditions.map(
+      ({ code, detail, subject, title, fix }) =>
+        `! ${subject}: ${title}${detail === undefined ? '' : ` (${detail})`}. ${fix} [${code}]`,
+    ),
   ];
 }
 

@@ -54,7 +54,18 @@ export const CATALOGUE = {
   config_invalid: local('A setting has a value that is not possible', 'The value is of the wrong type or out of range.', 'See config/latchkey.toml for what it may be.'),
   store_missing: local('There is no state yet', 'No hub has run on this folder, and no device was registered in it.', 'Start the hub, or register a device: `latchkey devices add --help`. If there is one elsewhere, name its configuration with -c.'),
   store_not_ours: local('The state folder belongs to another user', 'Files that are written there by somebody else would keep the hub out.', 'Run the command as that user, such as `sudo -u latchkey latchkey …`, or start the hub.'),
-  store_corrupt: local('The state on disk cannot be read', 'A failing card, or state of another version.', 'Move the state folder away and provision again, or restore a backup.'),
+  store_corrupt: local(
+    'The state on disk is damaged',
+    'A failing card, or files that were removed or copied in part.',
+    'Run `latchkey state repair` as the user of the hub: it copies the files first, and says what it saved. Else restore a backup with `latchkey restore`. Without either, move the state folder away and provision again.',
+  ),
+  store_failing: unavailable('The state cannot be written', 'The card fails, or its file system became read-only.', 'Look at the log of the kernel, and replace the card. The hub opens its state again by itself once the files can be written.'),
+  disk_full: unavailable('The disk of the state folder is full', 'Something else fills it, or the audit and the queue have more room than there is.', 'Free space. The hub goes on by itself within seconds.'),
+  disk_nearly_full: local('The disk of the state folder is nearly full', 'Something else fills it, or the audit and the queue have more room than there is.', 'Free space before the hub has to refuse tokens.'),
+  store_records_lost: local('The state on disk was damaged, and records were lost', 'A failing card: the database found damaged bytes in its log and dropped what was in them.', 'Compare `latchkey devices list` and `latchkey audit verify` with the last backup, and replace the card.'),
+  store_not_empty: local('There is a state already', 'The state folder has a database, and a restore never replaces one.', 'Move the state folder away, then restore.'),
+  backup_invalid: local('That file is no whole backup', 'It is not what `latchkey backup` writes, or it was cut short or altered.', 'Use another backup. Nothing was restored from this one.'),
+  descriptors_exhausted: unavailable('The hub has no file descriptor left', 'More connections than the limit of the process allows.', 'Raise the limit, such as `LimitNOFILE=` in the unit, or find out who holds so many connections.'),
   store_locked: local('The state folder is in use', 'Another hub is running on it.', 'Stop the other one, or give this one its own state folder.'),
 
   // Audit

@@ -148,10 +148,13 @@ export class Registry {
     return after;
   }
 
-  /** @throws {LatchkeyError} `device_unknown` */
-  async remove(id: string): Promise<void> {
+  /**
+   * @param alongside what is to be written exactly when the device is removed
+   * @throws {LatchkeyError} `device_unknown`
+   */
+  async remove(id: string, alongside: readonly StoreChange[] = []): Promise<void> {
     const device = this.get(id);
-    await this.#store.write([{ remove: PREFIX + id }]);
+    await this.#store.write([{ remove: PREFIX + id }, ...alongside]);
     this.#forget(device);
     this.#revoke(id);
   }

@@ -85,9 +85,13 @@ export class TrustRecords {
     await this.#put(device.id, { ...record, highest: Math.max(record.highest, version) });
   }
 
-  async remove(device: string): Promise<void> {
-    if (!this.#records.has(device)) return;
-    await this.#store.write([{ remove: PREFIX + device }]);
+  /** What has to be written where a device is removed. */
+  removal(device: string): readonly StoreChange[] {
+    return this.#records.has(device) ? [{ remove: PREFIX + device }] : [];
+  }
+
+  /** That was written. */
+  removed(device: string): void {
     this.#records.delete(device);
   }
 

@@ -39,7 +39,7 @@ export interface AdministerDependencies extends NewDeviceSurroundings {
   readonly audit: Audit;
   /** Of the dispatcher; nothing, where no hub runs. */
   readonly difficulty: (device: string) => Difficulty | undefined;
-  readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removed' | 'status' | 'versionOf'>;
+  readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removal' | 'removed' | 'status' | 'versionOf'>;
 }
 
 export class AdministerFlow {
@@ -97,11 +97,11 @@ export class AdministerFlow {
 
   /** Forgets a device, its keys and whatever waits for it, on the medium too. */
   async removeDevice(id: string): Promise<void> {
-    const { log, registry } = this.#dependencies;
-    await registry.remove(id);
+    const { log, registry, trust } = this.#dependencies;
+    await registry.remove(id, trust.removal(id));
     await this.dropDeliveries(id);
     log.info({ event: 'device_removed', device: id }, 'a device was removed');
-    await this.#dependencies.trust.removed(id);
+    await trust.removed(id);
     await registry.forgetRemoved();
   }
 

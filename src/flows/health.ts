@@ -5,6 +5,7 @@ import { CATALOGUE, type ErrorCode } from '../core/error-catalogue.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { IntrospectorStatus } from '../pop/introspection/introspector.ts';
 import type { HealthCondition, TrustView } from '../ports/admin.ts';
+import type { StoreFault } from '../ports/store.ts';
 import type { IssuerStatus } from '../trust/issuer-keys.ts';
 
 type Introspection = Pick<IntrospectorStatus, 'endpoint' | 'issuer' | 'lastError' | 'state'>;
@@ -26,6 +27,9 @@ export interface HealthFacts {
   /** Devices that did not say yet that they are paired. */
   readonly unfinished: readonly string[];
   readonly audit: ErrorCode | undefined;
+  readonly stores: readonly StoreFault[];
+  /** Whether the process may open no more files: then nothing that cannot be reached is to blame. */
+  readonly descriptorsExhausted: boolean;
   /** Issuers that are asked about tokens. */
   readonly introspection: readonly Introspection[];
   /** Undefined where no broker is configured. */
@@ -37,6 +41,8 @@ export interface HealthFacts {
 
 export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
   return [
+    ...(facts.descriptorsExhausted ? [condition('process', 'descriptors_exhausted')] : []),
+    ...facts.stores.map(({ code, detail, path }) => condition(path, code, detail)),
     ...(facts.clock === 'unsure' ? [condition('clock', 'clock_unsure')] : []),
     ...(facts.issuers.length === 0 ? [condition('issuers', 'jwt_issuer_unknown')] : []),
     ...facts.issuers.flatMap(issuerCondition),
@@ -123,7 +129,7 @@ function introspectionFault(
   return endpoint === 'unknown' ? issuers.find((each) => each.issuer === issuer)?.lastError : undefined;
 }
 
-function condition(subject: string, code: ErrorCode): HealthCondition {
+function condition(subject: string, code: ErrorCode, detail?: string): HealthCondition {
   const { title, fix } = CATALOGUE[code];
-  return { code, subject, title, fix };
+  return { code, subject, title, fix, ...(detail === undefined ? {} : { detail }) };
 }

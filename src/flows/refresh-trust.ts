@@ -35,6 +35,7 @@ import type { RotatedHubKey, TrustView } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log, LogFields } from '../ports/log.ts';
+import type { StoreChange } from '../ports/store.ts';
 import { type BundleFailure, BundleFailures, FAULTS_THAT_REFUSE, LONGEST_PAUSE } from './bundle-failures.ts';
 import type { Errand } from './errand.ts';
 import { judgeTrustAnswer, type TrustAnswer } from './judge-trust-answer.ts';
@@ -205,11 +206,16 @@ export class RefreshTrust implements Errand {
     return this.#dependencies.records.of(device).held.version;
   }
 
+  /** What has to be written together with the removal of a device. */
+  removal(id: string): readonly StoreChange[] {
+    return this.#dependencies.records.removal(id);
+  }
+
   /** A device was removed. */
   async removed(id: string): Promise<void> {
     this.#assessments.delete(id);
     this.#failures.clear(id);
-    await this.#dependencies.records.remove(id);
+    this.#dependencies.records.removed(id);
     await this.retire();
   }
 

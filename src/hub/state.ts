@@ -1,9 +1,8 @@
 /** What the hub keeps, and what an operator does with it: the same with a running hub and without. */
-import { join } from 'node:path';
 import { systemClock } from '../../drivers/system-clock.ts';
 import { monotonic, systemRandom, systemTimers } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
-import { certainty } from '../core/clock.ts';
+import { bestGuess, certainty } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { RELEASED_AT, VERSION } from '../core/version.ts';
 import { DeliveryQueue } from '../devices/delivery-queue.ts';
@@ -24,7 +23,8 @@ import type { Admin, Difficulty, HubStatus } from '../ports/admin.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
-import { openStore } from '../store/open-store.ts';
+import { backupLines } from '../store/backup-file.ts';
+import { type OpenState, openState } from '../store/open-state.ts';
 import { TimeFloor } from '../trust/time-floor.ts';
 import { pairingTimeout } from './settings.ts';
 import { trustAtRest } from './trust.ts';
@@ -44,9 +44,9 @@ export async function openStateFolder(options: {
   readonly create: boolean;
 }): Promise<OpenStateFolder> {
   const { config, log, create } = options;
-  const store = await openStore(join(config.stateDir, 'db'), { create });
-  const state = await loadState(config, store, log).catch(async (error: unknown) => {
-    await store.close();
+  const stores = await openState(config.stateDir, { create, log });
+  const state = await loadState(config, stores, log).catch(async (error: unknown) => {
+    await stores.close();
     throw error;
   });
   const link = () => {
@@ -64,13 +64,14 @@ export async function openStateFolder(options: {
     async close() {
       await state.audit.close();
       await state.clock.close();
-      await store.close();
+      await stores.close();
     },
   };
 }
 
 export interface State {
   readonly store: Store;
+  readonly stores: OpenState;
   readonly clock: TimeFloor;
   readonly hubKeys: HubKeys;
   readonly registry: Registry;
@@ -79,7 +80,8 @@ export interface State {
   readonly trust: TrustRecords;
 }
 
-export async function loadState(config: Config, store: Store, log: Log): Promise<State> {
+export async function loadState(config: Config, stores: OpenState, log: Log): Promise<State> {
+  const { store } = stores;
   const clock = await TimeFloor.open({
     store,
     observe: systemClock(),
@@ -97,13 +99,13 @@ export async function loadState(config: Config, store: Store, log: Log): Promise
       store,
       config.issuers.map(({ issuer }) => issuer),
     ),
-    openAudit(config, { store, clock }, log),
+    openAudit(config, { store: stores.audit, clock }, log),
     registry.load(),
     queue.load(),
   ]);
   const trust = new TrustRecords({ store, hubKeys, log });
   await trust.load();
-  return { store, clock, hubKeys, registry, queue, audit, trust };
+  return { store, stores, clock, hubKeys, registry, queue, audit, trust };
 }
 
 function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 'store'>, log: Log): Promise<AuditTrail> {
@@ -143,7 +145,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     log,
     attemptTimeout,
   });
-  const reader = new AuditReader({ store: state.store, trail: state.audit });
+  const reader = new AuditReader({ store: state.stores.audit, trail: state.audit });
   return {
     status,
     listDevices: async (query) => flow.listDevices(query),
@@ -162,7 +164,15 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     rotateHubKey: () => trust.rotateHubKey(),
     audit: (query) => reader.page(query),
     verifyAudit: (pin) => reader.verify(pin),
+    backup: () => backupOf(state),
   };
+}
+
+/** With all that was recorded and known until now. */
+async function* backupOf({ audit, clock, stores }: State): AsyncGenerator<string> {
+  await clock.flush();
+  await audit.written();
+  yield* backupLines(stores, bestGuess(clock.now()));
 }
 
 export function administerFlow(

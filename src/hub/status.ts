@@ -1,5 +1,6 @@
 /** What the running parts say of themselves, for `latchkey status`. */
 import type { Radio } from '../../drivers/ble/radio.ts';
+import { areDescriptorsExhausted } from '../../drivers/descriptors.ts';
 import type { MqttFront } from '../../drivers/mqtt/open-mqtt.ts';
 import type { SerialLine } from '../../drivers/serial/serial-line.ts';
 import { monotonic } from '../../drivers/system-time.ts';
@@ -58,6 +59,8 @@ export async function statusOf(running: RunningParts): Promise<HubStatus> {
         }),
         unfinished: state.registry.list().flatMap(({ id, pairing }) => (pairing === undefined ? [] : [id])),
         audit: state.audit.status().code,
+        stores: state.stores.faults(),
+        descriptorsExhausted: areDescriptorsExhausted(),
         introspection: introspectors.map((introspector) => introspector.status()),
         broker: mqtt?.health(),
         trust: notCurrent,

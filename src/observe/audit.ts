@@ -194,7 +194,9 @@ export class AuditTrail implements Audit {
       return { ring: await this.#ring.plan(items), items: items.length };
     });
     if (this.#waiting.length > 0 && this.#failures === 0) this.#writeAfter(0);
-    if (this.#unflushed) this.#flushAfter(this.#flushedAt + settings.flushInterval - clock.monotonic());
+    // While writes fail the next attempt has its own time: the flush before is long due, and would be tried without a pause.
+    if (this.#unflushed && this.#failures === 0)
+      this.#flushAfter(this.#flushedAt + settings.flushInterval - clock.monotonic());
   }
 
   #flushAfter(milliseconds: number): void {

@@ -90,6 +90,8 @@ export interface HealthCondition {
   readonly subject: string;
   readonly title: string;
   readonly fix: string;
+  /** What the system said, where it said something. */
+  readonly detail?: string | undefined;
 }
 
 export interface IssuerView {
@@ -318,4 +320,6 @@ export interface Admin {
    * @throws {LatchkeyError} `audit_head_invalid`
    */
   verifyAudit(pin?: string): Promise<AuditVerification>;
+  /** The whole state as the text of a backup, a part at a time: it holds all keys in clear. */
+  backup(): AsyncIterable<string>;
 }

@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../core/error-catalogue.ts';
+
 export type StoreChange = { readonly put: string; readonly value: Uint8Array } | { readonly remove: string };
 
 export interface WriteOptions {
@@ -11,7 +13,8 @@ export interface WriteOptions {
 
 /**
  * Durable state: byte values under text keys such as `delivery/1f…`. One `write` is atomic: after a power cut either all
- * of its changes are there or none.
+ * of its changes are there or none. A write that is refused (`disk_full`, `store_failing`) has changed nothing, also after
+ * the store works again; only the end of the process in between can leave it in force.
  */
 export interface Store {
   read(key: string): Promise<Uint8Array | undefined>;
@@ -19,9 +22,18 @@ export interface Store {
   list(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]>;
   write(changes: readonly StoreChange[], options?: WriteOptions): Promise<void>;
   /**
-   * Takes what was removed or replaced under `prefix` out of the files, where it may else stay for long. What the medium
-   * itself keeps of overwritten blocks is beyond this. Costs a rewrite of everything under the prefix.
+   * Makes what was removed or replaced under `prefix` unreadable, for who gets hold of the files. What the medium itself
+   * keeps of overwritten blocks is beyond this.
    */
   forget(prefix: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What is wrong with a store at present. */
+export interface StoreFault {
+  readonly code: ErrorCode;
+  /** Folder of the database. */
+  readonly path: string;
+  /** What LevelDB or the system said. */
+  readonly detail: string | undefined;
 }

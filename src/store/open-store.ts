@@ -1,25 +1,133 @@
-import { chmodSync, lstatSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, closeSync, fsyncSync, lstatSync, openSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
+import type { Timers } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
-import type { Store } from '../ports/store.ts';
-import { openDatabase } from './level-store.ts';
+import type { Log } from '../ports/log.ts';
+import type { Store, StoreFault } from '../ports/store.ts';
+import { droppedRecords } from './dropped-records.ts';
+import { holdsDatabase } from './inspect-database.ts';
+import { type Database, LevelHandle } from './level-store.ts';
 import { makeFolder } from './make-folder.ts';
+import { MendingStore } from './mending-store.ts';
+import { probeFolder } from './probe-folder.ts';
+import { SealedStore } from './sealed-store.ts';
 
-/** The file by which LevelDB knows that a folder holds a database. */
-const MARK = 'CURRENT';
+export interface OpenStoreOptions {
+  /** Whether a database is made where there is none; true by default. */
+  readonly create?: boolean;
+  /** Bytes of blocks that are kept in memory; LevelDB's own 8 MiB by default. */
+  readonly cacheBytes?: number;
+  readonly log?: Log;
+}
+
+/** A store with what an operator wants of it besides. */
+export interface OpenedStore extends Store {
+  /** All entries as they are now, a part at a time. */
+  entries(prefix: string): AsyncGenerator<readonly [key: string, value: Uint8Array]>;
+  faults(): readonly StoreFault[];
+}
+
+/** Says that a folder held a database once. */
+export function markOf(folder: string): string {
+  return `${folder}.made`;
+}
+
+const MARK_TEXT =
+  'Latchkey made the database in the folder of this name. Without this file an emptied folder would be taken for a first start.\n';
 
 /**
- * The hub's state on disk, in `folder`, made if it is missing unless `create` is false. Device keys lie in it, so only
+ * A database on disk, in `folder`, made if it is missing unless `create` is false. Keys of devices may lie in it, so only
  * its owner may look: from here on the process makes all of its files like that.
- * @throws {LatchkeyError} `store_locked` (another hub runs on it), `store_corrupt`, `store_missing`, `file_unwritable`
+ * @throws {LatchkeyError} `store_locked` (another hub runs on it), `store_corrupt`, `store_missing`, `file_unwritable`,
+ *   `disk_full`, `store_failing`
  */
-export async function openStore(folder: string, { create = true }: { readonly create?: boolean } = {}): Promise<Store> {
+export async function openStore(folder: string, options: OpenStoreOptions = {}): Promise<OpenedStore> {
+  const { cacheBytes, create = true, log = SILENT } = options;
+  const mark = markOf(folder);
+  const isThere = holdsDatabase(folder, mark);
+  if (!isThere && !create) throw new LatchkeyError('store_missing', folder);
   if (create) await makeFolder(folder);
-  else if (!isThere(join(folder, MARK))) throw new LatchkeyError('store_missing', folder);
   closeToOthers(folder);
-  return openDatabase(new ClassicLevel<string, Uint8Array>(folder, { valueEncoding: 'view', keyEncoding: 'utf8' }));
+  const level = {
+    valueEncoding: 'view',
+    keyEncoding: 'utf8',
+    ...(cacheBytes === undefined ? {} : { cacheSize: cacheBytes }),
+  } as const;
+  let lost: StoreFault | undefined;
+  const open = async () => {
+    const createIfMissing = !holdsDatabase(folder, mark) && create;
+    const database = new ClassicLevel<string, Uint8Array>(folder, { ...level, createIfMissing });
+    const handle = await LevelHandle.open(database);
+    const dropped = droppedRecords(folder);
+    if (dropped.length > 0) {
+      lost = { code: 'store_records_lost', path: folder, detail: dropped.join('; ') };
+      log.error(
+        { event: 'store_records_lost', code: lost.code, path: folder, dropped },
+        'the database dropped records',
+      );
+    }
+    return handle;
+  };
+  const mending = await MendingStore.open({
+    path: folder,
+    open,
+    probe: () => probeFolder(folder),
+    timers: systemTimers,
+    monotonic: () => performance.now(),
+    log,
+  });
+  let store: SealedStore;
+  try {
+    leaveMark(mark);
+    store = await SealedStore.open(mending, slotsOf(folder));
+  } catch (error) {
+    await mending.close();
+    throw error;
+  }
+  return {
+    read: (key) => store.read(key),
+    list: (prefix) => store.list(prefix),
+    entries: (prefix) => store.entries(prefix),
+    write: (changes, how) => store.write(changes, how),
+    forget: (prefix) => store.forget(prefix),
+    close: () => store.close(),
+    faults: () => [mending.fault(), lost].filter((fault) => fault !== undefined),
+  };
 }
+
+/** The keys of what is sealed lie with the database: a copy of one without the other is worth nothing. */
+function slotsOf(folder: string): string {
+  return join(folder, 'slots');
+}
+
+/** A database of any kind as a Store: for tests, in memory. */
+export function openDatabase(database: Database): Promise<Store> {
+  return MendingStore.open({
+    path: 'memory',
+    open: () => LevelHandle.open(database),
+    probe: async () => undefined,
+    timers: systemTimers,
+    monotonic: () => performance.now(),
+    log: SILENT,
+  });
+}
+
+const systemTimers: Timers = {
+  after(milliseconds, action) {
+    const timer = setTimeout(action, milliseconds).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** For who is told by errors alone. */
+export const SILENT: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => SILENT,
+};
 
 /** What the process writes from now on, and what is there from before: an archive that was unpacked may be open to all. */
 function closeToOthers(folder: string): void {
@@ -35,11 +143,19 @@ function closeToOthers(folder: string): void {
   }
 }
 
-function isThere(file: string): boolean {
+/** On the medium before anything is written that an emptied folder would lose. */
+function leaveMark(mark: string): void {
   try {
-    return statSync(file, { throwIfNoEntry: false }) !== undefined;
+    writeFileSync(mark, MARK_TEXT, { mode: 0o600, flag: 'wx', flush: true });
+    const parent = openSync(dirname(mark), 'r');
+    try {
+      fsyncSync(parent);
+    } finally {
+      closeSync(parent);
+    }
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'failed';
-    throw new LatchkeyError('file_unreadable', `${file} (${reason})`, { cause });
+    if (reason === 'EEXIST') return;
+    throw new LatchkeyError(reason === 'ENOSPC' ? 'disk_full' : 'file_unwritable', `${mark} (${reason})`, { cause });
   }
 }

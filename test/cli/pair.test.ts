@@ -52,6 +52,9 @@ const NO_ADMIN: Admin = {
   rotateHubKey: none,
   audit: none,
   verifyAudit: none,
+  backup: () => {
+    throw new LatchkeyError('internal');
+  },
 };
 
 const pair = (...args: readonly string[]) => runLine(['pair', '--socket', socket, ...args]);

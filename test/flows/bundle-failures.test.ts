@@ -83,6 +83,8 @@ const conditions = () =>
     stranded: [],
     unfinished: [],
     audit: undefined,
+    stores: [],
+    descriptorsExhausted: false,
     introspection: [],
     broker: undefined,
     trust: rig.trust.status(),

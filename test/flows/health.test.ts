@@ -22,6 +22,8 @@ const well: HealthFacts = {
   stranded: [],
   unfinished: [],
   audit: undefined,
+  stores: [],
+  descriptorsExhausted: false,
   introspection: [asked],
   broker: { up: true, code: undefined },
   trust: [{ device: 'tube-1', state: 'current' }],
@@ -103,6 +105,8 @@ describe('healthOf', () => {
     ['a broker that refuses the hub', { broker: { up: false, code: 'broker_refused' } }, 'MQTT broker: broker_refused'],
     ['a broker not yet reached', { broker: { up: false, code: undefined } }, 'MQTT broker: broker_unreachable'],
     ['an audit that takes nothing', { audit: 'audit_failing' }, 'audit: audit_failing'],
+    ['a full disk', { stores: [{ code: 'disk_full', path: '/state/db', detail: 'ENOSPC' }] }, '/state/db: disk_full'],
+    ['a process without descriptors', { descriptorsExhausted: true }, 'process: descriptors_exhausted'],
     [
       'a device on a line that is gone',
       { stranded: [{ device: 'd', link: 'line x' }] },
@@ -111,6 +115,11 @@ describe('healthOf', () => {
     ['a device that is half paired', { unfinished: ['d'] }, 'device d: pairing_unfinished'],
   ])('names %s', (_, changes, expected) => {
     expect(codes(changes)).toEqual([expected]);
+  });
+
+  test('repeats what the system said of a disk', () => {
+    const stores = [{ code: 'store_failing', path: '/state/db', detail: '000003.log: Input/output error' }] as const;
+    expect(healthOf({ ...well, stores })[0]).toMatchObject({ detail: '000003.log: Input/output error' });
   });
 
   test('does not cry about a passing fault while the keys are young', () => {

@@ -234,7 +234,7 @@ test('a device that was removed takes its record and its old key along', async (
   unplug();
   await rig.trust.rotateHubKey();
   expect(all()).toHaveLength(2);
-  await rig.registry.remove('tube-1');
+  await rig.registry.remove('tube-1', rig.trust.removal('tube-1'));
   await rig.trust.removed('tube-1');
   expect(all()).toHaveLength(1);
   expect([...rig.store.entries.keys()].filter((key) => key.startsWith('trust/'))).toEqual([]);

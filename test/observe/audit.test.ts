@@ -215,6 +215,24 @@ describe('a store that fails', () => {
     expect(log.events()).toContain('audit_recovered');
   });
 
+  test('is tried and told of once per back-off, although a flush is long due', async () => {
+    const store = new FullStore();
+    const { log, time, trail } = await auditRig({ store });
+    trail.record(ENTRY);
+    await time.advance(100);
+    store.isFull = true;
+    trail.record(ENTRY);
+    await time.advance(60_000);
+    const told = log.events().filter((event) => event === 'audit_failing');
+    // After 1, 2, 4 and 8 seconds, then every ten.
+    expect(told.length).toBeGreaterThan(4);
+    expect(told.length).toBeLessThanOrEqual(10);
+    store.isFull = false;
+    await time.advance(20_000);
+    expect(trail.status()).toMatchObject({ code: undefined, lost: 0, records: 2 });
+    await trail.close();
+  });
+
   test('at the end of the run makes an error line with the number of verdicts that are lost', async () => {
     const store = new FullStore();
     const { log, trail } = await auditRig({ store });

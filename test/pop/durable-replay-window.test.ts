@@ -5,7 +5,7 @@ import { utf8 } from '../../src/core/bytes.ts';
 import { isCoded, type LatchkeyError } from '../../src/core/errors.ts';
 import { DurableReplayWindow, type DurableReplayWindowOptions } from '../../src/pop/durable-replay-window.ts';
 import type { Store, StoreChange, WriteOptions } from '../../src/ports/store.ts';
-import { openDatabase } from '../../src/store/level-store.ts';
+import { openDatabase } from '../../src/store/open-store.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 
 /** Seconds; remembered is twice that. */

@@ -6,8 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
 import { isCoded } from '../../src/core/errors.ts';
 import type { Store } from '../../src/ports/store.ts';
-import { openDatabase } from '../../src/store/level-store.ts';
-import { openStore } from '../../src/store/open-store.ts';
+import { openDatabase, openStore } from '../../src/store/open-store.ts';
 
 let folder: string;
 beforeEach(async () => {

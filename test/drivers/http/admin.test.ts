@@ -58,6 +58,9 @@ const admin: Admin = {
   rotateHubKey: async () => ({ keys: { ES256: 'new' }, waiting: ['tube-1'] }),
   audit: () => Promise.reject(new LatchkeyError('internal')),
   verifyAudit: () => Promise.reject(new LatchkeyError('internal')),
+  backup: async function* () {
+    for (let line = 0; line < 2_000; line += 1) yield `${'x'.repeat(999)}\n`;
+  },
 };
 
 const closed = () => Promise.reject(new LatchkeyError('pairing_window_closed'));
@@ -94,6 +97,12 @@ function ask(method: string, path: string, body = ''): Promise<{ status: number;
 }
 
 const DEVICE = { id: 'tube-1', audience: 'coap://tube-1', line: 'bench', profile: { scopes: ['read'] } };
+
+test('a backup of any size comes whole', async () => {
+  await listen();
+  const { status, text } = await ask('GET', '/backup');
+  expect([status, text.length]).toEqual([200, 2_000_000]);
+});
 
 describe('a device is refused', () => {
   test.each<[string, string]>([

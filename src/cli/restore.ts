@@ -1,0 +1,27 @@
+import { restoreStateFolder } from '../hub/state-care.ts';
+import { addExample, type CliCommand } from './command.ts';
+import { configAtRest, printReport } from './state-at-rest.ts';
+
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+export const command: CliCommand = {
+  configure(command, terminal) {
+    command
+      .description(
+        'Make the state folder from a backup. It must hold no state yet: move the old one away. What happened after the backup is unknown to the hub from then on: see docs/operations.md, "Backup".',
+      )
+      .argument('<file>', 'what `latchkey backup` wrote')
+      .option('-c, --config <file>', 'configuration of the hub')
+      .option('--json', 'print what was restored as JSON')
+      .action(async (file: string, options: Options) => {
+        const { config, log } = await configAtRest(options.config, terminal);
+        const report = await restoreStateFolder(config, log, file);
+        if (options.json === true) terminal.print(JSON.stringify(report));
+        else printReport(terminal, report);
+      });
+    addExample(command, '$ sudo -u latchkey latchkey restore latchkey-backup.jsonl');
+  },
+};

@@ -1,0 +1,105 @@
+/**
+ * The two databases of a state folder: `db` with all that the hub needs to work, and `audit`. They are apart so that records
+ * of the audit, which come and go all day, are not written again with the rest, and the rest not with them.
+ */
+import { statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Log } from '../ports/log.ts';
+import type { StoreChange, StoreFault } from '../ports/store.ts';
+import { damaged, holdsDatabase, isThere } from './inspect-database.ts';
+import { markOf, type OpenedStore, openStore } from './open-store.ts';
+import { storeError } from './store-errors.ts';
+
+export interface OpenState {
+  readonly store: OpenedStore;
+  readonly audit: OpenedStore;
+  /** What is wrong with the databases, and with the room that they have. */
+  faults(): readonly StoreFault[];
+  close(): Promise<void>;
+}
+
+/** The audit is read page by page and seldom. Bytes of blocks that are kept in memory. */
+const AUDIT_CACHE_BYTES = 1_048_576;
+/** Less than this is little room: a day of a busy hub, and what LevelDB needs to tidy up. */
+const LITTLE_ROOM_BYTES = 33_554_432;
+/** Bytes that are copied in one write where the audit gets its own database. */
+const COPIED_BYTES = 1_048_576;
+const AUDIT = 'audit/';
+
+export function databasesOf(stateDir: string): { readonly db: string; readonly audit: string } {
+  return { db: join(stateDir, 'db'), audit: join(stateDir, 'audit') };
+}
+
+/** @throws {LatchkeyError} as `openStore` */
+export async function openState(
+  stateDir: string,
+  { create = true, log }: { readonly create?: boolean; readonly log: Log },
+): Promise<OpenState> {
+  const folders = databasesOf(stateDir);
+  if (!holdsDatabase(folders.db, markOf(folders.db)) && isThere(markOf(folders.audit)))
+    throw damaged(folders.db, `holds no database, and ${folders.audit} does`);
+  const store = await openStore(folders.db, { create, log });
+  let audit: OpenedStore | undefined;
+  try {
+    // A state of the first version has its audit in `db`.
+    audit = await openStore(folders.audit, { log, cacheBytes: AUDIT_CACHE_BYTES });
+    await moveAudit(store, audit, log);
+  } catch (error) {
+    await audit?.close();
+    await store.close();
+    throw error;
+  }
+  const opened = { store, audit };
+  return {
+    ...opened,
+    faults: () => [...opened.store.faults(), ...opened.audit.faults(), ...littleRoom(stateDir)],
+    async close() {
+      try {
+        await opened.audit.close();
+      } finally {
+        await opened.store.close();
+      }
+    },
+  };
+}
+
+/** Copied first, then removed in one write: whenever the hub is killed, nothing is lost and the next start goes on. */
+async function moveAudit(from: OpenedStore, to: OpenedStore, log: Log): Promise<void> {
+  const removals: StoreChange[] = [];
+  let copied: StoreChange[] = [];
+  let bytes = 0;
+  for await (const [key, value] of from.entries(AUDIT)) {
+    if (removals.length === 0 && !(await isSameAudit(from, to))) {
+      log.error({ event: 'audit_not_moved', code: 'audit_broken' }, 'there are two audits; that in `db` is left alone');
+      return;
+    }
+    removals.push({ remove: key });
+    copied.push({ put: key, value });
+    bytes += value.length;
+    if (bytes < COPIED_BYTES) continue;
+    await to.write(copied, { flush: false });
+    copied = [];
+    bytes = 0;
+  }
+  if (removals.length === 0) return;
+  await to.write(copied.length === 0 ? [{ remove: `${AUDIT}none` }] : copied);
+  await from.write(removals);
+  log.info({ event: 'audit_moved', entries: removals.length }, 'the audit has a database of its own now');
+}
+
+/** Whether the second one is empty, or has the chain of the first from a move that was cut short. */
+async function isSameAudit(from: OpenedStore, to: OpenedStore): Promise<boolean> {
+  const [before, after] = await Promise.all([from.read(`${AUDIT}head`), to.read(`${AUDIT}head`)]);
+  return after === undefined || (before !== undefined && Buffer.compare(before, after) === 0);
+}
+
+function littleRoom(stateDir: string): readonly StoreFault[] {
+  try {
+    const { bavail, bsize } = statfsSync(stateDir);
+    if (bavail * bsize >= LITTLE_ROOM_BYTES) return [];
+    return [{ code: 'disk_nearly_full', path: stateDir, detail: `${bavail * bsize} bytes are free` }];
+  } catch (cause) {
+    const { code, detail } = storeError(cause);
+    return [{ code, path: stateDir, detail }];
+  }
+}

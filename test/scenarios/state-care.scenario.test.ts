@@ -1,0 +1,59 @@
+/** The state of the built hub: kept from a repair while it runs, backed up meanwhile, and damaged. */
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { HubFolder, type HubProcess } from '../fixtures/hub-process.ts';
+
+let folder: HubFolder;
+let hub: HubProcess;
+const state = () => join(folder.path, 'state');
+
+beforeEach(async () => {
+  folder = new HubFolder();
+  folder.configure('');
+  hub = await folder.start();
+  await add('tube-1');
+});
+afterEach(() => folder.remove());
+
+const latchkey = (...args: readonly string[]) => folder.command(...args, '--config', folder.config);
+const add = (id: string) => latchkey('devices', 'add', id, '--audience', `coap://${id}`, '--any-issuer');
+
+test('a hub that runs is backed up, and its state is left alone by everything else', async () => {
+  const file = join(folder.path, 'backup.jsonl');
+  const { err, out, status } = await latchkey('backup', file);
+  expect([status, err]).toEqual([0, '']);
+  expect(out).toContain(file);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(readFileSync(file, 'utf8')).toContain('"key":"device/tube-1"');
+  for (const command of [
+    ['state', 'check'],
+    ['state', 'repair'],
+    ['restore', file],
+  ]) {
+    expect((await latchkey(...command)).err).toContain('[store_locked]');
+  }
+  // A hub whose socket is gone holds the lock of its database all the same.
+  rmSync(join(state(), 'admin.sock'));
+  expect((await latchkey('state', 'repair')).err).toContain('[store_locked]');
+  expect(readdirSync(state()).filter((name) => /repair|\.lock/.test(name))).toEqual([]);
+  expect(await hub.stop()).toBe(0);
+  expect((await latchkey('state', 'check')).out).toContain('Devices: 1');
+  rmSync(state(), { recursive: true });
+  expect((await latchkey('restore', file)).out).toContain('Devices: 1');
+  hub = await folder.start();
+  expect((await latchkey('devices', 'list')).out).toContain('tube-1');
+});
+
+test('a damaged state ends with 78, where a start again cannot help, and names the command that mends it', async () => {
+  await hub.stop();
+  rmSync(join(state(), 'db', 'CURRENT'));
+  const run = await latchkey('run');
+  expect(run.status).toBe(78);
+  expect(run.err).toContain('latchkey state repair');
+  expect(run.err).toContain(join(state(), 'db', 'CURRENT'));
+  const repair = await latchkey('state', 'repair');
+  expect([repair.status, repair.out]).toEqual([0, expect.stringContaining('Devices: 1')]);
+  hub = await folder.start();
+  expect((await latchkey('devices', 'list')).out).toContain('tube-1');
+});
