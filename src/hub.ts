@@ -165,6 +165,7 @@ function openDispatcher(
     link,
     errands: errands ?? [],
     certain: () => clock.certain(),
+    earliest: () => clock.now().earliest,
     timers: systemTimers,
     random: systemRandom,
     log,

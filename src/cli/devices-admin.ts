@@ -12,6 +12,7 @@ import type {
   AuditPage,
   AuditQuery,
   AuditVerification,
+  ClockResetView,
   DeliveriesQuery,
   DeviceView,
   HubStatus,
@@ -24,6 +25,7 @@ import type {
 import {
   readAddedDevice,
   readAuditPage,
+  readClockReset,
   readCredentials,
   readDeliveries,
   readDevice,
@@ -133,6 +135,10 @@ class NoDevices implements Admin {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
 
+  resetClock(): Promise<ClockResetView> {
+    return Promise.reject(new LatchkeyError('store_missing'));
+  }
+
   audit(): Promise<AuditPage> {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
@@ -195,6 +201,10 @@ class RemoteAdmin implements Admin {
 
   async rotateHubKey(): Promise<RotatedHubKey> {
     return readRotated(await this.#ask('POST', '/trust/hub-key'));
+  }
+
+  async resetClock(): Promise<ClockResetView> {
+    return readClockReset(await this.#ask('POST', '/clock/reset'));
   }
 
   async audit({ subject, ...query }: AuditQuery): Promise<AuditPage> {

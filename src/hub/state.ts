@@ -16,6 +16,7 @@ import { FinishPairing } from '../flows/finish-pairing.ts';
 import { identifyDevice } from '../flows/identify.ts';
 import type { NewDeviceSurroundings } from '../flows/new-device.ts';
 import type { RefreshTrust } from '../flows/refresh-trust.ts';
+import { resetClock } from '../flows/reset-clock.ts';
 import { UnpairFlow } from '../flows/unpair.ts';
 import { AuditTrail } from '../observe/audit.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
@@ -157,6 +158,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     deliveries: async (query) => flow.deliveries(query),
     trust: async () => trust.status(),
     rotateHubKey: () => trust.rotateHubKey(),
+    resetClock: () => resetClock(state, systemRandom),
     audit: (query) => reader.page(query),
     verifyAudit: (pin) => reader.verify(pin),
   };

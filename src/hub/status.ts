@@ -42,6 +42,7 @@ export function statusOf(running: RunningParts): HubStatus {
     broker: mqtt === undefined ? undefined : viewBroker(mqtt),
     conditions: healthOf({
       clock: certainty(state.clock.now()),
+      clockFaults: state.clock.faults(),
       issuers: issuers.status(),
       lines: [...lines.values()].map((line) => ({ name: line.name, ...line.health() })),
       radio: radio === undefined ? undefined : { adapter: config.ble.adapter ?? '', ...radio.health() },

@@ -26,6 +26,7 @@ const KINDS: readonly unknown[] = [
   'unpair',
   'trust',
   'hub-key',
+  'clock',
   'gap',
 ] satisfies readonly AuditRecord['kind'][];
 

@@ -7,14 +7,15 @@ export interface AuditEntry {
   /**
    * `deliver`: a token for an offline device was judged; `deliver-end`: what became of it; `relay`: a device asked;
    * `answer`: somebody answered in the place of a device whose key he does not hold; `pair`, `unpair`: what an operator did;
-   * `trust`: a device answered a trust bundle; `hub-key`: the signing key of the hub.
+   * `trust`: a device answered a trust bundle; `hub-key`: the signing key of the hub; `clock`: the time floor.
    */
-  readonly kind: 'deliver' | 'deliver-end' | 'relay' | 'answer' | 'pair' | 'unpair' | 'trust' | 'hub-key';
+  readonly kind: 'deliver' | 'deliver-end' | 'relay' | 'answer' | 'pair' | 'unpair' | 'trust' | 'hub-key' | 'clock';
   /**
    * `deliver`: `queued` (good, and new), `accepted` (good, and waiting already) or `refused`. `deliver-end`: `delivered`,
    * `refused` or `expired`. `relay`: `active`, `inactive`, or `refused` where no verdict was possible. `answer`: `refused`.
    * `pair`: `paired` or `refused`. `unpair`: `unpaired`, or `removed` where the device did not say that it gave up its trust.
    * `trust`: `delivered` (the device confirmed it) or `refused`. `hub-key`: `rotated`, or `retired` when no device needs it.
+   * `clock`: `reset` by an operator.
    */
   readonly verdict:
     | 'accepted'
@@ -28,7 +29,8 @@ export interface AuditEntry {
     | 'unpaired'
     | 'removed'
     | 'rotated'
-    | 'retired';
+    | 'retired'
+    | 'reset';
   /** Id of the device, or what the peer named in place of one: kept only if it could be an id. Undefined for none. */
   readonly device: string | undefined;
   /** Id of the request, as in the log. */
