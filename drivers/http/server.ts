@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import { hex, sha256 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
@@ -64,6 +64,8 @@ const NO_QUERY = new URLSearchParams();
 
 /** A client that sends its headers or body more slowly than this is cut off, milliseconds. */
 const REQUEST_TIMEOUT = 15_000;
+/** What the answers that say that the hub ends get to reach their clients, milliseconds. */
+const LAST_ANSWERS = 250;
 /** How often that is looked at, milliseconds. Node's own half a minute would keep idle connections for as long. */
 const TIMEOUT_CHECK = 5_000;
 
@@ -76,6 +78,7 @@ export class HttpServer {
   readonly #streams = new EventStreams(LIMITS.eventStreams);
   /** Requests under way by connection. */
   readonly #onConnection = new WeakMap<Socket, number>();
+  readonly #unanswered = new Set<Unanswered>();
   #underWay = 0;
   #stopping = false;
   #idle: (() => void) | undefined;
@@ -116,6 +119,11 @@ export class HttpServer {
     return typeof address === 'object' && address !== null ? address.port : 0;
   }
 
+  /** For connections from now on. Only for a server that was made with a certificate. */
+  useCertificate(certificate: { readonly cert: string; readonly key: string }): void {
+    if (isTlsServer(this.#server)) this.#server.setSecureContext(certificate);
+  }
+
   /** Takes no more connections, and resolves when the requests under way are answered or `grace` milliseconds are over. */
   async close(grace: number): Promise<void> {
     this.#stopping = true;
@@ -130,10 +138,28 @@ export class HttpServer {
           resolve();
         };
       });
+      await this.#answerOverdue();
     }
     this.#connections.destroyAll();
     await closed;
     this.#requestLog.close();
+  }
+
+  /** The hub ends before these are done: they are told so, and not cut off. */
+  async #answerOverdue(): Promise<void> {
+    const error = new LatchkeyError('shutting_down');
+    const sent = [...this.#unanswered].map(({ id, incoming, response }) => {
+      const finished = new Promise<void>((resolve) => response.once('close', resolve).once('finish', resolve));
+      this.#send(response, this.#refuse(error, id, incoming, undefined), id, true);
+      return finished;
+    });
+    if (sent.length === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LAST_ANSWERS);
+    });
+    await Promise.race([Promise.all(sent), late]);
+    clearTimeout(timer);
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -144,6 +170,8 @@ export class HttpServer {
     const sameConnection = (this.#onConnection.get(socket) ?? 0) + 1;
     this.#onConnection.set(socket, sameConnection);
     this.#underWay += 1;
+    const unanswered = { id, incoming, response };
+    this.#unanswered.add(unanswered);
     let answer: HttpAnswer;
     let error: LatchkeyError | undefined;
     let route: Route | undefined;
@@ -167,7 +195,9 @@ export class HttpServer {
       error = coded(thrown);
       answer = this.#refuse(error, id, incoming, route);
     }
-    this.#send(response, answer, id, hasMuchLeft(incoming));
+    this.#unanswered.delete(unanswered);
+    // Overdue at the end of the hub, it was answered already.
+    if (!response.headersSent) this.#send(response, answer, id, hasMuchLeft(incoming));
     const ms = Math.round(performance.now() - started);
     const path = route?.path ?? this.#at(incoming.url)[0]?.path ?? '';
     this.#requestLog.answered({ method, path, status: answer.status, ms, error }, log);
@@ -241,6 +271,16 @@ export class HttpServer {
 
 function tlsSettings({ cert, key, askForCertificate = false }: NonNullable<HttpServerOptions['tls']>) {
   return { cert, key, requestCert: askForCertificate, rejectUnauthorized: false };
+}
+
+interface Unanswered {
+  readonly id: string;
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+function isTlsServer(server: Server): server is Server & Pick<TlsServer, 'setSecureContext'> {
+  return 'setSecureContext' in server;
 }
 
 function isTls(socket: Socket): socket is TLSSocket {

@@ -1,5 +1,4 @@
 /** The Admin port for commands: the running hub over its socket, or the state folder itself where no hub runs. */
-import { statSync } from 'node:fs';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
@@ -38,6 +37,7 @@ import {
 } from './admin-answers.ts';
 import { adminRequest, findAdminSockets, isNoHub, type SocketChoice } from './admin-client.ts';
 import type { Terminal } from './command.ts';
+import { claimStateFolder, withHolder } from './state-folder.ts';
 
 export interface AdminChoice {
   readonly socket?: string;
@@ -60,7 +60,7 @@ export async function withAdmin<T>(
   }
   const { config } = loadConfig({ path: choice.config, environment: terminal.environment });
   terminal.note(`No hub is running: working on ${config.stateDir} itself.`);
-  checkOwner(config.stateDir);
+  claimStateFolder(config.stateDir);
   const folder = await open(config, terminal, create);
   try {
     return await action(folder.admin);
@@ -69,19 +69,13 @@ export async function withAdmin<T>(
   }
 }
 
-/** Root may write anywhere, but the hub could not read what root leaves behind. */
-function checkOwner(folder: string): void {
-  const owner = statSync(folder, { throwIfNoEntry: false })?.uid;
-  if (owner !== undefined && owner !== process.geteuid?.()) throw new LatchkeyError('store_not_ours', folder);
-}
-
 async function open(config: Config, terminal: Terminal, create: boolean): Promise<OpenStateFolder> {
   const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
   try {
     return await openStateFolder({ config, log: createLog({ level: 'error', destination }), create });
   } catch (error) {
     if (isCoded(error, 'store_missing')) return { admin: new NoDevices(), close: async () => undefined };
-    throw error;
+    throw withHolder(error, config.stateDir);
   }
 }
 

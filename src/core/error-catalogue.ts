@@ -54,6 +54,7 @@ export const CATALOGUE = {
   store_missing: local('There is no state yet', 'No hub has run on this folder, and no device was registered in it.', 'Start the hub, or register a device: `latchkey devices add --help`. If there is one elsewhere, name its configuration with -c.'),
   store_not_ours: local('The state folder belongs to another user', 'Files that are written there by somebody else would keep the hub out.', 'Run the command as that user, such as `sudo -u latchkey latchkey …`, or start the hub.'),
   store_corrupt: local('The state on disk cannot be read', 'A failing card, or state of another version.', 'Move the state folder away and provision again, or restore a backup.'),
+  store_open_to_others: local('Other users may write in the state folder', 'It is a folder for all, such as /tmp, or its mode cannot be changed. Whoever may write there could replace keys and devices.', 'Set `state_dir` to a folder of its own, with mode 0700.'),
   store_locked: local('The state folder is in use', 'Another hub is running on it.', 'Stop the other one, or give this one its own state folder.'),
 
   // Audit

@@ -56,16 +56,23 @@ export function openLine(
 
 /** A device that shows up is tried at once, whatever the pause. */
 export function wakeAtSightings({ lines, radio }: Links, dispatcher: Dispatcher, { registry }: State): void {
-  const wake = (device: Device) => {
-    if (dispatcher.hasWork(device.id)) dispatcher.wake(device.id);
-  };
-  for (const line of lines.values()) {
-    line.onSighting(() => {
-      for (const device of registry.list()) if (device.line === line.name) wake(device);
-    });
-  }
+  for (const line of lines.values()) wakeAtSightingsOf(line, dispatcher, { registry });
   radio?.onSighting((name) => {
     const device = registry.byBleName(name);
-    if (device !== undefined) wake(device);
+    if (device !== undefined) wake(device, dispatcher);
   });
+}
+
+export function wakeAtSightingsOf(
+  line: SerialLine,
+  dispatcher: Dispatcher,
+  { registry }: Pick<State, 'registry'>,
+): void {
+  line.onSighting(() => {
+    for (const device of registry.list()) if (device.line === line.name) wake(device, dispatcher);
+  });
+}
+
+function wake({ id }: Device, dispatcher: Dispatcher): void {
+  if (dispatcher.hasWork(id)) dispatcher.wake(id);
 }

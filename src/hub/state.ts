@@ -78,6 +78,8 @@ export interface State {
   readonly queue: DeliveryQueue;
   readonly audit: AuditTrail;
   readonly trust: TrustRecords;
+  /** Of the configured lines; a reload changes it. */
+  readonly lineNames: string[];
 }
 
 export async function loadState(config: Config, store: Store, log: Log): Promise<State> {
@@ -101,7 +103,8 @@ export async function loadState(config: Config, store: Store, log: Log): Promise
   ]);
   const trust = new TrustRecords({ store, hubKeys, log });
   await trust.load();
-  return { store, clock, hubKeys, registry, queue, audit, trust };
+  const lineNames = config.lines.map((line) => line.name);
+  return { store, clock, hubKeys, registry, queue, audit, trust, lineNames };
 }
 
 function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 'store'>, log: Log): Promise<AuditTrail> {
@@ -189,11 +192,14 @@ export function finishPairing({ audit, registry }: State, link: Running['link'],
 }
 
 /** What a new device is held against. */
-export function newDeviceSurroundings(config: Config, { clock }: Pick<State, 'clock'>): NewDeviceSurroundings {
+export function newDeviceSurroundings(
+  config: Config,
+  { clock, lineNames }: Pick<State, 'clock' | 'lineNames'>,
+): NewDeviceSurroundings {
   return {
     clock,
     random: systemRandom,
-    lines: config.lines.map((line) => line.name),
+    lines: lineNames,
     radio: config.ble.adapter !== undefined,
     issuers: config.issuers.map((issuer) => issuer.issuer),
   };
