@@ -1,5 +1,6 @@
 /** The clock of the machine, and the evidence for whether it can be believed. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { Chrony } from './chrony.ts';
 import { monotonic } from './system-time.ts';
 
 /** As `trust/clock-source.ts` judges it; spelled out here, since drivers know nothing of trust. */
@@ -15,6 +16,8 @@ export interface SystemClockOptions {
   readonly root?: string;
   readonly monotonic?: () => number;
   readonly systemSeconds?: () => number;
+  /** The program that asks chronyd; that of the PATH by default. */
+  readonly chronyc?: string;
 }
 
 /** Milliseconds for which evidence is kept: it changes when NTP sets the clock, once a boot. */
@@ -25,8 +28,8 @@ const SAME_TIME = 600;
 /**
  * Reads the system clock at every call and the evidence for it now and then.
  *
- * - `/run/systemd/timesync/synchronized` appears when systemd-timesyncd has set the clock. Machines with chrony or ntpd
- *   have no such file; where timesyncd is not in use at all the answer is `unknown`, and the operator can vouch.
+ * - `/run/systemd/timesync/synchronized` appears when systemd-timesyncd has set the clock. Where chronyd runs, it is asked
+ *   (chrony.ts). With neither, as with ntpd or in a container, the answer is `unknown`: the operator can set `clock.trust`.
  * - `/sys/class/rtc/rtcN/since_epoch`: a Pi 5 has the chip but often no battery, and then starts in 1970, while the
  *   system clock starts at the last time that systemd wrote down. A hardware clock counts only if the two agree.
  * - `/proc/device-tree/model`: a board, as opposed to a PC, whose firmware keeps a clock.
@@ -35,6 +38,7 @@ export function systemClock(options: SystemClockOptions = {}): () => SystemClock
   const root = options.root ?? '';
   const now = options.monotonic ?? monotonic;
   const systemSeconds = options.systemSeconds ?? (() => Date.now() / 1000);
+  const chrony = new Chrony({ root, monotonic: now, program: options.chronyc });
   let evidence = gather(root, systemSeconds(), false);
   let gatheredAt = now();
   return () => {
@@ -42,7 +46,12 @@ export function systemClock(options: SystemClockOptions = {}): () => SystemClock
       evidence = gather(root, systemSeconds(), evidence.hasBatteryClock);
       gatheredAt = now();
     }
-    return { systemSeconds: systemSeconds(), ...evidence };
+    const { synchronised, ...others } = evidence;
+    return {
+      systemSeconds: systemSeconds(),
+      synchronised: synchronised === 'unknown' ? chrony.synchronised() : synchronised,
+      ...others,
+    };
   };
 }
 

@@ -17,11 +17,13 @@ import { deliveryFeed } from './flows/delivery-feed.ts';
 import { type DispatchDependencies, Dispatcher } from './flows/dispatch.ts';
 import { openNorthbound } from './hub/deliver.ts';
 import { openIntrospectors, openIssuers, verifierOf } from './hub/issuers.ts';
-import { deviceServer, linkOf, openLine, wakeAtSightings } from './hub/links.ts';
+import { deviceServer, linkOf, openLine, wakeAtSightings, wakeAtSightingsOf } from './hub/links.ts';
 import { brokerAddress, openMqttFront } from './hub/mqtt.ts';
+import { OpenParts } from './hub/open-parts.ts';
 import { openPairing } from './hub/pairing.ts';
 import { openRadio } from './hub/radio.ts';
 import { openRelay, type RelayParts } from './hub/relay.ts';
+import { Reload, type ReloadReport } from './hub/reload.ts';
 import { connectionsOf } from './hub/settings.ts';
 import { adminOf, finishPairing, loadState, type State } from './hub/state.ts';
 import { type RunningParts, statusOf } from './hub/status.ts';
@@ -40,6 +42,11 @@ export interface RunningHub {
   readonly broker: string | undefined;
   readonly adminSocket: string;
   readonly admin: Admin;
+  /**
+   * Takes over what can be taken over without a restart.
+   * @throws {LatchkeyError} what a start with that configuration would end with; then nothing has changed
+   */
+  reload(config: Config): Promise<ReloadReport>;
   /** Answers what is under way, closes everything, and resolves inside the grace period. */
   stop(): Promise<void>;
 }
@@ -52,7 +59,7 @@ const STOP_GRACE = 3_000;
  * fails leaves nothing open.
  */
 export async function startHub(options: { readonly config: Config; readonly log: Log }): Promise<RunningHub> {
-  const opened = new OpenParts();
+  const opened = new OpenParts(options.log);
   try {
     return await start(options.config, options.log, opened);
   } catch (error) {
@@ -61,20 +68,10 @@ export async function startHub(options: { readonly config: Config; readonly log:
   }
 }
 
-/** What is open, closed last one first. */
-class OpenParts {
-  readonly #closers: (() => Promise<unknown>)[] = [];
-
-  add(close: () => Promise<unknown>): void {
-    this.#closers.push(close);
-  }
-
-  async close(): Promise<void> {
-    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) await close();
-  }
-}
-
-async function start(config: Config, log: Log, opened: OpenParts): Promise<RunningHub> {
+async function start(given: Config, log: Log, opened: OpenParts): Promise<RunningHub> {
+  // A reload changes the lines: what reads this list reads those of now.
+  const lineSettings = [...given.lines];
+  const config: Config = { ...given, lines: lineSettings };
   const stores = await openState(config.stateDir, { log });
   opened.add(() => stores.close());
   const state = await loadState(config, stores, log);
@@ -141,6 +138,20 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
   // What changed until here is looked at by the start itself.
   issuerChanged = (issuer) => trust.issuerChanged(issuer);
   await trust.retire();
+  const reload = new Reload({
+    config: given,
+    lineSettings,
+    lineNames: state.lineNames,
+    lines,
+    openLine: (settings) => {
+      const line = openLine(settings, state, serve, log);
+      wakeAtSightingsOf(line, dispatcher, state);
+      return line;
+    },
+    issuers,
+    issuerChanged,
+    server,
+  });
   dispatcher.start();
   opened.add(() => dispatcher.stop());
   return {
@@ -148,6 +159,7 @@ async function start(config: Config, log: Log, opened: OpenParts): Promise<Runni
     broker: brokerAddress(config, running.mqtt),
     adminSocket: config.admin.socket,
     admin,
+    reload: (next) => reload.take(next),
     stop: () => opened.close(),
   };
 }
@@ -164,6 +176,7 @@ function openDispatcher(
     link,
     errands: errands ?? [],
     certain: () => clock.certain(),
+    earliest: () => clock.now().earliest,
     timers: systemTimers,
     random: systemRandom,
     log,

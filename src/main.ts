@@ -1,15 +1,18 @@
 #!/usr/bin/env node
-import { defectText, eachLine, errorText } from './cli/output.ts';
-import { runCommandLine } from './cli/program.ts';
-import { processTerminal } from './cli/terminal.ts';
-import { coded } from './core/errors.ts';
-import { reportCrashes } from './observe/crash.ts';
-
+// Nothing is imported here: an older Node would fail at what it does not know before it could say so.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  process.stderr.write(
+    `latchkey: Node.js is too old: this is ${process.versions.node}, and Latchkey needs 20.19 or newer.\n`,
+  );
+  // EX_CONFIG of sysexits.h: starting it again does not help, and the unit does not.
+  process.exit(78);
+}
+// Without a handler Node opens its debugger on a port of loopback, for every user of the machine.
+process.on('SIGUSR1', () => undefined);
 // Packages below trace where DEBUG tells them to, each packet with passwords and tokens. They ask once, when they load.
 delete process.env.DEBUG;
-const terminal = processTerminal();
-reportCrashes((thrown) => {
-  eachLine(errorText(coded(thrown)), terminal.note);
-  terminal.note(defectText(thrown));
-});
-process.exitCode = await runCommandLine(process.argv.slice(2), terminal);
+const { runProcess } = await import('./cli/process.ts');
+process.exitCode = await runProcess(process.argv.slice(2));
+
+export {};

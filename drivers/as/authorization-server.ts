@@ -20,6 +20,8 @@ export interface AuthorizationServerOptions {
    * `INTROSPECTION_CONNECTIONS`.
    */
   readonly connections?: number;
+  /** Is told the time that the server gives with each answer, NumericDate; cached answers count as moved on by their age. */
+  readonly heard?: (date: number) => void;
 }
 
 /** Connections for introspection: a server 50 ms away then answers 640 questions a second. */
@@ -56,6 +58,8 @@ class HttpAuthorizationServer implements AuthorizationServer {
   readonly #options: AuthorizationServerOptions;
   #pool: Promise<Pool> | undefined;
   #isClosed = false;
+  /** The last `Date` header. */
+  #date: string | undefined;
 
   constructor(options: AuthorizationServerOptions) {
     this.#options = options;
@@ -97,7 +101,19 @@ class HttpAuthorizationServer implements AuthorizationServer {
     if (this.#isClosed) throw new LatchkeyError('as_unreachable', 'the hub is stopping');
     // Imported at the first use: a hub whose issuers are all in files never loads it.
     this.#pool ??= openPool(this.#options);
-    return exchange(await this.#pool, request);
+    const answer = await exchange(await this.#pool, request);
+    this.#tellDate(answer);
+    return answer;
+  }
+
+  #tellDate({ headers }: ExchangeAnswer): void {
+    const { heard } = this.#options;
+    const written = single(headers.date);
+    // Many answers of one second have one date.
+    if (heard === undefined || written === undefined || written === this.#date) return;
+    this.#date = written;
+    const date = Date.parse(written) / 1_000;
+    if (!Number.isNaN(date)) heard(date + (ageOf(single(headers.age)) ?? 0));
   }
 }
 

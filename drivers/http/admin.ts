@@ -126,6 +126,7 @@ function adminRoutes(admin: Admin): readonly Route[] {
       path: '/trust/hub-key',
       handle: async () => ({ status: 201, body: await admin.rotateHubKey() }),
     },
+    { method: 'POST', path: '/clock/reset', handle: async () => ({ status: 200, body: await admin.resetClock() }) },
     {
       method: 'GET',
       path: '/audit',

@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import { hex, sha256 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
@@ -67,6 +67,8 @@ const NO_QUERY = new URLSearchParams();
 
 /** A client that sends its headers or body more slowly than this is cut off, milliseconds. */
 const REQUEST_TIMEOUT = 15_000;
+/** What the answers that say that the hub ends get to reach their clients, milliseconds. */
+const LAST_ANSWERS = 250;
 /** How often that is looked at, milliseconds. Node's own half a minute would keep idle connections for as long. */
 const TIMEOUT_CHECK = 5_000;
 
@@ -78,6 +80,7 @@ export class HttpServer {
   readonly #peers = new PeerConnections(TIMEOUT_CHECK);
   readonly #streams: EventStreams;
   readonly #bodies: BodyRoom;
+  readonly #unanswered = new Set<Unanswered>();
   #underWay = 0;
   #stopping = false;
   #idle: (() => void) | undefined;
@@ -128,6 +131,11 @@ export class HttpServer {
     return typeof address === 'object' && address !== null ? address.port : 0;
   }
 
+  /** For connections from now on. Only for a server that was made with a certificate. */
+  useCertificate(certificate: { readonly cert: string; readonly key: string }): void {
+    if (isTlsServer(this.#server)) this.#server.setSecureContext(certificate);
+  }
+
   /** Takes no more connections, and resolves when the requests under way are answered or `grace` milliseconds are over. */
   async close(grace: number): Promise<void> {
     this.#stopping = true;
@@ -142,10 +150,28 @@ export class HttpServer {
           resolve();
         };
       });
+      await this.#answerOverdue();
     }
     this.#connections.destroyAll();
     this.#peers.close();
     await closed;
+  }
+
+  /** The hub ends before these are done: they are told so, and not cut off. */
+  async #answerOverdue(): Promise<void> {
+    const error = new LatchkeyError('shutting_down');
+    const sent = [...this.#unanswered].map(({ id, incoming, response }) => {
+      const finished = new Promise<void>((resolve) => response.once('close', resolve).once('finish', resolve));
+      this.#send(response, this.#refuse(error, id, incoming, undefined), id, true);
+      return finished;
+    });
+    if (sent.length === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LAST_ANSWERS);
+    });
+    await Promise.race([Promise.all(sent), late]);
+    clearTimeout(timer);
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -157,6 +183,8 @@ export class HttpServer {
     const log = this.#options.log.child({ request: id });
     const started = performance.now();
     this.#underWay += 1;
+    const unanswered = { id, incoming, response };
+    this.#unanswered.add(unanswered);
     let answer: HttpAnswer;
     let error: LatchkeyError | undefined;
     let route: Route | undefined;
@@ -187,9 +215,13 @@ export class HttpServer {
       answer = this.#refuse(error, id, incoming, route);
     }
     if (bytes > 0) this.#bodies.release(connection.network, bytes);
-    this.#send(response, answer, id, !isWithinShare || hasMuchLeft(incoming));
-    if (answer.events !== undefined && room !== undefined)
-      this.#streams.serve(response, answer.events, room, connection);
+    this.#unanswered.delete(unanswered);
+    // Overdue at the end of the hub, it was answered already.
+    if (!response.headersSent) {
+      this.#send(response, answer, id, !isWithinShare || hasMuchLeft(incoming));
+      if (answer.events !== undefined && room !== undefined)
+        this.#streams.serve(response, answer.events, room, connection);
+    }
     const ms = Math.round(performance.now() - started);
     const path = route?.path ?? this.#at(incoming.url)[0]?.path ?? '';
     logAnswer({ method, path, status: answer.status, ms, error }, log);
@@ -273,6 +305,16 @@ function tlsSettings({ cert, key, askForCertificate = false }: NonNullable<HttpS
 function namesOneHost({ headersDistinct, httpVersionMajor, httpVersionMinor }: IncomingMessage): boolean {
   const hosts = headersDistinct.host?.length ?? 0;
   return hosts === 1 || (hosts === 0 && httpVersionMajor === 1 && httpVersionMinor === 0);
+}
+
+interface Unanswered {
+  readonly id: string;
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+function isTlsServer(server: Server): server is Server & Pick<TlsServer, 'setSecureContext'> {
+  return 'setSecureContext' in server;
 }
 
 function isTls(socket: Socket): socket is TLSSocket {

@@ -7,6 +7,7 @@ import type {
   AddedDevice,
   AuditPage,
   AuditVerification,
+  ClockResetView,
   DeviceView,
   HubStatus,
   ListedDelivery,
@@ -195,6 +196,9 @@ export const readAddedDevice: (answer: JsonValue) => AddedDevice = reader(z.obje
 export const readDeliveries = reader(pageOf(delivery)) as (answer: JsonValue) => Page<ListedDelivery>;
 export const readTrust: (answer: JsonValue) => Page<TrustView> = reader(pageOf(trust));
 export const readRotated: (answer: JsonValue) => RotatedHubKey = reader(rotated);
+export const readClockReset: (answer: JsonValue) => ClockResetView = reader(
+  z.object({ before: number, after: number }),
+);
 export const readAuditPage: (answer: JsonValue) => AuditPage = reader(auditPage);
 export const readVerification: (answer: JsonValue) => AuditVerification = reader(verification);
 export const readUnpaired: (answer: JsonValue) => Unpaired = reader(z.object({ code: z.optional(text) }));

@@ -1,5 +1,4 @@
 /** The Admin port for commands: the running hub over its socket, or the state folder itself where no hub runs. */
-import { statSync } from 'node:fs';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
@@ -13,6 +12,7 @@ import type {
   AuditPage,
   AuditQuery,
   AuditVerification,
+  ClockResetView,
   DeliveriesQuery,
   DeviceView,
   HubStatus,
@@ -27,6 +27,7 @@ import type {
 import {
   readAddedDevice,
   readAuditPage,
+  readClockReset,
   readCredentials,
   readDeliveries,
   readDevice,
@@ -40,6 +41,7 @@ import {
 import { adminRequest, findAdminSockets, isNoHub, type SocketChoice } from './admin-client.ts';
 import { adminStream } from './admin-stream.ts';
 import type { Terminal } from './command.ts';
+import { claimStateFolder, withHolder } from './state-folder.ts';
 
 export interface AdminChoice {
   readonly socket?: string;
@@ -62,7 +64,7 @@ export async function withAdmin<T>(
   }
   const { config } = loadConfig({ path: choice.config, environment: terminal.environment });
   terminal.note(`No hub is running: working on ${config.stateDir} itself.`);
-  checkOwner(config.stateDir);
+  claimStateFolder(config.stateDir);
   const folder = await open(config, terminal, create);
   try {
     return await action(folder.admin);
@@ -85,19 +87,13 @@ export async function withDevice<T>(
   }
 }
 
-/** Root may write anywhere, but the hub could not read what root leaves behind. */
-export function checkOwner(folder: string): void {
-  const owner = statSync(folder, { throwIfNoEntry: false })?.uid;
-  if (owner !== undefined && owner !== process.geteuid?.()) throw new LatchkeyError('store_not_ours', folder);
-}
-
 async function open(config: Config, terminal: Terminal, create: boolean): Promise<OpenStateFolder> {
   const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
   try {
     return await openStateFolder({ config, log: createLog({ level: 'error', destination }), create });
   } catch (error) {
     if (isCoded(error, 'store_missing')) return { admin: new NoDevices(), close: async () => undefined };
-    throw error;
+    throw withHolder(error, config.stateDir);
   }
 }
 
@@ -148,6 +144,10 @@ class NoDevices implements Admin {
   }
 
   rotateHubKey(): Promise<RotatedHubKey> {
+    return Promise.reject(new LatchkeyError('store_missing'));
+  }
+
+  resetClock(): Promise<ClockResetView> {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
 
@@ -217,6 +217,10 @@ class RemoteAdmin implements Admin {
 
   async rotateHubKey(): Promise<RotatedHubKey> {
     return readRotated(await this.#ask('POST', '/trust/hub-key'));
+  }
+
+  async resetClock(): Promise<ClockResetView> {
+    return readClockReset(await this.#ask('POST', '/clock/reset'));
   }
 
   async audit({ subject, ...query }: AuditQuery): Promise<AuditPage> {

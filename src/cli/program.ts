@@ -16,6 +16,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   devices: 'register devices, look at them and let them go',
   state: 'look after the state folder of a hub that is stopped',
   sim: 'simulate what real installations have',
+  clock: 'what the hub holds for surely past',
   trust: 'what devices trust, and the signing key of the hub',
   token: 'look into tokens and translate them, without a hub',
 };
@@ -74,6 +75,7 @@ export const COMMANDS: readonly Listed[] = [
     summary: 'give the hub a new signing key',
     load: () => import('./trust-rotate-hub-key.ts'),
   },
+  { path: ['clock', 'reset'], summary: 'forget a time floor that is wrong', load: () => import('./clock-reset.ts') },
   { path: ['audit', 'list'], summary: 'show verdicts of the hub', load: () => import('./audit-list.ts') },
   {
     path: ['audit', 'verify'],

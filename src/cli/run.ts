@@ -1,16 +1,27 @@
-import { spawn } from 'node:child_process';
 import { type LoadedConfig, loadConfig, SYSTEM_CONFIG } from '../config/load.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
-import { startHub } from '../hub.ts';
+import { type RunningHub, startHub } from '../hub.ts';
 import { reportCrashes } from '../observe/crash.ts';
-import { createLog } from '../observe/log.ts';
-import type { Log, LogFields } from '../ports/log.ts';
+import { createLog, type FlushableLog } from '../observe/log.ts';
+import type { Log } from '../ports/log.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { EXIT } from './output.ts';
+import { endAtOnce, RunSignals } from './run-signals.ts';
+import { forgetFailedStart, noteFailedStart } from './start-record.ts';
+import { claimStateFolder, withHolder } from './state-folder.ts';
+import { Systemd } from './systemd.ts';
 
-/** The hub promises to be gone within 5 s of the signal; what is left is for the log and the end of the process. */
+/** The hub is gone within 5 s of the signal, where its disk answers. Milliseconds. */
 const STOP_MILLISECONDS = 4_500;
+/** What a slow disk gets beyond that: the unit has systemd wait for 10 s. Milliseconds from the signal. */
+const STOP_AT_MOST = 9_000;
+/** Milliseconds for the last lines of the log. */
+const LOG_MILLISECONDS = 500;
+/** Milliseconds for systemd to hear that the hub stops. It hears of the end in any case. */
+const NOTIFY_MILLISECONDS = 500;
+/** Milliseconds for what is left, such as the line on standard error that says what failed. */
+const EXIT_MILLISECONDS = 250;
 
 /** Nothing changes by starting again: the operator has to mend the configuration, a file that it names, or the state. */
 const NEEDS_MENDING: ReadonlySet<ErrorCode> = new Set([
@@ -20,6 +31,8 @@ const NEEDS_MENDING: ReadonlySet<ErrorCode> = new Set([
   'file_unreadable',
   'jwks_invalid',
   'store_corrupt',
+  'store_not_ours',
+  'store_open_to_others',
 ] as const);
 
 export const command: CliCommand = {
@@ -40,39 +53,67 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 async function run(path: string | undefined, environment: Environment): Promise<void> {
   const loaded = loadConfig({ path, environment });
+  const { stateDir } = loaded.config;
   const log = createLog({ level: loaded.config.log.level });
   reportCrashes((thrown) => {
     log.error({ event: 'crash', code: 'internal', error: thrown }, 'Something inside the hub failed; it stops.');
     log.flush();
   });
-  const stopAsked = stopSignal();
+  const signals = new RunSignals();
+  const systemd = new Systemd(environment, log);
   tellConfig(loaded, log);
+  let isReady = false;
   try {
+    claim(stateDir, log);
     const starting = startHub({ config: loaded.config, log });
-    const hub = await Promise.race([starting, stopAsked.then(() => undefined)]);
-    let told = Promise.resolve();
+    const hub = await Promise.race([starting, signals.stop.then(() => undefined)]);
     if (hub !== undefined) {
+      isReady = true;
+      forgetFailedStart(stateDir);
       log.info({ event: 'ready', address: hub.address, admin_socket: hub.adminSocket }, 'The hub is ready.');
-      log.flush();
-      told = notifySystemd('READY=1', environment, log);
+      void systemd.tell('READY=1');
+      systemd.beginHeartbeat();
+      signals.onReload(reloader({ hub, systemd, log, load: () => loadConfig({ path, environment }) }));
     }
-    const signal = await stopAsked;
+    const signal = await signals.stop;
     log.info({ event: 'stopping', signal }, 'The hub stops.');
-    const toldStop = told.then(() => notifySystemd('STOPPING=1', environment, log));
     // One that is still starting is stopped once it has, or given up with the process.
-    await withinStopTime(Promise.all([starting.then((started) => started.stop()), toldStop]));
+    const told = systemd.tell('STOPPING=1');
+    await withinStopTime(
+      starting.then((started) => started.stop()),
+      log,
+    );
+    await Promise.race([told, new Promise((resolve) => setTimeout(resolve, NOTIFY_MILLISECONDS).unref())]);
     log.info({ event: 'stopped' }, 'The hub has stopped.');
   } catch (thrown) {
-    const error = coded(thrown);
-    // A stack helps whoever mends a defect, and nobody else.
+    const error = coded(withHolder(thrown, stateDir));
+    // A stack helps with a defect alone.
     const facts = error.code === 'internal' ? { error } : { detail: error.detail };
     log.error({ event: 'failed', code: error.code, ...facts }, error.entry.title);
+    if (!isReady && !NOT_OF_THIS_FOLDER.has(error.code)) noteFailedStart(stateDir, error);
     throw error;
   } finally {
-    log.flush();
-    // Whatever a failed stop left open must not keep the process.
-    setTimeout(() => process.exit(), 250).unref();
+    systemd.endHeartbeat();
+    // The store is closed, or nothing closes it: what is stuck in a write must not keep the process.
+    if (!(await log.settled(LOG_MILLISECONDS))) endAtOnce();
+    // Whatever a failed stop left open must not keep it either.
+    setTimeout(() => process.exit(), EXIT_MILLISECONDS).unref();
   }
+}
+
+/** The folder is that of another hub, or of another user: nothing is written there. */
+const NOT_OF_THIS_FOLDER: ReadonlySet<ErrorCode> = new Set([
+  'store_locked',
+  'store_not_ours',
+  'store_open_to_others',
+] as const);
+
+function claim(stateDir: string, log: Log): void {
+  if (!claimStateFolder(stateDir)) return;
+  log.warn(
+    { event: 'state_folder_closed', folder: stateDir },
+    'Other users could write in the state folder. They cannot any more; see whether something there was changed.',
+  );
 }
 
 function tellConfig({ config, file }: LoadedConfig, log: Log): void {
@@ -84,43 +125,55 @@ function tellConfig({ config, file }: LoadedConfig, log: Log): void {
   );
 }
 
-/** Resolves with the first signal to stop; a second one ends the process at once. */
-function stopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const onSignal = (signal: NodeJS.Signals) => {
-      if (asked) process.exit(signal === 'SIGINT' ? 130 : 143);
-      asked = true;
-      resolve(signal);
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
+/** Reads the configuration again at each call, one call after the other. One that is not good changes nothing. */
+function reloader(parts: {
+  readonly hub: RunningHub;
+  readonly systemd: Systemd;
+  readonly log: FlushableLog;
+  readonly load: () => LoadedConfig;
+}): () => void {
+  const { hub, load, log, systemd } = parts;
+  let last: Promise<void> = Promise.resolve();
+  const reload = async () => {
+    await systemd.tell('RELOADING=1');
+    try {
+      const { config, file } = load();
+      const { changed, needsRestart } = await hub.reload(config);
+      log.setLevel(config.log.level);
+      log.info(
+        { event: 'reloaded', file: file ?? null, changed, needs_restart: needsRestart },
+        needsRestart.length === 0
+          ? 'The configuration is read again.'
+          : `The configuration is read again. A restart is needed for: ${needsRestart.join(', ')}.`,
+      );
+    } catch (thrown) {
+      const { code, detail } = coded(thrown);
+      log.error(
+        { event: 'reload_refused', code, detail },
+        'The configuration cannot be used. The hub goes on with the one that it has.',
+      );
+    }
+    await systemd.tell('READY=1');
+  };
+  return () => {
+    last = last.then(reload);
+  };
 }
 
-async function withinStopTime(stopped: Promise<unknown>): Promise<void> {
+async function withinStopTime(stopped: Promise<unknown>, log: Log): Promise<void> {
+  const slow = setTimeout(() => {
+    log.warn({ event: 'stop_slow', ms: STOP_MILLISECONDS }, 'The hub is slow to stop: its disk takes its time.');
+  }, STOP_MILLISECONDS);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new LatchkeyError('internal', `not stopped after ${STOP_MILLISECONDS} ms`));
-    }, STOP_MILLISECONDS);
+      // The exit of the process would wait for the disk too.
+      setTimeout(() => endAtOnce(), EXIT_MILLISECONDS / 2);
+      reject(new LatchkeyError('internal', `not stopped after ${STOP_AT_MOST} ms`));
+    }, STOP_AT_MOST);
   });
-  await Promise.race([stopped, late]).finally(() => clearTimeout(timer));
-}
-
-/**
- * Tells systemd how we are, if it asked (sd_notify(3)). Node has no datagram unix sockets, so systemd's own tool does it;
- * the unit says NotifyAccess=all for that. A hub that cannot tell still works.
- */
-function notifySystemd(state: string, environment: Environment, log: Log): Promise<void> {
-  if (!environment.NOTIFY_SOCKET) return Promise.resolve();
-  return new Promise((resolve) => {
-    const failed = (fields: LogFields) => {
-      log.warn({ event: 'notify_failed', state, ...fields }, 'systemd could not be told.');
-      resolve();
-    };
-    const child = spawn('systemd-notify', [state], { stdio: 'ignore' });
-    child.on('error', (error) => failed({ error }));
-    child.on('exit', (status) => (status === 0 ? resolve() : failed({ status })));
+  await Promise.race([stopped, late]).finally(() => {
+    clearTimeout(timer);
+    clearTimeout(slow);
   });
 }

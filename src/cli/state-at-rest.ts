@@ -7,7 +7,7 @@ import { createLog } from '../observe/log.ts';
 import type { Log } from '../ports/log.ts';
 import { adminRequest, findAdminSockets, isNoHub } from './admin-client.ts';
 import type { Terminal } from './command.ts';
-import { checkOwner } from './devices-admin.ts';
+import { claimStateFolder } from './state-folder.ts';
 
 /**
  * The configuration of a hub that does not run, whose state folder may be changed.
@@ -25,7 +25,7 @@ export async function configAtRest(
     if (!isNoHub(error)) throw error;
   }
   const { config } = loadConfig({ path: file, environment: terminal.environment });
-  checkOwner(config.stateDir);
+  claimStateFolder(config.stateDir);
   const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
   return { config, log: createLog({ level: 'error', destination }) };
 }

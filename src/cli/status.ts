@@ -1,8 +1,11 @@
+import { loadConfig } from '../config/load.ts';
+import { LatchkeyError } from '../core/errors.ts';
 import type { BrokerView, HubStatus, IntrospectionView, IssuerView, LineView, RadioView } from '../ports/admin.ts';
 import { readStatus } from './admin-answers.ts';
-import { adminRequest, findAdminSockets } from './admin-client.ts';
+import { adminRequest, findAdminSockets, isNoHub } from './admin-client.ts';
 import { addAdminOptions } from './admin-options.ts';
-import { addExample, type CliCommand } from './command.ts';
+import { addExample, type CliCommand, type Terminal } from './command.ts';
+import { failedStart } from './start-record.ts';
 
 /** Keys of one issuer, and reasons why others are passed over, that are named; `--json` has them all. */
 const MOST_NAMED = 8;
@@ -21,13 +24,31 @@ export const command: CliCommand = {
         .option('--json', 'print the answer of the hub as JSON'),
     ).action(async ({ json, socket, config }: Options) => {
       const sockets = findAdminSockets({ socket, config, environment: terminal.environment });
-      const answer = await adminRequest({ sockets, method: 'GET', path: '/status' });
+      const answer = await adminRequest({ sockets, method: 'GET', path: '/status' }).catch((error: unknown) => {
+        throw socket === undefined && isNoHub(error) ? withFailedStart(error, config, terminal) : error;
+      });
       if (json === true) terminal.print(JSON.stringify(answer));
       else for (const line of statusLines(readStatus(answer))) terminal.print(line);
     });
     addExample(command, '$ latchkey status', '$ latchkey status --json');
   },
 };
+
+/** The same error with the reason why the last start failed, where it did. */
+function withFailedStart(error: LatchkeyError, path: string | undefined, { environment }: Terminal): LatchkeyError {
+  const failed = failedStart(loadConfig({ path, environment }).config.stateDir);
+  if (failed === undefined) return error;
+  const { code, detail, entry } = failed.error;
+  const reason = `${entry.title}${detail === undefined ? '' : `: ${detail}`}`;
+  const fix = `${entry.fix} [${code}]`;
+  return new LatchkeyError(
+    'admin_unreachable',
+    `${error.detail}. Its start failed at ${failed.at}. ${reason}. ${fix}`,
+    {
+      cause: error.cause,
+    },
+  );
+}
 
 /** The status for a person, one subject a line; what is wrong comes last, with what to do. */
 function statusLines(status: HubStatus): string[] {

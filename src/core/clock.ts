@@ -5,6 +5,8 @@
 export interface TimeBounds {
   readonly earliest: number;
   readonly latest: number | undefined;
+  /** Why `latest` is unknown: the system clock reads less than what is surely past. */
+  readonly behindFloor?: boolean;
 }
 
 export interface Clock {
@@ -13,11 +15,11 @@ export interface Clock {
   monotonic(): number;
 }
 
-/** A clock that also tells what an issuer could not have had a hand in: for what cannot be taken back. */
+/** A clock that also tells what neither an issuer nor the system clock alone had a hand in: for what cannot be taken back. */
 export interface FloorClock extends Clock {
   /**
-   * NumericDate, whole seconds, not later than the present and at most `now().earliest`: from the hub's own clock alone.
-   * `earliest` may stand higher while the time is not known, by the word of an issuer that can be wrong.
+   * NumericDate, whole seconds, not later than the present and at most `now().earliest`: what was confirmed. `earliest`
+   * may stand higher by a clock or an issuer that can be wrong.
    */
   certain(): number;
 }
@@ -39,6 +41,11 @@ export type ClockCertainty = 'sure' | 'unsure';
 
 export function certainty(bounds: TimeBounds): ClockCertainty {
   return bounds.latest === undefined ? 'unsure' : 'sure';
+}
+
+/** The code of what cannot be decided since the time is not known. */
+export function unsureCode({ behindFloor }: TimeBounds): 'clock_behind_floor' | 'clock_unsure' {
+  return behindFloor === true ? 'clock_behind_floor' : 'clock_unsure';
 }
 
 /** The best single guess at the present, for records and messages (never for a verdict). */

@@ -66,6 +66,7 @@ export const CATALOGUE = {
   store_not_empty: local('There is a state already', 'The state folder has a database, and a restore never replaces one.', 'Move the state folder away, then restore.'),
   backup_invalid: local('That file is no whole backup', 'It is not what `latchkey backup` writes, or it was cut short or altered.', 'Use another backup. Nothing was restored from this one.'),
   descriptors_exhausted: unavailable('The hub has no file descriptor left', 'More connections than the limit of the process allows.', 'Raise the limit, such as `LimitNOFILE=` in the unit, or find out who holds so many connections.'),
+  store_open_to_others: local('Other users may write in the state folder', 'It is a folder for all, such as /tmp, or its mode cannot be changed. Whoever may write there could replace keys and devices.', 'Set `state_dir` to a folder of its own, with mode 0700.'),
   store_locked: local('The state folder is in use', 'Another hub is running on it.', 'Stop the other one, or give this one its own state folder.'),
 
   // Audit
@@ -116,6 +117,9 @@ export const CATALOGUE = {
   keys_unavailable: unavailable('No keys of the issuer are held', 'The AS was never reached since the issuer was configured.', 'Check the uplink and the issuer address: `latchkey status`.'),
   keys_too_old: unavailable('The keys of the issuer are too old', 'The AS was not reached for longer than `offline_limit`.', 'Bring the uplink back, or raise `offline_limit` and accept that a withdrawn key lives longer.'),
   clock_unsure: unavailable('The time is not known well enough', 'The clock was not set since boot and this token might be expired.', 'Give the machine NTP or a battery clock, or set clock.when_unsure = "allow" and accept expired tokens after a boot.'),
+  clock_behind_floor: unavailable('The clock of the machine is behind a time that is surely past', 'The clock was set back or lost its power, or it was ahead when the hub last ran.', 'Set the clock, best by NTP. If it is right, and was ahead before, run `latchkey clock reset`.'),
+  clock_ahead: unavailable('The clock of the machine is far ahead', 'A battery clock is wrong, the clock was set wrongly by hand, or NTP is forged. Good tokens look expired.', 'Set the clock, best by NTP. The hub takes tokens again as soon as it is right.'),
+  as_clock_differs: unavailable('The clocks of the hub and of an authorization server differ', 'One of the two is wrong by more than ten minutes.', 'Compare both with a third clock. `timedatectl` or `chronyc tracking` says whether the clock of the hub is set by NTP.'),
   metadata_invalid: unavailable('The metadata of the issuer is not acceptable', 'Not JSON, another issuer, or a jwks_uri that is not https or in a private network.', 'Open the discovery address and compare with RFC 8414 section 3; jwks_url in the configuration overrules it.'),
   jwks_invalid: unavailable('The key set of the issuer is not acceptable', 'Not JSON, no keys, or none that can be used.', 'Compare the file or what is at the jwks_uri with RFC 7517; keys held already stay.'),
   as_unreachable: unavailable('The authorization server cannot be reached', 'Name, route or port is wrong, or it is down.', 'Check the uplink; `latchkey status` names the address.'),

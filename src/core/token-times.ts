@@ -1,4 +1,4 @@
-import type { TimeBounds } from './clock.ts';
+import { type TimeBounds, unsureCode } from './clock.ts';
 import { LatchkeyError } from './errors.ts';
 
 /** What to do with a token that may be expired, since the time is not known: deny, unless the operator chose otherwise. */
@@ -25,7 +25,7 @@ export interface TimeRules {
  * Judges exp, nbf and iat (RFC 7519 §4.1.4 to §4.1.6) against what is known of the present. A token expired at the
  * floor is denied whatever the policy. While `latest` is unknown every other token with an end may be past it: that is
  * for `whenUnsure` to decide.
- * @throws {LatchkeyError} `jwt_expired`, `clock_unsure`, `jwt_not_yet_valid`, `jwt_issued_in_future`
+ * @throws {LatchkeyError} `jwt_expired`, `clock_unsure`, `clock_behind_floor`, `jwt_not_yet_valid`, `jwt_issued_in_future`
  */
 export function judgeTimes(
   { expiresAt, notBefore, issuedAt }: TokenTimes,
@@ -33,7 +33,7 @@ export function judgeTimes(
 ): void {
   if (expiresAt !== undefined && expiresAt <= time.earliest) throw new LatchkeyError('jwt_expired');
   if (time.latest === undefined) {
-    if (expiresAt !== undefined && whenUnsure === 'deny') throw new LatchkeyError('clock_unsure');
+    if (expiresAt !== undefined && whenUnsure === 'deny') throw new LatchkeyError(unsureCode(time));
     return;
   }
   // A life that may have ended, or may not have begun, within the bounds counts against the token.

@@ -40,6 +40,8 @@ export interface DispatchDependencies {
   readonly link: (device: Device) => DeviceLink;
   /** NumericDate that is surely past (`FloorClock`): a delivery that was ended cannot be brought back. */
   readonly certain: () => number;
+  /** NumericDate, the earliest that the present may be: for lives that begin now. What is certain, where it is left out. */
+  readonly earliest?: () => number;
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
@@ -345,7 +347,8 @@ export class Dispatcher {
   /** A token with `exi` ends so long after the device has it (RFC 9200 §5.10.3), and not after its `exp`. */
   #fromNowOn({ expiresAt, expiresIn }: Delivery, outcome: Outcome): Outcome {
     if (outcome.state !== 'delivered' || expiresIn === undefined) return outcome;
-    return { ...outcome, expiresAt: Math.min(expiresAt, this.#dependencies.certain() + expiresIn) };
+    const { certain, earliest = certain } = this.#dependencies;
+    return { ...outcome, expiresAt: Math.min(expiresAt, earliest() + expiresIn) };
   }
 
   /** On an open medium somebody else may have answered: then another one is sought, and it goes on record. */

@@ -12,6 +12,13 @@ type Introspection = Pick<IntrospectorStatus, 'endpoint' | 'issuer' | 'lastError
 
 export interface HealthFacts {
   readonly clock: ClockCertainty;
+  /** Seconds; as `TimeFloor` tells them. */
+  readonly clockFaults: {
+    readonly behindFloor: number | undefined;
+    readonly aheadOfKnown: number | undefined;
+    readonly differing: readonly { readonly issuer: string; readonly ahead: number }[];
+    readonly isSet: boolean;
+  };
   readonly issuers: readonly IssuerStatus[];
   readonly lines: readonly {
     readonly name: string;
@@ -43,7 +50,7 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
   return [
     ...(facts.descriptorsExhausted ? [condition('process', 'descriptors_exhausted')] : []),
     ...facts.stores.map(({ code, detail, path }) => condition(path, code, detail)),
-    ...(facts.clock === 'unsure' ? [condition('clock', 'clock_unsure')] : []),
+    ...clockConditions(facts),
     ...(facts.issuers.length === 0 ? [condition('issuers', 'jwt_issuer_unknown')] : []),
     ...facts.issuers.flatMap(issuerCondition),
     ...facts.introspection.flatMap((introspection) => {
@@ -77,6 +84,36 @@ export function boundedConditions(conditions: readonly HealthCondition[]): reado
     const more = (counts.get(code) ?? 0) - LIMITS.conditionsOfOneCode;
     return number === LIMITS.conditionsOfOneCode + 1 ? [{ ...condition, subject: `${more} more` }] : [];
   });
+}
+
+function clockConditions({ clock, clockFaults }: Pick<HealthFacts, 'clock' | 'clockFaults'>) {
+  const { aheadOfKnown, behindFloor, differing, isSet } = clockFaults;
+  const isUnsure = clock === 'unsure';
+  return [
+    ...(behindFloor === undefined
+      ? []
+      : [condition(`clock (${duration(behindFloor)} behind the time floor)`, 'clock_behind_floor')]),
+    ...(isUnsure && behindFloor === undefined ? [condition('clock', 'clock_unsure')] : []),
+    // What a server says of the time says it better.
+    ...(aheadOfKnown === undefined || differing.length > 0
+      ? []
+      : [condition(`clock (${duration(aheadOfKnown)} ahead of all that confirmed a time)`, 'clock_ahead')]),
+    ...differing.map(({ ahead, issuer }) => {
+      const words = `${duration(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'} ${issuer}`;
+      return condition(`clock (${words})`, ahead > 0 && !isSet ? 'clock_ahead' : 'as_clock_differs');
+    }),
+  ];
+}
+
+/** The two largest of its units. */
+function duration(seconds: number): string {
+  const parts = [Math.floor(seconds / 86_400), Math.floor(seconds / 3_600) % 24, Math.floor(seconds / 60) % 60];
+  const first = parts.findIndex((part) => part > 0);
+  if (first === -1) return `${seconds} s`;
+  return parts
+    .map((part, index) => `${part} ${['d', 'h', 'min'][index]}`)
+    .slice(first, first + 2)
+    .join(' ');
 }
 
 function trustCondition(

@@ -1,7 +1,7 @@
 /** tell time: a device without a battery clock asks the hub, over its link, what time it is (docs/protocol.md, "Time"). */
 import { COAP_CODE, COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
 import { makeTimeAnswer, readTimeQuery } from '../codec/time-answer.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, unsureCode } from '../core/clock.ts';
 import type { CoapRequest, CoapResponse } from '../core/coap-exchange.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Device } from '../devices/device.ts';
@@ -36,10 +36,10 @@ export class TellTime {
     const device = this.#dependencies.registry.find(question.device);
     if (device === undefined || !isExpected(device))
       throw new LatchkeyError('device_unauthenticated', 'the device is not known or not expected here');
-    const { latest } = this.#dependencies.clock.now();
-    if (latest === undefined) throw new LatchkeyError('clock_unsure', device.id);
+    const now = this.#dependencies.clock.now();
+    if (now.latest === undefined) throw new LatchkeyError(unsureCode(now), device.id);
     log.info({ event: 'time_told', device: device.id }, 'a device asked for the time');
-    const payload = makeTimeAnswer({ ...question, key: timeKey(device), time: latest });
+    const payload = makeTimeAnswer({ ...question, key: timeKey(device), time: now.latest });
     return { code: COAP_CODE.content, contentFormat: CONTENT_FORMAT.coseMac0, payload };
   }
 }

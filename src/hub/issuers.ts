@@ -26,7 +26,11 @@ export function openIssuers(
   const settings = new Map(config.issuers.map((issuer) => [issuer.issuer, issuer]));
   return new Issuers({
     policies: config.issuers.map(policyOf),
-    connect: ({ issuer }) => connectAuthorizationServer(authorityOf(issuer, settings.get(issuer)?.caFile)),
+    connect: ({ issuer }) =>
+      connectAuthorizationServer({
+        ...authorityOf(issuer, settings.get(issuer)?.caFile),
+        heard: (date) => clock.heard(issuer, date),
+      }),
     store,
     clock,
     timers: systemTimers,
@@ -89,6 +93,7 @@ function openIntrospector(
       ...authorityOf(issuer, settings.caFile),
       ...clientCertificateOf(settings),
       connections: INTROSPECTION_CONNECTIONS,
+      heard: (date) => state.clock.heard(issuer, date),
     }),
     ...(url === undefined
       ? { addresses: () => keys.introspection(), known: () => keys.knownIntrospection() }

@@ -56,14 +56,20 @@ export function openLine(
 
 /** A device that shows up is tried at once, whatever the pause. */
 export function wakeAtSightings({ lines, radio }: Links, dispatcher: Dispatcher, { registry }: State): void {
-  for (const line of lines.values()) {
-    line.onSighting(() => {
-      const devices = registry.list().filter((device) => device.line === line.name);
-      void dispatcher.wakeForWork(devices.map(({ id }) => id));
-    });
-  }
+  for (const line of lines.values()) wakeAtSightingsOf(line, dispatcher, { registry });
   radio?.onSighting((name) => {
     const device = registry.byBleName(name);
     if (device !== undefined) void dispatcher.wakeForWork([device.id]);
+  });
+}
+
+export function wakeAtSightingsOf(
+  line: SerialLine,
+  dispatcher: Dispatcher,
+  { registry }: Pick<State, 'registry'>,
+): void {
+  line.onSighting(() => {
+    const devices = registry.list().filter((device) => device.line === line.name);
+    void dispatcher.wakeForWork(devices.map(({ id }) => id));
   });
 }

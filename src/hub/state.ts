@@ -15,6 +15,7 @@ import { FinishPairing } from '../flows/finish-pairing.ts';
 import { identifyDevice } from '../flows/identify.ts';
 import type { NewDeviceSurroundings } from '../flows/new-device.ts';
 import type { RefreshTrust } from '../flows/refresh-trust.ts';
+import { resetClock } from '../flows/reset-clock.ts';
 import { UnpairFlow } from '../flows/unpair.ts';
 import { AuditTrail } from '../observe/audit.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
@@ -78,6 +79,8 @@ export interface State {
   readonly queue: DeliveryQueue;
   readonly audit: AuditTrail;
   readonly trust: TrustRecords;
+  /** Of the configured lines; a reload changes it. */
+  readonly lineNames: string[];
 }
 
 export async function loadState(config: Config, stores: OpenState, log: Log): Promise<State> {
@@ -105,7 +108,8 @@ export async function loadState(config: Config, stores: OpenState, log: Log): Pr
   ]);
   const trust = new TrustRecords({ store, hubKeys, log });
   await trust.load();
-  return { store, stores, clock, hubKeys, registry, queue, audit, trust };
+  const lineNames = config.lines.map((line) => line.name);
+  return { store, stores, clock, hubKeys, registry, queue, audit, trust, lineNames };
 }
 
 function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 'store'>, log: Log): Promise<AuditTrail> {
@@ -162,6 +166,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     deliveries: async (query) => flow.deliveries(query),
     trust: async (query) => flow.trust(query),
     rotateHubKey: () => trust.rotateHubKey(),
+    resetClock: () => resetClock(state, systemRandom),
     audit: (query) => reader.page(query),
     verifyAudit: (pin) => reader.verify(pin),
     backup: () => backupOf(state),
@@ -200,11 +205,14 @@ export function finishPairing({ audit, registry }: State, link: Running['link'],
 }
 
 /** What a new device is held against. */
-export function newDeviceSurroundings(config: Config, { clock }: Pick<State, 'clock'>): NewDeviceSurroundings {
+export function newDeviceSurroundings(
+  config: Config,
+  { clock, lineNames }: Pick<State, 'clock' | 'lineNames'>,
+): NewDeviceSurroundings {
   return {
     clock,
     random: systemRandom,
-    lines: config.lines.map((line) => line.name),
+    lines: lineNames,
     radio: config.ble.adapter !== undefined,
     issuers: config.issuers.map((issuer) => issuer.issuer),
   };

@@ -50,6 +50,7 @@ export async function statusOf(running: RunningParts): Promise<HubStatus> {
     conditions: boundedConditions(
       healthOf({
         clock: certainty(state.clock.now()),
+        clockFaults: state.clock.faults(),
         issuers: issuers.status(),
         lines: [...lines.values()].map((line) => ({ name: line.name, ...line.health() })),
         radio: radio === undefined ? undefined : { adapter: config.ble.adapter ?? '', ...radio.health() },

@@ -27,6 +27,7 @@ const KINDS: readonly unknown[] = [
   'trust',
   'hub-key',
   'state',
+  'clock',
   'gap',
 ] satisfies readonly AuditRecord['kind'][];
 

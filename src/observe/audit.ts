@@ -6,7 +6,7 @@
  * the medium: a power cut takes the newest ones along, but never one out of the middle. Should the store refuse, they
  * wait, as many as the limit says; those beyond it are counted, and a record of their own says how many they were.
  */
-import type { Clock, Random, Timers } from '../core/clock.ts';
+import type { FloorClock, Random, Timers } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -44,7 +44,7 @@ export interface AuditSettings extends AuditLimits {
 
 export interface AuditDependencies {
   readonly store: Store;
-  readonly clock: Clock;
+  readonly clock: FloorClock;
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Log;
@@ -212,7 +212,8 @@ export class AuditTrail implements Audit {
     await this.#enqueue(async () => {
       // A write that waits to be tried again comes first, and then the next hour is soon enough.
       if (this.#plan !== undefined) return;
-      const plan = async () => ({ ring: await this.#ring.planExpiry(clock.now().earliest), items: 0 });
+      // A clock that is ahead must not drop what is not old.
+      const plan = async () => ({ ring: await this.#ring.planExpiry(clock.certain()), items: 0 });
       await this.#carryOut(false, plan);
     });
   }

@@ -1,5 +1,5 @@
 /** A DPoP proof (RFC 9449) that a client gave a connected device, judged for the device. */
-import type { TimeBounds } from '../core/clock.ts';
+import { type TimeBounds, unsureCode } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { PresentedProof } from '../core/introspection.ts';
 import { dpopIdentifier, judgeDpopAge, judgeDpopSignatureAside, judgeDpopTarget, readDpopProof } from './dpop-steps.ts';
@@ -46,7 +46,7 @@ export async function judgeRelayedDpop(
     confirmationThumbprint: context.confirmationThumbprint,
   });
   if (nonce === undefined && time.latest === undefined)
-    throw new LatchkeyError('clock_unsure', 'a proof without nonce');
+    throw new LatchkeyError(unsureCode(time), 'a proof without nonce');
   judgeDpopAge(proof, context);
   if (replay.mayHaveForgotten(proof.claims.iat, context)) {
     throw new LatchkeyError('proof_stale', 'of before the hub may have lost its memory');

@@ -84,6 +84,12 @@ export interface RotatedHubKey {
   readonly waiting: readonly string[];
 }
 
+/** The time floor before and after a reset; NumericDate. */
+export interface ClockResetView {
+  readonly before: number;
+  readonly after: number;
+}
+
 /** What is wrong, with the catalogue's code and fix; empty means healthy. */
 export interface HealthCondition {
   readonly code: string;
@@ -313,6 +319,8 @@ export interface Admin {
    * @throws {LatchkeyError} `hub_keys_in_use`
    */
   rotateHubKey(): Promise<RotatedHubKey>;
+  /** Forgets what the hub holds for past, but for the date of its software. On record in the audit. */
+  resetClock(): Promise<ClockResetView>;
   audit(query: AuditQuery): Promise<AuditPage>;
   /**
    * Follows the chain through all records that are kept.

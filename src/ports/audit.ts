@@ -7,16 +7,26 @@ export interface AuditEntry {
   /**
    * `deliver`: a token for an offline device was judged; `deliver-end`: what became of it; `relay`: a device asked;
    * `answer`: somebody answered in the place of a device whose key he does not hold; `pair`, `unpair`: what an operator did;
-   * `trust`: a device answered a trust bundle; `hub-key`: the signing key of the hub; `state`: the state folder was mended
-   * or restored, so records of before may be missing.
+   * `trust`: a device answered a trust bundle; `hub-key`: the signing key of the hub; `clock`: the time floor; `state`: the
+   * state folder was mended or restored, so records of before may be missing.
    */
-  readonly kind: 'deliver' | 'deliver-end' | 'relay' | 'answer' | 'pair' | 'unpair' | 'trust' | 'hub-key' | 'state';
+  readonly kind:
+    | 'deliver'
+    | 'deliver-end'
+    | 'relay'
+    | 'answer'
+    | 'pair'
+    | 'unpair'
+    | 'trust'
+    | 'hub-key'
+    | 'clock'
+    | 'state';
   /**
    * `deliver`: `queued` (good, and new), `accepted` (good, and waiting already) or `refused`. `deliver-end`: `delivered`,
    * `refused` or `expired`. `relay`: `active`, `inactive`, or `refused` where no verdict was possible. `answer`: `refused`.
    * `pair`: `paired` or `refused`. `unpair`: `unpaired`, or `removed` where the device did not say that it gave up its trust.
    * `trust`: `delivered` (the device confirmed it) or `refused`. `hub-key`: `rotated`, or `retired` when no device needs it.
-   * `state`: `repaired` or `restored`.
+   * `clock`: `reset` by an operator; `state`: `repaired` or `restored`.
    */
   readonly verdict:
     | 'accepted'
@@ -31,6 +41,7 @@ export interface AuditEntry {
     | 'removed'
     | 'rotated'
     | 'retired'
+    | 'reset'
     | 'repaired'
     | 'restored';
   /** Id of the device, or what the peer named in place of one: kept only if it could be an id. Undefined for none. */

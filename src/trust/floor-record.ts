@@ -6,9 +6,10 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { setAside } from './set-aside.ts';
 
-/** The two parts of the time floor, NumericDate seconds; on disk whole ones. What they mean is told at `TimeFloor`. */
+/** The parts of the time floor, NumericDate seconds; on disk whole ones. What they mean is told at `TimeFloor`. */
 export interface FloorRecord {
   readonly known: number;
+  readonly believed: number;
   readonly witnessed: number;
 }
 
@@ -16,28 +17,33 @@ export interface FloorRecord {
 export const LAST_PLAUSIBLE = 4_102_444_800;
 
 const KEY = 'time-floor';
-const FORMAT = 'latchkey-time-floor-1';
+const FORMAT = 'latchkey-time-floor-2';
+/** Its `known` followed every clock that was believed, so that is what it is worth. */
+const FORMAT_1 = 'latchkey-time-floor-1';
+
+const NOTHING: FloorRecord = { known: 0, believed: 0, witnessed: 0 };
 
 /** The floor on disk; zero where there is none, or none that can be read: that one is set aside and logged. */
 export async function readFloor(store: Store, log: Log): Promise<FloorRecord> {
   const bytes = await store.read(KEY);
-  if (bytes === undefined) return { known: 0, witnessed: 0 };
+  if (bytes === undefined) return NOTHING;
   try {
-    const { format, known, witnessed } = parseStrictJsonObject(bytes, { code: 'store_corrupt' });
+    const { format, known, believed, witnessed } = parseStrictJsonObject(bytes, { code: 'store_corrupt' });
+    if (format === FORMAT_1) return { known: 0, believed: seconds(known), witnessed: seconds(witnessed) };
     if (format !== FORMAT) throw new LatchkeyError('store_corrupt', 'format');
-    return { known: seconds(known), witnessed: seconds(witnessed) };
+    return { known: seconds(known), believed: seconds(believed), witnessed: seconds(witnessed) };
   } catch (error) {
     const { code, detail } = coded(error);
     const fields = { event: 'time_floor_set_aside', code, detail };
     log.error(fields, 'the time floor on disk cannot be read: it is set aside, and begins anew');
     await setAside(store, log, KEY, bytes);
-    return { known: 0, witnessed: 0 };
+    return NOTHING;
   }
 }
 
-export async function writeFloor(store: Store, { known, witnessed }: FloorRecord): Promise<void> {
-  const record = { format: FORMAT, known: Math.floor(known), witnessed: Math.floor(witnessed) };
-  await store.write([{ put: KEY, value: utf8(JSON.stringify(record)) }]);
+export async function writeFloor(store: Store, { known, believed, witnessed }: FloorRecord): Promise<void> {
+  const whole = { known: Math.floor(known), believed: Math.floor(believed), witnessed: Math.floor(witnessed) };
+  await store.write([{ put: KEY, value: utf8(JSON.stringify({ format: FORMAT, ...whole })) }]);
 }
 
 function seconds(value: JsonValue | undefined): number {

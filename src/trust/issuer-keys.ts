@@ -56,12 +56,20 @@ export const NO_ADDRESSES: IntrospectionAddresses = { endpoint: undefined, certi
 /** Keys from a file of the operator, who answers for their being current: they have no age and no limit. */
 export class StaticKeys implements IssuerKeys {
   readonly #policy: IssuerPolicy;
-  readonly #held: HeldKeys;
+  #held: HeldKeys;
 
   /** @throws {LatchkeyError} `jwks_invalid` */
   constructor(policy: IssuerPolicy, jwks: ConstructorParameters<typeof KeyRing>[0]) {
     this.#policy = policy;
     this.#held = { ring: new KeyRing(jwks, policy.algorithms), age: 0 };
+  }
+
+  /** Whether these are other keys. @throws {LatchkeyError} `jwks_invalid` */
+  replace(jwks: ConstructorParameters<typeof KeyRing>[0]): boolean {
+    const ring = new KeyRing(jwks, this.#policy.algorithms);
+    if (JSON.stringify(ring.document) === JSON.stringify(this.#held.ring.document)) return false;
+    this.#held = { ring, age: 0 };
+    return true;
   }
 
   async forKeyId(): Promise<HeldKeys> {

@@ -1,5 +1,6 @@
 import type { FloorClock, Random, Timers } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { AuthorizationServer } from '../ports/authorization-server.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
@@ -50,6 +51,15 @@ export class Issuers {
   /** Reads the keys on disk; the network is asked afterwards and nobody waits for it. */
   async start(): Promise<void> {
     await Promise.all([...this.#issuers.values()].map(({ keys }) => keys.start()));
+  }
+
+  /**
+   * Another key set for an issuer whose keys are from a file; false where it holds the same already, or has no file.
+   * @throws {LatchkeyError} `jwks_invalid`
+   */
+  replaceKeySet(issuer: string, jwks: JsonObject): boolean {
+    const keys = this.#issuers.get(issuer)?.keys;
+    return keys instanceof StaticKeys && keys.replace(jwks);
   }
 
   list(): readonly Issuer[] {

@@ -281,13 +281,15 @@ export class KeyCache implements IssuerKeys {
 
   /** A failed write costs the next cold boot, not this run: the keys are in memory and the log says so. */
   async #write(): Promise<void> {
-    const { policy, store, log } = this.#options;
+    const { clock, policy, store, log } = this.#options;
     const held = this.#held;
     if (held === undefined) return;
-    if (this.#writtenAt !== undefined && Math.abs(held.confirmedAt - this.#writtenAt) < WORTH_WRITING) return;
+    // A clock that is ahead would put a date on disk that no right clock believes, and the keys would count as too old.
+    const confirmedAt = Math.min(held.confirmedAt, clock.certain() + STEPPED_BACK);
+    if (this.#writtenAt !== undefined && Math.abs(confirmedAt - this.#writtenAt) < WORTH_WRITING) return;
     try {
-      await store.write([{ put: recordKey(policy.issuer), value: encodeRecord(held, policy) }]);
-      this.#writtenAt = held.confirmedAt;
+      await store.write([{ put: recordKey(policy.issuer), value: encodeRecord({ ...held, confirmedAt }, policy) }]);
+      this.#writtenAt = confirmedAt;
     } catch (error) {
       const { code, detail } = coded(error);
       log.error({ event: 'keys_write_failed', code, detail }, 'the keys of the issuer could not be written to disk');

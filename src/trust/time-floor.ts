@@ -4,6 +4,7 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { type ClockMode, type ClockObservation, type ClockTrust, judgeClock } from './clock-source.ts';
 import { type FloorRecord, LAST_PLAUSIBLE, readFloor, writeFloor } from './floor-record.ts';
+import { type ClockDifference, ServerDates } from './server-dates.ts';
 
 export interface TimeFloorOptions {
   readonly store: Store;
@@ -24,60 +25,94 @@ export interface TimeFloorStatus {
   readonly behindFloor: boolean;
 }
 
+/** What is wrong with the clock of the machine, as far as it shows. Seconds. */
+export interface ClockFaults {
+  /** By so much the system clock is behind the floor. */
+  readonly behindFloor: number | undefined;
+  /** By so much the system clock is ahead of all that confirmed a time; only where that is too far to be likely. */
+  readonly aheadOfKnown: number | undefined;
+  readonly differing: readonly ClockDifference[];
+  /** The machine says that its clock was set over the network. */
+  readonly isSet: boolean;
+}
+
+/** What a reset of the floor did; NumericDate. */
+export interface FloorReset {
+  readonly before: number;
+  readonly after: number;
+}
+
 /** Milliseconds between writes: a power cut costs no more of the floor than this, a flash card 100 writes a day. */
 const WRITE_EVERY = 900_000;
-/** Seconds that the floor must have risen by to be written. */
+/** Milliseconds from the start to the first write: a kill in the first minutes must not revive what was refused in them. */
+const FIRST_WRITE = 5_000;
+/** Seconds that a part of the floor must have moved by to be written. */
 const WORTH_WRITING = 60;
 /** Seconds that a clock may be stepped back by NTP without being doubted. */
 const STEP_BACK = 60;
 /**
- * Seconds that a witness may be ahead of what is known for certain. A hub can lie in a drawer for a season; whoever is
- * further ahead is more likely wrong, or hostile, and is not needed: floors rise again with the next good clock.
+ * Seconds that one source alone, a witness or a clock set over the network, may be ahead of what is known. A hub can lie in
+ * a drawer for a season. A source that is further ahead is more likely wrong or forged. It is not needed: a clock and a
+ * witness that agree raise the floor by any distance.
  */
-const FURTHEST_WITNESS = 366 * 86_400;
+const FURTHEST_ALONE = 366 * 86_400;
+/**
+ * Seconds by which a clock that nothing confirmed holds against one that is set back. Less is how an expired token would
+ * be revived. More is how a clock looks that was wrong and is right again, a time zone apart or ten years.
+ */
+const FURTHEST_HELD = 12 * 3_600;
 /** The part of a second that surely passed when the monotonic clock says one second: crystals are off by 100 ppm. */
 const SLOWEST_CRYSTAL = 0.9999;
 
 /**
- * A floor under time that only rises, and the clock of the whole hub on top of it.
+ * A floor under time, and the clock of the whole hub on top of it. The floor has three parts.
  *
- * The floor has two parts. `known` follows the system clock while that is trustworthy, and nothing lowers it.
+ * `known` is confirmed, and nothing but the operator lowers it. A time is confirmed by a clock that was set over the
+ * network, or by the system clock and a witness that agree that it is past: the `iat` of a good token, or the `Date` of an
+ * answer of an authorization server. It moves on with the monotonic clock.
+ *
+ * `believed` is the latest that the system clock said while it was believed and nothing confirmed it. It keeps a clock that
+ * is set back by a little from reviving an expired token. A clock that was ahead, by a start with a bad battery or a slip of
+ * the operator, gives way as soon as the right one is set over the network, or a server has the same time, or it is so
+ * far back that only the earlier time can have been wrong.
+ *
  * `witnessed` is the latest `iat` under a good signature, taken only while the time is not known otherwise. An AS with a
- * wrong clock, or a hostile one, could push `witnessed` ahead and have every other issuer's tokens denied from then on;
- * so it goes no further than a year past `known`, and a clock that is *confirmed* (set over the network, or vouched for
- * by the operator) overrules `witnessed`, never `known`. Until then both count: neither a reboot nor a clock set back
- * revives an expired token. What is written or ended for good asks for `certain`, on which no issuer has a hand.
+ * wrong clock, or a hostile one, could push it ahead and have every other issuer's tokens denied from then on; so it goes
+ * no further than a year past `known`, and a clock that is set over the network, or trusted by the operator, overrules it.
+ *
+ * What is written or ended for good asks for `certain`, which is `known`: no clock alone, and no issuer alone, moves it.
  */
 export class TimeFloor implements FloorClock {
   readonly #options: TimeFloorOptions;
+  readonly #dates = new ServerDates();
   #known: number;
+  #believed: number;
   #witnessed: number;
-  /** `monotonic()` to which both parts belong; since then at least that much time has passed. */
-  #raisedAt: number;
-  /** Height of the floor on disk. */
-  #written: number;
+  /** `monotonic()` to which all parts belong; since then at least that much time has passed. */
+  #movedAt: number;
+  #written: FloorRecord;
   #cancel: (() => void) | undefined;
   #saidBehind = false;
 
-  private constructor(options: TimeFloorOptions, { known, witnessed }: FloorRecord) {
+  private constructor(options: TimeFloorOptions, record: FloorRecord) {
     this.#options = options;
-    this.#known = Math.max(known, options.initial ?? 0);
-    this.#witnessed = witnessed;
-    this.#written = Math.max(known, witnessed);
-    this.#raisedAt = options.monotonic();
+    this.#known = Math.max(record.known, options.initial ?? 0);
+    this.#believed = record.believed;
+    this.#witnessed = record.witnessed;
+    this.#written = record;
+    this.#movedAt = options.monotonic();
   }
 
   /** With the floor from disk, so that it stands before the first token is judged. */
   static async open(options: TimeFloorOptions): Promise<TimeFloor> {
-    return new TimeFloor(options, await readFloor(options.store, options.log));
+    const floor = new TimeFloor(options, await readFloor(options.store, options.log));
+    floor.#look();
+    return floor;
   }
 
-  /** Begins to write the floor down now and then. */
+  /** Begins to write the floor down: soon, and then now and then. */
   start(): void {
-    this.#cancel = this.#options.timers.after(WRITE_EVERY, () => {
-      this.start();
-      void this.flush();
-    });
+    this.#flushAfter(FIRST_WRITE);
   }
 
   async close(): Promise<void> {
@@ -87,9 +122,10 @@ export class TimeFloor implements FloorClock {
 
   /** In whole seconds, rounded outwards. */
   now(): TimeBounds {
-    const { seconds, floor } = this.#present();
-    if (seconds === undefined) return { earliest: Math.floor(floor), latest: undefined };
-    return { earliest: Math.floor(seconds), latest: Math.ceil(seconds) };
+    const { seconds, floor, behindFloor, trust } = this.#look();
+    if (seconds !== undefined) return { earliest: Math.floor(seconds), latest: Math.ceil(seconds) };
+    const bounds = { earliest: Math.floor(floor), latest: undefined };
+    return behindFloor && trust !== 'doubted' ? { ...bounds, behindFloor } : bounds;
   }
 
   monotonic(): number {
@@ -97,76 +133,181 @@ export class TimeFloor implements FloorClock {
   }
 
   certain(): number {
-    return Math.floor(this.#present().certain);
+    this.#look();
+    return Math.floor(this.#known);
   }
 
   /** Tells of an `iat` (NumericDate) under a good signature of a configured issuer. */
   witness(issuedAt: number): void {
-    const { seconds, floor, certain } = this.#present();
-    if (seconds !== undefined || issuedAt <= floor) return;
-    if (issuedAt > LAST_PLAUSIBLE || issuedAt > certain + FURTHEST_WITNESS) return;
-    this.#raise(certain, issuedAt);
+    const { seconds, floor, system } = this.#look();
+    if (issuedAt > LAST_PLAUSIBLE) return;
+    if (seconds !== undefined) this.#confirm(Math.min(issuedAt, system));
+    else if (issuedAt > floor && issuedAt <= this.#known + FURTHEST_ALONE) this.#witnessed = issuedAt;
+  }
+
+  /** Tells of the `Date` (NumericDate) in an answer of a configured issuer, as the answer came. */
+  heard(issuer: string, date: number): void {
+    this.#dates.hear(issuer, date, this.#options.monotonic());
+    this.#look();
   }
 
   status(): TimeFloorStatus {
-    const { trust, floor, behindFloor } = this.#present();
+    const { trust, floor, behindFloor } = this.#look();
     return { floor: Math.floor(floor), trust, behindFloor };
   }
 
-  /** Raises the floor to the present and writes it down, if it rose by enough to be worth a write. */
-  async flush(): Promise<void> {
-    const { store, log } = this.#options;
+  faults(): ClockFaults {
+    const { behindFloor, floor, isSet, system, trust } = this.#look();
+    const ahead = system - Math.max(this.#known, this.#witnessed);
+    return {
+      behindFloor: behindFloor && trust !== 'doubted' ? Math.round(floor - system) : undefined,
+      aheadOfKnown: trust !== 'doubted' && ahead > FURTHEST_ALONE ? Math.round(ahead) : undefined,
+      differing: this.#dates.differing(system, this.#options.monotonic()),
+      isSet,
+    };
+  }
+
+  /**
+   * Forgets the floor, on disk too, but for the date of this software: for an operator who knows that it is wrong.
+   * @throws errors of the store
+   */
+  async reset(): Promise<FloorReset> {
+    const before = Math.floor(this.#look().floor);
+    const kept = this.#parts();
+    this.#take({ known: this.#options.initial ?? 0, believed: 0, witnessed: 0 });
+    const after = Math.floor(this.#look().floor);
     try {
-      const { floor, certain } = this.#present();
-      if (Math.max(floor, certain) <= LAST_PLAUSIBLE) this.#raise(certain, floor);
-      const height = Math.max(this.#known, this.#witnessed);
-      if (height - this.#written < WORTH_WRITING) return;
-      await writeFloor(store, { known: this.#known, witnessed: this.#witnessed });
-      this.#written = height;
+      await this.#write();
+    } catch (error) {
+      this.#take(kept);
+      throw error;
+    }
+    this.#options.log.warn({ event: 'clock_reset', before, after }, 'the time floor was reset by an operator');
+    return { before, after };
+  }
+
+  /** Writes the floor down, if it moved by enough to be worth a write. */
+  async flush(): Promise<void> {
+    try {
+      this.#look();
+      const moved = (part: keyof FloorRecord) => Math.abs(this.#parts()[part] - this.#written[part]) >= WORTH_WRITING;
+      if (moved('known') || moved('believed') || moved('witnessed')) await this.#write();
     } catch (error) {
       const { code, detail } = coded(error);
-      log.error({ event: 'time_floor_write_failed', code, detail }, 'the time floor could not be written to disk');
+      this.#options.log.error(
+        { event: 'time_floor_write_failed', code, detail },
+        'the time floor could not be written to disk',
+      );
     }
   }
 
-  #raise(known: number, witnessed: number): void {
-    this.#known = known;
-    // What is known as well needs no witness.
-    this.#witnessed = witnessed > known ? witnessed : 0;
-    this.#raisedAt = this.#options.monotonic();
+  #flushAfter(milliseconds: number): void {
+    this.#cancel = this.#options.timers.after(milliseconds, () => {
+      this.#flushAfter(WRITE_EVERY);
+      void this.flush();
+    });
   }
 
-  /** The floor, and what the system clock adds to it: `seconds` only where the time is known. */
-  #present() {
+  #take({ known, believed, witnessed }: FloorRecord): void {
+    this.#known = known;
+    this.#believed = believed;
+    this.#witnessed = witnessed;
+  }
+
+  #parts(): FloorRecord {
+    // What is known as well needs neither a clock nor a witness.
+    const above = (part: number) => (part > this.#known ? Math.min(part, LAST_PLAUSIBLE) : 0);
+    return {
+      known: Math.min(this.#known, LAST_PLAUSIBLE),
+      believed: above(this.#believed),
+      witnessed: above(this.#witnessed),
+    };
+  }
+
+  async #write(): Promise<void> {
+    const parts = this.#parts();
+    await writeFloor(this.#options.store, parts);
+    this.#written = parts;
+  }
+
+  #confirm(time: number): void {
+    this.#known = Math.max(this.#known, time);
+  }
+
+  /** Looks at the clock, raises the floor to what it says, and answers with both. */
+  #look() {
     const observation = this.#options.observe();
     const trust = judgeClock(observation, this.#options.mode);
     const system = observation.systemSeconds;
+    const isSet = trust !== 'doubted' && observation.synchronised === true;
+    this.#moveOn();
     if (trust === 'confirmed') this.#overruleWitnesses(system);
-    const elapsed = ((this.#options.monotonic() - this.#raisedAt) / 1000) * SLOWEST_CRYSTAL;
-    const floor = Math.max(this.#known, this.#witnessed) + elapsed;
-    const known = this.#known + elapsed;
-    const certain = trust === 'doubted' || system < known - STEP_BACK ? known : Math.max(system, known);
+    if (trust !== 'doubted' && system <= LAST_PLAUSIBLE) this.#follow(system, isSet);
+    const floor = this.#floor(trust);
     const behindFloor = system < floor - STEP_BACK;
     this.#sayBehind(trust !== 'doubted' && behindFloor, system, floor);
     // A clock stepped back by a little stands still until it has caught up.
     const seconds = trust === 'doubted' || behindFloor ? undefined : Math.max(system, floor);
-    return { seconds, floor, certain, trust, behindFloor };
+    return { seconds, floor, trust, behindFloor, system, isSet };
+  }
+
+  #moveOn(): void {
+    const now = this.#options.monotonic();
+    const elapsed = ((now - this.#movedAt) / 1_000) * SLOWEST_CRYSTAL;
+    this.#movedAt = now;
+    this.#known += elapsed;
+    if (this.#believed > 0) this.#believed += elapsed;
+    if (this.#witnessed > 0) this.#witnessed += elapsed;
+  }
+
+  #follow(system: number, isSet: boolean): void {
+    const monotonic = this.#options.monotonic();
+    if (isSet && (this.#known === 0 || system - this.#known <= FURTHEST_ALONE)) this.#confirm(system);
+    const date = this.#dates.latest(monotonic);
+    if (date !== undefined) this.#confirm(Math.min(system, date));
+    if (system >= this.#believed - STEP_BACK) {
+      this.#believed = Math.max(this.#believed, system);
+      return;
+    }
+    const isWrong = isSet || this.#believed - system > FURTHEST_HELD || this.#dates.agree(system, monotonic);
+    if (!isWrong || system < this.#known - STEP_BACK) return;
+    const fields = { event: 'clock_was_ahead', believed: Math.floor(this.#believed), system: Math.floor(system) };
+    this.#options.log.warn(fields, 'the clock of the machine was ahead; the time that it has now counts');
+    this.#believed = system;
+  }
+
+  /**
+   * While the clock is doubted, a time that was only believed counts as far as it is near to what is known: the clock that
+   * said it may have been years ahead.
+   */
+  #floor(trust: ClockTrust): number {
+    const firm = Math.max(this.#known, this.#witnessed);
+    if (trust === 'doubted' && this.#believed > firm + FURTHEST_ALONE) return firm;
+    return Math.max(firm, this.#believed);
   }
 
   #overruleWitnesses(system: number): void {
     if (this.#witnessed <= system || system < this.#known) return;
-    const fields = { event: 'time_witness_overruled', witnessed: this.#witnessed, system: Math.floor(system) };
+    const fields = {
+      event: 'time_witness_overruled',
+      witnessed: Math.floor(this.#witnessed),
+      system: Math.floor(system),
+    };
     this.#options.log.warn(
       fields,
       'a token was issued later than the confirmed time: the clock of its issuer is wrong',
     );
-    this.#written = this.#known;
     this.#witnessed = 0;
   }
 
   #sayBehind(isBehind: boolean, system: number, floor: number): void {
     if (isBehind && !this.#saidBehind) {
-      const fields = { event: 'clock_behind_floor', floor: Math.floor(floor), system: Math.floor(system) };
+      const fields = {
+        event: 'clock_behind_floor',
+        code: 'clock_behind_floor',
+        floor: Math.floor(floor),
+        system: Math.floor(system),
+      };
       this.#options.log.warn(fields, 'the system clock is behind the time floor: the time is unsure until it is set');
     }
     this.#saidBehind = isBehind;

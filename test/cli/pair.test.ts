@@ -50,6 +50,7 @@ const NO_ADMIN: Admin = {
   deliveries: none,
   trust: none,
   rotateHubKey: none,
+  resetClock: none,
   audit: none,
   verifyAudit: none,
   backup: () => {

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -79,6 +88,16 @@ describe('latchkey run', () => {
   });
 });
 
+test('a state folder in which others may write is closed to them', async () => {
+  folder.configure('');
+  const state = join(folder.path, 'state');
+  mkdirSync(state);
+  chmodSync(state, 0o777);
+  const hub = await folder.start();
+  expect(await hub.event('state_folder_closed')).toMatchObject({ level: 'warn', folder: state });
+  expect(statSync(state).mode & 0o777).toBe(0o755);
+});
+
 describe('a start that fails', () => {
   const LINE = '[[lines]]\nname = "bench"\npath = "tcp://127.0.0.1:1"\n';
 
@@ -95,12 +114,57 @@ describe('a start that fails', () => {
     expect(err).toContain('[config_unknown_key]');
   });
 
-  test('for a state folder in use ends with status 1', async () => {
+  test('for a state folder in use ends with status 1, and names folder and process', async () => {
     folder.configure('');
-    await folder.start();
+    const { pid } = await folder.start();
     const { status, err } = await start();
     expect(status).toBe(1);
+    expect(err).toContain(`The state folder is in use: ${join(folder.path, 'state')} by process ${pid}.`);
     expect(err).toContain('[store_locked]');
+    // The hub that runs is asked, and has nothing to say of the other one.
+    expect((await folder.command('status', '-c', folder.config)).status).toBe(0);
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)('for a state folder of another user ends with status 78', async () => {
+    folder.configure('');
+    const state = join(folder.path, 'state');
+    mkdirSync(state, { mode: 0o700 });
+    chownSync(state, 4_711, 4_711);
+    const { status, err } = await start();
+    expect(status).toBe(78);
+    expect(err).toContain(`${state}. `);
+    expect(err).toContain('[store_not_ours]');
+    expect(readdirSync(state)).toEqual([]);
+  });
+
+  test('for a state folder that is open to all, such as /tmp, ends with status 78', async () => {
+    folder.configure('');
+    const state = join(folder.path, 'state');
+    mkdirSync(state);
+    chmodSync(state, 0o1777);
+    const { status, err } = await start();
+    expect(status).toBe(78);
+    expect(err).toContain('[store_open_to_others]');
+    expect(statSync(state).mode & 0o7777).toBe(0o1777);
+  });
+
+  test('is told by `latchkey status`, until a start is a good one', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as AddressInfo;
+    folder.configure('');
+    folder.reconfigure((toml) => toml.replace('127.0.0.1:0', `127.0.0.1:${port}`));
+    expect((await start()).status).toBe(1);
+    await new Promise((resolve) => other.close(resolve));
+    const failed = await folder.command('status', '-c', folder.config);
+    expect(failed.status).toBe(1);
+    expect(failed.err).toMatch(
+      /Its start failed at \d{4}-\d\d-\d\dT[\d:.]+Z\. Nothing can listen there: 127\.0\.0\.1:\d+ \(EADDRINUSE\)/,
+    );
+    expect(failed.err).toContain('[address_unavailable]');
+    folder.reconfigure((toml) => toml.replace(`127.0.0.1:${port}`, '127.0.0.1:0'));
+    expect(await (await folder.start()).stop()).toBe(0);
+    expect((await folder.command('status', '-c', folder.config)).err).not.toContain('failed');
   });
 
   test('for a taken port touches no line and closes its admin socket', async () => {

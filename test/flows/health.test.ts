@@ -14,8 +14,10 @@ const issuer: IssuerStatus = {
   nextRefresh: 5,
 };
 const asked = { issuer: 'https://as.example', state: 'ready', lastError: undefined, endpoint: 'known' } as const;
+const noFaults = { behindFloor: undefined, aheadOfKnown: undefined, differing: [], isSet: false };
 const well: HealthFacts = {
   clock: 'sure',
+  clockFaults: noFaults,
   issuers: [issuer],
   lines: [{ name: 'a', up: true, code: undefined }],
   radio: { adapter: 'hci0', up: true, code: undefined },
@@ -45,6 +47,37 @@ describe('healthOf', () => {
       'line a: line_noisy',
     ],
     ['an unsure clock', { clock: 'unsure' }, 'clock: clock_unsure'],
+    [
+      'a clock that is behind the floor',
+      { clock: 'unsure', clockFaults: { ...noFaults, behindFloor: 3_725 } },
+      'clock (1 h 2 min behind the time floor): clock_behind_floor',
+    ],
+    [
+      'a clock that is ahead of all that is known',
+      { clockFaults: { ...noFaults, aheadOfKnown: 700 * 86_400 } },
+      'clock (700 d 0 h ahead of all that confirmed a time): clock_ahead',
+    ],
+    [
+      'a clock that is ahead of a server',
+      {
+        clockFaults: {
+          ...noFaults,
+          aheadOfKnown: 700 * 86_400,
+          differing: [{ issuer: 'https://as.example', ahead: 700 * 86_400 }],
+        },
+      },
+      'clock (700 d 0 h ahead of https://as.example): clock_ahead',
+    ],
+    [
+      'a clock that is set over the network, and differs from a server',
+      { clockFaults: { ...noFaults, isSet: true, differing: [{ issuer: 'https://as.example', ahead: 900 }] } },
+      'clock (15 min ahead of https://as.example): as_clock_differs',
+    ],
+    [
+      'a clock that is behind a server',
+      { clockFaults: { ...noFaults, differing: [{ issuer: 'https://as.example', ahead: -7_200 }] } },
+      'clock (2 h 0 min behind https://as.example): as_clock_differs',
+    ],
     [
       'a device that refuses its trust',
       { trust: [{ device: 'a', state: 'refused' }] },

@@ -31,15 +31,25 @@ class Machine {
   readonly log = new QuietLog();
   observation: ClockObservation;
 
+  #monotonic = () => 0;
+  #setAt = 0;
+
   constructor(observation: ClockObservation) {
     this.observation = observation;
   }
 
+  get system(): number {
+    return this.observation.systemSeconds + (this.#monotonic() - this.#setAt) / 1_000;
+  }
+
+  /** The system clock moves on with the run, from what was set last. */
   async boot(options: { readonly mode?: ClockMode; readonly initial?: number } = {}) {
     const time = new FakeTime();
+    this.#monotonic = () => time.monotonic();
+    this.#setAt = 0;
     const floor = await TimeFloor.open({
       store: this.store,
-      observe: () => this.observation,
+      observe: () => ({ ...this.observation, systemSeconds: this.system }),
       monotonic: () => time.monotonic(),
       timers: time,
       log: this.log,
@@ -51,6 +61,7 @@ class Machine {
   }
 
   set(systemSeconds: number, evidence: Partial<ClockObservation> = {}): void {
+    this.#setAt = this.#monotonic();
     this.observation = { ...this.observation, systemSeconds, ...evidence };
   }
 }
@@ -90,7 +101,8 @@ describe('the bounds of the present', () => {
   test('have no end where the clock is behind the floor, and the log says so once', async () => {
     const machine = new Machine({ ...PC, systemSeconds: NOW - DAY });
     const { floor } = await machine.boot({ initial: NOW });
-    for (let call = 0; call < 3; call++) expect(floor.now()).toEqual({ earliest: NOW, latest: undefined });
+    for (let call = 0; call < 3; call++)
+      expect(floor.now()).toEqual({ earliest: NOW, latest: undefined, behindFloor: true });
     expect(floor.status()).toEqual({ floor: NOW, trust: 'confirmed', behindFloor: true });
     expect(machine.log.events()).toEqual(['clock_behind_floor']);
   });
@@ -147,7 +159,8 @@ describe('the floor on disk', () => {
     await time.advance(A_WHILE);
     machine.observation = { ...PI, systemSeconds: NOW - 900 * DAY };
     const { floor } = await machine.boot();
-    expect(floor.now()).toEqual({ earliest: NOW, latest: undefined });
+    // Written after 5 s, and every 900 s from then on.
+    expect(floor.now()).toEqual({ earliest: NOW + 905, latest: undefined });
   });
 
   test('is written when the hub is stopped', async () => {
@@ -216,7 +229,7 @@ describe('the floor on disk', () => {
       },
     });
     await time.advance(A_WHILE);
-    expect(machine.log.events()).toEqual(['time_floor_write_failed']);
+    expect(machine.log.events()).toEqual(['time_floor_write_failed', 'time_floor_write_failed']);
     Object.defineProperty(machine, 'observation', { value: observation });
     await time.advance(A_WHILE);
     expect(machine.store.entries.has('time-floor')).toBe(true);
@@ -294,10 +307,10 @@ describe('the iat of verified tokens', () => {
     expect(floor.certain()).toBeGreaterThanOrEqual(NOW + 999);
     expect(floor.certain()).toBeLessThanOrEqual(NOW + 1_000);
     expect(floor.now().earliest).toBeGreaterThanOrEqual(NOW + 300 * DAY);
-    // The floor is written every 900 s.
+    // The floor is written after 5 s, and every 900 s from then on.
     const again = (await machine.boot()).floor;
-    expect(again.certain()).toBeGreaterThanOrEqual(NOW + 899);
-    expect(again.certain()).toBeLessThanOrEqual(NOW + 900);
+    expect(again.certain()).toBeGreaterThanOrEqual(NOW + 904);
+    expect(again.certain()).toBeLessThanOrEqual(NOW + 905);
     expect(again.now().earliest).toBeGreaterThanOrEqual(NOW + 300 * DAY);
   });
 
@@ -310,7 +323,8 @@ describe('the iat of verified tokens', () => {
     expect(floor.now()).toEqual({ earliest: NOW + 2_000, latest: NOW + 2_000 });
     expect(machine.log.events()).toEqual(['time_witness_overruled']);
     await time.advance(A_WHILE);
-    expect((await machine.boot()).floor.now().latest).toBe(NOW + 2_000);
+    machine.set(NOW + 3_000);
+    expect((await machine.boot()).floor.now().latest).toBe(NOW + 3_000);
   });
 
   test('is not overruled by a clock that is merely believed', async () => {
@@ -318,7 +332,7 @@ describe('the iat of verified tokens', () => {
     const { floor } = await machine.boot({ initial: NOW });
     floor.witness(NOW + 10 * DAY);
     machine.set(NOW, { hasBatteryClock: true });
-    expect(floor.now()).toEqual({ earliest: NOW + 10 * DAY, latest: undefined });
+    expect(floor.now()).toEqual({ earliest: NOW + 10 * DAY, latest: undefined, behindFloor: true });
   });
 
   test('is not overruled by a confirmed clock below what was known', async () => {
@@ -326,6 +340,173 @@ describe('the iat of verified tokens', () => {
     const { floor } = await machine.boot({ initial: NOW });
     floor.witness(NOW + 10 * DAY);
     machine.set(NOW - DAY, { synchronised: true });
-    expect(floor.now()).toEqual({ earliest: NOW + 10 * DAY, latest: undefined });
+    expect(floor.now()).toEqual({ earliest: NOW + 10 * DAY, latest: undefined, behindFloor: true });
   });
+});
+
+describe('a clock that was ahead', () => {
+  /** Nothing tells whether it was set: a container, or a machine whose operator trusts it. */
+  const UNSET: ClockObservation = { ...PC, synchronised: 'unknown' };
+  const RELEASED = NOW - 100 * DAY;
+
+  const cases = [
+    ['by ten years', 3_650 * DAY],
+    ['by two years', 700 * DAY],
+    ['by a day', DAY],
+  ] as const;
+
+  describe.each(['auto', 'system'] as const)('in mode %s', (mode) => {
+    test.each(cases)('%s for one run counts no more when it is right', async (_name, ahead) => {
+      const machine = new Machine({ ...UNSET, systemSeconds: NOW + ahead });
+      const first = await machine.boot({ mode, initial: RELEASED });
+      expect(first.floor.now().latest).toBe(NOW + ahead);
+      await first.time.advance(A_WHILE);
+      await first.floor.close();
+      machine.set(NOW + 2_000);
+      const { floor } = await machine.boot({ mode, initial: RELEASED });
+      expect(floor.now()).toEqual({ earliest: NOW + 2_000, latest: NOW + 2_000 });
+      expect(machine.log.events()).toContain('clock_was_ahead');
+    });
+
+    test.each(cases)('%s counts no more once it is set within the run', async (_name, ahead) => {
+      const machine = new Machine({ ...UNSET, systemSeconds: NOW + ahead });
+      const { floor, time } = await machine.boot({ mode, initial: RELEASED });
+      await time.advance(A_WHILE);
+      machine.set(NOW, { synchronised: true });
+      expect(floor.now()).toEqual({ earliest: NOW, latest: NOW });
+    });
+
+    test('makes nothing certain', async () => {
+      const machine = new Machine({ ...UNSET, systemSeconds: NOW + 3_650 * DAY });
+      const { floor } = await machine.boot({ mode, initial: RELEASED });
+      expect(floor.certain()).toBe(RELEASED);
+      floor.witness(NOW);
+      expect(floor.certain()).toBe(NOW);
+    });
+  });
+
+  test('by ten years says nothing about what is expired while the next run doubts its clock', async () => {
+    const machine = new Machine({ ...UNSET, systemSeconds: NOW + 3_650 * DAY });
+    await (await machine.boot({ initial: RELEASED })).floor.close();
+    machine.observation = PI;
+    expect((await machine.boot({ initial: RELEASED })).floor.now()).toEqual({ earliest: RELEASED, latest: undefined });
+  });
+
+  test('as forged NTP has it, by ten years, gives way to the right one', async () => {
+    const machine = new Machine({ ...PC, systemSeconds: NOW + 3_650 * DAY });
+    await (await machine.boot({ initial: RELEASED })).floor.close();
+    machine.set(NOW);
+    expect((await machine.boot({ initial: RELEASED })).floor.now().latest).toBe(NOW);
+  });
+
+  test('by an hour gives way once a server has the time that it has now', async () => {
+    const machine = new Machine({ ...UNSET, systemSeconds: NOW + 3_600 });
+    const { floor } = await machine.boot({ initial: RELEASED });
+    machine.set(NOW);
+    expect(floor.now().latest).toBeUndefined();
+    floor.heard('https://as.example', NOW - 20);
+    expect(floor.now()).toEqual({ earliest: NOW, latest: NOW });
+  });
+
+  test('is told against the date of a server', async () => {
+    const machine = new Machine({ ...UNSET, systemSeconds: NOW + 700 * DAY });
+    const { floor } = await machine.boot({ initial: NOW });
+    floor.heard('https://as.example', NOW);
+    expect(floor.faults()).toMatchObject({
+      differing: [{ issuer: 'https://as.example', ahead: 700 * DAY }],
+      aheadOfKnown: 700 * DAY,
+      isSet: false,
+    });
+    machine.set(NOW);
+    expect(floor.faults()).toMatchObject({ differing: [], aheadOfKnown: undefined, behindFloor: undefined });
+  });
+
+  test('leaves a floor of the first format that gives way too', async () => {
+    const machine = new Machine(UNSET);
+    const known = NOW + 3_650 * DAY;
+    machine.store.entries.set(
+      'time-floor',
+      utf8(JSON.stringify({ format: 'latchkey-time-floor-1', known, witnessed: 0 })),
+    );
+    expect((await machine.boot({ initial: RELEASED })).floor.now().latest).toBe(NOW);
+  });
+});
+
+describe('a clock that is set back', () => {
+  const UNSET: ClockObservation = { ...PC, synchronised: 'unknown' };
+
+  test.each([
+    ['that nothing confirmed', UNSET],
+    ['that was set over the network', PC],
+  ])('by an hour %s revives nothing in the first minutes of a run', async (_name, observation) => {
+    const machine = new Machine(observation);
+    const { floor, time } = await machine.boot({ initial: NOW - 100 * DAY });
+    await time.advance(1_000);
+    floor.now();
+    machine.set(NOW - 3_600);
+    expect(floor.now()).toEqual({ earliest: NOW + 1, latest: undefined, behindFloor: true });
+  });
+
+  test('by an hour revives nothing after a kill in the first minutes of a run either', async () => {
+    const machine = new Machine(UNSET);
+    const { time } = await machine.boot({ initial: NOW - 100 * DAY });
+    await time.advance(10_000);
+    machine.set(NOW - 3_600);
+    const { floor } = await machine.boot({ initial: NOW - 100 * DAY });
+    expect(floor.now()).toEqual({ earliest: NOW + 5, latest: undefined, behindFloor: true });
+  });
+
+  test.each(cases())('%s is refused by what witnesses confirmed, over reboots too', async (_name, confirm) => {
+    const machine = new Machine(UNSET);
+    const { floor } = await machine.boot({ initial: NOW - 100 * DAY });
+    confirm(floor);
+    await floor.close();
+    machine.set(NOW - 2 * DAY);
+    expect((await machine.boot({ initial: NOW - 100 * DAY })).floor.now()).toMatchObject({ latest: undefined });
+  });
+
+  function cases(): [string, (floor: TimeFloor) => void][] {
+    return [
+      ['by days, after a good token,', (floor) => floor.witness(NOW - 30)],
+      ['by days, after an answer of a server,', (floor) => floor.heard('https://as.example', NOW - 30)],
+    ];
+  }
+
+  test('by years, at a date of before this software, is never believed', async () => {
+    const { floor } = await new Machine({ ...UNSET, systemSeconds: 60 }).boot({ mode: 'system', initial: NOW });
+    expect(floor.now()).toEqual({ earliest: NOW, latest: undefined, behindFloor: true });
+    expect(floor.faults().behindFloor).toBe(NOW - 60);
+  });
+});
+
+describe('a reset by the operator', () => {
+  test('takes a floor back that was confirmed too high, and stays', async () => {
+    const machine = new Machine({ ...PC, systemSeconds: NOW + 300 * DAY });
+    const first = await machine.boot({ initial: NOW - 10 * DAY });
+    await first.floor.close();
+    machine.set(NOW);
+    const { floor } = await machine.boot({ initial: NOW - 10 * DAY });
+    expect(floor.now().latest).toBeUndefined();
+    expect(await floor.reset()).toEqual({ before: NOW + 300 * DAY, after: NOW });
+    expect(floor.now()).toEqual({ earliest: NOW, latest: NOW });
+    expect(machine.log.events()).toContain('clock_reset');
+    expect((await machine.boot({ initial: NOW - 10 * DAY })).floor.now().latest).toBe(NOW);
+  });
+
+  test('that cannot be written is an error', async () => {
+    const machine = new Machine(PC);
+    machine.store.failAt(1);
+    const { floor } = await machine.boot();
+    await expect(floor.reset()).rejects.toThrow();
+  });
+});
+
+test('an issuer alone makes nothing certain by the date of its answers', async () => {
+  const machine = new Machine(PI);
+  const { floor } = await machine.boot({ initial: NOW });
+  floor.heard('https://hostile.example', NOW + 100 * DAY);
+  expect(floor.certain()).toBe(NOW);
+  machine.set(NOW + 10, { hasBatteryClock: true });
+  floor.heard('https://hostile.example', NOW + 100 * DAY);
+  expect(floor.certain()).toBe(NOW + 10);
 });

@@ -285,14 +285,14 @@ export class Introspector {
     return { active, ...facts, freshness, evidence };
   }
 
-  /** As for a JWT. @throws {LatchkeyError} `clock_unsure` */
+  /** As for a JWT. @throws {LatchkeyError} `clock_unsure`, `clock_behind_floor` */
   #timesOf(answer: Extract<IntrospectionAnswer, { active: true }>): ErrorCode | undefined {
     const { clock, whenUnsure, leeway } = this.#options;
     try {
       judgeTimes(answer, { time: clock.now(), whenUnsure, leeway });
       return undefined;
     } catch (error) {
-      if (!isCoded(error) || error.code === 'clock_unsure') throw error;
+      if (!isCoded(error) || error.code === 'clock_unsure' || error.code === 'clock_behind_floor') throw error;
       return error.code;
     }
   }

@@ -36,6 +36,23 @@ async function codeOf(answer: Promise<unknown>): Promise<string> {
   }
 }
 
+describe('the time of the server', () => {
+  test('is told, moved on by the age of a cached answer, and once a second at most', async () => {
+    const { origin, answers } = await server();
+    const heard: number[] = [];
+    const as = client({ heard: (date) => heard.push(date) });
+    const ask = async (headers: Record<string, string>) => {
+      answers.set('/jwks', { headers, body: '{}' });
+      await as.get(`${origin}/jwks`, LIMITS);
+    };
+    await ask({ date: 'Sun, 06 Nov 1994 08:49:37 GMT' });
+    await ask({ date: 'Sun, 06 Nov 1994 08:49:37 GMT' });
+    await ask({ date: 'Sun, 06 Nov 1994 08:49:40 GMT', age: '60' });
+    await ask({ date: 'some time' });
+    expect(heard).toEqual([784_111_777, 784_111_840]);
+  });
+});
+
 describe('a good answer', () => {
   test('comes with its headers', async () => {
     const { origin, answers } = await server();

@@ -55,6 +55,7 @@ const admin: Admin = {
     pagesAsked.push(query);
     return { items: [] };
   },
+  resetClock: async () => ({ before: 2, after: 1 }),
   rotateHubKey: async () => ({ keys: { ES256: 'new' }, waiting: ['tube-1'] }),
   audit: () => Promise.reject(new LatchkeyError('internal')),
   verifyAudit: () => Promise.reject(new LatchkeyError('internal')),

@@ -48,6 +48,33 @@ async function raw(port: number, text: string): Promise<string> {
 const failing = (error: Error) => route('POST', '/x', () => Promise.reject(error));
 
 describe('HttpServer', () => {
+  test('tells those that are still waiting at the end of the grace that it stops', async () => {
+    let late: (answer: HttpAnswer) => void = () => undefined;
+    const hanging = new Promise<HttpAnswer>((resolve) => {
+      late = resolve;
+    });
+    let asked: () => void = () => undefined;
+    const underWay = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const slow = route('GET', '/slow', () => {
+      asked();
+      return hanging;
+    });
+    const { origin, server } = await serve([slow]);
+    const answer = fetch(`${origin}/slow`);
+    await underWay;
+    const closing = server.close(50);
+    const response = await answer;
+    expect(response.status).toBe(503);
+    expect(response.headers.get('connection')).toBe('close');
+    expect(await response.json()).toMatchObject({ code: 'shutting_down' });
+    await closing;
+    // An answer that comes after all harms nothing.
+    late({ status: 200, body: {} });
+    await hanging;
+  });
+
   test('hands a route its decoded parameters, body and an id that the answer repeats', async () => {
     const { origin } = await serve([
       route(
