@@ -44,6 +44,20 @@ export const LIMITS = {
   gattWaiting: 16,
   /** Names that are heard by radio while a pairing window is open, besides those of registered devices. */
   bleNames: 1_024,
+  /** A message of the radio's process to the hub: the largest brings a value, or the name of a device. */
+  radioMessageBytes: 8_192,
+  /** A message of the hub to it: the largest names all addresses that are of interest. */
+  radioOrderBytes: 262_144,
+  /** Addresses in such a message: eight of each of a thousand names. */
+  radioAddresses: 8_192,
+  /** Text in such a message, and a line that the process writes: a sentence or two. */
+  radioTextLength: 512,
+  /** Memory for the objects of that process, in MiB: it works with 10, and one that is led into gathering ends. */
+  radioHeapMegabytes: 64,
+  /** Rules of the gate that are told of at once; there are about a hundred. */
+  radioBrokenRules: 32,
+  /** Requests of one peer over one link by radio, which serves nothing: a phone looks with some dozens for what there is. */
+  bleStrayRequests: 64,
   /** Addresses that are remembered for one name: the device, its next random address, and a few that pretend to be it. */
   bleAddressesPerName: 8,
   /** Milliseconds that an address is remembered for that is not heard any more: random ones change every 15 minutes. */

@@ -1,4 +1,5 @@
 /** The radio, where one is configured. All of it is loaded only then. */
+import { fileURLToPath } from 'node:url';
 import type { HeardDevice, Radio } from '../../drivers/ble/radio.ts';
 import { systemRandom, systemTimers } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
@@ -6,6 +7,9 @@ import type { RadioView } from '../ports/admin.ts';
 import type { Log } from '../ports/log.ts';
 import type { DeviceServer } from './links.ts';
 import type { State } from './state.ts';
+
+/** What has the adapter, in a process of its own; built beside the program, and started by nobody else. */
+const PROGRAM = new URL('../bin/radio.js', import.meta.url);
 
 export async function openRadio(
   { ble }: Config,
@@ -21,6 +25,7 @@ export async function openRadio(
   const profile = { service, downstream, upstream };
   const { Radio } = await import('../../drivers/ble/radio.ts');
   return new Radio({
+    program: fileURLToPath(PROGRAM),
     settings: { adapter, baudRate, connections, mtu, scanDuty, profile, ...times },
     timers: systemTimers,
     clock,
