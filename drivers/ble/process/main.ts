@@ -8,10 +8,11 @@ import { LIMITS } from '../../../src/core/limits.ts';
 import { systemTimers } from '../../system-time.ts';
 import { loadNoble } from '../noble.ts';
 import { FrameReader, framed } from './frames.ts';
+import { closeInherited } from './inherited-files.ts';
 import { readToProcess, type ToHub, toldError, written } from './messages.ts';
 import { RadioServer } from './serve-radio.ts';
 
-/** Inherited from the hub. */
+/** Inherited from the hub; 0 to 2 are the standard streams. */
 const CHANNEL = 3;
 /** Bytes that wait for the hub, beyond which advertisements are left out. */
 const BACKLOG = 65_536;
@@ -22,6 +23,7 @@ const GRACE = 250;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
   process.on(signal, () => undefined);
 
+closeInherited(CHANNEL);
 const channel = new Socket({ fd: CHANNEL, readable: true, writable: true });
 const say = (message: ToHub) => {
   if (channel.writable) channel.write(framed(written(message)));

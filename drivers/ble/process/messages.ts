@@ -47,7 +47,14 @@ const milliseconds = whole(0, 2 ** 31 - 1);
 const link = whole(1, Number.MAX_SAFE_INTEGER);
 const detail = optional(text(LIMITS.radioTextLength));
 const bytes: Reader<Uint8Array> = (value) => {
-  const read = typeof value === 'string' ? fromBase64url(value) : refuse('bytes');
+  if (typeof value !== 'string' || value.length > 2 * LIMITS.gattValueBytes) return refuse('bytes');
+  let read: Uint8Array;
+  try {
+    read = fromBase64url(value);
+  } catch {
+    // Not base64url, and no business of whoever reads the code of this.
+    return refuse('bytes');
+  }
   return read.length <= LIMITS.gattValueBytes ? read : refuse('bytes');
 };
 const uuid = matching(/^[0-9a-fA-F-]{1,36}$/);
