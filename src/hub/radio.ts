@@ -1,4 +1,5 @@
 /** The radio, where one is configured. All of it is loaded only then. */
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { HeardDevice, Radio } from '../../drivers/ble/radio.ts';
 import { systemRandom, systemTimers } from '../../drivers/system-time.ts';
@@ -8,8 +9,13 @@ import type { Log } from '../ports/log.ts';
 import type { DeviceServer } from './links.ts';
 import type { State } from './state.ts';
 
-/** What has the adapter, in a process of its own; built beside the program, and started by nobody else. */
-const PROGRAM = new URL('../bin/radio.js', import.meta.url);
+/**
+ * What has the adapter, in a process of its own: node runs it as it was built. Seen from the built program, and from here,
+ * where a test runs the hub from its sources.
+ */
+const PROGRAMS = ['../bin/radio.js', '../../dist/bin/radio.js'].map((path) =>
+  fileURLToPath(new URL(path, import.meta.url)),
+);
 
 export async function openRadio(
   { ble }: Config,
@@ -25,7 +31,7 @@ export async function openRadio(
   const profile = { service, downstream, upstream };
   const { Radio } = await import('../../drivers/ble/radio.ts');
   return new Radio({
-    program: fileURLToPath(PROGRAM),
+    program: PROGRAMS.find((path) => existsSync(path)) ?? '',
     settings: { adapter, baudRate, connections, mtu, scanDuty, profile, ...times },
     timers: systemTimers,
     clock,

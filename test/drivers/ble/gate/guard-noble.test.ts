@@ -1,12 +1,16 @@
 /** The gate before the noble that is installed: what it lets through, noble reads without a failure, and to an end. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type BrokenRule, guardNoble } from '../../../../drivers/ble/gate/guard-noble.ts';
 import { HOSTILE, type Hostility } from '../../../fixtures/hostile-peripheral.ts';
 import { NobleWithoutAdapter } from '../../../fixtures/noble-without-adapter.ts';
 import { dataPacket, eventPacket, words } from '../../../fixtures/virtual-radio/h4.ts';
 
 const ATTRIBUTES = 4;
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 async function connected(): Promise<NobleWithoutAdapter> {
   const noble = await NobleWithoutAdapter.open();
@@ -62,6 +66,38 @@ describe('a malformed packet', () => {
     noble.connect();
     noble.bringOn(ATTRIBUTES, Buffer.of(0x1d));
     expect(broken).toHaveLength(2);
+  });
+});
+
+describe('advertisements that are malformed', () => {
+  const cutOff = eventPacket(0x3e, Buffer.of(2, 1, 0, 0), Buffer.alloc(6, 1), Buffer.of(30, 2, 1, 6));
+  const powerWithoutNumber = eventPacket(
+    0x3e,
+    Buffer.of(13, 1, 0x13, 0, 0),
+    Buffer.alloc(20, 1),
+    Buffer.of(2, 1, 0x0a),
+  );
+  const warn = () => vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+
+  it('have noble write a line for each, or fail', async () => {
+    const warned = warn();
+    const noble = await connected();
+    noble.bring(cutOff);
+    expect(warned).toHaveBeenCalledTimes(1);
+    expect(() => noble.bring(powerWithoutNumber)).toThrow();
+  });
+
+  it('do not reach it, and cost no link', async () => {
+    const warned = warn();
+    const { broken, noble } = await guarded();
+    noble.bring(cutOff);
+    noble.bring(powerWithoutNumber);
+    expect(warned).not.toHaveBeenCalled();
+    expect(broken.map(({ rule }) => rule)).toEqual([
+      'hci le 0x02: length of the data',
+      'hci le 0x0d: field of the data',
+    ]);
+    expect(noble.ended).toEqual([]);
   });
 });
 
