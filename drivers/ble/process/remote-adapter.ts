@@ -51,6 +51,7 @@ interface Link {
   /** Ends the wait for an answer of the process. */
   cancel: () => void;
   isOpen: boolean;
+  hasEnded: boolean;
   /** While it is let go: resolves when it is gone. */
   releasing: { readonly gone: Promise<void>; readonly done: () => void } | undefined;
 }
@@ -67,6 +68,7 @@ export class RemoteAdapter {
   #lastLink = 0;
   /** Until the adapter is on. */
   #starting: { readonly on: () => void; readonly failed: (error: LatchkeyError) => void } | undefined;
+  #isReady = false;
   #hasEnded = false;
 
   /**
@@ -117,7 +119,7 @@ export class RemoteAdapter {
     const turn = connectTimeout + 2 * RADIO_TIMES.command + RADIO_TIMES.disconnect;
     return new Promise((opened, failed) => {
       const cancel = this.#expect('connecting', connections * turn + 3 * operationTimeout);
-      this.#links.set(id, { events, opened, failed, cancel, isOpen: false, releasing: undefined });
+      this.#links.set(id, { events, opened, failed, cancel, isOpen: false, hasEnded: false, releasing: undefined });
       this.#process.send({ type: 'connect', link: id, address, connectTimeout, operationTimeout });
     });
   }
@@ -127,13 +129,23 @@ export class RemoteAdapter {
     if (!this.#hasEnded) {
       this.#hasEnded = true;
       this.#process.send({ type: 'close' });
-      const cancel = this.#options.timers.after(RADIO_TIMES.end, () => this.#process.kill());
-      await this.#process.exited;
-      cancel();
+      await Promise.race([this.#process.exited, this.#after(RADIO_TIMES.end)]);
       this.#process.kill();
       this.#endLinks(new LatchkeyError('link_down', 'closed'));
     }
-    await this.#process.exited;
+    await this.#gone();
+  }
+
+  /** A process that was killed is gone at once, unless the kernel holds it in a call to a broken adapter. */
+  async #gone(): Promise<void> {
+    await Promise.race([this.#process.exited, this.#after(RADIO_TIMES.gone)]);
+  }
+
+  #after(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.timers.after(milliseconds, resolve);
+      void this.#process.exited.then(cancel);
+    });
   }
 
   async #start(): Promise<void> {
@@ -149,7 +161,7 @@ export class RemoteAdapter {
     } catch (error) {
       this.#hasEnded = true;
       this.#process.kill();
-      await this.#process.exited;
+      await this.#gone();
       throw error;
     } finally {
       this.#starting = undefined;
@@ -194,6 +206,8 @@ export class RemoteAdapter {
   }
 
   #ready(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
     const { adapter, baudRate, mtu, profile } = this.#options.settings;
     this.#process.watch();
     this.#process.send({ type: 'open', adapter, baudRate, mtu, ...profile, duty: this.#options.duty() });
@@ -208,6 +222,7 @@ export class RemoteAdapter {
         link.cancel();
         link.isOpen = true;
         link.opened(this.#session(message.link, link));
+        if (link.hasEnded) void this.#release(message.link, link);
         break;
       case 'refused':
         link.cancel();
@@ -239,8 +254,10 @@ export class RemoteAdapter {
 
   /** It may be that nothing more goes over a connection that is still there. */
   #ended(id: number, link: Link, error: LatchkeyError): void {
-    if (link.releasing !== undefined) return;
-    void this.#release(id, link);
+    if (link.releasing !== undefined || link.hasEnded) return;
+    link.hasEnded = true;
+    // One that has not come about yet is refused, or released once it has.
+    if (link.isOpen) void this.#release(id, link);
     link.events.onEnded(error);
   }
 
@@ -253,6 +270,7 @@ export class RemoteAdapter {
     });
     link.releasing = { gone, done };
     const { operationTimeout } = this.#options.settings;
+    link.cancel();
     link.cancel = this.#expect('letting go', LIMITS.gattWaiting * operationTimeout + 2 * RADIO_TIMES.disconnect);
     this.#process.send({ type: 'release', link: id });
     return gone;
@@ -282,11 +300,11 @@ export class RemoteAdapter {
   #endLinks(error: LatchkeyError): void {
     const links = [...this.#links.values()];
     this.#links.clear();
-    for (const { cancel, events, failed, isOpen, releasing } of links) {
+    for (const { cancel, events, failed, hasEnded, isOpen, releasing } of links) {
       cancel();
       const gone = isCoded(error, 'link_down') ? error : new LatchkeyError('link_down', 'the adapter is gone');
       if (releasing !== undefined) releasing.done();
-      else if (isOpen) events.onEnded(gone);
+      else if (isOpen && !hasEnded) events.onEnded(gone);
       else failed(gone);
     }
   }

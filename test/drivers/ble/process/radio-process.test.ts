@@ -61,8 +61,8 @@ describe('a process', () => {
     ['ends', 'process.exit(3);', 'status 3'],
     ['fails', "throw new Error('broken');", 'status 1'],
     ['is killed', "process.kill(process.pid, 'SIGKILL');", 'SIGKILL'],
-    ['loops for ever', 'for (;;);', 'it did not answer for 2000 ms'],
-    ['is stopped', "process.kill(process.pid, 'SIGSTOP');", 'it did not answer for 2000 ms'],
+    ['loops for ever', 'for (;;);', 'it did not answer for 3000 ms'],
+    ['is stopped', "process.kill(process.pid, 'SIGSTOP');", 'it did not answer for 3000 ms'],
     ['says what is no message', `${FRAME} say('nonsense');`, /cannot be read|not JSON/],
     [
       'says what no radio says',
@@ -92,7 +92,7 @@ describe('a process', () => {
     const { ended, exited, log, messages } = run(
       `${FRAME} hub.on('data', () => say('{"type":"pong"}'));
        console.log('one'); console.warn('two');
-       setTimeout(() => { throw new Error('three'); }, 3_000);`,
+       setTimeout(() => { throw new Error('three'); }, 2_000);`,
     );
     await ended;
     await exited();
