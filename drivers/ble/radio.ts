@@ -126,10 +126,13 @@ export class Radio implements LinkRadio {
   /** Until the answer is called, devices that are not registered are of interest too: somebody pairs. */
   openWindow(): () => void {
     this.#windows += 1;
+    this.#dutyChanged(false);
     let isOpen = true;
     return () => {
-      if (isOpen) this.#windows -= 1;
+      if (!isOpen) return;
       isOpen = false;
+      this.#windows -= 1;
+      this.#dutyChanged(false);
     };
   }
 
@@ -142,7 +145,11 @@ export class Radio implements LinkRadio {
     const before = this.#waiting.size > 0;
     if (isWaiting) this.#waiting.add(who);
     else this.#waiting.delete(who);
-    if (this.#waiting.size > 0 && !before && this.#options.settings.scanDuty < 100) this.#adapter?.refreshDuty();
+    if (this.#waiting.size > 0 !== before) this.#dutyChanged(!before);
+  }
+
+  #dutyChanged(now: boolean): void {
+    if (this.#options.settings.scanDuty < 100) this.#adapter?.dutyChanged(now);
   }
 
   async open(address: string, events: SessionEvents): Promise<DeviceSession> {
@@ -188,6 +195,8 @@ export class Radio implements LinkRadio {
       this.#adapter = adapter;
       if (this.#closed) return;
       this.#fault = undefined;
+      // It may have changed while the adapter was opened.
+      this.#dutyChanged(false);
       this.slots.restore(settings.connections);
       this.#openedAt = this.#options.clock.monotonic();
       this.#reported = undefined;

@@ -39,6 +39,8 @@ const whole =
   (value) =>
     typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : refuse('number');
 
+const flag: Reader<boolean> = (value) => (typeof value === 'boolean' ? value : refuse('flag'));
+
 const address = matching(/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/);
 const addresses: Reader<readonly string[]> = (value) => (Array.isArray(value) ? value.map(address) : refuse('list'));
 const count = whole(0, Number.MAX_SAFE_INTEGER);
@@ -85,8 +87,8 @@ const TO_PROCESS = {
     upstream: uuid,
     duty: whole(1, 100),
   },
-  /** Percent of the time to listen in. */
-  duty: { duty: whole(1, 100) },
+  /** Percent of the time to listen in: with a scan that begins now, or with the next one. */
+  duty: { duty: whole(1, 100), now: flag },
   /** The addresses that are of interest; answers `asks`. */
   keep: { addresses },
   /** Answered by `connected` or `refused`. */

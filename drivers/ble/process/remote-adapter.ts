@@ -101,9 +101,9 @@ export class RemoteAdapter {
     return this.#address;
   }
 
-  /** Listens with the duty as it is now. */
-  refreshDuty(): void {
-    this.#process.send({ type: 'duty', duty: this.#options.duty() });
+  /** The duty has changed: it holds from the next scan on, which begins in some seconds, or `now`. */
+  dutyChanged(now: boolean): void {
+    this.#process.send({ type: 'duty', duty: this.#options.duty(), now });
   }
 
   /**

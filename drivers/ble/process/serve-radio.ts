@@ -36,7 +36,7 @@ export class RadioServer {
         break;
       case 'duty':
         this.#duty = message.duty;
-        this.#adapter?.refreshDuty();
+        if (message.now) this.#adapter?.refreshDuty();
         break;
       case 'keep':
         this.#adapter?.forget(message.addresses);
