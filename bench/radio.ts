@@ -177,7 +177,7 @@ async function connectToAccepted({ peripheral, plain, radio, tube }: Room, deliv
   const figure: Figure = {
     name: 'ble-connect-to-accepted',
     value: quantile(ratios, 0.5),
-    goal: 1.3,
+    goal: 1.15,
     better: 'lower',
     remark:
       `times the ${trips} round trips that GATT needs; middle ${middle.toFixed(0)} ms of ${deliveries}, the wait for an ` +
