@@ -1,7 +1,7 @@
 import type { Timers } from '../../src/core/clock.ts';
-import { coded, LatchkeyError } from '../../src/core/errors.ts';
-import { refuseUnusable, type SystemFolders } from './adapter-fault.ts';
+import { coded, isCoded, LatchkeyError } from '../../src/core/errors.ts';
 import { type BleSettings, RADIO_TIMES, SUPERVISION_TIMEOUT } from './ble-settings.ts';
+import { type BrokenRule, guardNoble } from './gate/guard-noble.ts';
 import { disconnect } from './gatt-session.ts';
 import { muteUart, watchUart } from './hci-uart.ts';
 import { type Noble, type NobleOptions, type NoblePeripheral, newNoble, startQuietly } from './noble.ts';
@@ -20,7 +20,7 @@ import {
 } from './noble-internals.ts';
 import { type Race, raced } from './raced.ts';
 
-export interface Advertisement {
+interface Advertisement {
   readonly name: string;
   readonly address: string;
   /** dBm. */
@@ -28,16 +28,17 @@ export interface Advertisement {
 }
 
 export interface AdapterOptions {
-  readonly settings: Pick<BleSettings, 'adapter' | 'baudRate' | 'mtu' | 'profile'>;
+  readonly settings: Pick<BleSettings, 'adapter' | 'baudRate' | 'mtu'> & { readonly service: string };
   readonly timers: Timers;
-  readonly system?: SystemFolders | undefined;
   /** Percent of the time to listen in, asked for at each start of a scan. */
   readonly duty: () => number;
   readonly onAdvertisement: (heard: Advertisement) => void;
-  /** Addresses of devices that are to be remembered. */
-  readonly keptAddresses: () => readonly string[];
+  /** A scan begins anew: `forget` what is not of interest. */
+  readonly onRescan: () => void;
   /** The link to this device was cut off on this side: the device is as much there as if it were heard. */
   readonly onCutOff: (address: string) => void;
+  /** A packet broke a rule, and was dropped. The link that it came over ends. */
+  readonly onBroken: (broken: BrokenRule) => void;
   /** The adapter is gone, or does not answer; once. Links that are lost with it are told after. */
   readonly onLost: (error: LatchkeyError) => void;
 }
@@ -54,6 +55,8 @@ export class Adapter {
   #turn: Promise<unknown> = Promise.resolve();
   #scanning = false;
   #cancelRescan: (() => void) | undefined;
+  /** Devices that were heard since it was last asked what to forget. */
+  #heardSince = new Set<string>();
   readonly #end = new AbortController();
 
   private constructor(noble: Noble, options: AdapterOptions) {
@@ -63,11 +66,10 @@ export class Adapter {
 
   /**
    * Resolves when the adapter is powered on and scans.
-   * @throws {LatchkeyError} `radio_missing`, `radio_blocked`, `radio_permission`, `radio_unsupported`, `radio_down`, `radio_failed`
+   * @throws {LatchkeyError} `radio_permission`, `radio_unsupported`, `radio_down`, `radio_failed`
    */
   static async open(options: AdapterOptions): Promise<Adapter> {
     const { adapter, baudRate } = options.settings;
-    await refuseUnusable(adapter, options.system);
     const noble = await newNoble(optionsOf(adapter, baudRate));
     const opened = new Adapter(noble, options);
     try {
@@ -106,6 +108,12 @@ export class Adapter {
     });
   }
 
+  /** Forgets all devices but these, and those that were heard since `onRescan`. */
+  forget(addresses: readonly string[]): void {
+    const kept = new Set([...addresses.map(idOf), ...this.#heardSince]);
+    if (!this.#hasEnded) forgetDevices(this.#noble, (id) => kept.has(id));
+  }
+
   /** To be called when the characteristics of a device are known. */
   agreeOnMtu(peripheral: NoblePeripheral): void {
     clampMtu(this.#noble, peripheral, this.#options.settings.mtu);
@@ -126,7 +134,6 @@ export class Adapter {
     noble.removeAllListeners('warning');
     noble.on('warning', () => undefined);
     silence(noble);
-    controlScanDuty(noble, this.#options.duty);
     await new Promise<void>((resolve, reject) => {
       let last = 'unknown';
       const cancel = this.#options.timers.after(RADIO_TIMES.start, () => reject(faultOf(last)));
@@ -140,11 +147,12 @@ export class Adapter {
         else reject(faultOf(state));
       };
       // Started first: a listener would start it later, where what it throws ends the process.
-      const state = startNoble(noble, reject);
+      const state = startNoble(noble, () => this.#takeInHand(), reject);
       noble.on('stateChange', judge);
       if (state !== undefined) judge(state);
     });
     watchUart(noble);
+    // Not before: noble resets the controller itself when it starts.
     onForeignReset(noble, () => this.#wasReset());
     onState(noble, (state) => {
       if (state !== 'poweredOn') this.#lose(faultOf(state));
@@ -152,9 +160,16 @@ export class Adapter {
     noble.on('discover', (peripheral: NoblePeripheral) => this.#heard(peripheral));
   }
 
-  #heard({ address, advertisement, connectable, rssi }: NoblePeripheral): void {
+  /** What has to hold before the first packet comes in. */
+  #takeInHand(): void {
+    guardNoble(this.#noble, this.#options.onBroken);
+    controlScanDuty(this.#noble, this.#options.duty);
+  }
+
+  #heard({ address, advertisement, connectable, id, rssi }: NoblePeripheral): void {
     const name = advertisement.localName;
     if (this.#hasEnded || name === undefined || !connectable) return;
+    this.#heardSince.add(id);
     this.#options.onAdvertisement({ name, address, rssi });
   }
 
@@ -209,14 +224,14 @@ export class Adapter {
   async #rescan(): Promise<void> {
     if (this.#hasEnded) return;
     await this.#silence();
-    const kept = new Set(this.#options.keptAddresses().map(idOf));
-    forgetDevices(this.#noble, (id) => kept.has(id));
     await this.#scan();
+    this.#heardSince = new Set();
+    this.#options.onRescan();
   }
 
   async #scan(): Promise<void> {
     const race = this.#race('scanning', RADIO_TIMES.command);
-    const { service } = this.#options.settings.profile;
+    const { service } = this.#options.settings;
     try {
       await raced<void>(race, (done) =>
         this.#noble.startScanning([service.replaceAll('-', '')], true, (error) => done(error)),
@@ -294,11 +309,14 @@ export class Adapter {
   }
 }
 
-function startNoble(noble: Noble, onFault: (error: LatchkeyError) => void): string | undefined {
+/** @param then is called as soon as noble has what is changed in it */
+function startNoble(noble: Noble, then: () => void, onFault: (error: LatchkeyError) => void): string | undefined {
   try {
-    return startQuietly(noble);
+    const state = startQuietly(noble);
+    then();
+    return state;
   } catch (error) {
-    onFault(new LatchkeyError('radio_unsupported', 'noble cannot start', { cause: error }));
+    onFault(isCoded(error) ? error : new LatchkeyError('radio_unsupported', 'noble cannot start', { cause: error }));
     return undefined;
   }
 }

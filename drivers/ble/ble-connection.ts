@@ -4,9 +4,8 @@ import type { Clock, Timers } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import type { Log } from '../../src/ports/log.ts';
 import { type BleSettings, RADIO_TIMES } from './ble-settings.ts';
-import type { GattSession } from './gatt-session.ts';
 import { Hearing } from './hearing.ts';
-import type { LinkRadio } from './link-radio.ts';
+import type { DeviceSession, LinkRadio } from './link-radio.ts';
 import type { SlotHolder } from './link-slots.ts';
 import { LinkTurns } from './link-turns.ts';
 import type { SightingPace } from './sighting-pace.ts';
@@ -37,7 +36,7 @@ export class BleConnection implements SlotHolder {
   readonly #hearing: Hearing;
   readonly #turns: LinkTurns;
   readonly #pace: SightingPace;
-  #session: { readonly gatt: GattSession; readonly address: string; readonly since: number } | undefined;
+  #session: { readonly gatt: DeviceSession; readonly address: string; readonly since: number } | undefined;
   /** While a connection is sought; aborted when nothing waits for it any more. */
   #seeking: AbortController | undefined;
   #cancelLinger: (() => void) | undefined;
@@ -196,7 +195,7 @@ export class BleConnection implements SlotHolder {
     }
   }
 
-  #begin(gatt: GattSession): void {
+  #begin(gatt: DeviceSession): void {
     this.#endpoint.connected({
       send: (value) => {
         this.#options.radio.counters.bytesSent += value.length;
@@ -273,7 +272,7 @@ export class BleConnection implements SlotHolder {
   }
 
   /** The place is free when the link is gone, and only then is there room for another. */
-  #letGoOf(gatt: GattSession): void {
+  #letGoOf(gatt: DeviceSession): void {
     this.#lastVisit = this.#options.clock.monotonic();
     this.#letGo = gatt
       .drained()

@@ -15,6 +15,8 @@ export interface BleCounters {
   gaveWay: number;
   /** Answers that the key of the device did not vouch for. */
   unproven: number;
+  /** Packets that broke a rule and were dropped; where a peer sent them its link ended. */
+  brokenRules: number;
   /** Times that the adapter came. */
   opened: number;
   openFailed: number;
@@ -32,6 +34,7 @@ export function newBleCounters(): BleCounters {
     lost: 0,
     gaveWay: 0,
     unproven: 0,
+    brokenRules: 0,
     opened: 0,
     openFailed: 0,
     adapterLost: 0,

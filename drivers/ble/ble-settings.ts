@@ -51,6 +51,16 @@ export const RADIO_TIMES = {
   fresh: 1_000,
   /** How long a place among the links is held for a device that did not advertise again. */
   hold: 5_000,
+  /** The radio's process is asked so often whether it answers, and ended when it does not for so long. */
+  heartbeat: 500,
+  silence: 3_000,
+  /** It loads its stack within this time, on a small machine that just booted too. */
+  ready: 15_000,
+  /** It ends within this time when it is told to, or is ended. The links are let go before that. */
+  end: 3_000,
+  gone: 500,
+  /** What is told of packets that broke a rule is gathered for so long. */
+  tell: 200,
   /** A link that is used longer than this, while others wait for a place, takes no further requests. */
   turn: 5_000,
 } as const;

@@ -1,9 +1,21 @@
 import type { EventEmitter } from 'node:events';
+import { LatchkeyError } from '../../src/core/errors.ts';
 import type { Noble, NoblePeripheral } from './noble.ts';
 
+/** The part of noble that speaks HCI. It is made when noble is started. */
+export interface GuardedHci extends EventEmitter {
+  readonly _socket: EventEmitter;
+  onSocketData(packet: Buffer): void;
+  writeAclDataPkt(handle: number, channel: number, payload: Buffer): unknown;
+  setScanParameters(interval?: number, window?: number): void;
+  disconnect(handle: number): void;
+  reset(): void;
+}
+
 /**
- * What noble has no way in for, each with its reason. Held to noble 2.8.0 by its exact version in package.json; what is not
- * there is passed over, so that another version loses the remedy and nothing else.
+ * What noble has no way in for, each with its reason. Held to noble 2.8.0 by its exact version in package.json. What the
+ * safety of the hub or a setting rests on is required (`hciOf`); of the rest, what is not there is passed over, so that
+ * another version loses the remedy and nothing else.
  */
 interface Internals {
   readonly _peripherals?: Map<string, NoblePeripheral>;
@@ -11,13 +23,8 @@ interface Internals {
   readonly _bindings?: EventEmitter & {
     _state?: string | null;
     onStateChange?(state: string): void;
-    readonly _hci?: EventEmitter & {
-      setScanParameters?(interval?: number, window?: number): void;
-      reset?(): void;
-      onSocketData?(packet: Buffer): void;
-      readonly _aclConnections?: ReadonlyMap<number, unknown>;
-    };
-    readonly _gap?: { _discoveries?: Record<string, unknown> };
+    readonly _hci?: (Partial<GuardedHci> & { readonly _aclConnections?: ReadonlyMap<number, unknown> }) | null;
+    readonly _gap?: { _discoveries?: Record<string, Discovery> };
     readonly _gatts?: Record<string, { _mtu?: number } | undefined>;
     readonly _pendingConnectionUuid?: string | null;
     readonly _addresses?: Record<string, unknown>;
@@ -27,8 +34,27 @@ interface Internals {
   };
 }
 
+/** What noble has gathered of one address. */
+interface Discovery {
+  readonly advertisement?: Partial<Record<'serviceUuids' | 'serviceData' | 'serviceSolicitationUuids', unknown[]>>;
+}
+
 function inside(noble: Noble): Internals {
   return noble as unknown as Internals;
+}
+
+/**
+ * The part that speaks HCI, of a noble that was started.
+ * @throws {LatchkeyError} `radio_unsupported` where it is not as it is used here
+ */
+export function hciOf(noble: Noble): GuardedHci {
+  const hci = inside(noble)._bindings?._hci;
+  const methods = ['onSocketData', 'writeAclDataPkt', 'setScanParameters', 'disconnect', 'reset'] as const;
+  const missing = hci == null ? ['_hci'] : methods.filter((method) => typeof hci[method] !== 'function');
+  if (hci != null && typeof hci._socket?.on !== 'function') missing.push('_socket');
+  if (missing.length > 0)
+    throw new LatchkeyError('radio_unsupported', `this version of noble has no ${missing.join(', ')}`);
+  return hci as GuardedHci;
 }
 
 /**
@@ -51,12 +77,11 @@ const SCAN_INTERVAL = 160;
 
 /**
  * Has noble scan with the share of the time that `duty` gives, in percent, whenever it starts to. Its own function for it
- * is called before every scan with the defaults, which are all of the time.
+ * is called before every scan with the defaults, which are all of the time. To be called when noble was started.
  */
 export function controlScanDuty(noble: Noble, duty: () => number): void {
-  const hci = inside(noble)._bindings?._hci;
-  const set = hci?.setScanParameters?.bind(hci);
-  if (hci === undefined || set === undefined) return;
+  const hci = hciOf(noble);
+  const set = hci.setScanParameters.bind(hci);
   hci.setScanParameters = () => set(SCAN_INTERVAL, Math.max(4, Math.round((SCAN_INTERVAL * duty()) / 100)));
 }
 
@@ -80,9 +105,8 @@ export function isConnecting(noble: Noble): boolean {
  * noble resets it itself before a connection where there is no other; that is not told.
  */
 export function onForeignReset(noble: Noble, listener: () => void): void {
-  const hci = inside(noble)._bindings?._hci;
-  const reset = hci?.reset?.bind(hci);
-  if (hci === undefined || reset === undefined) return;
+  const hci = hciOf(noble);
+  const reset = hci.reset.bind(hci);
   let own = 0;
   hci.reset = () => {
     own += 1;
@@ -112,15 +136,22 @@ export function endLinks(noble: Noble): void {
     hci?.onSocketData?.(Buffer.of(0x04, 0x05, 4, 0, handle & 0xff, handle >> 8, ENDED_HERE));
 }
 
+/** Entries of a list that one address may gather before it is begun anew: an honest device has one or two. */
+const GATHERED = 64;
+
 /**
  * Forgets devices that are not to be kept. noble remembers every address that it ever heard, and phones take a new one
- * every quarter of an hour.
+ * every quarter of an hour. Of one that is kept it gathers every service that it ever named.
  */
 export function forgetDevices(noble: Noble, isKept: (id: string) => boolean): void {
   const { _bindings: bindings, _peripherals: peripherals } = inside(noble);
   if (bindings?._gap?._discoveries !== undefined) {
     const discoveries = bindings._gap._discoveries;
-    for (const address of Object.keys(discoveries)) if (!isKept(idOf(address))) delete discoveries[address];
+    for (const [address, { advertisement = {} }] of Object.entries(discoveries)) {
+      if (!isKept(idOf(address))) delete discoveries[address];
+      for (const list of Object.values(advertisement))
+        if (Array.isArray(list) && list.length > GATHERED) list.length = 0;
+    }
   }
   for (const [id, peripheral] of peripherals ?? []) {
     if (isKept(id) || ['connecting', 'connected', 'disconnecting'].includes(peripheral.state)) continue;

@@ -55,16 +55,24 @@ export interface NobleOptions {
 }
 
 /**
- * A noble of its own. Imported here and nowhere else, and only when there is a radio: the import loads native code.
+ * Loads noble, which takes its time. Imported here and nowhere else, and only when there is a radio: it is native code.
  * @throws {LatchkeyError} `radio_unsupported` where that cannot be loaded
  */
-export async function newNoble(options: NobleOptions): Promise<Noble> {
+export async function loadNoble(): Promise<(kind: 'hci', options: NobleOptions) => unknown> {
   try {
-    const { withBindings } = await import('@abandonware/noble');
-    return withBindings('hci', options) as Noble;
+    return (await import('@abandonware/noble')).withBindings;
   } catch (error) {
     throw new LatchkeyError('radio_unsupported', 'noble cannot be loaded', { cause: error });
   }
+}
+
+/**
+ * A noble of its own.
+ * @throws {LatchkeyError} `radio_unsupported` where noble cannot be loaded
+ */
+export async function newNoble(options: NobleOptions): Promise<Noble> {
+  const withBindings = await loadNoble();
+  return withBindings('hci', options) as Noble;
 }
 
 /**

@@ -3,19 +3,21 @@ import type { Clock, Random, Timers } from '../../src/core/clock.ts';
 import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { Repeats } from '../../src/core/repeats.ts';
 import type { Log } from '../../src/ports/log.ts';
-import { Adapter, type Advertisement } from './adapter.ts';
 import type { SystemFolders } from './adapter-fault.ts';
 import { type BleCounters, newBleCounters } from './ble-counters.ts';
 import { BleLink } from './ble-link.ts';
 import { type BleSettings, RADIO_TIMES } from './ble-settings.ts';
-import { disconnect, GattSession } from './gatt-session.ts';
-import type { LinkRadio } from './link-radio.ts';
+import type { DeviceSession, LinkRadio, SessionEvents } from './link-radio.ts';
 import { LinkSlots } from './link-slots.ts';
+import { type Advertisement, RemoteAdapter } from './process/remote-adapter.ts';
 import { type Candidate, Sightings } from './sightings.ts';
 
 export interface RadioOptions {
   readonly settings: BleSettings;
+  /** Path of the program that has the adapter, and the stack that parses what comes by radio: process/main.ts, built. */
+  readonly program: string;
   readonly timers: Timers;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly random: Random;
@@ -52,7 +54,7 @@ export class Radio implements LinkRadio {
   readonly #links = new Map<string, BleLink>();
   readonly #waiting = new Set<object>();
   readonly #sightingListeners = new Set<(name: string) => void>();
-  #adapter: Adapter | undefined;
+  #adapter: RemoteAdapter | undefined;
   #fault: LatchkeyError | undefined = new LatchkeyError('radio_failed', 'not opened yet');
   /** Failures in a row of an adapter that is there. */
   #failures = 0;
@@ -63,12 +65,16 @@ export class Radio implements LinkRadio {
   readonly #windows = new Set<{ readonly name: string | undefined }>();
   #cancelReopen: (() => void) | undefined;
   #opening: Promise<void>;
-  #closed = false;
+  readonly #closing = new AbortController();
+  readonly #broken: Repeats<BrokenRule>;
 
   constructor(options: RadioOptions) {
     this.#options = options;
     this.slots = new LinkSlots(options.settings.connections);
     this.sightings = new Sightings(options.clock, options.random);
+    this.#broken = new Repeats(BROKEN, (broken, times) =>
+      options.log.warn({ event: 'radio_packet_repeated', ...broken, times }, 'more packets broke a rule'),
+    );
     this.#opening = this.#open();
   }
 
@@ -124,7 +130,10 @@ export class Radio implements LinkRadio {
   openWindow(name?: string): () => void {
     const window = { name };
     this.#windows.add(window);
-    return () => void this.#windows.delete(window);
+    this.#dutyChanged(false);
+    return () => {
+      if (this.#windows.delete(window)) this.#dutyChanged(false);
+    };
   }
 
   /** Who is here. */
@@ -136,55 +145,58 @@ export class Radio implements LinkRadio {
     const before = this.#waiting.size > 0;
     if (isWaiting) this.#waiting.add(who);
     else this.#waiting.delete(who);
-    if (this.#waiting.size > 0 && !before && this.#options.settings.scanDuty < 100) this.#adapter?.refreshDuty();
+    if (this.#waiting.size > 0 !== before) this.#dutyChanged(!before);
   }
 
-  async open(
-    address: string,
-    events: Pick<Parameters<typeof GattSession.open>[0], 'onValue' | 'onEnded'>,
-  ): Promise<GattSession> {
+  #dutyChanged(now: boolean): void {
+    if (this.#options.settings.scanDuty < 100) this.#adapter?.dutyChanged(now);
+  }
+
+  async open(address: string, events: SessionEvents): Promise<DeviceSession> {
     const adapter = this.#adapter;
     if (adapter === undefined) throw this.#fault ?? new LatchkeyError('link_down', 'there is no adapter');
-    const { settings, timers } = this.#options;
-    const { connectTimeout, mtu, operationTimeout: deadline, profile } = settings;
-    const peripheral = await adapter.connect(address, connectTimeout);
-    const onDiscovered = () => adapter.agreeOnMtu(peripheral);
-    try {
-      return await GattSession.open({ peripheral, profile, mtu, onDiscovered, deadline, timers, ...events });
-    } catch (error) {
-      await disconnect(peripheral, timers);
-      throw error;
-    }
+    return adapter.open(address, events);
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#closed = true;
+    this.#closing.abort();
     this.#cancelReopen?.();
     this.#fault = new LatchkeyError('link_down', 'closed');
     await Promise.all([...this.#links.values()].map((link) => link.close()));
     await this.#opening;
     await this.#adapter?.close();
     this.#adapter = undefined;
+    this.#broken.end();
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   async #open(): Promise<void> {
-    const { log, settings, system, timers } = this.#options;
+    const { log, program, settings, system, timers } = this.#options;
     this.sightings.begin();
     try {
-      const adapter = await Adapter.open({
+      const adapter = await RemoteAdapter.open({
         settings,
+        program,
         timers,
+        log,
         system,
+        signal: this.#closing.signal,
         duty: () => (this.#waiting.size > 0 || this.#windows.size > 0 ? 100 : settings.scanDuty),
         onAdvertisement: (heard) => this.#advertised(heard),
         keptAddresses: () => this.#forget(),
         onCutOff: (address) => this.#cutOff(address),
+        onBroken: (broken) => this.#brokeRule(broken),
         onLost: (error) => this.#lost(error),
       });
       this.#adapter = adapter;
       if (this.#closed) return;
       this.#fault = undefined;
+      // It may have changed while the adapter was opened.
+      this.#dutyChanged(false);
       this.slots.restore(settings.connections);
       this.#openedAt = this.#options.clock.monotonic();
       this.#reported = undefined;
@@ -257,6 +269,16 @@ export class Radio implements LinkRadio {
     return ![...this.#windows].some((window) => window.name === name);
   }
 
+  /** Whoever sends what no device sends. The gate has dropped it, and ended the link. */
+  #brokeRule({ address, count, rule }: BrokenRule & { readonly count: number }): void {
+    this.counters.brokenRules += count;
+    if (this.#broken.tells(rule, { rule }))
+      this.#options.log.warn(
+        { event: 'radio_packet_refused', rule, address, packets: count },
+        'packets by radio broke a rule of Bluetooth; they were dropped, and their link ended',
+      );
+  }
+
   /** What was under way is to go on at once, and not when the device advertises. */
   #cutOff(address: string): void {
     for (const name of this.sightings.stillThere(address)) this.#links.get(name)?.heard();
@@ -274,6 +296,14 @@ export class Radio implements LinkRadio {
     return this.sightings.addresses();
   }
 }
+
+interface BrokenRule {
+  readonly rule: string;
+  readonly address?: string | undefined;
+}
+
+/** Lines of the log in a minute about broken rules: one of a kind, and no more of all kinds than one can read. */
+const BROKEN = { window: 60_000, ofOneKind: 1, overall: 10 } as const;
 
 /** Found out before the adapter is touched, so it can be asked for often. */
 const CHEAP_TO_FIND_OUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

@@ -198,6 +198,7 @@ export const CATALOGUE = {
   radio_permission: unavailable('The Bluetooth adapter may not be used', 'The user of the hub has no right to it.', 'Give the unit CAP_NET_RAW as docs/operations.md shows; for a serial port add the user to the group `dialout`.'),
   radio_unsupported: unavailable('Bluetooth cannot be used on this machine', 'The kernel or the adapter has no Bluetooth Low Energy, or the package for it was not built for this processor.', 'Use an adapter of Bluetooth 4.0 or later and a kernel with Bluetooth.'),
   radio_failed: unavailable('The Bluetooth adapter does not answer', 'It hangs, or another program uses it.', 'Stop other programs that use it; unplug it and plug it in again.'),
+  radio_process_failed: unavailable('The process of the radio failed', 'It ended, or did not answer and was ended: a packet by radio led it there, memory was short, or it has a defect.', 'The hub starts it again by itself. Look in the log for `radio_output`; if it comes again, report these lines.'),
   device_impostor: unavailable(
     'Something else advertises the name of the device',
     'What answers does not hold the key of the device: an impostor, another device of the same name, or one that was reset.',

@@ -44,13 +44,27 @@ export const LIMITS = {
   gattWaiting: 16,
   /** Unregistered names that the hub remembers while a pairing window is open; the one heard longest ago gives way to a new one. */
   bleNames: 1_024,
+  /** A message of the radio's process to the hub: the largest brings a value, or the name of a device. */
+  radioMessageBytes: 8_192,
+  /** A message of the hub to it: the largest names all addresses that are of interest. */
+  radioOrderBytes: 262_144,
+  /** Addresses in such a message: eight of each of a thousand names. */
+  radioAddresses: 8_192,
+  /** Text in such a message, and a line that the process writes: a sentence or two. */
+  radioTextLength: 512,
+  /** Memory for the objects of that process, in MiB: it works with 10, and one that is led into gathering ends. */
+  radioHeapMegabytes: 64,
+  /** Rules of the gate that are told of at once; there are about a hundred. */
+  radioBrokenRules: 32,
+  /** Requests of one peer over one link by radio, which serves nothing: a phone looks with some dozens for what there is. */
+  bleStrayRequests: 64,
   /**
    * Addresses that the hub remembers for one name. At 100 new addresses a second of an attacker, a device that advertises every
    * two seconds is heard again before it is forgotten.
    */
   bleAddressesPerName: 256,
   /** Addresses that the hub remembers for all names together, 200 bytes each; names share it equally. */
-  bleAddresses: 16_384,
+  bleAddresses: 8_192,
   /** Least share of one name: the device, its next random address, and a few impostors. */
   bleAddressesPerNameLeast: 8,
   /** Milliseconds that an address is remembered for that is not heard any more: random ones change every 15 minutes. */

@@ -1,4 +1,6 @@
 /** The radio, where one is configured. All of it is loaded only then. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { HeardDevice, Radio } from '../../drivers/ble/radio.ts';
 import { systemRandom, systemTimers } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
@@ -6,6 +8,14 @@ import type { RadioView } from '../ports/admin.ts';
 import type { Log } from '../ports/log.ts';
 import type { DeviceServer } from './links.ts';
 import type { State } from './state.ts';
+
+/**
+ * What has the adapter, in a process of its own: node runs it as it was built. Seen from the built program, and from here,
+ * where a test runs the hub from its sources.
+ */
+const PROGRAMS = ['../bin/radio.js', '../../dist/bin/radio.js'].map((path) =>
+  fileURLToPath(new URL(path, import.meta.url)),
+);
 
 export async function openRadio(
   { ble }: Config,
@@ -21,6 +31,7 @@ export async function openRadio(
   const profile = { service, downstream, upstream };
   const { Radio } = await import('../../drivers/ble/radio.ts');
   return new Radio({
+    program: PROGRAMS.find((path) => existsSync(path)) ?? '',
     settings: { adapter, baudRate, connections, mtu, scanDuty, profile, ...times },
     timers: systemTimers,
     clock,

@@ -1,8 +1,7 @@
 /** A radio in memory: whoever is on the air under a name answers CoAP over GATT, without adapter, noble or bleno. */
 import { newBleCounters } from '../../drivers/ble/ble-counters.ts';
 import { BleLink } from '../../drivers/ble/ble-link.ts';
-import type { GattSession } from '../../drivers/ble/gatt-session.ts';
-import type { LinkRadio } from '../../drivers/ble/link-radio.ts';
+import type { DeviceSession, LinkRadio } from '../../drivers/ble/link-radio.ts';
 import { LinkSlots } from '../../drivers/ble/link-slots.ts';
 import { Sightings } from '../../drivers/ble/sightings.ts';
 import type { CoapHandler } from '../../src/codec/coap/responder.ts';
@@ -59,7 +58,7 @@ export class FakeAir implements LinkRadio {
     // It listens all the time.
   }
 
-  async open(address: string, events: Parameters<LinkRadio['open']>[1]): Promise<GattSession> {
+  async open(address: string, events: Parameters<LinkRadio['open']>[1]): Promise<DeviceSession> {
     const handler = this.#peers.get(address);
     if (handler === undefined) throw new LatchkeyError('link_down', 'connect');
     this.connected.push(address);
@@ -73,7 +72,7 @@ export class FakeAir implements LinkRadio {
       events.onEnded(new LatchkeyError('link_down', 'hung up'));
     };
     peer.connected({ send: (value) => queueMicrotask(() => isOpen && events.onValue(value)), onStalled });
-    const session: Pick<GattSession, 'send' | 'drained' | 'close'> = {
+    return {
       send: (value) => queueMicrotask(() => isOpen && peer.receive(value)),
       drained: async () => undefined,
       close: async () => {
@@ -81,6 +80,5 @@ export class FakeAir implements LinkRadio {
         peer.close();
       },
     };
-    return session as GattSession;
   }
 }

@@ -86,7 +86,7 @@ describe('a visit', () => {
   it('lets a device ask that nobody asks anything', async () => {
     const asked: string[] = [];
     const rig = await open({
-      settings: { visit: 60_000, linger: 300 },
+      settings: { visit: 60_000, linger: 600 },
       handler:
         () =>
         async ({ path }) => {

@@ -199,9 +199,9 @@ async function anotherTrust(opened: World): Promise<string> {
 
 describe('noble', () => {
   test.each([
-    [true, {}],
-    [false, { air: undefined }],
-  ])('is loaded: %s', async (isLoaded, options) => {
+    ['one process', {}],
+    ['none', { air: undefined }],
+  ])('is not loaded by the hub, and %s is started for it', async (processes, options) => {
     const probe = join(mkdtempSync(join(tmpdir(), 'latchkey-probe-')), 'probe.cjs');
     closers.push(async () => rmSync(dirname(probe), { recursive: true }));
     const says = '{"event":"probed","noble":"%"}';
@@ -216,9 +216,12 @@ describe('noble', () => {
     const opened = await open(options as WorldOptions);
     await opened.hub.stop();
     opened.hub = await opened.folder.start({ NODE_OPTIONS: `--require=${probe}` });
-    if (isLoaded) await opened.hub.event('radio_opened');
+    if (processes === 'one process') await opened.hub.event('radio_opened');
     process.kill(opened.hub.pid, 'SIGUSR2');
-    expect(await opened.hub.event('probed')).toMatchObject({ noble: String(isLoaded) });
+    expect(await opened.hub.event('probed')).toMatchObject({ noble: 'false' });
+    const { pid } = opened.hub;
+    const started = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+    expect(started).toHaveLength(processes === 'one process' ? 1 : 0);
   });
 });
 

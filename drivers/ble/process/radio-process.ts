@@ -1,0 +1,167 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import type { Timers } from '../../../src/core/clock.ts';
+import { coded, LatchkeyError } from '../../../src/core/errors.ts';
+import { LIMITS } from '../../../src/core/limits.ts';
+import type { Log } from '../../../src/ports/log.ts';
+import { RADIO_TIMES } from '../ble-settings.ts';
+import { FrameReader, framed } from './frames.ts';
+import { readToHub, type ToHub, type ToProcess, written } from './messages.ts';
+import { OutputLog } from './output-log.ts';
+
+export interface RadioProcessOptions {
+  /** Path of `main.ts` of this folder as node can run it: of the built program, or built by a test. */
+  readonly program: string;
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly onMessage: (message: ToHub) => void;
+  /** It is gone, once, and not after `kill`. */
+  readonly onEnded: (error: LatchkeyError) => void;
+}
+
+/** Where the process has its end of the connection to the hub. */
+const CHANNEL = 3;
+
+/**
+ * A process for the stack that parses what strangers send. It gets this connection and nothing else of the hub: no
+ * environment, no files, no keys. One that ends, or does not answer, is over for good; who needs it starts another one.
+ */
+export class RadioProcess {
+  /** Resolves when the process is gone, however that came. */
+  readonly exited: Promise<void>;
+  readonly #options: RadioProcessOptions;
+  readonly #child: ChildProcess;
+  readonly #channel: Socket;
+  readonly #frames = new FrameReader(LIMITS.radioMessageBytes);
+  readonly #output: OutputLog;
+  readonly #messages: Buffer[] = [];
+  #isPaused = false;
+  #unanswered = 0;
+  #cancelBeat: () => void = () => undefined;
+  #hasEnded = false;
+
+  /** @throws {LatchkeyError} `radio_process_failed` where it cannot be started */
+  constructor(options: RadioProcessOptions) {
+    this.#options = options;
+    this.#output = new OutputLog(options.log);
+    const child = start(options.program);
+    this.#child = child;
+    this.#channel = child.stdio[CHANNEL] as Socket;
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (status, signal) => {
+        this.#end(new LatchkeyError('radio_process_failed', signal === null ? `status ${status}` : signal));
+        resolve();
+      });
+      child.on('error', (error) => {
+        this.#end(new LatchkeyError('radio_process_failed', 'it cannot be started', { cause: error }));
+        if (child.pid === undefined) resolve();
+      });
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => this.#output.write(chunk));
+      (stream as Socket | null)?.unref();
+    }
+    this.#channel.on('data', (bytes: Buffer) => this.#receive(bytes));
+    // The process is going: its exit says why.
+    this.#channel.on('error', () => undefined);
+    this.#channel.unref();
+    child.unref();
+  }
+
+  /** Watches from now on whether it answers. */
+  watch(): void {
+    this.#beat();
+  }
+
+  send(message: ToProcess): void {
+    if (!this.#hasEnded) this.#channel.write(framed(written(message)));
+  }
+
+  /** Ends it, whatever it does: a process that was stopped or hangs too. */
+  kill(error?: LatchkeyError): void {
+    if (error === undefined) this.#detach();
+    else this.#end(error);
+    this.#child.kill('SIGKILL');
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#unanswered = 0;
+    try {
+      this.#messages.push(...this.#frames.push(bytes));
+      this.#readAll();
+    } catch (error) {
+      this.kill(coded(error));
+    }
+  }
+
+  #readAll(): void {
+    while (!this.#hasEnded && !this.#isPaused) {
+      const next = this.#messages.shift();
+      if (next === undefined) return;
+      const message = readToHub(next);
+      // Who waits for a connection makes use of it before anything more of it is told.
+      if (message.type === 'connected') this.#pause();
+      this.#options.onMessage(message);
+    }
+  }
+
+  #pause(): void {
+    this.#isPaused = true;
+    setImmediate(() => {
+      this.#isPaused = false;
+      try {
+        this.#readAll();
+      } catch (error) {
+        this.kill(coded(error));
+      }
+    });
+  }
+
+  /** Counted in questions, not in time: a hub that was held up itself has sent none meanwhile. */
+  #beat(): void {
+    if (this.#hasEnded) return;
+    if (this.#unanswered >= RADIO_TIMES.silence / RADIO_TIMES.heartbeat) {
+      this.kill(new LatchkeyError('radio_process_failed', `it did not answer for ${RADIO_TIMES.silence} ms`));
+      return;
+    }
+    this.#unanswered += 1;
+    this.send({ type: 'ping' });
+    this.#cancelBeat = this.#options.timers.after(RADIO_TIMES.heartbeat, () => this.#beat());
+  }
+
+  #end(error: LatchkeyError): void {
+    if (this.#hasEnded) return;
+    this.#detach();
+    this.#options.onEnded(error);
+  }
+
+  #detach(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#cancelBeat();
+    this.#messages.length = 0;
+    this.#channel.destroy();
+    this.#child.once('close', () => this.#output.end());
+  }
+}
+
+function start(program: string): ChildProcess {
+  let child: ChildProcess;
+  try {
+    child = spawn(process.execPath, [...MEMORY, program], {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      env: {},
+      cwd: '/',
+    });
+  } catch (error) {
+    throw new LatchkeyError('radio_process_failed', 'it cannot be started', { cause: error });
+  }
+  // Where there is no file descriptor left node makes no streams, and tells the error later.
+  if (child.stdio?.[CHANNEL] != null) return child;
+  child.on('error', () => undefined);
+  child.kill('SIGKILL');
+  throw new LatchkeyError('radio_process_failed', 'it cannot be started: too many files are open');
+}
+
+/** A stack that is led into gathering without end fails early, and takes no memory from the hub. */
+const MEMORY = [`--max-old-space-size=${LIMITS.radioHeapMegabytes}`, '--max-semi-space-size=1'];

@@ -1,0 +1,104 @@
+/** The hub's side of the radio's process, with programs in its place that misbehave. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { RadioProcess } from '../../../../drivers/ble/process/radio-process.ts';
+import { systemTimers } from '../../../../drivers/system-time.ts';
+import type { LatchkeyError } from '../../../../src/core/errors.ts';
+import { QuietLog } from '../../../fakes/quiet-log.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'latchkey-process-'));
+const opened: RadioProcess[] = [];
+
+afterEach(async () => {
+  for (const each of opened.splice(0)) {
+    each.kill();
+    await each.exited;
+  }
+});
+
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+let programs = 0;
+
+/** Runs this text as the process. */
+function run(text: string) {
+  programs += 1;
+  const program = join(folder, `program-${programs}.mjs`);
+  writeFileSync(
+    program,
+    `import { Socket } from 'node:net';\nconst hub = new Socket({ fd: 3, readable: true, writable: true });\n${text}\n`,
+  );
+  return start(program);
+}
+
+function start(program: string) {
+  const log = new QuietLog();
+  const messages: string[] = [];
+  const ended = new Promise<LatchkeyError>((resolve) => {
+    const radio = new RadioProcess({
+      program,
+      timers: systemTimers,
+      log,
+      onMessage: ({ type }) => messages.push(type),
+      onEnded: resolve,
+    });
+    opened.push(radio);
+    radio.watch();
+  });
+  return { ended, exited: () => opened.at(-1)?.exited, log, messages };
+}
+
+const FRAME = `const say = (text) => {
+  const head = Buffer.alloc(4);
+  head.writeUInt32LE(Buffer.byteLength(text));
+  hub.write(Buffer.concat([head, Buffer.from(text)]));
+};`;
+
+describe('a process', () => {
+  it.each([
+    ['ends', 'process.exit(3);', 'status 3'],
+    ['fails', "throw new Error('broken');", 'status 1'],
+    ['is killed', "process.kill(process.pid, 'SIGKILL');", 'SIGKILL'],
+    ['loops for ever', 'for (;;);', 'it did not answer for 3000 ms'],
+    ['is stopped', "process.kill(process.pid, 'SIGSTOP');", 'it did not answer for 3000 ms'],
+    ['says what is no message', `${FRAME} say('nonsense');`, /cannot be read|not JSON/],
+    [
+      'says what no radio says',
+      `${FRAME} say('{"type":"lost","code":"device_refused_token"}');`,
+      /cannot be read: code/,
+    ],
+    ['announces more than a message may have', 'hub.write(Buffer.alloc(64, 0xff));', /a message of 4294967295 bytes/],
+  ])('that %s is over, with the reason', async (_, text, reason) => {
+    const { ended, exited } = run(text);
+    const { code, detail } = await ended;
+    expect(code).toBe('radio_process_failed');
+    expect(detail).toMatch(reason);
+    await exited();
+  });
+
+  it('that cannot be started is over', async () => {
+    const { ended } = start(join(folder, 'nothing.mjs'));
+    expect((await ended).code).toBe('radio_process_failed');
+  });
+
+  it('that gathers without end is over before it has much memory', async () => {
+    const { ended } = run('const all = []; for (;;) all.push({ one: all.length });');
+    expect((await ended).detail).toMatch(/SIGABRT|status|it did not answer/);
+  });
+
+  it('is heard as it answers, and what it writes is in the log', async () => {
+    const { ended, exited, log, messages } = run(
+      `${FRAME} hub.on('data', () => say('{"type":"pong"}'));
+       console.log('one'); console.warn('two');
+       setTimeout(() => { throw new Error('three'); }, 2_000);`,
+    );
+    await ended;
+    await exited();
+    expect(messages.length).toBeGreaterThan(2);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const texts = log.lines.map(({ fields }) => fields.text);
+    expect(texts).toEqual(expect.arrayContaining(['one', 'two', 'Error: three']));
+  });
+});
