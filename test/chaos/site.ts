@@ -28,7 +28,7 @@ export interface SiteOptions {
 }
 
 /** What the hub has acknowledged, as its peers remember it. */
-export class Acknowledged {
+class Acknowledged {
   readonly deliveries = new Map<string, Delivery>();
   /** Proofs that were accepted: none may be accepted again. */
   readonly proofs: IntrospectionQuestion[] = [];
