@@ -58,6 +58,8 @@ export interface SimulatorOptions {
   readonly heldPayload?: Uint8Array | undefined;
   /** Keeps what a bundle brought for after a restart. */
   readonly keepTrust?: (held: HeldTrust) => void;
+  /** Tokens that it holds at once; a few by default, as a small device. */
+  readonly slots?: number;
   /** `machine` by default. */
   readonly clock?: SimulatedClock;
   readonly onEvent?: (event: DeviceEvent) => void;
@@ -100,6 +102,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Running
     hasCalendar: kind !== 'none',
     ...(options.heldPayload === undefined ? {} : { heldPayload: options.heldPayload }),
     ...(options.keepTrust === undefined ? {} : { keepTrust: options.keepTrust }),
+    ...(options.slots === undefined ? {} : { slots: options.slots }),
     random: systemRandom,
     onEvent,
   });
