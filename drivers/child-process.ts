@@ -58,7 +58,7 @@ const DEFAULT_SETTINGS: ChildSettings = {
 
 /**
  * The program of a child: `<folder>/children/<name>.js` beside the bundle, and the source where the hub runs from source. On Node 20
- * only a process with a loader for TypeScript can start the latter: it hands its own options (`process.execArgv`) on.
+ * only a process with a loader for TypeScript can start the latter: it hands its own `--import=` on.
  */
 export function childFile(name: string, source: URL): string {
   const file = import.meta.url.endsWith('.js') ? new URL(`../children/${name}.js`, import.meta.url) : source;
@@ -132,9 +132,9 @@ export class ChildProcess {
   #start(): void {
     const { clock, file } = this.#options;
     const started = fork(file, [], {
-      // The hub's environment may hold secrets, and its debugger has one port.
+      // The hub's environment may hold secrets, its debugger has one port, and a script of `--eval` would start itself again.
       env: {},
-      execArgv: process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
+      execArgv: process.execArgv.filter((argument) => argument.startsWith('--import=')),
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });

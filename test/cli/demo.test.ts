@@ -65,7 +65,7 @@ beforeAll(async () => {
   vi.stubEnv('TMPDIR', join(folder, 'tmp'));
   status = await runCommandLine(['demo', '--json', '--artifacts', join(folder, 'out')], recorded.terminal);
   summary = JSON.parse(recorded.printed.at(-1) ?? '{}');
-}, 30_000);
+}, 60_000);
 
 afterAll(async () => {
   vi.unstubAllEnvs();
@@ -125,7 +125,7 @@ test('without --json the story is told, and every step says that it holds', asyn
   }
   expect(story).not.toContain('eyJ');
   expect(story).not.toContain('\u001b');
-}, 30_000);
+}, 60_000);
 
 test('a folder for the artifacts that cannot be written fails the demo', async () => {
   const failing = recordingTerminal();
@@ -135,4 +135,4 @@ test('a folder for the artifacts that cannot be written fails the demo', async (
   expect(status).toBe(1);
   expect(JSON.parse(failing.printed.at(-1) ?? '{}')).toMatchObject({ ok: false });
   expect(failing.noted.at(-1)).toContain('"code":"file_unwritable"');
-}, 30_000);
+}, 60_000);
