@@ -53,12 +53,10 @@ export async function openState(
   return {
     ...opened,
     faults: () => [...opened.store.faults(), ...opened.audit.faults(), ...littleRoom(stateDir)],
+    // Both at once: each may wait for a slow disk, and the hub has one time for its end.
     async close() {
-      try {
-        await opened.audit.close();
-      } finally {
-        await opened.store.close();
-      }
+      const closed = await Promise.allSettled([opened.audit.close(), opened.store.close()]);
+      for (const each of closed) if (each.status === 'rejected') throw each.reason;
     },
   };
 }

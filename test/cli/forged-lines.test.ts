@@ -78,11 +78,11 @@ const TRUST = { device: FORGED, state: 'refused', version: 1, held_since: 1, cha
 
 test.each<[string, readonly string[], unknown, number]>([
   ['status', ['status'], STATUS, 12],
-  ['devices list', ['devices', 'list'], [DEVICE], 2],
+  ['devices list', ['devices', 'list'], { items: [DEVICE] }, 2],
   ['devices show', ['devices', 'show', 'tube-1'], DEVICE, 9],
   ['audit list', ['audit', 'list'], AUDIT, 2],
-  ['deliveries list', ['deliveries', 'list'], [DELIVERY], 2],
-  ['trust status', ['trust', 'status'], [TRUST], 2],
+  ['deliveries list', ['deliveries', 'list'], { items: [DELIVERY] }, 2],
+  ['trust status', ['trust', 'status'], { items: [TRUST] }, 2],
 ])('%s', async (_name, args, answer, lines) => {
   await hub.answer(answer);
   const { printed, status } = await runLine([...args, '--socket', hub.socket]);

@@ -187,7 +187,7 @@ describe('where several answer to the name', () => {
       air.hangUp();
       return silent();
     });
-    expect(await ask()).toBe('link_down');
+    expect(await ask()).toBe('device_answer_lost');
     air.put('b', recording('b', created));
     air.advertise();
     air.link.proven(false);
