@@ -81,7 +81,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 async function addDevice(): Promise<string> {
   made += 1;
   const id = `ekg-${made}`;
-  const { err, status } = await latchkey('devices', 'add', id, '--audience', `https://${id}.example`);
+  const { err, status } = await latchkey('devices', 'add', id, '--audience', `https://${id}.example`, '--bearer');
   if (status !== 0) throw new Error(err);
   return id;
 }
