@@ -254,8 +254,9 @@ test('every token is delivered once, or refused with its reason, and nothing is 
       expect([what, accepted <= 1]).toEqual([what, true]);
       if (ended?.state === 'delivered') expect([what, ended.receipt, accepted]).toEqual([what, true, 1]);
     }
-    // At the second in which it expires, or the one that this began in.
-    if (ended?.state === 'expired') expect([0, 1]).toContain((ends.get(id) ?? 0) - token.exp);
+    // Not before it expires. Without NTP the hub is certain of a time only once a token confirms it, some seconds later.
+    const late = (ends.get(id) ?? 0) - token.exp;
+    if (ended?.state === 'expired') expect([what, late >= 0 && late <= 10]).toEqual([what, true]);
   }
   const lasting = [...sent.values()].filter(({ exp }) => exp * 1_000 > finished).length;
   expect(seen.covered).toBeGreaterThan(lasting);
