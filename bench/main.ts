@@ -1,8 +1,7 @@
 /**
  * `npm run bench [-- --json] [-- --short]`: every figure that the project promises, measured here and now. With `--fleet`
  * only the load of a fleet of devices, which takes a minute or two; with `--soak [minutes]` only memory under a steady load;
- * with `--scale` only a hub with 10,000 devices and one with 30,000 waiting tokens.
- * with `--writes` only the bytes that are written to disk.
+ * with `--scale` only a hub with 10,000 devices and one with 30,000 waiting tokens; with `--writes` only the bytes that are written to disk.
  */
 import { cachedVerdictFigures } from './cached-verdicts.ts';
 import { fleetFigures } from './fleet.ts';

@@ -24,8 +24,8 @@ export function translationFigures(effort: Effort): readonly Figure[] {
   };
   return [
     ...translation('sign1', 0.9, verifyAndSign, () => verifyAndTranslate(jwt, deviceProfiles.sign1, SIGN_KEYS), effort),
-    ...translation('mac0', 0.8, verifyOnly, () => verifyAndTranslate(jwt, deviceProfiles.mac0, KEYS), effort),
-    ...translation('encrypt0', 0.75, verifyOnly, () => verifyAndTranslate(jwt, deviceProfiles.encrypt0, KEYS), effort),
+    ...translation('mac0', 0.85, verifyOnly, () => verifyAndTranslate(jwt, deviceProfiles.mac0, KEYS), effort),
+    ...translation('encrypt0', 0.83, verifyOnly, () => verifyAndTranslate(jwt, deviceProfiles.encrypt0, KEYS), effort),
   ];
 }
 
