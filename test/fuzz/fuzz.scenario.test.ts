@@ -63,9 +63,12 @@ test(
   async () => {
     const mutator = new Mutator(seed);
     const sent = new Map<string, number>();
+    const took = new Map<string, number>();
     const batch = async (target: FuzzTarget, inputs: readonly Uint8Array[]) => {
+      const start = performance.now();
       await run(target, inputs);
       sent.set(target.name, (sent.get(target.name) ?? 0) + inputs.length);
+      took.set(target.name, (took.get(target.name) ?? 0) + performance.now() - start);
     };
     for (const target of targets) await batch(target, [...keptInputs(target.name), ...target.seeds]);
     const end = performance.now() + minutes * 60_000;
@@ -76,7 +79,8 @@ test(
         await batch(target, inputs);
       }
     } while (performance.now() < end);
-    const counts = [...sent].map(([name, count]) => `${name} ${count}`).join(', ');
+    const seconds = (name: string) => Math.round((took.get(name) ?? 0) / 1_000);
+    const counts = [...sent].map(([name, count]) => `${name} ${count} in ${seconds(name)} s`).join(', ');
     process.stdout.write(`fuzz, seed ${seed}: ${counts}\n`);
     expect([...sent.keys()]).toEqual(targets.map(({ name }) => name));
   },
