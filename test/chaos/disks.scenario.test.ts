@@ -12,7 +12,7 @@ import { DiskFaults } from '../fixtures/disk-faults.ts';
 import { Load } from './load.ts';
 import { ChaosSite } from './site.ts';
 
-const count = Number(process.env.CHAOS_FAULTS ?? 12);
+const count = Number(process.env.CHAOS_FAULTS ?? 8);
 const seed = Number(process.env.CHAOS_SEED ?? 22);
 /** The call that fails is at most so far from the order. */
 const FURTHEST = 12;
