@@ -92,7 +92,7 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     write: (changes, how) => store.write(changes, how),
     forget: (prefix) => store.forget(prefix),
     close: () => store.close(),
-    faults: () => [mending.fault(), lost].filter((fault) => fault !== undefined),
+    faults: () => [mending.fault(), lost, ...store.faults()].filter((fault) => fault !== undefined),
   };
 }
 

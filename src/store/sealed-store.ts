@@ -4,7 +4,7 @@
  */
 import { utf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
-import type { Store, StoreChange, WriteOptions } from '../ports/store.ts';
+import type { Store, StoreChange, StoreFault, WriteOptions } from '../ports/store.ts';
 import { KeySlots } from './key-slots.ts';
 import { seal, slotOfValue, unseal } from './sealed-value.ts';
 
@@ -29,6 +29,9 @@ interface InnerStore extends Store {
 export class SealedStore implements Store {
   readonly #inner: InnerStore;
   readonly #slots: KeySlots;
+  readonly #slotsFile: string;
+  /** Entries that no key opens: they are there, and what was in them is lost. */
+  readonly #unopened = new Set<string>();
   /** Of the entries that are there. */
   readonly #slotOf = new Map<string, number>();
   /** Of what was removed or replaced since, by prefix. */
@@ -46,9 +49,10 @@ export class SealedStore implements Store {
   /** Writes that need slots that are not there yet go in their order. */
   #turn: Promise<void> | undefined;
 
-  private constructor(inner: InnerStore, slots: KeySlots, isNoted: boolean) {
+  private constructor(inner: InnerStore, slots: KeySlots, slotsFile: string, isNoted: boolean) {
     this.#inner = inner;
     this.#slots = slots;
+    this.#slotsFile = slotsFile;
     this.#isNoted = isNoted;
   }
 
@@ -62,7 +66,7 @@ export class SealedStore implements Store {
       const isNoted = (await inner.read(NOTE)) !== undefined;
       if (isNoted && slots.isEmpty)
         throw new LatchkeyError('store_corrupt', `${slotsFile} is missing: it has the keys of what is sealed`);
-      const store = new SealedStore(inner, slots, isNoted);
+      const store = new SealedStore(inner, slots, slotsFile, isNoted);
       if (!isNoted) await store.#sealAll();
       return store;
     } catch (error) {
@@ -141,6 +145,13 @@ export class SealedStore implements Store {
     }
   }
 
+  /** What is lost with the keys that it was sealed under, as far as it was read. */
+  faults(): readonly StoreFault[] {
+    if (this.#unopened.size === 0) return [];
+    const detail = `${this.#unopened.size} entries cannot be opened: their keys are damaged or gone`;
+    return [{ code: 'store_records_lost', path: this.#slotsFile, detail }];
+  }
+
   async close(): Promise<void> {
     try {
       await this.#inner.close();
@@ -199,6 +210,7 @@ export class SealedStore implements Store {
     this.#isNoted ||= note.length > 0;
     for (const change of changes) {
       const key = keyOf(change);
+      this.#unopened.delete(key);
       const before = this.#slotOf.get(key);
       const slot = 'put' in change ? taken.get(key) : undefined;
       if (before === slot) continue;
@@ -226,7 +238,9 @@ export class SealedStore implements Store {
   #opened(key: string, value: Uint8Array): Uint8Array {
     const slot = prefixOf(key) === undefined ? undefined : slotOfValue(value);
     if (slot === undefined) return value;
-    return unseal(key, value, this.#slots.keysOf(slot)) ?? value;
+    const opened = unseal(key, value, this.#slots.keysOf(slot));
+    if (opened === undefined) this.#unopened.add(key);
+    return opened ?? value;
   }
 
   /** Killed at any point of this, the next start does it again: the note comes last. */

@@ -8,6 +8,7 @@ import type { Credentials } from '../../src/codec/credentials-file.ts';
 import { readTrustFile } from '../../src/codec/trust-file.ts';
 import { base64url } from '../../src/core/bytes.ts';
 import type { IntrospectionQuestion } from '../../src/core/introspection.ts';
+import type { HubStatus } from '../../src/ports/admin.ts';
 import type { DeviceEvent } from '../../src/sim/device-event.ts';
 import { type RunningSimulator, startSimulator } from '../../src/simulator.ts';
 import { HubFolder, type HubProcess } from '../fixtures/hub-process.ts';
@@ -25,6 +26,8 @@ export interface SiteOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Further settings. */
   readonly settings?: string;
+  /** Called before anything is in the folder: mounts a disk, or adds to the environment. */
+  readonly prepare?: (site: ChaosSite) => void;
 }
 
 /** What the hub has acknowledged, as its peers remember it. */
@@ -51,6 +54,7 @@ export class ChaosSite {
   #ekg!: Credentials;
   #keys: readonly DpopKey[] = [];
   #made = 0;
+  #proofs = 0;
 
   private constructor(options: SiteOptions) {
     this.environment = { ...options.environment };
@@ -62,7 +66,8 @@ export class ChaosSite {
     return site;
   }
 
-  async #open({ settings = '' }: SiteOptions): Promise<void> {
+  async #open({ prepare, settings = '' }: SiteOptions): Promise<void> {
+    prepare?.(this);
     this.#relay = await LineRelay.open();
     this.issuer.writeJwks(join(this.folder.path, 'jwks.json'));
     this.folder.configure(
@@ -91,8 +96,27 @@ export class ChaosSite {
     this.hub = await this.folder.start(this.environment);
   }
 
+  get state(): string {
+    return join(this.folder.path, 'state');
+  }
+
   command(...args: readonly string[]): ReturnType<HubFolder['command']> {
     return this.folder.command(...args, '--config', this.folder.config);
+  }
+
+  /**
+   * Starts the hub again, and once more where it ends for a reason that passes, as systemd does.
+   * @param between called before the second start
+   * @throws {Error} where it ends for another reason, or a second time
+   */
+  async startAgain(passes: RegExp, between: () => void): Promise<void> {
+    try {
+      this.hub = await this.folder.start(this.environment);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.includes('ended (1)') && passes.test(error.message))) throw error;
+      between();
+      this.hub = await this.folder.start(this.environment);
+    }
   }
 
   /** Kills the hub and starts it again. */
@@ -116,16 +140,24 @@ export class ChaosSite {
     this.hub = await this.folder.start(this.environment);
   }
 
-  #token(aud: string) {
+  /** @param ahead seconds by which the clock of the issuer is ahead */
+  #token(aud: string, ahead = 0) {
     this.#made += 1;
     const key = this.#keys[this.#made % this.#keys.length] as DpopKey;
+    const now = Math.floor(Date.now() / 1_000) + ahead;
     const value = this.issuer.sign({
       aud,
       scope: 'read',
-      exp: Math.floor(Date.now() / 1_000) + 3_600,
+      iat: now,
+      exp: now + 3_600,
       cnf: { jkt: key.thumbprint },
     });
     return dpopToken(value, key);
+  }
+
+  /** Pulls the cable of the device, or plugs it in. */
+  connect(isConnected: boolean): void {
+    this.#relay.plug(isConnected ? this.#device.address : undefined);
   }
 
   /** A client brings a token. */
@@ -135,12 +167,17 @@ export class ChaosSite {
     this.acknowledged.deliveries.set(delivery.id, delivery);
   }
 
-  /** A connected device asks about a token and a proof. */
-  async relay(): Promise<void> {
-    const question = await shown(this.#token(EKG));
+  /**
+   * A connected device asks about a token and a proof.
+   * @param ahead seconds by which the clock of the issuer is ahead
+   */
+  async relay(ahead = 0): Promise<void> {
+    const question = await shown(this.#token(EKG, ahead));
     const { body, status } = await askOverHttp(this.hub, question, this.#ekg);
     if (status !== 200) throw new Error(`introspection: ${status} ${body.code ?? ''}`);
-    if (body.active === true) this.acknowledged.proofs.push(question);
+    if (body.active !== true) return;
+    this.#proofs += 1;
+    this.acknowledged.proofs.push(question);
   }
 
   /** The operator adds a device, and removes every third one again. */
@@ -156,8 +193,14 @@ export class ChaosSite {
     this.acknowledged.removed.add(id);
   }
 
+  /** Codes of what the hub says is wrong with it. */
+  async conditions(): Promise<readonly string[]> {
+    const { conditions } = (await this.#admin('GET', '/status')) as unknown as Pick<HubStatus, 'conditions'>;
+    return conditions.map(({ code }) => code);
+  }
+
   #admin(method: 'GET' | 'POST' | 'DELETE', path: string, body?: Parameters<typeof adminRequest>[0]['body']) {
-    const sockets = [join(this.folder.path, 'state', 'admin.sock')];
+    const sockets = [join(this.state, 'admin.sock')];
     return adminRequest({ sockets, method, path, ...(body === undefined ? {} : { body }) });
   }
 
@@ -235,12 +278,12 @@ export class ChaosSite {
 
   /** A digest of what was acknowledged, for the log of a run. */
   summary(): string {
-    const { added, deliveries, proofs, removed } = this.acknowledged;
+    const { added, deliveries, removed } = this.acknowledged;
     const state = createHash('sha256')
       .update([...deliveries.keys()].join())
       .digest('hex')
       .slice(0, 8);
-    return `${deliveries.size} deliveries (${state}), ${proofs.length} proofs, ${added.size} devices added, ${removed.size} removed`;
+    return `${deliveries.size} deliveries (${state}), ${this.#proofs} proofs, ${added.size} devices added, ${removed.size} removed`;
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** Sealed values over a store that fails: no key is overwritten that a refused write may still need. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -45,5 +45,26 @@ test.each([true, false])('a write that failed, and took effect: %s, leaves a val
   const next = await open(new FaultyStore(new Map(inner.entries)));
   expect(await text(next, 'device/a')).toBe(afterwards ? 'after' : 'before');
   await store.close();
+  await next.close();
+});
+
+test('entries whose keys are gone are told, with how many, until they are written anew', async () => {
+  const inner = new FaultyStore();
+  const store = await open(inner);
+  for (let number = 0; number < 100; number += 1)
+    await store.write([{ put: `delivery/${number}`, value: utf8('token') }]);
+  expect(store.faults()).toEqual([]);
+  await store.close();
+  const slots = join(folder, 'slots');
+  truncateSync(slots, readFileSync(slots).length - 1);
+  const next = await open(inner);
+  const found = await next.list('delivery/');
+  const lost = found.filter(([, value]) => Buffer.compare(value, utf8('token')) !== 0).map(([key]) => key);
+  expect(lost.length).toBeGreaterThan(0);
+  expect(next.faults()).toMatchObject([
+    { code: 'store_records_lost', path: slots, detail: expect.stringMatching(new RegExp(`^${lost.length} entries`)) },
+  ]);
+  await next.write(lost.map((remove) => ({ remove })));
+  expect(next.faults()).toEqual([]);
   await next.close();
 });
