@@ -14,7 +14,7 @@ let told = 0;
 /** Of them, those that were only counted. */
 let untold = 0;
 
-const tell = beChild((message) => take(message as ToBroker));
+const tell = beChild('latchkey mqtt-broker', (message) => take(message as ToBroker));
 const say: (message: FromBroker) => void = tell;
 
 function take(message: ToBroker): void {
