@@ -40,13 +40,21 @@ const END_DEADLINE = 1_000;
 /** The hub's session alone outlives its connections, seconds. */
 const SESSION_SECONDS = 600;
 const TOPIC_LEVELS = 16;
+/** Errors of listen that are about the address; others, such as EMFILE, are about the machine. */
+const ADDRESS_ERRORS: ReadonlySet<string> = new Set([
+  'EADDRINUSE',
+  'EACCES',
+  'EADDRNOTAVAIL',
+  'EAFNOSUPPORT',
+  'ENOTFOUND',
+]);
 /**
  * How long a client may leave what is sent to it unread, milliseconds. aedes hands messages out in turn, the hub's too, so
  * that all wait for the one who does not read.
  */
 const DRAIN_DEADLINE = 1_000;
 
-/** @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing` */
+/** @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing`; `embedded_broker_down` where the system has no room */
 export async function openAedesBroker(options: AedesBrokerOptions): Promise<AedesBroker> {
   const { open, refused, say, timers } = options;
   const held = new HeldMessages();
@@ -138,11 +146,17 @@ async function load(): Promise<{ readonly Aedes: typeof Aedes }> {
 function listen(server: Server, { host, port }: { readonly host: string; readonly port: number }): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new LatchkeyError('address_unavailable', `${host}:${port} (${error.code ?? 'failed'})`, { cause: error }));
+      reject(listenFailure(error, `${host}:${port}`));
     });
     server.listen(port, host, () => {
       const address = server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);
     });
   });
+}
+
+export function listenFailure(error: NodeJS.ErrnoException, at: string): LatchkeyError {
+  const { code = 'failed' } = error;
+  const ours = ADDRESS_ERRORS.has(code) ? 'address_unavailable' : 'embedded_broker_down';
+  return new LatchkeyError(ours, `${at} (${code})`, { cause: error });
 }

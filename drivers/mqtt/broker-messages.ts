@@ -47,7 +47,15 @@ export interface RefusedWord {
 }
 
 type RefusalCode = Extract<ErrorCode, 'topic_refused' | 'mqtt_packet_refused'>;
-type FailureCode = Extract<ErrorCode, 'address_unavailable' | 'embedded_broker_missing'>;
+type FailureCode = (typeof FAILURES)[number];
+
+/** Why it does not listen. `internal` is a defect. */
+const FAILURES = [
+  'address_unavailable',
+  'embedded_broker_missing',
+  'embedded_broker_down',
+  'internal',
+] as const satisfies readonly ErrorCode[];
 
 const MOST_LENGTH = 4_096;
 
@@ -60,9 +68,7 @@ export function readFromBroker(message: unknown): FromBroker | undefined {
     case 'listening':
       return typeof port === 'number' ? { kind, port } : undefined;
     case 'failed':
-      return code === 'address_unavailable' || code === 'embedded_broker_missing'
-        ? { kind, code, detail: textOf(detail) }
-        : undefined;
+      return isFailureCode(code) ? { kind, code, detail: textOf(detail) } : undefined;
     case 'login':
       return typeof login === 'number'
         ? { kind, login, username: textOf(username) ?? '', password: textOf(password) ?? '', address }
@@ -77,6 +83,10 @@ export function readFromBroker(message: unknown): FromBroker | undefined {
     default:
       return undefined;
   }
+}
+
+export function isFailureCode(code: unknown): code is FailureCode {
+  return FAILURES.some((known) => known === code);
 }
 
 function textOf(value: unknown): string | undefined {

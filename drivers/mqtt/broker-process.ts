@@ -1,9 +1,10 @@
 /** The program of the embedded broker's process. */
 import { coded } from '../../src/core/errors.ts';
 import { beChild } from '../child-main.ts';
+import { framesOf } from '../child-messages.ts';
 import { systemTimers } from '../system-time.ts';
 import { type AedesBroker, openAedesBroker } from './aedes-broker.ts';
-import type { FromBroker, RefusedWord, ToBroker } from './broker-messages.ts';
+import { type FromBroker, isFailureCode, type RefusedWord, type ToBroker } from './broker-messages.ts';
 
 /** Refusals that are told one by one in a second. The hub sums up as well: this bounds what goes over the channel. */
 const TOLD_PER_SECOND = 64;
@@ -14,7 +15,7 @@ let told = 0;
 /** Of them, those that were only counted. */
 let untold = 0;
 
-const tell = beChild((message) => take(message as ToBroker));
+const tell = beChild('latchkey mqtt-broker', (message) => take(message as ToBroker));
 const say: (message: FromBroker) => void = tell;
 
 function take(message: ToBroker): void {
@@ -29,11 +30,9 @@ async function open(message: Extract<ToBroker, { kind: 'open' }>): Promise<void>
     say({ kind: 'listening', port: broker.port });
   } catch (error) {
     const { code, detail } = coded(error);
-    say({
-      kind: 'failed',
-      code: code === 'embedded_broker_missing' ? code : 'address_unavailable',
-      detail,
-    });
+    if (isFailureCode(code) && code !== 'internal') say({ kind: 'failed', code, detail });
+    // A defect: the frames say where it is.
+    else say({ kind: 'failed', code: 'internal', detail: framesOf(error) });
   }
 }
 

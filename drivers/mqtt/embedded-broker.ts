@@ -53,7 +53,7 @@ export class EmbeddedBroker {
   #fault = 'it starts';
   #onOpened: ((fault: LatchkeyError | undefined) => void) | undefined;
 
-  /** @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing`, `embedded_broker_down` */
+  /** @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing`, `embedded_broker_down`, `internal` */
   static async open(options: EmbeddedBrokerOptions): Promise<EmbeddedBroker> {
     let opened: EmbeddedBroker | undefined;
     const fault = await new Promise<LatchkeyError | undefined>((resolve) => {

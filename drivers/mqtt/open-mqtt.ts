@@ -57,7 +57,7 @@ export interface MqttFront {
 
 /**
  * Resolves when the embedded broker listens; another broker is connected to in the background.
- * @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing`, `embedded_broker_down`
+ * @throws {LatchkeyError} `address_unavailable`, `embedded_broker_missing`, `embedded_broker_down`, `internal`
  */
 export async function openMqtt(options: MqttOptions): Promise<MqttFront> {
   const { answerProtected, clock, deliveries, json, log, random, relay, timers } = options;

@@ -217,7 +217,11 @@ export const CATALOGUE = {
   broker_refused: unavailable('The MQTT broker does not let the hub in', 'User, password, client id or ACL are not as it wants them, or it does not speak MQTT 5.0.', 'Compare [mqtt] with the password file and the ACL of the broker: docs/operations.md.'),
   broker_tls_untrusted: unavailable('The certificate of the MQTT broker is not trusted', 'Another CA signed it, it is expired, or it is for another name.', 'Give its CA as `mqtt.ca_file`, and its name in `mqtt.url`.'),
   broker_packet_invalid: unavailable('The MQTT broker sends what MQTT 5.0 does not allow', 'It has a defect, or hands on unchecked what a client wrote, or another server answers there.', 'Update the broker, or correct `mqtt.url`; the hub connects again by itself.'),
-  embedded_broker_down: unavailable('The embedded MQTT broker is not running', 'Its process ended, hung or took too much memory; the log of the hub says which.', 'Nothing: the hub starts it again by itself. Report it if it comes back, with the lines `child_down` of the log.'),
+  embedded_broker_down: unavailable(
+    'The embedded MQTT broker is not running',
+    'Its process ended, hung, took too much memory or could not listen; the log of the hub says which.',
+    'Nothing while the hub runs: it starts the broker again by itself. Where it comes back, or the hub does not start, report it with the lines `child_down` and `failed` of the log.',
+  ),
   peripheral_package_missing: local('The package for a simulated Bluetooth device is not installed', 'It is an optional package that npm could not install, or was told to leave out.', 'Run `npm install @stoprocent/bleno`, or simulate the device behind a line with `--listen`.'),
   peripheral_adapter_down: local('The Bluetooth adapter of the simulated device does not answer', 'There is no such adapter, it is blocked, another program has it, or only root may use it.', 'Give the path of its port with `--hci`; for the adapter of the system run `rfkill unblock bluetooth`, and start as root.'),
   embedded_broker_missing: local('The embedded MQTT broker is not installed', 'It is an optional package that npm could not install, or was told to leave out.', 'Run `npm install aedes`, or use another broker by `mqtt.url`.'),

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ChildProcess, type ChildSettings } from '../../drivers/child-process.ts';
+import { IGNORED_SIGNALS } from '../../drivers/child-prologue.ts';
 import { monotonic, systemRandom, systemTimers } from '../../drivers/system-time.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
 import { isRunning } from '../fixtures/is-running.ts';
@@ -113,7 +114,8 @@ describe('is started again', () => {
 test('the signals of a terminal and of systemd are the hub’s: it goes on', async () => {
   const { child, ends, heard, ready } = start();
   await ready();
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1'] as const) process.kill(child.pid ?? 0, signal);
+  expect(IGNORED_SIGNALS).toEqual(expect.arrayContaining(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1']));
+  for (const signal of IGNORED_SIGNALS) process.kill(child.pid ?? 0, signal);
   child.send('there?');
   await vi.waitFor(() => expect(heard).toContainEqual(expect.objectContaining({ echo: 'there?' })));
   expect(ends).toEqual([]);

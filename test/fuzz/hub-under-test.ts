@@ -174,8 +174,13 @@ export class TcpEnd {
     const socket = this.#socket;
     if (socket === undefined || socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
-      socket.once('close', () => resolve());
-      socket.write(bytes, () => resolve());
+      const done = () => {
+        // A connection takes thousands of writes, and would keep a listener of each.
+        socket.off('close', done);
+        resolve();
+      };
+      socket.once('close', done);
+      socket.write(bytes, done);
     });
   }
 

@@ -1,6 +1,6 @@
 /** The embedded broker of the built hub: its process, its end, and devices that are removed. */
 import { generateKeyPairSync } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -100,6 +100,30 @@ test('the process of the broker has no environment, and a device’s packets cos
   rogue.send(subscribe(1, '__proto__', 'x'));
   await rogue.closed();
   expect(brokerPid()).toBe(pid);
+});
+
+/** What is open in a process: paths, and sockets by their numbers. */
+function openFiles(pid: number): readonly string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      // It was closed meanwhile.
+      return [];
+    }
+  });
+}
+
+test('the process of the broker has no open file of the hub', async () => {
+  // The hub has its database open, so that the broker could have inherited it.
+  await add('ekg-1');
+  const own = openFiles(hub.pid).filter((file) => file.includes(folder.path));
+  expect(own.filter((file) => /MANIFEST|LOCK|\.log$/.test(file))).not.toEqual([]);
+  const files = openFiles(brokerPid());
+  expect(files.length).toBeGreaterThan(3);
+  expect(files.filter((file) => file.includes(folder.path))).toEqual([]);
+  const sockets = openFiles(hub.pid).filter((file) => file.startsWith('socket:'));
+  expect(files.filter((file) => sockets.includes(file))).toEqual([]);
 });
 
 test('where it is killed the status says so, and devices are answered again', async () => {

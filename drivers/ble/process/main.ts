@@ -5,26 +5,20 @@
 import { Socket } from 'node:net';
 import { coded } from '../../../src/core/errors.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
+import { beginChild, CHILD_CHANNEL } from '../../child-prologue.ts';
 import { systemTimers } from '../../system-time.ts';
 import { loadNoble } from '../noble.ts';
 import { FrameReader, framed } from './frames.ts';
-import { closeInherited } from './inherited-files.ts';
 import { readToProcess, type ToHub, toldError, written } from './messages.ts';
 import { RadioServer } from './serve-radio.ts';
 
-/** Inherited from the hub; 0 to 2 are the standard streams. */
-const CHANNEL = 3;
 /** Bytes that wait for the hub, beyond which advertisements are left out. */
 const BACKLOG = 65_536;
 /** Milliseconds for links to be let go once the hub is gone. */
 const GRACE = 250;
 
-// They are for the hub, which says by the connection what is to be done. SIGUSR1 would open a debugger.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
-  process.on(signal, () => undefined);
-
-closeInherited(CHANNEL);
-const channel = new Socket({ fd: CHANNEL, readable: true, writable: true });
+beginChild('latchkey radio');
+const channel = new Socket({ fd: CHILD_CHANNEL, readable: true, writable: true });
 const say = (message: ToHub) => {
   if (channel.writable) channel.write(framed(written(message)));
 };

@@ -4,6 +4,7 @@ import type { Timers } from '../../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../../src/core/errors.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
 import type { Log } from '../../../src/ports/log.ts';
+import { CHILD_CHANNEL } from '../../child-prologue.ts';
 import { RADIO_TIMES } from '../ble-settings.ts';
 import { FrameReader, framed } from './frames.ts';
 import { readToHub, type ToHub, type ToProcess, written } from './messages.ts';
@@ -18,9 +19,6 @@ export interface RadioProcessOptions {
   /** It is gone, once, and not after `kill`. */
   readonly onEnded: (error: LatchkeyError) => void;
 }
-
-/** Where the process has its end of the connection to the hub. */
-const CHANNEL = 3;
 
 /**
  * A process for the stack that parses what strangers send. It gets this connection and nothing else of the hub: no
@@ -46,7 +44,7 @@ export class RadioProcess {
     this.#output = new OutputLog(options.log);
     const child = start(options.program);
     this.#child = child;
-    this.#channel = child.stdio[CHANNEL] as Socket;
+    this.#channel = child.stdio[CHILD_CHANNEL] as Socket;
     this.exited = new Promise((resolve) => {
       child.once('exit', (status, signal) => {
         this.#end(new LatchkeyError('radio_process_failed', signal === null ? `status ${status}` : signal));
@@ -157,7 +155,7 @@ function start(program: string): ChildProcess {
     throw new LatchkeyError('radio_process_failed', 'it cannot be started', { cause: error });
   }
   // Where there is no file descriptor left node makes no streams, and tells the error later.
-  if (child.stdio?.[CHANNEL] != null) return child;
+  if (child.stdio?.[CHILD_CHANNEL] != null) return child;
   child.on('error', () => undefined);
   child.kill('SIGKILL');
   throw new LatchkeyError('radio_process_failed', 'it cannot be started: too many files are open');

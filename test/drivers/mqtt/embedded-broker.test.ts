@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { listenFailure } from '../../../drivers/mqtt/aedes-broker.ts';
 import type { MqttOptions } from '../../../drivers/mqtt/open-mqtt.ts';
 import type { DeliverySummary } from '../../../src/ports/northbound.ts';
 import { subjectOf } from '../../fakes/named-answer.ts';
@@ -307,10 +308,37 @@ describe('where the process of the broker ends', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a port that is taken', () => {
-  test('is address_unavailable', async () => {
-    await expect(openMqttRig({ broker: { listen: { host: '127.0.0.1', port } } })).rejects.toMatchObject({
+describe('a broker that cannot start', () => {
+  const starting = (listen: { readonly host: string; readonly port: number }) => openMqttRig({ broker: { listen } });
+
+  test('because its port is taken is address_unavailable', async () => {
+    await expect(starting({ host: '127.0.0.1', port })).rejects.toMatchObject({
       code: 'address_unavailable',
+      detail: `127.0.0.1:${port} (EADDRINUSE)`,
+    });
+  });
+
+  test('because the address is of another machine is address_unavailable', async () => {
+    // TEST-NET-1 (RFC 5737): no machine has it.
+    await expect(starting({ host: '192.0.2.1', port: 0 })).rejects.toMatchObject({
+      code: 'address_unavailable',
+      detail: '192.0.2.1:0 (EADDRNOTAVAIL)',
+    });
+  });
+
+  test('because of a defect is internal, with the place of the defect', async () => {
+    // The configuration has no such port: node throws.
+    await expect(starting({ host: '127.0.0.1', port: 70_000 })).rejects.toMatchObject({
+      code: 'internal',
+      detail: expect.stringMatching(/^RangeError \| at .*aedes-broker/),
+    });
+  });
+
+  test.each(['EMFILE', 'ENOBUFS', undefined])('because the system has no room (%s) is embedded_broker_down', (code) => {
+    const error = Object.assign(new Error('listen'), code === undefined ? {} : { code });
+    expect(listenFailure(error, '127.0.0.1:1883')).toMatchObject({
+      code: 'embedded_broker_down',
+      detail: `127.0.0.1:1883 (${code ?? 'failed'})`,
     });
   });
 });

@@ -1,6 +1,7 @@
 /** The process of the radio dies, hangs, or loses its hub. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
+import { IGNORED_SIGNALS } from '../../../drivers/child-prologue.ts';
 import { TUBE_AUDIENCE } from '../../fixtures/authorization-server.ts';
 import { ATTRIBUTE } from '../../fixtures/virtual-radio/hci-numbers.ts';
 import { World } from '../../fixtures/world.ts';
@@ -108,6 +109,19 @@ test('is gone when its hub is killed, and when its hub is told to stop while it 
   expect(await world.hub.stop()).toBe(0);
   expect(performance.now() - began).toBeLessThan(5_000);
   expect(isThere(hanging)).toBe(false);
+});
+
+test('leaves the signals of a terminal and of systemd to the hub', async () => {
+  world = await World.open({ air: {} });
+  await world.tubeAdapter();
+  await world.plugIn();
+  const pid = await radioProcess();
+  expect(IGNORED_SIGNALS).toContain('SIGQUIT');
+  for (const signal of IGNORED_SIGNALS) process.kill(pid, signal);
+  await world.until(delivered(await deliver()));
+  expect(processes()).toEqual([pid]);
+  const { radio } = await world.ask<Status>('status');
+  expect(radio.counters.adapterLost ?? 0).toBe(0);
 });
 
 test('has nothing of the hub but its connection', async () => {
