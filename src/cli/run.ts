@@ -31,6 +31,7 @@ const NEEDS_MENDING: ReadonlySet<ErrorCode> = new Set([
   'file_unreadable',
   'jwks_invalid',
   'store_corrupt',
+  'store_lost',
   'store_not_ours',
   'store_open_to_others',
 ] as const);

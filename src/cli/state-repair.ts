@@ -21,10 +21,12 @@ export const command: CliCommand = {
           .toISOString()
           .replaceAll(/[-:]|\.\d+Z/g, '')
           .replace('T', '-');
-        const report = await repairStateFolder(config, log, now);
-        if (options.json === true) return terminal.print(JSON.stringify(report));
-        printReport(terminal, report);
-        terminal.print(`The files as they were: ${report.copy}`);
+        const isJson = options.json === true;
+        const report = await repairStateFolder(config, log, now, (copy) => {
+          if (!isJson) terminal.print(`The files as they were: ${copy}`);
+        });
+        if (isJson) terminal.print(JSON.stringify(report));
+        else printReport(terminal, report);
       });
     addExample(command, '$ sudo -u latchkey latchkey state repair');
   },

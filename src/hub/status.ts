@@ -15,7 +15,7 @@ import type { BrokerView, HubStatus, IssuerView, LineView, TrustView } from '../
 import type { Issuers } from '../trust/issuers.ts';
 import { viewRadio } from './radio.ts';
 import { keyAddressOf } from './settings.ts';
-import { offlineStatus, type State } from './state.ts';
+import { type State, statusOfState } from './state.ts';
 
 export interface RunningParts {
   readonly config: Config;
@@ -41,7 +41,7 @@ export async function statusOf(running: RunningParts): Promise<HubStatus> {
   const { config, introspectors, issuers, lines, mqtt, radio, startedAt, state } = running;
   const notCurrent = await trustNotCurrent(running);
   return {
-    ...offlineStatus(state),
+    ...statusOfState(state),
     uptime: Math.round((monotonic() - startedAt) / 1_000),
     issuers: viewIssuers(config, issuers, introspectors),
     lines: viewLines(config, lines),
