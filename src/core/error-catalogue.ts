@@ -43,6 +43,7 @@ export const CATALOGUE = {
   usage: badRequest('The command line cannot be understood', 'An option is missing, unknown or of the wrong form.', 'Run the command with --help.'),
   file_unreadable: local('A file cannot be read', 'It is missing, or its owner does not let the hub read it.', 'Check path and permissions.'),
   file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
+  file_exists: local('That file exists already', 'The command writes a new file, and replaces none.', 'Give the name of a new file, or move the old one away.'),
   address_unavailable: local('Nothing can listen there', 'Another program has the port, or the address is not of this machine, or the port is below 1024 and needs root.', 'Stop the other program, or choose another port: `http.listen` of a hub, `--listen` of a simulated device.'),
   admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or listens on another socket.', 'Start it with `latchkey run`, or name its socket with --socket.'),
   admin_answer_too_large: unavailable('The hub answered too much on its admin socket', 'The answer goes past its limit. Hub and command are of different versions, or something else listens there.', 'Use the command of the same version as the hub; check the socket.'),
@@ -72,6 +73,7 @@ export const CATALOGUE = {
   backup_invalid: local('That file is no whole backup', 'It is not what `latchkey backup` writes, or it was cut short or altered.', 'Use another backup. Nothing was restored from this one.'),
   descriptors_exhausted: unavailable('The hub has no file descriptor left', 'More connections than the limit of the process allows.', 'Raise the limit, such as `LimitNOFILE=` in the unit, or find out who holds so many connections.'),
   store_open_to_others: local('Other users may write in the state folder', 'It is a folder for all, such as /tmp, or its mode cannot be changed. Whoever may write there could replace keys and devices.', 'Set `state_dir` to a folder of its own, with mode 0700.'),
+  hub_running: local('The hub is running', 'The command works on the state folder itself, which a running hub has open.', 'Stop it first: `systemctl stop latchkey`.'),
   store_locked: local('The state folder is in use', 'Another hub is running on it.', 'Stop the other one, or give this one its own state folder.'),
 
   // Audit
@@ -123,6 +125,7 @@ export const CATALOGUE = {
   keys_too_old: unavailable('The keys of the issuer are too old', 'The AS was not reached for longer than `offline_limit`.', 'Bring the uplink back, or raise `offline_limit` and accept that a withdrawn key lives longer.'),
   clock_unsure: unavailable('The time is not known well enough', 'The clock was not set since boot and this token might be expired.', 'Give the machine NTP or a battery clock, or set clock.when_unsure = "allow" and accept expired tokens after a boot.'),
   clock_behind_floor: unavailable('The clock of the machine is behind a time that is surely past', 'The clock was set back or lost its power, or it was ahead when the hub last ran.', 'Set the clock, best by NTP. If it is right, and was ahead before, run `latchkey clock reset`.'),
+  clock_before_release: unavailable('The clock of the machine reads a time of before this version was built', 'The clock was never set, or lost its power.', 'Set the clock, best by NTP. A reset of the time floor does not help.'),
   clock_ahead: unavailable('The clock of the machine is far ahead', 'A battery clock is wrong, the clock was set wrongly by hand, or NTP is forged. Good tokens look expired.', 'Set the clock, best by NTP. The hub takes tokens again as soon as it is right.'),
   as_clock_differs: unavailable('The clocks of the hub and of an authorization server differ', 'One of the two is wrong by more than ten minutes.', 'Compare both with a third clock. `timedatectl` or `chronyc tracking` says whether the clock of the hub is set by NTP.'),
   metadata_invalid: unavailable('The metadata of the issuer is not acceptable', 'Not JSON, another issuer, or a jwks_uri that is not https or in a private network.', 'Open the discovery address and compare with RFC 8414 section 3; jwks_url in the configuration overrules it.'),

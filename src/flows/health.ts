@@ -15,6 +15,7 @@ export interface HealthFacts {
   /** Seconds; as `TimeFloor` tells them. */
   readonly clockFaults: {
     readonly behindFloor: number | undefined;
+    readonly isBeforeInitial: boolean;
     readonly aheadOfKnown: number | undefined;
     readonly differing: readonly { readonly issuer: string; readonly ahead: number }[];
     readonly isSet: boolean;
@@ -87,12 +88,17 @@ export function boundedConditions(conditions: readonly HealthCondition[]): reado
 }
 
 function clockConditions({ clock, clockFaults }: Pick<HealthFacts, 'clock' | 'clockFaults'>) {
-  const { aheadOfKnown, behindFloor, differing, isSet } = clockFaults;
+  const { aheadOfKnown, behindFloor, differing, isBeforeInitial, isSet } = clockFaults;
   const isUnsure = clock === 'unsure';
   return [
     ...(behindFloor === undefined
       ? []
-      : [condition(`clock (${duration(behindFloor)} behind the time floor)`, 'clock_behind_floor')]),
+      : [
+          condition(
+            `clock (${duration(behindFloor)} behind the time floor)`,
+            isBeforeInitial ? 'clock_before_release' : 'clock_behind_floor',
+          ),
+        ]),
     ...(isUnsure && behindFloor === undefined ? [condition('clock', 'clock_unsure')] : []),
     // What a server says of the time says it better.
     ...(aheadOfKnown === undefined || differing.length > 0

@@ -77,7 +77,13 @@ const bundles = () => rig.link().requests.filter(({ path }) => path[0] === 'trus
 const conditions = () =>
   healthOf({
     clock: 'sure',
-    clockFaults: { behindFloor: undefined, aheadOfKnown: undefined, differing: [], isSet: true },
+    clockFaults: {
+      isBeforeInitial: false,
+      behindFloor: undefined,
+      aheadOfKnown: undefined,
+      differing: [],
+      isSet: true,
+    },
     issuers: [],
     lines: [],
     radio: undefined,

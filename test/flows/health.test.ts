@@ -14,7 +14,13 @@ const issuer: IssuerStatus = {
   nextRefresh: 5,
 };
 const asked = { issuer: 'https://as.example', state: 'ready', lastError: undefined, endpoint: 'known' } as const;
-const noFaults = { behindFloor: undefined, aheadOfKnown: undefined, differing: [], isSet: false };
+const noFaults = {
+  isBeforeInitial: false,
+  behindFloor: undefined,
+  aheadOfKnown: undefined,
+  differing: [],
+  isSet: false,
+};
 const well: HealthFacts = {
   clock: 'sure',
   clockFaults: noFaults,
@@ -51,6 +57,11 @@ describe('healthOf', () => {
       'a clock that is behind the floor',
       { clock: 'unsure', clockFaults: { ...noFaults, behindFloor: 3_725 } },
       'clock (1 h 2 min behind the time floor): clock_behind_floor',
+    ],
+    [
+      'a clock that is before the build of this version',
+      { clock: 'unsure', clockFaults: { ...noFaults, behindFloor: 86_400, isBeforeInitial: true } },
+      'clock (1 d 0 h behind the time floor): clock_before_release',
     ],
     [
       'a clock that is ahead of all that is known',
