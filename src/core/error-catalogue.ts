@@ -53,6 +53,8 @@ export const CATALOGUE = {
   config_syntax: local('The configuration is not valid TOML', 'A typing error at the place named.', 'Correct that line.'),
   config_unknown_key: local('The configuration has a key that does not exist', 'A typing error, or a key of another version.', 'Use the nearest known key that the message names, or remove it.'),
   config_invalid: local('A setting has a value that is not possible', 'The value is of the wrong type or out of range.', 'See config/latchkey.toml for what it may be.'),
+  reload_refused: local('The new configuration cannot be used', 'A reload read a file that a start would end with. The hub goes on with the configuration of before.', 'Correct what is named, then `systemctl reload latchkey`.'),
+  restart_needed: local('The hub runs with other settings than its configuration has', 'A reload found changed settings that are only read at a start.', 'Restart the hub: `systemctl restart latchkey`. Or take the changes back, and reload.'),
   store_missing: local('There is no state yet', 'No hub has run on this folder, and no device was registered in it.', 'Start the hub, or register a device: `latchkey devices add --help`. If there is one elsewhere, name its configuration with -c.'),
   store_not_ours: local('The state folder belongs to another user', 'Files that are written there by somebody else would keep the hub out.', 'Run the command as that user, such as `sudo -u latchkey latchkey …`, or start the hub.'),
   store_corrupt: local(

@@ -2,6 +2,7 @@
 
 import type { ClockCertainty } from '../core/clock.ts';
 import { CATALOGUE, type ErrorCode } from '../core/error-catalogue.ts';
+import type { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { IntrospectorStatus } from '../pop/introspection/introspector.ts';
 import type { HealthCondition, TrustView } from '../ports/admin.ts';
@@ -45,11 +46,16 @@ export interface HealthFacts {
   readonly trust: readonly Pick<TrustView, 'code' | 'device' | 'state' | 'waiting_since'>[];
   /** NumericDate: a device that has been waiting since before that waits for too long. */
   readonly trustWaitsSince: number;
+  /** How the last reload of the configuration ended; undefined while the hub starts. */
+  readonly reload:
+    | { readonly refused: LatchkeyError | undefined; readonly needsRestart: readonly string[] }
+    | undefined;
 }
 
 export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
   return [
     ...(facts.descriptorsExhausted ? [condition('process', 'descriptors_exhausted')] : []),
+    ...reloadConditions(facts.reload),
     ...facts.stores.map(({ code, detail, path }) => condition(path, code, detail)),
     ...clockConditions(facts),
     ...(facts.issuers.length === 0 ? [condition('issuers', 'jwt_issuer_unknown')] : []),
@@ -69,6 +75,17 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
       : [condition('MQTT broker', facts.broker.code ?? 'broker_unreachable')]),
     ...facts.trust.flatMap((device) => trustCondition(device, facts.trustWaitsSince)),
     ...(facts.audit === undefined ? [] : [condition('audit', facts.audit)]),
+  ];
+}
+
+function reloadConditions(reload: HealthFacts['reload']): readonly HealthCondition[] {
+  const { needsRestart = [], refused } = reload ?? {};
+  const reason = refused === undefined ? [] : [refused.code, refused.detail].filter((each) => each !== undefined);
+  return [
+    ...(reason.length === 0
+      ? []
+      : [condition('configuration', 'reload_refused', reason.join(': ').replaceAll('\n', '; '))]),
+    ...(needsRestart.length === 0 ? [] : [condition('configuration', 'restart_needed', needsRestart.join(', '))]),
   ];
 }
 

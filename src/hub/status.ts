@@ -14,6 +14,7 @@ import type { Introspector } from '../pop/introspection/introspector.ts';
 import type { BrokerView, HubStatus, IssuerView, LineView, TrustView } from '../ports/admin.ts';
 import type { Issuers } from '../trust/issuers.ts';
 import { viewRadio } from './radio.ts';
+import type { Reload } from './reload.ts';
 import { keyAddressOf } from './settings.ts';
 import { type State, statusOfState } from './state.ts';
 
@@ -32,6 +33,8 @@ export interface RunningParts {
   readonly startedAt: number;
   /** Undefined where no broker is configured, and until it is there. */
   mqtt: MqttFront | undefined;
+  /** Undefined until the hub can read its configuration again. */
+  reload: Pick<Reload, 'status'> | undefined;
 }
 
 /** Devices that are looked at in one turn of the event loop. */
@@ -65,6 +68,7 @@ export async function statusOf(running: RunningParts): Promise<HubStatus> {
         introspection: introspectors.map((introspector) => introspector.status()),
         broker: mqtt?.health(),
         trust: notCurrent,
+        reload: running.reload?.status,
         trustWaitsSince: bestGuess(state.clock.now()) - running.trustWarnAfter,
       }),
     ),

@@ -96,6 +96,7 @@ const conditions = () =>
     broker: undefined,
     trust: rig.trust.status(),
     trustWaitsSince: 0,
+    reload: undefined,
   }).flatMap(({ code, subject }) => (subject === 'trust of tube-1' ? [code] : []));
 
 async function change(): Promise<void> {

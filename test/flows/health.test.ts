@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { boundedConditions, type HealthFacts, healthOf } from '../../src/flows/health.ts';
 import type { IssuerStatus } from '../../src/trust/issuer-keys.ts';
@@ -36,6 +37,7 @@ const well: HealthFacts = {
   broker: { up: true, code: undefined },
   trust: [{ device: 'tube-1', state: 'current' }],
   trustWaitsSince: 1_000,
+  reload: { refused: undefined, needsRestart: [] },
 };
 
 const codes = (changes: Partial<HealthFacts>) =>
@@ -51,6 +53,16 @@ describe('healthOf', () => {
       'a line that brings noise',
       { lines: [{ name: 'a', up: true, code: undefined, troubles: ['line_noisy'] }] },
       'line a: line_noisy',
+    ],
+    [
+      'a configuration that was refused',
+      { reload: { refused: new LatchkeyError('config_syntax', 'a'), needsRestart: [] } },
+      'configuration: reload_refused',
+    ],
+    [
+      'settings that wait for a restart',
+      { reload: { refused: undefined, needsRestart: ['http.listen'] } },
+      'configuration: restart_needed',
     ],
     ['an unsure clock', { clock: 'unsure' }, 'clock: clock_unsure'],
     [
