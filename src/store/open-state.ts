@@ -8,6 +8,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import type { Log } from '../ports/log.ts';
 import type { StoreChange, StoreFault } from '../ports/store.ts';
 import { hasData, holdsDatabase, isThere } from './inspect-database.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { markOf, type OpenedStore, openStore } from './open-store.ts';
 import { storeError } from './store-errors.ts';
 
@@ -44,6 +45,7 @@ export async function openState(
     // A state of the first version has its audit in `db`.
     audit = await openStore(folders.audit, { log, cacheBytes: AUDIT_CACHE_BYTES });
     await moveAudit(store, audit, log);
+    removeLeftovers(stateDir, log);
   } catch (error) {
     await audit?.close();
     await store.close();

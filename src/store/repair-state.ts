@@ -5,6 +5,7 @@ import { ClassicLevel } from 'classic-level';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { hasData, isThere } from './inspect-database.ts';
 import { hasKeys } from './key-slots.ts';
+import { TEMPORARY } from './leftovers.ts';
 import { assertNotLost, databasesOf, openState } from './open-state.ts';
 import { markOf, openStore, SILENT, slotsOf } from './open-store.ts';
 import { keysLost } from './sealed-store.ts';
@@ -17,8 +18,6 @@ export interface RepairedState {
 
 /** Name of LevelDB's lock. */
 const LOCK = 'LOCK';
-/** Folders that a repair makes for itself begin with it. */
-const TEMPORARY = '.lock-';
 
 /**
  * Copies both databases aside, and has LevelDB rebuild each from its tables and logs.

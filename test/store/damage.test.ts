@@ -1,6 +1,6 @@
 /** Files of the database that are damaged or gone: it is never taken for an empty one, and a repair brings it back. */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isCoded } from '../../src/core/errors.ts';
@@ -196,6 +196,18 @@ describe('a repair', () => {
     await repairStateFolder(kept.config, kept.log, 'now');
     expect(await kept.devices()).toEqual(['tube-1', 'tube-3']);
   });
+});
+
+test('what a killed repair or restore left is removed once the state is open, and not by a check', async () => {
+  for (const name of ['.lock-a1B2c3', 'restoring/db']) {
+    mkdirSync(join(kept.state, name), { recursive: true });
+    writeFileSync(join(kept.state, name, 'slots'), 'keys');
+  }
+  const left = () => readdirSync(kept.state).filter((name) => /^(\.lock|restoring)/.test(name));
+  await checkStateFolder(kept.config, kept.log);
+  expect(left()).toHaveLength(2);
+  expect(await kept.devices()).toHaveLength(3);
+  expect(left()).toEqual([]);
 });
 
 describe('a check', () => {
