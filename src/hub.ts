@@ -8,6 +8,7 @@ import { northboundRoutes } from '../drivers/http/northbound.ts';
 import { HttpServer } from '../drivers/http/server.ts';
 import type { SerialLine } from '../drivers/serial/serial-line.ts';
 import { monotonic, systemRandom, systemTimers } from '../drivers/system-time.ts';
+import type { LoadedConfig } from './config/load.ts';
 import { originsOf } from './config/origins.ts';
 import type { Config } from './config/schema.ts';
 import { readServerCertificate } from './config/setting-files.ts';
@@ -43,10 +44,10 @@ export interface RunningHub {
   readonly adminSocket: string;
   readonly admin: Admin;
   /**
-   * Takes over what can be taken over without a restart.
+   * Takes over what can be taken over without a restart. The status names what cannot, and why a reload was refused.
    * @throws {LatchkeyError} what a start with that configuration would end with; then nothing has changed
    */
-  reload(config: Config): Promise<ReloadReport>;
+  reload(load: () => LoadedConfig): Promise<ReloadReport>;
   /** Answers what is under way, closes everything, and resolves inside the grace period. */
   stop(): Promise<void>;
 }
@@ -108,6 +109,7 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
     trustWarnAfter: config.trust.warnAfter,
     startedAt: monotonic(),
     mqtt: undefined,
+    reload: undefined,
   };
   const admin = adminOf(config, state, log, {
     status: () => statusOf(running),
@@ -152,6 +154,7 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
     issuerChanged,
     server,
   });
+  running.reload = reload;
   dispatcher.start();
   opened.add(() => dispatcher.stop());
   return {
@@ -159,7 +162,7 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
     broker: brokerAddress(config, running.mqtt),
     adminSocket: config.admin.socket,
     admin,
-    reload: (next) => reload.take(next),
+    reload: (load) => reload.take(load),
     stop: () => opened.close(),
   };
 }

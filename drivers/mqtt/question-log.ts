@@ -4,7 +4,7 @@ import { Repeats } from '../../src/core/repeats.ts';
 import type { DeviceAuthentication } from '../../src/ports/device-authentication.ts';
 import type { Log, LogFields } from '../../src/ports/log.ts';
 
-/** As for HTTP: a second of a flood is 16 lines and their sums, and whoever tries something out sees every question. */
+/** Lines within a second: 4 that end alike, 16 in all. The rest is in the sums, so a flood of questions is no flood of lines. */
 const QUESTIONS = { window: 1_000, ofOneKind: 4, overall: 16 };
 
 export interface AnsweredQuestion {

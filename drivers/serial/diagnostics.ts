@@ -1,18 +1,15 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { printable } from '../../src/core/printable.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { LineCounters } from './line-counters.ts';
 
 const MINUTE = 60_000;
-/** Control, format and unassigned characters, and line breaks of any script: what can drive a terminal. */
-const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
-/** Text of a device as one line that no terminal takes for a command (draft-bormann-t2trg-slipmux, "Security"). */
-function printable(text: string): string {
-  return text.trim().replace(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);
-}
-
-/** Puts what a device says for people into the log, and not more than the log can stand. */
+/**
+ * Puts what a device says for people into the log, and not more than the log can stand. No terminal takes a line of it for
+ * a command (draft-bormann-t2trg-slipmux, "Security").
+ */
 export class DiagnosticLog {
   readonly #log: Log;
   readonly #clock: Pick<Clock, 'monotonic'>;
@@ -37,6 +34,6 @@ export class DiagnosticLog {
       return;
     }
     this.#logged += 1;
-    this.#log.info({ event: 'line_diagnostic', text: printable(text) }, 'the device says');
+    this.#log.info({ event: 'line_diagnostic', text: printable(text.trim()) }, 'the device says');
   }
 }

@@ -197,7 +197,7 @@ export const readDeliveries = reader(pageOf(delivery)) as (answer: JsonValue) =>
 export const readTrust: (answer: JsonValue) => Page<TrustView> = reader(pageOf(trust));
 export const readRotated: (answer: JsonValue) => RotatedHubKey = reader(rotated);
 export const readClockReset: (answer: JsonValue) => ClockResetView = reader(
-  z.object({ before: number, after: number }),
+  z.object({ before: number, after: number, clock: z.optional(number) }),
 );
 export const readAuditPage: (answer: JsonValue) => AuditPage = reader(auditPage);
 export const readVerification: (answer: JsonValue) => AuditVerification = reader(verification);

@@ -14,9 +14,12 @@ export const command: CliCommand = {
       ),
       'print the floor before and after as JSON',
     ).action(async (options: Options) => {
-      const { before, after } = await withAdmin({ choice: options, terminal }, (admin) => admin.resetClock());
-      if (options.json === true) terminal.print(JSON.stringify({ before, after }));
-      else terminal.print(`The time floor was ${instantText(before)}. It is ${instantText(after)} now.`);
+      const view = await withAdmin({ choice: options, terminal }, (admin) => admin.resetClock());
+      if (options.json === true) return terminal.print(JSON.stringify(view));
+      const { after, before, clock } = view;
+      terminal.print(`The time floor was ${instantText(before)}. It is ${instantText(after)} now.`);
+      if (clock === undefined) return;
+      terminal.print(`The clock reads ${instantText(clock)}, before this version was built. Set the clock.`);
     });
     addExample(command, '$ latchkey clock reset');
   },

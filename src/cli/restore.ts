@@ -1,6 +1,6 @@
 import { restoreStateFolder } from '../hub/state-care.ts';
 import { addExample, type CliCommand } from './command.ts';
-import { configAtRest, printReport } from './state-at-rest.ts';
+import { printReport, withStateAtRest } from './state-at-rest.ts';
 
 interface Options {
   readonly config?: string;
@@ -16,12 +16,13 @@ export const command: CliCommand = {
       .argument('<file>', 'what `latchkey backup` wrote')
       .option('-c, --config <file>', 'configuration of the hub')
       .option('--json', 'print what was restored as JSON')
-      .action(async (file: string, options: Options) => {
-        const { config, log } = await configAtRest(options.config, terminal);
-        const report = await restoreStateFolder(config, log, file);
-        if (options.json === true) terminal.print(JSON.stringify(report));
-        else printReport(terminal, report);
-      });
+      .action((file: string, options: Options) =>
+        withStateAtRest(options.config, terminal, async (config, log) => {
+          const report = await restoreStateFolder(config, log, file);
+          if (options.json === true) terminal.print(JSON.stringify(report));
+          else printReport(terminal, report);
+        }),
+      );
     addExample(command, '$ sudo -u latchkey latchkey restore latchkey-backup.jsonl');
   },
 };

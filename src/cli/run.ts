@@ -31,6 +31,7 @@ const NEEDS_MENDING: ReadonlySet<ErrorCode> = new Set([
   'file_unreadable',
   'jwks_invalid',
   'store_corrupt',
+  'store_lost',
   'store_not_ours',
   'store_open_to_others',
 ] as const);
@@ -137,15 +138,11 @@ function reloader(parts: {
   const reload = async () => {
     await systemd.tell('RELOADING=1');
     try {
-      const { config, file } = load();
-      const { changed, needsRestart } = await hub.reload(config);
+      const { changed, config, file, needsRestart } = await hub.reload(load);
       log.setLevel(config.log.level);
-      log.info(
-        { event: 'reloaded', file: file ?? null, changed, needs_restart: needsRestart },
-        needsRestart.length === 0
-          ? 'The configuration is read again.'
-          : `The configuration is read again. A restart is needed for: ${needsRestart.join(', ')}.`,
-      );
+      const fields = { event: 'reloaded', file: file ?? null, changed, needs_restart: needsRestart };
+      if (needsRestart.length === 0) log.info(fields, 'The configuration is read again.');
+      else log.warn(fields, `The configuration is read again. A restart is needed for: ${needsRestart.join(', ')}.`);
     } catch (thrown) {
       const { code, detail } = coded(thrown);
       log.error(

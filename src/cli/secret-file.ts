@@ -12,7 +12,7 @@ export interface NewFile {
 
 /**
  * Opens a file that must not exist yet, lets `make` write it, and leaves none behind if that fails.
- * @throws {LatchkeyError} `file_unwritable`, or what `make` throws
+ * @throws {LatchkeyError} `file_exists`, `file_unwritable`, or what `make` throws
  */
 export async function intoNewFile<T>(path: string, make: (file: NewFile) => Promise<T>): Promise<T> {
   const attempt = <R>(action: () => R): R => {
@@ -38,6 +38,6 @@ export async function intoNewFile<T>(path: string, make: (file: NewFile) => Prom
 
 function unwritable(path: string, cause: unknown): LatchkeyError {
   const { code = 'failed' } = cause as NodeJS.ErrnoException;
-  const detail = code === 'EEXIST' ? `${path} exists already; give the name of a new file` : `${path} (${code})`;
-  return new LatchkeyError('file_unwritable', detail, { cause });
+  if (code === 'EEXIST') return new LatchkeyError('file_exists', path, { cause });
+  return new LatchkeyError('file_unwritable', `${path} (${code})`, { cause });
 }

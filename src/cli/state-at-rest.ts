@@ -1,33 +1,37 @@
 /** What the commands share that work on the state folder itself and never on a running hub. */
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { isCoded } from '../core/errors.ts';
 import type { StateReport } from '../hub/state-care.ts';
 import { createLog } from '../observe/log.ts';
 import type { Log } from '../ports/log.ts';
-import { adminRequest, findAdminSockets, isNoHub } from './admin-client.ts';
+import { adminRequest, isNoHub } from './admin-client.ts';
 import type { Terminal } from './command.ts';
-import { claimStateFolder } from './state-folder.ts';
+import { claimStateFolder, hubRunning } from './state-folder.ts';
 
 /**
- * The configuration of a hub that does not run, whose state folder may be changed.
- * @throws {LatchkeyError} `store_locked` where it runs, `store_not_ours`
+ * Runs `action` on the state folder of a hub that does not run.
+ * @throws {LatchkeyError} `hub_running`, `store_not_ours`, or what `action` throws
  */
-export async function configAtRest(
+export async function withStateAtRest(
   file: string | undefined,
   terminal: Terminal,
-): Promise<{ readonly config: Config; readonly log: Log }> {
-  const sockets = findAdminSockets({ config: file, environment: terminal.environment });
+  action: (config: Config, log: Log) => Promise<void>,
+): Promise<void> {
+  const { adminSockets: sockets, config } = loadConfig({ path: file, environment: terminal.environment });
   try {
     await adminRequest({ sockets, method: 'GET', path: '/status' });
-    throw new LatchkeyError('store_locked', sockets.join(', '));
+    throw hubRunning(config.stateDir);
   } catch (error) {
     if (!isNoHub(error)) throw error;
   }
-  const { config } = loadConfig({ path: file, environment: terminal.environment });
   claimStateFolder(config.stateDir);
   const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
-  return { config, log: createLog({ level: 'error', destination }) };
+  try {
+    await action(config, createLog({ level: 'error', destination }));
+  } catch (error) {
+    throw isCoded(error, 'store_locked') ? hubRunning(config.stateDir, error) : error;
+  }
 }
 
 export function printReport(terminal: Terminal, { audit, deliveries, devices, faults }: StateReport): void {

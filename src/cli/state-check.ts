@@ -1,7 +1,7 @@
 import { LatchkeyError } from '../core/errors.ts';
 import { checkStateFolder } from '../hub/state-care.ts';
 import { addExample, type CliCommand } from './command.ts';
-import { configAtRest, printReport } from './state-at-rest.ts';
+import { printReport, withStateAtRest } from './state-at-rest.ts';
 
 interface Options {
   readonly config?: string;
@@ -16,13 +16,14 @@ export const command: CliCommand = {
       )
       .option('-c, --config <file>', 'configuration of the hub')
       .option('--json', 'print what was found as JSON')
-      .action(async (options: Options) => {
-        const { config, log } = await configAtRest(options.config, terminal);
-        const report = await checkStateFolder(config, log);
-        if (options.json === true) terminal.print(JSON.stringify(report));
-        else printReport(terminal, report);
-        if (report.faults.length > 0) throw new LatchkeyError('store_corrupt', config.stateDir);
-      });
+      .action((options: Options) =>
+        withStateAtRest(options.config, terminal, async (config, log) => {
+          const report = await checkStateFolder(config, log);
+          if (options.json === true) terminal.print(JSON.stringify(report));
+          else printReport(terminal, report);
+          if (report.faults.length > 0) throw new LatchkeyError('store_corrupt', config.stateDir);
+        }),
+      );
     addExample(command, '$ latchkey state check');
   },
 };

@@ -16,7 +16,7 @@ const STICKY = 0o1000;
 export function claimStateFolder(folder: string): boolean {
   const facts = statSync(folder, { throwIfNoEntry: false });
   if (facts === undefined) return false;
-  if (facts.uid !== process.geteuid?.()) throw new LatchkeyError('store_not_ours', folder);
+  if (!isOfThisUser(folder)) throw new LatchkeyError('store_not_ours', folder);
   if ((facts.mode & OTHERS_MAY_WRITE) === 0) return false;
   // A folder for all is no state folder, and closing it would break what else uses it.
   if ((facts.mode & STICKY) !== 0) throw new LatchkeyError('store_open_to_others', folder);
@@ -34,19 +34,31 @@ export function claimStateFolder(folder: string): boolean {
   return true;
 }
 
+/** Whether the folder is of this user, or not there yet. */
+export function isOfThisUser(folder: string): boolean {
+  const facts = statSync(folder, { throwIfNoEntry: false });
+  return facts === undefined || facts.uid === process.geteuid?.();
+}
+
 /** The same error with folder and process, where another process works on the state folder. */
 export function withHolder(error: unknown, stateDir: string): unknown {
   if (!isCoded(error, 'store_locked')) return error;
-  const pid = lockHolder(join(stateDir, 'db', 'LOCK'));
+  const pid = lockHolder(stateDir);
   return new LatchkeyError('store_locked', pid === undefined ? stateDir : `${stateDir} by process ${pid}`, {
     cause: error,
   });
 }
 
-/** The process that holds a lock on the file, as /proc/locks has it (proc(5)): `1: POSIX ADVISORY WRITE 217 fe:01:8190 0 EOF`. */
-function lockHolder(file: string): number | undefined {
+/** For a command that needs the hub to be stopped. */
+export function hubRunning(stateDir: string, cause?: unknown): LatchkeyError {
+  const pid = lockHolder(stateDir);
+  return new LatchkeyError('hub_running', pid === undefined ? stateDir : `${stateDir}, process ${pid}`, { cause });
+}
+
+/** The process that has the database open, as /proc/locks has it (proc(5)): `1: POSIX ADVISORY WRITE 217 fe:01:8190 0 EOF`. */
+function lockHolder(stateDir: string): number | undefined {
   try {
-    const { ino } = statSync(file);
+    const { ino } = statSync(join(stateDir, 'db', 'LOCK'));
     const line = readFileSync('/proc/locks', 'utf8')
       .split('\n')
       .find((each) => new RegExp(`^\\d+: \\S+ +\\S+ +\\S+ +[1-9]\\d* +[0-9a-f]+:[0-9a-f]+:${ino} `).test(each));

@@ -1,6 +1,6 @@
 import { repairStateFolder } from '../hub/state-care.ts';
 import { addExample, type CliCommand } from './command.ts';
-import { configAtRest, printReport } from './state-at-rest.ts';
+import { printReport, withStateAtRest } from './state-at-rest.ts';
 
 interface Options {
   readonly config?: string;
@@ -15,17 +15,20 @@ export const command: CliCommand = {
       )
       .option('-c, --config <file>', 'configuration of the hub')
       .option('--json', 'print what was saved as JSON')
-      .action(async (options: Options) => {
-        const { config, log } = await configAtRest(options.config, terminal);
-        const now = new Date()
-          .toISOString()
-          .replaceAll(/[-:]|\.\d+Z/g, '')
-          .replace('T', '-');
-        const report = await repairStateFolder(config, log, now);
-        if (options.json === true) return terminal.print(JSON.stringify(report));
-        printReport(terminal, report);
-        terminal.print(`The files as they were: ${report.copy}`);
-      });
+      .action((options: Options) =>
+        withStateAtRest(options.config, terminal, async (config, log) => {
+          const now = new Date()
+            .toISOString()
+            .replaceAll(/[-:]|\.\d+Z/g, '')
+            .replace('T', '-');
+          const isJson = options.json === true;
+          const report = await repairStateFolder(config, log, now, (copy) => {
+            if (!isJson) terminal.print(`The files as they were: ${copy}`);
+          });
+          if (isJson) terminal.print(JSON.stringify(report));
+          else printReport(terminal, report);
+        }),
+      );
     addExample(command, '$ sudo -u latchkey latchkey state repair');
   },
 };

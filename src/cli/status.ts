@@ -6,6 +6,7 @@ import { adminRequest, findAdminSockets, isNoHub } from './admin-client.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { failedStart } from './start-record.ts';
+import { isOfThisUser } from './state-folder.ts';
 
 /** Keys of one issuer, and reasons why others are passed over, that are named; `--json` has them all. */
 const MOST_NAMED = 8;
@@ -25,7 +26,7 @@ export const command: CliCommand = {
     ).action(async ({ json, socket, config }: Options) => {
       const sockets = findAdminSockets({ socket, config, environment: terminal.environment });
       const answer = await adminRequest({ sockets, method: 'GET', path: '/status' }).catch((error: unknown) => {
-        throw socket === undefined && isNoHub(error) ? withFailedStart(error, config, terminal) : error;
+        throw socket === undefined && isNoHub(error) ? whyNoHub(error, config, terminal) : error;
       });
       if (json === true) terminal.print(JSON.stringify(answer));
       else for (const line of statusLines(readStatus(answer))) terminal.print(line);
@@ -34,20 +35,19 @@ export const command: CliCommand = {
   },
 };
 
-/** The same error with the reason why the last start failed, where it did. */
-function withFailedStart(error: LatchkeyError, path: string | undefined, { environment }: Terminal): LatchkeyError {
-  const failed = failedStart(loadConfig({ path, environment }).config.stateDir);
-  if (failed === undefined) return error;
-  const { code, detail, entry } = failed.error;
-  const reason = `${entry.title}${detail === undefined ? '' : `: ${detail}`}`;
-  const fix = `${entry.fix} [${code}]`;
-  return new LatchkeyError(
-    'admin_unreachable',
-    `${error.detail}. Its start failed at ${failed.at}. ${reason}. ${fix}`,
-    {
-      cause: error.cause,
-    },
-  );
+/** Why no hub runs: what its last start failed for, with what to do about that; else the same error. */
+function whyNoHub(error: LatchkeyError, path: string | undefined, { environment }: Terminal): LatchkeyError {
+  const { stateDir } = loadConfig({ path, environment }).config;
+  const failed = failedStart(stateDir);
+  if (failed !== undefined) {
+    const { code, detail } = failed.error;
+    const start = `The hub is not running: its start failed at ${failed.at}`;
+    return new LatchkeyError(code, detail === undefined ? start : `${detail}. ${start}`, { cause: error });
+  }
+  // A start by this user writes no note there: the folder is that of another one.
+  if (isOfThisUser(stateDir)) return error;
+  const owner = `The state folder ${stateDir} belongs to another user: that user alone can start the hub (store_not_ours)`;
+  return new LatchkeyError('admin_unreachable', `${error.detail}. ${owner}`, { cause: error.cause });
 }
 
 /** The status for a person, one subject a line; what is wrong comes last, with what to do. */

@@ -2,6 +2,7 @@
 
 import type { ClockCertainty } from '../core/clock.ts';
 import { CATALOGUE, type ErrorCode } from '../core/error-catalogue.ts';
+import type { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { IntrospectorStatus } from '../pop/introspection/introspector.ts';
 import type { HealthCondition, TrustView } from '../ports/admin.ts';
@@ -15,6 +16,7 @@ export interface HealthFacts {
   /** Seconds; as `TimeFloor` tells them. */
   readonly clockFaults: {
     readonly behindFloor: number | undefined;
+    readonly isBeforeInitial: boolean;
     readonly aheadOfKnown: number | undefined;
     readonly differing: readonly { readonly issuer: string; readonly ahead: number }[];
     readonly isSet: boolean;
@@ -44,11 +46,16 @@ export interface HealthFacts {
   readonly trust: readonly Pick<TrustView, 'code' | 'device' | 'state' | 'waiting_since'>[];
   /** NumericDate: a device that has been waiting since before that waits for too long. */
   readonly trustWaitsSince: number;
+  /** How the last reload of the configuration ended; undefined while the hub starts. */
+  readonly reload:
+    | { readonly refused: LatchkeyError | undefined; readonly needsRestart: readonly string[] }
+    | undefined;
 }
 
 export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
   return [
     ...(facts.descriptorsExhausted ? [condition('process', 'descriptors_exhausted')] : []),
+    ...reloadConditions(facts.reload),
     ...facts.stores.map(({ code, detail, path }) => condition(path, code, detail)),
     ...clockConditions(facts),
     ...(facts.issuers.length === 0 ? [condition('issuers', 'jwt_issuer_unknown')] : []),
@@ -71,6 +78,17 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
   ];
 }
 
+function reloadConditions(reload: HealthFacts['reload']): readonly HealthCondition[] {
+  const { needsRestart = [], refused } = reload ?? {};
+  const reason = refused === undefined ? [] : [refused.code, refused.detail].filter((each) => each !== undefined);
+  return [
+    ...(reason.length === 0
+      ? []
+      : [condition('configuration', 'reload_refused', reason.join(': ').replaceAll('\n', '; '))]),
+    ...(needsRestart.length === 0 ? [] : [condition('configuration', 'restart_needed', needsRestart.join(', '))]),
+  ];
+}
+
 /** The same, where many subjects have the same condition: the first ones by name, and how many more there are. */
 export function boundedConditions(conditions: readonly HealthCondition[]): readonly HealthCondition[] {
   const counts = new Map<string, number>();
@@ -87,12 +105,17 @@ export function boundedConditions(conditions: readonly HealthCondition[]): reado
 }
 
 function clockConditions({ clock, clockFaults }: Pick<HealthFacts, 'clock' | 'clockFaults'>) {
-  const { aheadOfKnown, behindFloor, differing, isSet } = clockFaults;
+  const { aheadOfKnown, behindFloor, differing, isBeforeInitial, isSet } = clockFaults;
   const isUnsure = clock === 'unsure';
   return [
     ...(behindFloor === undefined
       ? []
-      : [condition(`clock (${duration(behindFloor)} behind the time floor)`, 'clock_behind_floor')]),
+      : [
+          condition(
+            `clock (${duration(behindFloor)} behind the time floor)`,
+            isBeforeInitial ? 'clock_before_release' : 'clock_behind_floor',
+          ),
+        ]),
     ...(isUnsure && behindFloor === undefined ? [condition('clock', 'clock_unsure')] : []),
     // What a server says of the time says it better.
     ...(aheadOfKnown === undefined || differing.length > 0

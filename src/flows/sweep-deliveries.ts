@@ -12,7 +12,7 @@ import type { Log } from '../ports/log.ts';
 const SWEEP_EVERY = 30_000;
 /** Shortest time from one sweep to the next: a clock that goes back must not make the hub sweep all the time. Milliseconds. */
 const SWEEP_PAUSE = 1_000;
-/** How often ended tokens are taken off the medium. Each time rewrites the whole queue. Milliseconds. */
+/** How often ended tokens are taken off the medium. Each time overwrites the pages with their keys. Milliseconds. */
 const FORGET_EVERY = 3_600_000;
 /** Records of ended deliveries outlive their token by this, so that a client can still ask. Seconds. */
 const KEEP_ENDED_FOR = 3_600;

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { HttpServer } from '../../drivers/http/server.ts';
 import type { SerialLine } from '../../drivers/serial/serial-line.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { readServerCertificate } from '../config/setting-files.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Issuers } from '../trust/issuers.ts';
 import { policyOf } from './settings.ts';
@@ -13,7 +14,7 @@ import { policyOf } from './settings.ts';
 type LineSettings = Config['lines'][number];
 type IssuerSettings = Config['issuers'][number];
 
-export interface ReloadReport {
+export interface ReloadReport extends LoadedConfig {
   /** Settings and lines that are different now. */
   readonly changed: readonly string[];
   /** Settings that differ from those that the hub runs with, and files whose content does. */
@@ -33,8 +34,17 @@ export interface ReloadParts {
   readonly server: HttpServer;
 }
 
+/** How the last reload ended, for `latchkey status`. */
+export interface ReloadStatus {
+  /** Why it was refused. */
+  readonly refused: LatchkeyError | undefined;
+  /** As the last one that was not refused found it. */
+  readonly needsRestart: readonly string[];
+}
+
 export class Reload {
   readonly #parts: ReloadParts;
+  #status: ReloadStatus = { refused: undefined, needsRestart: [] };
   #config: Config;
   readonly #files: ReadonlyMap<string, string>;
   #certificate: string;
@@ -46,11 +56,27 @@ export class Reload {
     this.#certificate = JSON.stringify(readServerCertificate(parts.config));
   }
 
+  get status(): ReloadStatus {
+    return this.#status;
+  }
+
   /**
    * Everything is read before anything changes, so a configuration that cannot be used changes nothing.
    * @throws {LatchkeyError} what a start with it would end with, `jwks_invalid` and `file_unreadable` among them
    */
-  async take(next: Config): Promise<ReloadReport> {
+  async take(load: () => LoadedConfig): Promise<ReloadReport> {
+    try {
+      const loaded = load();
+      const report = { ...loaded, ...(await this.#take(loaded.config)) };
+      this.#status = { refused: undefined, needsRestart: report.needsRestart };
+      return report;
+    } catch (error) {
+      this.#status = { ...this.#status, refused: coded(error) };
+      throw error;
+    }
+  }
+
+  async #take(next: Config): Promise<Pick<ReloadReport, 'changed' | 'needsRestart'>> {
     const { tls } = readServerCertificate(next);
     const keySets = this.#keySets(next);
     const files = fileDigests(next);

@@ -8,10 +8,11 @@ import { decodeDevice } from '../devices/device.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
 import type { AuditEntry } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
-import { type OpenState, openState } from '../store/open-state.ts';
+import type { Store } from '../ports/store.ts';
+import { openState, openStateToCheck, type StateToCheck } from '../store/open-state.ts';
 import { forgetProofsOf, repairState } from '../store/repair-state.ts';
 import { restoreState } from '../store/restore-state.ts';
-import { loadState } from './state.ts';
+import { loadState, openAudit, openClock } from './state.ts';
 
 export interface StateReport {
   readonly devices: number;
@@ -22,38 +23,47 @@ export interface StateReport {
   readonly faults: readonly string[];
 }
 
-/** @throws {LatchkeyError} `store_corrupt`, `store_missing`, `store_locked` */
+/**
+ * Makes nothing that is missing, and brings nothing to the form of this version: the card may be failing.
+ * @throws {LatchkeyError} `store_corrupt`, `store_lost`, `store_missing`, `store_locked`
+ */
 export async function checkStateFolder(config: Config, log: Log): Promise<StateReport> {
-  const stores = await openState(config.stateDir, { create: false, log });
+  const stores = await openStateToCheck(config.stateDir, log);
   try {
     const devices = await count(stores, 'device/', decodeDevice);
     const deliveries = await count(stores, 'delivery/', decodeDelivery);
-    const faults = [
-      ...stores.faults().map(({ code, detail }) => `${code}: ${detail ?? ''}`),
-      ...(devices.unreadable === 0 ? [] : [`${devices.unreadable} devices cannot be read: provision them again`]),
-      ...(deliveries.unreadable === 0 ? [] : [`${deliveries.unreadable} deliveries cannot be read`]),
-    ];
-    const counts = { devices: devices.readable, deliveries: deliveries.readable };
-    // The hub makes new keys where there are none: that is not for a check to do.
-    if ((await stores.store.read('hub/keys')) === undefined) {
-      const found =
-        devices.readable > 0 ? ['the keys of the hub are gone: devices with a signed wrap need provisioning'] : [];
-      return { ...counts, audit: 0, faults: [...faults, ...found] };
-    }
+    const hasKeys = (await stores.store.read('hub/keys')) !== undefined;
     const audit = await auditOf(config, stores, log);
-    return { ...counts, audit: audit.records, faults: [...faults, ...audit.faults] };
+    return {
+      devices: devices.readable,
+      deliveries: deliveries.readable,
+      audit: audit.records,
+      faults: [
+        ...stores.faults().map(({ code, detail }) => `${code}: ${detail ?? ''}`),
+        ...(devices.unreadable === 0 ? [] : [`${devices.unreadable} devices cannot be read: provision them again`]),
+        ...(deliveries.unreadable === 0 ? [] : [`${deliveries.unreadable} deliveries cannot be read`]),
+        ...(hasKeys || devices.readable === 0
+          ? []
+          : ['the keys of the hub are gone: devices with a signed wrap need provisioning']),
+        ...audit.faults,
+      ],
+    };
   } finally {
     await stores.close();
   }
 }
 
-/** @param now as `repairState` takes it */
+/**
+ * @param now as `repairState` takes it
+ * @param copied hears where the copy is, also where the repair fails after that
+ */
 export async function repairStateFolder(
   config: Config,
   log: Log,
   now: string,
+  copied?: (copy: string) => void,
 ): Promise<StateReport & { readonly copy: string }> {
-  const { copy } = await repairState(config.stateDir, now);
+  const { copy } = await repairState(config.stateDir, now, copied);
   await forgetProofsOf(config.stateDir);
   await record(config, log, 'repaired');
   return { ...(await checkStateFolder(config, log)), copy };
@@ -66,7 +76,7 @@ export async function restoreStateFolder(config: Config, log: Log, file: string)
 }
 
 async function count(
-  { store }: OpenState,
+  { store }: StateToCheck,
   prefix: string,
   decode: (value: Uint8Array) => unknown,
 ): Promise<{ readonly readable: number; readonly unreadable: number }> {
@@ -85,13 +95,22 @@ async function count(
 
 async function auditOf(
   config: Config,
-  stores: OpenState,
+  stores: StateToCheck,
   log: Log,
 ): Promise<{ readonly records: number; readonly faults: readonly string[] }> {
-  const { audit } = await loadState(config, stores, log);
-  const { faults, records } = await new AuditReader({ store: stores.audit, trail: audit }).verify();
+  if (stores.audit === undefined) return { records: 0, faults: ['the audit is missing'] };
+  const store = unwritten(stores.audit);
+  const clock = await openClock(config, unwritten(stores.store), log);
+  const trail = await openAudit(config, { clock, store }, log);
+  const { faults, records } = await new AuditReader({ store, trail }).verify();
   if (faults.length === 0) return { records, faults: [] };
   return { records, faults: ['the audit does not hold together: see `latchkey audit verify`'] };
+}
+
+/** What is opened on it begins anew where something is missing, and would write that. */
+function unwritten(store: Store): Store {
+  const ignored = async () => undefined;
+  return { ...store, write: ignored, forget: ignored };
 }
 
 /** So that the chain says itself why it does not go on where it once was. */

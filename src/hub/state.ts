@@ -54,7 +54,7 @@ export async function openStateFolder(options: {
     throw new LatchkeyError('admin_unreachable', 'devices are reached by a hub that runs');
   };
   const admin = adminOf(config, state, log, {
-    status: async () => offlineStatus(state),
+    status: async () => statusOfState(state),
     difficulty: () => undefined,
     link,
     finish: finishPairing(state, link, log),
@@ -85,15 +85,7 @@ export interface State {
 
 export async function loadState(config: Config, stores: OpenState, log: Log): Promise<State> {
   const { store } = stores;
-  const clock = await TimeFloor.open({
-    store,
-    observe: systemClock(),
-    monotonic,
-    timers: systemTimers,
-    log,
-    mode: config.clock.trust,
-    initial: RELEASED_AT,
-  });
+  const clock = await openClock(config, store, log);
   const registry = new Registry({ store, log });
   const { maxOverall, maxPerDevice } = config.delivery;
   const queue = new DeliveryQueue({ store, log, clock, limits: { perDevice: maxPerDevice, overall: maxOverall } });
@@ -112,7 +104,23 @@ export async function loadState(config: Config, stores: OpenState, log: Log): Pr
   return { store, stores, clock, hubKeys, registry, queue, audit, trust, lineNames };
 }
 
-function openAudit({ audit }: Config, { clock, store }: Pick<State, 'clock' | 'store'>, log: Log): Promise<AuditTrail> {
+export function openClock(config: Config, store: Store, log: Log): Promise<TimeFloor> {
+  return TimeFloor.open({
+    store,
+    observe: systemClock(),
+    monotonic,
+    timers: systemTimers,
+    log,
+    mode: config.clock.trust,
+    initial: RELEASED_AT,
+  });
+}
+
+export function openAudit(
+  { audit }: Config,
+  { clock, store }: Pick<State, 'clock' | 'store'>,
+  log: Log,
+): Promise<AuditTrail> {
   const { flushInterval, maxEvidence, maxRecords, maxSize, retention } = audit;
   return AuditTrail.open({
     store,
@@ -218,7 +226,8 @@ export function newDeviceSurroundings(
   };
 }
 
-export function offlineStatus({ audit, clock, queue, registry }: State): HubStatus {
+/** What is known without a running hub; of one that runs it is the part that the state has. */
+export function statusOfState({ audit, clock, queue, registry }: State): HubStatus {
   const { head, lost, records } = audit.status();
   return {
     version: VERSION,

@@ -14,8 +14,9 @@ import type { Introspector } from '../pop/introspection/introspector.ts';
 import type { BrokerView, HubStatus, IssuerView, LineView, TrustView } from '../ports/admin.ts';
 import type { Issuers } from '../trust/issuers.ts';
 import { viewRadio } from './radio.ts';
+import type { Reload } from './reload.ts';
 import { keyAddressOf } from './settings.ts';
-import { offlineStatus, type State } from './state.ts';
+import { type State, statusOfState } from './state.ts';
 
 export interface RunningParts {
   readonly config: Config;
@@ -32,6 +33,8 @@ export interface RunningParts {
   readonly startedAt: number;
   /** Undefined where no broker is configured, and until it is there. */
   mqtt: MqttFront | undefined;
+  /** Undefined until the hub can read its configuration again. */
+  reload: Pick<Reload, 'status'> | undefined;
 }
 
 /** Devices that are looked at in one turn of the event loop. */
@@ -41,7 +44,7 @@ export async function statusOf(running: RunningParts): Promise<HubStatus> {
   const { config, introspectors, issuers, lines, mqtt, radio, startedAt, state } = running;
   const notCurrent = await trustNotCurrent(running);
   return {
-    ...offlineStatus(state),
+    ...statusOfState(state),
     uptime: Math.round((monotonic() - startedAt) / 1_000),
     issuers: viewIssuers(config, issuers, introspectors),
     lines: viewLines(config, lines),
@@ -65,6 +68,7 @@ export async function statusOf(running: RunningParts): Promise<HubStatus> {
         introspection: introspectors.map((introspector) => introspector.status()),
         broker: mqtt?.health(),
         trust: notCurrent,
+        reload: running.reload?.status,
         trustWaitsSince: bestGuess(state.clock.now()) - running.trustWarnAfter,
       }),
     ),

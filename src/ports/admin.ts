@@ -88,6 +88,8 @@ export interface RotatedHubKey {
 export interface ClockResetView {
   readonly before: number;
   readonly after: number;
+  /** What the clock of the machine reads, where that is before this version was built: then the reset did not help. */
+  readonly clock?: number | undefined;
 }
 
 /** What is wrong, with the catalogue's code and fix; empty means healthy. */

@@ -31,8 +31,13 @@ export function holdsDatabase(folder: string, mark: string): boolean {
   return false;
 }
 
+/** Whether any file is there that a database could be rebuilt from. */
+export function hasData(folder: string): boolean {
+  return namesIn(folder).some(isFileOfData);
+}
+
 /** Whether entries lie in a file of this name. */
-export function isFileOfData(name: string): boolean {
+function isFileOfData(name: string): boolean {
   return TABLE.test(name) || LOG.test(name);
 }
 
@@ -87,6 +92,6 @@ function read(file: string): Buffer {
   }
 }
 
-export function damaged(path: string, what: string): LatchkeyError {
+function damaged(path: string, what: string): LatchkeyError {
   return new LatchkeyError('store_corrupt', `${path} ${what}`);
 }

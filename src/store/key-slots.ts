@@ -6,15 +6,32 @@
  * key, and neither does a byte that goes bad.
  */
 import { randomFillSync } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LatchkeyError } from '../core/errors.ts';
-import { translated } from './store-errors.ts';
+import { storeError, translated } from './store-errors.ts';
 
 export const SLOT_KEY_BYTES = 32;
 const PAGE_BYTES = 4_096;
 const SLOTS_PER_PAGE = PAGE_BYTES / 2 / SLOT_KEY_BYTES;
+
+/** Whether the file has any key: none where it is missing, too short, or overwritten by something else. */
+export function hasKeys(path: string): boolean {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw storeError(cause);
+  }
+  for (let at = 0; at + PAGE_BYTES <= bytes.length; at += SLOT_KEY_BYTES) {
+    if (at % PAGE_BYTES >= PAGE_BYTES / 2) continue;
+    const [key, copy] = [at, at + PAGE_BYTES / 2].map((from) => bytes.subarray(from, from + SLOT_KEY_BYTES));
+    if (key !== undefined && copy !== undefined && key.equals(copy) && key.some((byte) => byte !== key[0])) return true;
+  }
+  return false;
+}
 
 export class KeySlots {
   readonly #path: string;

@@ -4,9 +4,11 @@
  */
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { LatchkeyError } from '../core/errors.ts';
 import type { Log } from '../ports/log.ts';
 import type { StoreChange, StoreFault } from '../ports/store.ts';
-import { damaged, holdsDatabase, isThere } from './inspect-database.ts';
+import { hasData, holdsDatabase, isThere } from './inspect-database.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { markOf, type OpenedStore, openStore } from './open-store.ts';
 import { storeError } from './store-errors.ts';
 
@@ -30,20 +32,20 @@ export function databasesOf(stateDir: string): { readonly db: string; readonly a
   return { db: join(stateDir, 'db'), audit: join(stateDir, 'audit') };
 }
 
-/** @throws {LatchkeyError} as `openStore` */
+/** @throws {LatchkeyError} as `openStore`; `store_lost` */
 export async function openState(
   stateDir: string,
   { create = true, log }: { readonly create?: boolean; readonly log: Log },
 ): Promise<OpenState> {
   const folders = databasesOf(stateDir);
-  if (!holdsDatabase(folders.db, markOf(folders.db)) && isThere(markOf(folders.audit)))
-    throw damaged(folders.db, `holds no database, and ${folders.audit} does`);
+  assertNotLost(stateDir);
   const store = await openStore(folders.db, { create, log });
   let audit: OpenedStore | undefined;
   try {
     // A state of the first version has its audit in `db`.
     audit = await openStore(folders.audit, { log, cacheBytes: AUDIT_CACHE_BYTES });
     await moveAudit(store, audit, log);
+    removeLeftovers(stateDir, log);
   } catch (error) {
     await audit?.close();
     await store.close();
@@ -59,6 +61,50 @@ export async function openState(
       for (const each of closed) if (each.status === 'rejected') throw each.reason;
     },
   };
+}
+
+export interface StateToCheck extends Omit<OpenState, 'audit'> {
+  /** Undefined where it is missing. */
+  readonly audit: OpenedStore | undefined;
+}
+
+/**
+ * The same for a look: nothing is made that is missing, and nothing is brought to the form of this version.
+ * @throws {LatchkeyError} as `openState`
+ */
+export async function openStateToCheck(stateDir: string, log: Log): Promise<StateToCheck> {
+  const folders = databasesOf(stateDir);
+  const how = { create: false, migrate: false, log };
+  assertNotLost(stateDir);
+  const hasAudit = holdsDatabase(folders.audit, markOf(folders.audit));
+  const store = await openStore(folders.db, how);
+  try {
+    const own = hasAudit ? await openStore(folders.audit, { ...how, cacheBytes: AUDIT_CACHE_BYTES }) : undefined;
+    const isWithin = own === undefined && (await store.read(`${AUDIT}head`)) !== undefined;
+    return {
+      store,
+      audit: isWithin ? store : own,
+      faults: () => [...store.faults(), ...(own?.faults() ?? []), ...littleRoom(stateDir)],
+      async close() {
+        await own?.close();
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/**
+ * What no repair brings back is said before any file is opened or copied.
+ * @throws {LatchkeyError} `store_lost`
+ */
+export function assertNotLost(stateDir: string): void {
+  const { audit, db } = databasesOf(stateDir);
+  const mark = [markOf(db), markOf(audit)].find(isThere);
+  if (mark === undefined) return;
+  if (!hasData(db)) throw new LatchkeyError('store_lost', `${db} holds no data, and ${mark} says that it did`);
 }
 
 /** Copied first, then removed in one write: whenever the hub is killed, nothing is lost and the next start goes on. */

@@ -16,6 +16,8 @@ import { SealedStore } from './sealed-store.ts';
 export interface OpenStoreOptions {
   /** Whether a database is made where there is none; true by default. */
   readonly create?: boolean;
+  /** Whether a database of an earlier version is brought to the form of this one; true by default. */
+  readonly migrate?: boolean;
   /** Bytes of blocks that are kept in memory; LevelDB's own 8 MiB by default. */
   readonly cacheBytes?: number;
   readonly log?: Log;
@@ -39,11 +41,11 @@ const MARK_TEXT =
 /**
  * A database on disk, in `folder`, made if it is missing unless `create` is false. Keys of devices may lie in it, so only
  * its owner may look: from here on the process makes all of its files like that.
- * @throws {LatchkeyError} `store_locked` (another hub runs on it), `store_corrupt`, `store_missing`, `file_unwritable`,
+ * @throws {LatchkeyError} `store_locked` (another hub runs on it), `store_corrupt`, `store_lost`, `store_missing`, `file_unwritable`,
  *   `disk_full`, `store_failing`
  */
 export async function openStore(folder: string, options: OpenStoreOptions = {}): Promise<OpenedStore> {
-  const { cacheBytes, create = true, log = SILENT } = options;
+  const { cacheBytes, create = true, log = SILENT, migrate = true } = options;
   const mark = markOf(folder);
   const isThere = holdsDatabase(folder, mark);
   if (!isThere && !create) throw new LatchkeyError('store_missing', folder);
@@ -79,8 +81,8 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
   });
   let store: SealedStore;
   try {
-    leaveMark(mark);
-    store = await SealedStore.open(mending, slotsOf(folder));
+    if (migrate) leaveMark(mark);
+    store = await SealedStore.open(mending, slotsOf(folder), migrate);
   } catch (error) {
     await mending.close();
     throw error;
@@ -97,7 +99,7 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
 }
 
 /** The keys of what is sealed lie with the database: a copy of one without the other is worth nothing. */
-function slotsOf(folder: string): string {
+export function slotsOf(folder: string): string {
   return join(folder, 'slots');
 }
 

@@ -1,11 +1,14 @@
 /** Mends the databases of a state folder that no hub runs on, from whatever of their files can be read. */
-import { cpSync, existsSync, linkSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { LatchkeyError } from '../core/errors.ts';
-import { isFileOfData, isThere } from './inspect-database.ts';
-import { databasesOf, openState } from './open-state.ts';
-import { markOf, SILENT } from './open-store.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
+import { hasData, isThere } from './inspect-database.ts';
+import { hasKeys } from './key-slots.ts';
+import { TEMPORARY } from './leftovers.ts';
+import { assertNotLost, databasesOf, openState } from './open-state.ts';
+import { markOf, openStore, SILENT, slotsOf } from './open-store.ts';
+import { keysLost } from './sealed-store.ts';
 import { storeError, translated } from './store-errors.ts';
 
 export interface RepairedState {
@@ -13,27 +16,33 @@ export interface RepairedState {
   readonly copy: string;
 }
 
-/** Names of LevelDB's lock, and of the first one of a database. */
+/** Name of LevelDB's lock. */
 const LOCK = 'LOCK';
 
 /**
  * Copies both databases aside, and has LevelDB rebuild each from its tables and logs.
  * @param now what the copy is named for, such as `20261124-183000`
- * @throws {LatchkeyError} `store_locked` where a hub runs, `store_missing` where there is nothing to mend, `disk_full`
+ * @param copied is called once the copy is there
+ * @throws {LatchkeyError} `store_locked` where a hub runs, `store_missing` where there is nothing to mend, `store_lost`
+ *   where nothing is left that could be mended, `disk_full`
  */
-export async function repairState(stateDir: string, now: string): Promise<RepairedState> {
+export async function repairState(
+  stateDir: string,
+  now: string,
+  copied: (copy: string) => void = () => undefined,
+): Promise<RepairedState> {
   const { audit, db } = databasesOf(stateDir);
-  if (!hasData(db)) {
-    const reason = isThere(markOf(db))
-      ? 'nothing is left to repair from: restore a backup'
-      : 'there never was a database';
-    throw new LatchkeyError('store_missing', `${db}: ${reason}`);
-  }
+  assertNotLost(stateDir);
+  if (!hasData(db)) throw new LatchkeyError('store_missing', `${db}: there never was a database`);
+  // A state without the mark is of a version that sealed nothing.
+  if (isThere(markOf(db)) && !hasKeys(slotsOf(db))) throw keysLost(slotsOf(db));
   const folders = [db, audit].filter((folder) => existsSync(folder));
   const unlock = await lockAll(stateDir, folders);
   try {
+    await assertKeysFit(stateDir, db);
     const copy = join(stateDir, `before-repair-${now}`);
     copyAside(copy, folders, { db, audit });
+    copied(copy);
     for (const folder of folders) if (hasData(folder)) await translated(() => ClassicLevel.repair(folder));
     // Where nothing of the audit is left it begins anew.
     if (!hasData(audit)) rmSync(markOf(audit), { force: true });
@@ -56,8 +65,24 @@ export async function forgetProofsOf(stateDir: string): Promise<void> {
 /** As `DurableReplayWindow` writes it where records may be lost: for one window proofs of before are refused. */
 export const PROOFS_LOST = { put: 'replay/boot', value: new TextEncoder().encode('restored lost') } as const;
 
-function hasData(folder: string): boolean {
-  return existsSync(folder) && readdirSync(folder).some(isFileOfData);
+/**
+ * Keys of another state, or damaged ones, open nothing, and a repair does not change that. Looked at in a copy that is gone
+ * afterwards: to open a database writes to it.
+ * @throws {LatchkeyError} `store_lost`
+ */
+async function assertKeysFit(stateDir: string, db: string): Promise<void> {
+  const place = mkdtempSync(join(stateDir, TEMPORARY));
+  const copy = join(place, 'db');
+  try {
+    copyFiles(db, copy);
+    const store = await openStore(copy, { create: false, migrate: false });
+    await store.close();
+  } catch (error) {
+    // What else is wrong with it is what the repair is for.
+    if (isCoded(error, 'store_lost')) throw keysLost(slotsOf(db));
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
 }
 
 /**
@@ -75,7 +100,7 @@ async function lockAll(stateDir: string, folders: readonly string[]): Promise<()
     for (const folder of folders) {
       const lock = join(folder, LOCK);
       if (!existsSync(lock)) writeFileSync(lock, '', { mode: 0o600 });
-      const place = mkdtempSync(join(stateDir, '.lock-'));
+      const place = mkdtempSync(join(stateDir, TEMPORARY));
       places.push(place);
       linkSync(lock, join(place, LOCK));
       const level = new ClassicLevel(place);
@@ -94,10 +119,14 @@ function copyAside(copy: string, folders: readonly string[], names: Readonly<Rec
   try {
     for (const [name, folder] of Object.entries(names)) {
       if (!folders.includes(folder)) continue;
-      cpSync(folder, join(copy, name), { recursive: true, filter: (path) => path !== join(folder, LOCK) });
+      copyFiles(folder, join(copy, name));
     }
   } catch (cause) {
     rmSync(copy, { recursive: true, force: true });
     throw storeError(cause);
   }
+}
+
+function copyFiles(from: string, to: string): void {
+  cpSync(from, to, { recursive: true, filter: (path) => path !== join(from, LOCK) });
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { LatchkeyError } from '../core/errors.ts';
 import type { StoreChange } from '../ports/store.ts';
 import { type BackupHead, readBackup } from './backup-file.ts';
+import { RESTORING } from './leftovers.ts';
 import { makeFolder } from './make-folder.ts';
 import { databasesOf, openState } from './open-state.ts';
 import { markOf, SILENT } from './open-store.ts';
@@ -23,7 +24,7 @@ export async function restoreState(stateDir: string, file: string): Promise<Back
   const head = await verify(file);
   await makeFolder(stateDir);
   // Left behind where a restore was killed.
-  const made = join(stateDir, 'restoring');
+  const made = join(stateDir, RESTORING);
   rmSync(made, { recursive: true, force: true });
   try {
     await fill(made, file);

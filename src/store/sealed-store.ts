@@ -9,7 +9,8 @@ import { KeySlots } from './key-slots.ts';
 import { seal, slotOfValue, unseal } from './sealed-value.ts';
 
 /** Root keys of devices, tokens on their way, keys of the hub. */
-const SEALED = ['delivery/', 'device/', 'hub/'] as const;
+const HUB = 'hub/';
+const SEALED = ['delivery/', 'device/', HUB] as const;
 type SealedPrefix = (typeof SEALED)[number];
 
 /** Says that no value under these prefixes is in the files in clear. */
@@ -57,17 +58,17 @@ export class SealedStore implements Store {
   }
 
   /**
-   * Seals first what an earlier version left in clear, and takes that out of the files.
-   * @throws {LatchkeyError} `store_corrupt` where the keys of sealed values are gone
+   * Seals first what an earlier version left in clear, and takes that out of the files, unless `migrate` is false.
+   * @throws {LatchkeyError} `store_lost` where the keys of sealed values are gone
    */
-  static async open(inner: InnerStore, slotsFile: string): Promise<SealedStore> {
+  static async open(inner: InnerStore, slotsFile: string, migrate = true): Promise<SealedStore> {
     const slots = await KeySlots.open(slotsFile);
     try {
       const isNoted = (await inner.read(NOTE)) !== undefined;
-      if (isNoted && slots.isEmpty)
-        throw new LatchkeyError('store_corrupt', `${slotsFile} is missing: it has the keys of what is sealed`);
+      if (isNoted && slots.isEmpty) throw keysLost(slotsFile);
       const store = new SealedStore(inner, slots, slotsFile, isNoted);
-      if (!isNoted) await store.#sealAll();
+      if (!(await store.#opensHubKeys())) throw keysLost(slotsFile);
+      if (!isNoted && migrate) await store.#sealAll();
       return store;
     } catch (error) {
       await slots.close();
@@ -243,6 +244,12 @@ export class SealedStore implements Store {
     return opened ?? value;
   }
 
+  /** A device alone that cannot be opened is provisioned again. Without its own keys the hub does not start. */
+  async #opensHubKeys(): Promise<boolean> {
+    const found = await this.#inner.list(HUB);
+    return found.every(([key, value]) => slotOfValue(value) === undefined || this.#opened(key, value) !== value);
+  }
+
   /** Killed at any point of this, the next start does it again: the note comes last. */
   async #sealAll(): Promise<void> {
     let isAny = false;
@@ -263,6 +270,11 @@ export class SealedStore implements Store {
     this.#isNoted = true;
     await this.write(found.map(([put, value]) => ({ put, value })));
   }
+}
+
+/** What was sealed is unreadable from now on: no repair brings it back. */
+export function keysLost(slotsFile: string): LatchkeyError {
+  return new LatchkeyError('store_lost', `${slotsFile} is missing or damaged: it has the keys of what is sealed`);
 }
 
 function prefixOf(key: string): SealedPrefix | undefined {

@@ -29,6 +29,8 @@ export interface TimeFloorStatus {
 export interface ClockFaults {
   /** By so much the system clock is behind the floor. */
   readonly behindFloor: number | undefined;
+  /** The system clock is before `initial`: no reset of the floor helps against that. */
+  readonly isBeforeInitial: boolean;
   /** By so much the system clock is ahead of all that confirmed a time; only where that is too far to be likely. */
   readonly aheadOfKnown: number | undefined;
   readonly differing: readonly ClockDifference[];
@@ -40,6 +42,8 @@ export interface ClockFaults {
 export interface FloorReset {
   readonly before: number;
   readonly after: number;
+  /** What the system clock says, where that is before `initial`: it is behind the floor all the same. */
+  readonly clock?: number;
 }
 
 /** Milliseconds between writes: a power cut costs no more of the floor than this, a flash card 100 writes a day. */
@@ -161,6 +165,7 @@ export class TimeFloor implements FloorClock {
     const ahead = system - Math.max(this.#known, this.#witnessed);
     return {
       behindFloor: behindFloor && trust !== 'doubted' ? Math.round(floor - system) : undefined,
+      isBeforeInitial: this.#isBeforeInitial(system),
       aheadOfKnown: trust !== 'doubted' && ahead > FURTHEST_ALONE ? Math.round(ahead) : undefined,
       differing: this.#dates.differing(system, this.#options.monotonic()),
       isSet,
@@ -175,7 +180,8 @@ export class TimeFloor implements FloorClock {
     const before = Math.floor(this.#look().floor);
     const kept = this.#parts();
     this.#take({ known: this.#options.initial ?? 0, believed: 0, witnessed: 0 });
-    const after = Math.floor(this.#look().floor);
+    const { floor, system } = this.#look();
+    const after = Math.floor(floor);
     try {
       await this.#write();
     } catch (error) {
@@ -183,7 +189,11 @@ export class TimeFloor implements FloorClock {
       throw error;
     }
     this.#options.log.warn({ event: 'clock_reset', before, after }, 'the time floor was reset by an operator');
-    return { before, after };
+    return this.#isBeforeInitial(system) ? { before, after, clock: Math.floor(system) } : { before, after };
+  }
+
+  #isBeforeInitial(system: number): boolean {
+    return system < (this.#options.initial ?? 0) - STEP_BACK;
   }
 
   /** Writes the floor down, if it moved by enough to be worth a write. */
@@ -304,7 +314,7 @@ export class TimeFloor implements FloorClock {
     if (isBehind && !this.#saidBehind) {
       const fields = {
         event: 'clock_behind_floor',
-        code: 'clock_behind_floor',
+        code: this.#isBeforeInitial(system) ? 'clock_before_release' : 'clock_behind_floor',
         floor: Math.floor(floor),
         system: Math.floor(system),
       };

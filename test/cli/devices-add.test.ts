@@ -146,7 +146,7 @@ describe('is refused, and leaves no trust file,', () => {
 test('a file that exists is not overwritten, and no device is registered', async () => {
   writeFileSync(trust, 'precious');
   const error = await refused(...DEVICE, ...READ);
-  expect(error).toMatchObject({ code: 'file_unwritable', detail: expect.stringContaining('exists already') });
+  expect(error).toMatchObject({ code: 'file_exists', detail: trust });
   expect(readFileSync(trust, 'utf8')).toBe('precious');
   expect(existsSync(join(folder, 'state'))).toBe(false);
 });

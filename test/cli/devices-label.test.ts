@@ -72,6 +72,6 @@ describe('a label is refused', () => {
     const svg = join(folder, 'tube-1.svg');
     await label('--svg', svg);
     const { noted } = await label('--svg', svg, '--json');
-    expect(JSON.parse(noted).error.code).toBe('file_unwritable');
+    expect(JSON.parse(noted).error.code).toBe('file_exists');
   });
 });

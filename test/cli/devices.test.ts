@@ -129,7 +129,7 @@ describe('latchkey devices credentials', () => {
   it('refuses to write over a file', async () => {
     await add();
     writeFileSync(out, 'mine');
-    expect((await devices('credentials', 'ekg-1', '--out', out)).noted).toContain('[file_unwritable]');
+    expect((await devices('credentials', 'ekg-1', '--out', out)).noted).toContain('[file_exists]');
     expect(readFileSync(out, 'utf8')).toBe('mine');
   });
 

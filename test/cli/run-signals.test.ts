@@ -51,6 +51,14 @@ async function status(): Promise<HubStatus> {
   return JSON.parse((await folder.command('status', '--json', '-c', folder.config)).out) as HubStatus;
 }
 
+/** Conditions of the configuration, with what is said of them. By the socket where the configuration cannot be read. */
+async function ofConfiguration(socket?: string): Promise<ReadonlyMap<string, string | undefined>> {
+  const where = socket === undefined ? ['-c', folder.config] : ['--socket', socket];
+  const { conditions } = JSON.parse((await folder.command('status', '--json', ...where)).out) as HubStatus;
+  const found = conditions.filter(({ subject }) => subject === 'configuration');
+  return new Map(found.map(({ code, detail }) => [code, detail]));
+}
+
 const LINE = (name: string) =>
   `[[lines]]\nname = "${name}"\npath = "tcp://127.0.0.1:${name.length + Number(name.at(-1))}"\n`;
 const ISSUER = '[[issuers]]\nissuer = "https://static.example/realms/ward"\njwks_file = "jwks.json"\n';
@@ -141,7 +149,8 @@ describe('SIGHUP', () => {
     const hub = await folder.start();
     copyFileSync(tlsFile('other-ca.pem'), inFolder('ca.pem'));
     folder.configure(`${issuer}leeway = "7s"\n[[issuers]]\nissuer = "https://new.example"\n[delivery]\nwait = "7s"\n`);
-    const { needs_restart: settings, message } = (await reload(hub)) ?? {};
+    const { level, needs_restart: settings, message } = (await reload(hub)) ?? {};
+    expect(level).toBe('warn');
     expect(settings).toEqual([
       'delivery.wait',
       'issuers."https://as.example".leeway',
@@ -149,6 +158,18 @@ describe('SIGHUP', () => {
       'ca_file of https://as.example',
     ]);
     expect(message).toContain('A restart is needed for: delivery.wait, ');
+    expect((await ofConfiguration()).get('restart_needed')).toMatch(/^delivery\.wait, /);
+    // A reload that is refused says nothing of what the one before found.
+    writeFileSync(folder.config, 'what?');
+    await reload(hub, 'reload_refused');
+    expect([...(await ofConfiguration(inFolder('state/admin.sock'))).keys()]).toEqual([
+      'reload_refused',
+      'restart_needed',
+    ]);
+    copyFileSync(tlsFile('ca.pem'), inFolder('ca.pem'));
+    folder.configure(issuer);
+    expect(await reload(hub)).toMatchObject({ level: 'info', needs_restart: [] });
+    expect([...(await ofConfiguration()).keys()]).toEqual([]);
   });
 
   test.each([
@@ -162,6 +183,7 @@ describe('SIGHUP', () => {
     folder.configure(ISSUER + LINE('ward-2'));
     spoil();
     expect(await reload(hub, 'reload_refused')).toMatchObject({ level: 'error', code });
+    expect((await ofConfiguration(inFolder('state/admin.sock'))).get('reload_refused')).toContain(`${code}: `);
     const { lines, issuers } = JSON.parse(
       (await folder.command('status', '--json', '--socket', inFolder('state/admin.sock'))).out,
     ) as HubStatus;

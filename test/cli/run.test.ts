@@ -135,6 +135,8 @@ describe('a start that fails', () => {
     expect(err).toContain(`${state}. `);
     expect(err).toContain('[store_not_ours]');
     expect(readdirSync(state)).toEqual([]);
+    const asked = await folder.command('status', '-c', folder.config);
+    expect(asked.err).toContain(`${state} belongs to another user`);
   });
 
   test('for a state folder that is open to all, such as /tmp, ends with status 78', async () => {
@@ -159,9 +161,10 @@ describe('a start that fails', () => {
     const failed = await folder.command('status', '-c', folder.config);
     expect(failed.status).toBe(1);
     expect(failed.err).toMatch(
-      /Its start failed at \d{4}-\d\d-\d\dT[\d:.]+Z\. Nothing can listen there: 127\.0\.0\.1:\d+ \(EADDRINUSE\)/,
+      /^latchkey: Nothing can listen there: 127\.0\.0\.1:\d+ \(EADDRINUSE\)\. The hub is not running: its start failed at \d{4}-\d\d-\d\dT[\d:.]+Z\. /,
     );
     expect(failed.err).toContain('[address_unavailable]');
+    expect(failed.err).not.toContain('latchkey run');
     folder.reconfigure((toml) => toml.replace(`127.0.0.1:${port}`, '127.0.0.1:0'));
     expect(await (await folder.start()).stop()).toBe(0);
     expect((await folder.command('status', '-c', folder.config)).err).not.toContain('failed');

@@ -77,7 +77,13 @@ const bundles = () => rig.link().requests.filter(({ path }) => path[0] === 'trus
 const conditions = () =>
   healthOf({
     clock: 'sure',
-    clockFaults: { behindFloor: undefined, aheadOfKnown: undefined, differing: [], isSet: true },
+    clockFaults: {
+      isBeforeInitial: false,
+      behindFloor: undefined,
+      aheadOfKnown: undefined,
+      differing: [],
+      isSet: true,
+    },
     issuers: [],
     lines: [],
     radio: undefined,
@@ -90,6 +96,7 @@ const conditions = () =>
     broker: undefined,
     trust: rig.trust.status(),
     trustWaitsSince: 0,
+    reload: undefined,
   }).flatMap(({ code, subject }) => (subject === 'trust of tube-1' ? [code] : []));
 
 async function change(): Promise<void> {

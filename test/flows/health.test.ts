@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { boundedConditions, type HealthFacts, healthOf } from '../../src/flows/health.ts';
 import type { IssuerStatus } from '../../src/trust/issuer-keys.ts';
@@ -14,7 +15,13 @@ const issuer: IssuerStatus = {
   nextRefresh: 5,
 };
 const asked = { issuer: 'https://as.example', state: 'ready', lastError: undefined, endpoint: 'known' } as const;
-const noFaults = { behindFloor: undefined, aheadOfKnown: undefined, differing: [], isSet: false };
+const noFaults = {
+  isBeforeInitial: false,
+  behindFloor: undefined,
+  aheadOfKnown: undefined,
+  differing: [],
+  isSet: false,
+};
 const well: HealthFacts = {
   clock: 'sure',
   clockFaults: noFaults,
@@ -30,6 +37,7 @@ const well: HealthFacts = {
   broker: { up: true, code: undefined },
   trust: [{ device: 'tube-1', state: 'current' }],
   trustWaitsSince: 1_000,
+  reload: { refused: undefined, needsRestart: [] },
 };
 
 const codes = (changes: Partial<HealthFacts>) =>
@@ -46,11 +54,26 @@ describe('healthOf', () => {
       { lines: [{ name: 'a', up: true, code: undefined, troubles: ['line_noisy'] }] },
       'line a: line_noisy',
     ],
+    [
+      'a configuration that was refused',
+      { reload: { refused: new LatchkeyError('config_syntax', 'a'), needsRestart: [] } },
+      'configuration: reload_refused',
+    ],
+    [
+      'settings that wait for a restart',
+      { reload: { refused: undefined, needsRestart: ['http.listen'] } },
+      'configuration: restart_needed',
+    ],
     ['an unsure clock', { clock: 'unsure' }, 'clock: clock_unsure'],
     [
       'a clock that is behind the floor',
       { clock: 'unsure', clockFaults: { ...noFaults, behindFloor: 3_725 } },
       'clock (1 h 2 min behind the time floor): clock_behind_floor',
+    ],
+    [
+      'a clock that is before the build of this version',
+      { clock: 'unsure', clockFaults: { ...noFaults, behindFloor: 86_400, isBeforeInitial: true } },
+      'clock (1 d 0 h behind the time floor): clock_before_release',
     ],
     [
       'a clock that is ahead of all that is known',

@@ -122,6 +122,9 @@ test('a clock at a date of before the software is told, and right again at once'
   shift(-50 * 365 * DAY);
   const hub = await start();
   expect(await say(hub)).toBe('clock_behind_floor');
+  expect(await conditions()).toContain('clock_before_release');
+  const reset = await folder.command('clock', 'reset', '-c', folder.config);
+  expect(reset.out).toMatch(/The clock reads 19\d\d-\S+, before this version was built\. Set the clock\./);
   shift(0);
   expect(await say(hub)).toBe('taken');
 });

@@ -31,11 +31,16 @@ test('a hub that runs is backed up, and its state is left alone by everything el
     ['state', 'repair'],
     ['restore', file],
   ]) {
-    expect((await latchkey(...command)).err).toContain('[store_locked]');
+    const refused = await latchkey(...command);
+    expect(refused.err).toContain(`The hub is running: ${state()}, process ${hub.pid}.`);
+    expect(refused.err).toContain('Stop it first: `systemctl stop latchkey`. [hub_running]');
   }
+  expect((await latchkey('backup', file)).err).toContain(`That file exists already: ${file}.`);
   // A hub whose socket is gone holds the lock of its database all the same.
   rmSync(join(state(), 'admin.sock'));
-  expect((await latchkey('state', 'repair')).err).toContain('[store_locked]');
+  for (const command of ['check', 'repair']) {
+    expect((await latchkey('state', command)).err).toContain(`The hub is running: ${state()}, process ${hub.pid}.`);
+  }
   expect(readdirSync(state()).filter((name) => /repair|\.lock/.test(name))).toEqual([]);
   expect(await hub.stop()).toBe(0);
   expect((await latchkey('state', 'check')).out).toContain('Devices: 1');
@@ -54,6 +59,23 @@ test('a damaged state ends with 78, where a start again cannot help, and names t
   expect(run.err).toContain(join(state(), 'db', 'CURRENT'));
   const repair = await latchkey('state', 'repair');
   expect([repair.status, repair.out]).toEqual([0, expect.stringContaining('Devices: 1')]);
+  expect(repair.out).toContain(`The files as they were: ${join(state(), 'before-repair-')}`);
   hub = await folder.start();
   expect((await latchkey('devices', 'list')).out).toContain('tube-1');
 });
+
+test.each(['db/slots', 'db'])(
+  'a state without %s ends with 78, and every command names the same way out',
+  async (gone) => {
+    await hub.stop();
+    rmSync(join(state(), gone), { recursive: true });
+    const run = await latchkey('run');
+    expect(run.status).toBe(78);
+    for (const { err } of [run, await latchkey('state', 'check'), await latchkey('state', 'repair')]) {
+      expect(err).toContain('[store_lost]');
+      expect(err).toContain('`latchkey restore FILE`');
+      expect(err).not.toContain('state repair');
+    }
+    expect(readdirSync(state()).filter((name) => name.startsWith('before-repair'))).toEqual([]);
+  },
+);

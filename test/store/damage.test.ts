@@ -1,5 +1,6 @@
 /** Files of the database that are damaged or gone: it is never taken for an empty one, and a repair brings it back. */
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isCoded } from '../../src/core/errors.ts';
@@ -8,10 +9,9 @@ import { openStore } from '../../src/store/open-store.ts';
 import { repairState } from '../../src/store/repair-state.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
 import { KeptState } from '../fixtures/kept-state.ts';
+import { filesOf, putRaw } from '../fixtures/sealed-files.ts';
 
 let kept: KeptState;
-let before: Readonly<Record<string, string>>;
-let snapshot: Readonly<Record<string, string>>;
 
 /** Two runs, so that there are tables, a log, and a MANIFEST with more than one edit. */
 beforeEach(async () => {
@@ -19,8 +19,6 @@ beforeEach(async () => {
   await kept.add('tube-1', 'tube-2');
   await kept.add('tube-3');
   await kept.withAdmin((admin) => admin.rotateHubKey());
-  snapshot = kept.files();
-  before = snapshot;
 });
 afterEach(() => kept.remove());
 
@@ -44,6 +42,18 @@ async function outcome(action: () => Promise<unknown>): Promise<{ readonly code:
 }
 
 const start = () => outcome(() => kept.devices());
+
+/** The start, a check and a repair say so, and none of them leaves a copy or another audit. */
+async function isLost(): Promise<void> {
+  const damaged = kept.files();
+  expect((await start()).code).toBe('store_lost');
+  expect((await outcome(() => checkStateFolder(kept.config, kept.log))).code).toBe('store_lost');
+  expect((await outcome(() => repairState(kept.state, 'now'))).code).toBe('store_lost');
+  for (const name of readdirSync(kept.state)) expect(name).not.toMatch(/^before-repair/);
+  const ofAudit = (files: object) => Object.keys(files).filter((name) => name.startsWith('audit'));
+  expect(ofAudit(kept.files())).toEqual(ofAudit(damaged));
+}
+
 const KINDS: readonly (readonly [string, () => void])[] = [
   ['a MANIFEST without its last byte', () => truncateSync(one(/^MANIFEST/), size(one(/^MANIFEST/)) - 1)],
   ['half a MANIFEST', () => truncateSync(one(/^MANIFEST/), Math.floor(size(one(/^MANIFEST/)) / 2))],
@@ -96,8 +106,24 @@ describe('a database that is gone', () => {
     ],
   ])('is no first start: %s', async (_, damage) => {
     damage();
-    expect((await start()).code).toBe('store_corrupt');
-    expect((await outcome(() => repairState(kept.state, 'now'))).code).toBe('store_missing');
+    await isLost();
+  });
+
+  test.each([
+    ['are gone', (slots: string) => rmSync(slots)],
+    ['are cut short', (slots: string) => truncateSync(slots, 4_095)],
+    ['are zeros', (slots: string) => change(slots, (bytes) => bytes.fill(0))],
+    ['are of another state', (slots: string) => change(slots, (bytes) => bytes.fill(randomBytes(2_048)))],
+  ])('but for its files: its keys %s', async (_, damage) => {
+    damage(path('slots'));
+    await isLost();
+  });
+
+  test('is lost with its keys where another file of it is damaged too', async () => {
+    rmSync(path('CURRENT'));
+    rmSync(path('slots'));
+    expect((await outcome(() => repairState(kept.state, 'now'))).code).toBe('store_lost');
+    expect(readdirSync(kept.state).filter((name) => name.startsWith('before'))).toEqual([]);
   });
 
   test('as its audit alone is one neither, and a repair begins a new chain', async () => {
@@ -172,15 +198,54 @@ describe('a repair', () => {
   });
 });
 
-test('a check counts what is there, and says what cannot be read', async () => {
-  expect(await checkStateFolder(kept.config, kept.log)).toMatchObject({ devices: 3, deliveries: 0, faults: [] });
-  writeFileSync(path('slots'), Buffer.alloc(size(path('slots'))));
-  const { devices, faults } = await checkStateFolder(kept.config, kept.log).catch(() => ({
-    devices: 0,
-    faults: ['hub keys'],
-  }));
-  expect(devices).toBe(0);
-  expect(faults.length).toBeGreaterThan(0);
-  kept.putFiles(before);
+test('what a killed repair or restore left is removed once the state is open, and not by a check', async () => {
+  for (const name of ['.lock-a1B2c3', 'restoring/db']) {
+    mkdirSync(join(kept.state, name), { recursive: true });
+    writeFileSync(join(kept.state, name, 'slots'), 'keys');
+  }
+  const left = () => readdirSync(kept.state).filter((name) => /^(\.lock|restoring)/.test(name));
+  await checkStateFolder(kept.config, kept.log);
+  expect(left()).toHaveLength(2);
   expect(await kept.devices()).toHaveLength(3);
+  expect(left()).toEqual([]);
+});
+
+describe('a check', () => {
+  test('counts what is there, and says what cannot be read', async () => {
+    const whole = await checkStateFolder(kept.config, kept.log);
+    expect(whole).toMatchObject({ devices: 3, deliveries: 0, faults: [] });
+    expect(whole.audit).toBeGreaterThan(0);
+  });
+
+  test('makes no audit where it is missing, and says so', async () => {
+    for (const name of ['audit', 'audit.made']) rmSync(join(kept.state, name), { recursive: true });
+    const report = await checkStateFolder(kept.config, kept.log);
+    expect(report).toMatchObject({ devices: 3, audit: 0, faults: ['the audit is missing'] });
+    expect(readdirSync(kept.state).sort()).toEqual(['db', 'db.made']);
+    expect(await repairStateFolder(kept.config, kept.log, 'now')).toMatchObject({ audit: 1, faults: [] });
+  });
+
+  test('counts the audit of a hub that lost its keys, and makes none', async () => {
+    const store = await openStore(kept.db);
+    await store.write([{ remove: 'hub/keys' }]);
+    await store.close();
+    const report = await checkStateFolder(kept.config, kept.log);
+    expect(report.audit).toBeGreaterThan(0);
+    expect(report.faults).toEqual([expect.stringContaining('keys of the hub are gone')]);
+    expect(await checkStateFolder(kept.config, kept.log)).toEqual(report);
+  });
+
+  test('leaves a state of the first version as it is', async () => {
+    for (const name of readdirSync(kept.state)) rmSync(join(kept.state, name), { recursive: true });
+    await putRaw(kept.db, { 'device/a': 'in clear', 'time-floor': 'stays' });
+    rmSync(`${kept.db}.made`, { force: true });
+    const report = await checkStateFolder(kept.config, kept.log);
+    expect(report).toMatchObject({
+      audit: 0,
+      faults: ['1 devices cannot be read: provision them again', 'the audit is missing'],
+    });
+    expect(readdirSync(kept.state)).toEqual(['db']);
+    expect(names(/^slots$/)).toEqual([]);
+    expect(await filesOf(kept.db)).toContain('in clear');
+  });
 });

@@ -81,7 +81,7 @@ describe('a value that is sealed', () => {
     await withStore((store) => store.write([put('device/a', 'one')]));
     rmSync(join(database, 'slots'));
     await expect(openStore(database)).rejects.toMatchObject({
-      code: 'store_corrupt',
+      code: 'store_lost',
       detail: expect.stringContaining('slots'),
     });
   });

@@ -493,6 +493,16 @@ describe('a reset by the operator', () => {
     expect((await machine.boot({ initial: NOW - 10 * DAY })).floor.now().latest).toBe(NOW);
   });
 
+  test('says what the clock reads where that is before this software, and so does not help', async () => {
+    const machine = new Machine({ ...PC, systemSeconds: NOW - DAY });
+    const { floor } = await machine.boot({ initial: NOW });
+    expect(await floor.reset()).toEqual({ before: NOW, after: NOW, clock: NOW - DAY });
+    expect(floor.faults()).toMatchObject({ behindFloor: DAY, isBeforeInitial: true });
+    machine.set(NOW + 1);
+    expect(floor.faults()).toMatchObject({ behindFloor: undefined, isBeforeInitial: false });
+    expect(await floor.reset()).not.toHaveProperty('clock');
+  });
+
   test('that cannot be written is an error', async () => {
     const machine = new Machine(PC);
     machine.store.failAt(1);

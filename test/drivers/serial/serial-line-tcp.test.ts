@@ -94,6 +94,6 @@ describe('openSerialLine over TCP', () => {
     await sighting(hub);
     port.sendDiagnostic('\u001b[31mlow battery\n');
     await hub.request(post, { deadline: 10_000 });
-    expect(log.lines.map(({ fields }) => fields.text)).toContain('\\u{1b}[31mlow battery');
+    expect(log.lines.map(({ fields }) => fields.text)).toContain('\\u001b[31mlow battery');
   });
 });

@@ -386,7 +386,7 @@ describe('the log', () => {
     ports.last().events.onData(encodeDiagnostic(utf8('\u001b]0;x\u0007a\nb\u202e\u2028\u00e9')));
     expect(log.lines.at(-1)).toMatchObject({
       level: 'info',
-      fields: { line: 'tube', text: '\\u{1b}]0;x\\u{7}a\\u{a}b\\u{202e}\\u{2028}\u00e9' },
+      fields: { line: 'tube', text: '\\u001b]0;x\\u0007a\\u000ab\\u202e\\u2028\u00e9' },
     });
   });
 
