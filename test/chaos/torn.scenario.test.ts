@@ -86,11 +86,12 @@ class Damaged {
   async take(what: string, file: string): Promise<string[]> {
     const run = await this.#start();
     if (run === undefined) return this.#running(what);
+    if (run.text.includes('store_lost')) return this.#isLost(what, file, run);
     if (run.status !== 78 || !run.text.includes('store_corrupt'))
       return [`${what}: the hub ended with ${run.status}: ${run.text}`];
     if (!run.text.includes('latchkey state repair')) return [`${what}: no command is named: ${run.text}`];
     const repair = await this.#site.command('state', 'repair', '--json');
-    if (repair.status !== 0) return this.#unrepaired(what, file, repair.err);
+    if (repair.status !== 0) return [`${what}: the repair failed: ${repair.err}`];
     const again = await this.#start();
     if (again !== undefined) return [`${what}: after its repair it ended with ${again.status}: ${again.text}`];
     return this.#running(what, { report: JSON.parse(repair.out) as Report });
@@ -125,10 +126,10 @@ class Damaged {
   }
 
   /** What no repair can bring back is said to be so, with what is left to do. */
-  #unrepaired(what: string, file: string, err: string): string[] {
-    const isKeys = file.endsWith('slots') && /store_corrupt|store_missing/.test(err) && err.includes('restore');
+  #isLost(what: string, file: string, { status, text }: { readonly status: number; readonly text: string }): string[] {
     this.#count('no repair, a restore is named');
-    return isKeys ? [] : [`${what}: the repair failed: ${err}`];
+    const isKeys = file.endsWith('slots') && status === 78 && text.includes('latchkey restore');
+    return isKeys ? [] : [`${what}: lost: ${text}`];
   }
 
   #count(outcome: string): void {
