@@ -19,6 +19,8 @@ export interface ChildSettings {
   readonly startDeadline: number;
   /** Bytes of memory (resident set) after which it is ended. */
   readonly mostMemory: number;
+  /** Messages of it in a second, on average, beyond which it is ended: each takes time of the hub. */
+  readonly mostMessages: number;
   /** First pause before a new start; it doubles up to the cap, and a half of each pause is left to chance. */
   readonly restartAfter: number;
   readonly restartCap: number;
@@ -50,6 +52,7 @@ const DEFAULT_SETTINGS: ChildSettings = {
   missedHeartbeats: 5,
   startDeadline: 30_000,
   mostMemory: 268_435_456,
+  mostMessages: 4_096,
   restartAfter: 200,
   restartCap: 10_000,
   settledAfter: 60_000,
@@ -65,6 +68,9 @@ export function childFile(name: string, source: URL): string {
   return fileURLToPath(file);
 }
 
+/** Seconds of messages that may come at once: where the hub stood still, they waited for it. */
+const BURST_SECONDS = 4;
+
 export class ChildProcess {
   readonly #options: ChildOptions;
   readonly #settings: ChildSettings;
@@ -76,6 +82,9 @@ export class ChildProcess {
   #missed = 0;
   /** Whether this process said anything yet. */
   #hasSpoken = false;
+  /** Messages that it may send now, and when that was counted. */
+  #allowance = 0;
+  #countedAt = 0;
   /** Why the hub ends it, where the hub does. */
   #verdict: string | undefined;
   #frames: string | undefined;
@@ -140,12 +149,16 @@ export class ChildProcess {
     });
     this.#process = started;
     this.#startedAt = clock.monotonic();
+    this.#allowance = this.#settings.mostMessages * BURST_SECONDS;
+    this.#countedAt = this.#startedAt;
     this.#missed = 0;
     this.#hasSpoken = false;
     this.#verdict = undefined;
     this.#frames = undefined;
     this.#counters.starts += 1;
-    started.on('message', (message) => this.#hear(readFromChild(message)));
+    started.on('message', (message) => {
+      if (this.#process === started && this.#verdict === undefined) this.#hear(readFromChild(message));
+    });
     started.on('error', (error: NodeJS.ErrnoException) => this.#end(started, error.code ?? error.name));
     started.once('exit', (status, signal) => this.#end(started, signal ?? `exit status ${status}`));
     this.#cancel = this.#options.timers.after(this.#settings.heartbeat, () => this.#beat());
@@ -155,11 +168,22 @@ export class ChildProcess {
   #hear(message: FromChild | undefined): void {
     this.#missed = 0;
     this.#hasSpoken = true;
-    if (message === undefined) return;
-    if (message.kind === 'message') this.#options.onMessage(message.message);
+    if (!this.#mayHear()) this.restart('it sends too many messages');
+    else if (message === undefined) this.restart('it sent a message that the hub does not know');
+    else if (message.kind === 'message') this.#options.onMessage(message.message);
     else if (message.kind === 'crash') this.#frames = message.frames;
     else if (message.memory > this.#settings.mostMemory)
       this.restart(`it took ${Math.round(message.memory / 1_048_576)} MiB of memory`);
+  }
+
+  /** Whether one more message keeps the limit. */
+  #mayHear(): boolean {
+    const { mostMessages } = this.#settings;
+    const now = this.#options.clock.monotonic();
+    const gained = ((now - this.#countedAt) / 1_000) * mostMessages;
+    this.#countedAt = now;
+    this.#allowance = Math.min(this.#allowance + gained, mostMessages * BURST_SECONDS) - 1;
+    return this.#allowance >= 0;
   }
 
   /** Counts heartbeats and not milliseconds: where the hub itself stood still, the answers wait to be read. */

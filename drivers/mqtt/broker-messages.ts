@@ -64,22 +64,24 @@ export function readFromBroker(message: unknown): FromBroker | undefined {
   if (!isObject(message)) return undefined;
   const { address: from, code, count, detail, kind, login, password, port, topic, username } = message;
   const address = textOf(from);
+  if (from !== undefined && address === undefined) return undefined;
   switch (kind) {
     case 'listening':
-      return typeof port === 'number' ? { kind, port } : undefined;
+      return isWhole(port) && port > 0 && port <= 65_535 ? { kind, port } : undefined;
     case 'failed':
       return isFailureCode(code) ? { kind, code, detail: textOf(detail) } : undefined;
     case 'login':
-      return typeof login === 'number'
-        ? { kind, login, username: textOf(username) ?? '', password: textOf(password) ?? '', address }
+      return isWhole(login) && isText(username) && isText(password)
+        ? { kind, login, username, password, address }
         : undefined;
     case 'refused':
-      return code === 'topic_refused' || code === 'mqtt_packet_refused'
-        ? { kind, code, username: textOf(username) ?? '', address, detail: textOf(detail) ?? '', topic: textOf(topic) }
+      if (topic !== undefined && !isText(topic)) return undefined;
+      return (code === 'topic_refused' || code === 'mqtt_packet_refused') && isText(username) && isText(detail)
+        ? { kind, code, username, address, detail, topic }
         : undefined;
     case 'refused_more':
     case 'connections_refused':
-      return typeof count === 'number' ? { kind, count } : undefined;
+      return isWhole(count) ? { kind, count } : undefined;
     default:
       return undefined;
   }
@@ -90,5 +92,13 @@ export function isFailureCode(code: unknown): code is FailureCode {
 }
 
 function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value.length <= MOST_LENGTH ? value : undefined;
+  return isText(value) ? value : undefined;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MOST_LENGTH;
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

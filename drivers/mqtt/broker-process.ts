@@ -14,9 +14,18 @@ let broker: AedesBroker | undefined;
 let told = 0;
 /** Of them, those that were only counted. */
 let untold = 0;
+/** Connections that were refused in this second. */
+let refusedConnections = 0;
 
 const tell = beChild('latchkey mqtt-broker', (message) => take(message as ToBroker));
-const say: (message: FromBroker) => void = tell;
+const say = (message: FromBroker) => {
+  if (message.kind !== 'connections_refused') tell(message);
+  else {
+    // Counted: the hub ends a process that sends too many messages.
+    if (refusedConnections === 0) systemTimers.after(1_000, tellConnections);
+    refusedConnections += message.count;
+  }
+};
 
 function take(message: ToBroker): void {
   if (message.kind === 'open') void open(message);
@@ -47,4 +56,9 @@ function endSecond(): void {
   if (untold > 0) say({ kind: 'refused_more', count: untold });
   told = 0;
   untold = 0;
+}
+
+function tellConnections(): void {
+  tell({ kind: 'connections_refused', count: refusedConnections } satisfies FromBroker);
+  refusedConnections = 0;
 }

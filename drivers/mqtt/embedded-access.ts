@@ -3,6 +3,7 @@ import type { AedesOptions, AuthenticateError, Client } from 'aedes';
 import type { Timers } from '../../src/core/clock.ts';
 import { HUB_USER, type Login, type RefusedWord, type Role } from './broker-messages.ts';
 import type { HeldMessages } from './held-messages.ts';
+import { LoginQuota } from './login-quota.ts';
 import type { Topics } from './topics.ts';
 
 export interface AccessOptions {
@@ -42,10 +43,12 @@ export class EmbeddedAccess {
   readonly #filters = new WeakMap<Client, Set<string>>();
   readonly #waiting = new Map<number, (role: Role | undefined) => void>();
   readonly #ofDevice = new Map<string, Set<Client>>();
+  readonly #quota: LoginQuota;
   #logins = 0;
 
   constructor(options: AccessOptions) {
     this.#options = options;
+    this.#quota = new LoginQuota(options.timers);
     this.rules = {
       preConnect: (_, packet, done) => {
         // With a client id of its own choice a device could take over the session of another one, and read its answers. The
@@ -94,6 +97,11 @@ export class EmbeddedAccess {
     return [...(this.#ofDevice.get(device) ?? [])];
   }
 
+  /** Devices with connections, and logins that wait for the hub. */
+  get held(): { readonly devices: number; readonly logins: number } {
+    return { devices: this.#ofDevice.size, logins: this.#waiting.size };
+  }
+
   #userOf(client: Client | null): User | undefined {
     return client === null ? undefined : this.#users.get(client);
   }
@@ -104,9 +112,13 @@ export class EmbeddedAccess {
     password: Readonly<Buffer> | undefined,
     done: (error: AuthenticateError | null, success: boolean | null) => void,
   ): void {
+    const address = addressOf(client);
+    if (!this.#quota.mayAsk(address ?? '')) {
+      done(notWelcome(UNAVAILABLE), false);
+      return;
+    }
     this.#logins += 1;
     const login = this.#logins;
-    const address = addressOf(client);
     const end = (returnCode: number | undefined) => {
       cancel();
       this.#waiting.delete(login);
@@ -115,21 +127,26 @@ export class EmbeddedAccess {
     };
     const cancel = this.#options.timers.after(LOGIN_DEADLINE, () => end(UNAVAILABLE));
     this.#waiting.set(login, (role) => {
-      if (role !== undefined) this.#enter(client, { name, role });
-      end(role === undefined ? BAD_CREDENTIALS : undefined);
+      if (role === undefined) this.#quota.failed(address ?? '');
+      end(role === undefined ? BAD_CREDENTIALS : this.#enter(client, { name, role }));
     });
     this.#options.ask({ kind: 'login', login, username: name, password: password?.toString('utf8') ?? '', address });
   }
 
-  #enter(client: Client, user: User): void {
+  /** @returns the code of a refusal */
+  #enter(client: Client, user: User): number | undefined {
+    if (user.role === 'device' && !this.#quota.mayEnter(user.name)) return UNAVAILABLE;
+    // The connection may have closed while the hub was asked: `close` was emitted, and would never remove the client.
+    if (client.closed || client.conn.destroyed) return UNAVAILABLE;
     this.#users.set(client, user);
-    if (user.role === 'hub') return;
+    if (user.role === 'hub') return undefined;
     const own = this.#ofDevice.get(user.name) ?? new Set();
     this.#ofDevice.set(user.name, own.add(client));
     client.conn.once('close', () => {
       own.delete(client);
       if (own.size === 0 && this.#ofDevice.get(user.name) === own) this.#ofDevice.delete(user.name);
     });
+    return undefined;
   }
 
   #mayListen(client: Client, user: User | undefined, filter: string): boolean {

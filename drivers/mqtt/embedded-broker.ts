@@ -152,11 +152,16 @@ export class EmbeddedBroker {
         if (this.#refusedConnections.tells('connection', undefined)) this.#tellRefused(message.count);
         return;
       case undefined:
+        this.#child.restart('it sent a message that the hub does not know');
         return;
     }
   }
 
   #listens(port: number): void {
+    if (this.#isListening || (this.#port !== 0 && port !== this.#port)) {
+      this.#child.restart('it said twice that it listens, or at another port');
+      return;
+    }
     this.#port = port;
     this.#isListening = true;
     const isFirst = this.#onOpened !== undefined;

@@ -29,12 +29,14 @@ interface Header {
 
 const NOTHING: Taken = { passed: [], refusal: undefined };
 const MOST_LENGTH_BYTES = 4;
+const NO_BYTES = Buffer.alloc(0);
 
 export class PacketGate {
   readonly #options: GateOptions;
-  /** The beginning of a packet whose end has not come. */
-  #parts: Buffer[] = [];
-  #held = 0;
+  /** Its first bytes are the beginning of a packet whose end has not come. One buffer, however small the pieces are that come. */
+  #buffer = NO_BYTES;
+  /** How many of them. */
+  #filled = 0;
   /** Bytes until there is something to look at. */
   #needed = 2;
   #isClosed = false;
@@ -43,17 +45,17 @@ export class PacketGate {
     this.#options = options;
   }
 
-  /** Bytes of the packet that has not come to its end. */
+  /** Bytes of memory for the packet that has not come to its end. */
   get held(): number {
-    return this.#held;
+    return this.#buffer.length;
   }
 
   take(chunk: Buffer): Taken {
     if (this.#isClosed) return NOTHING;
-    this.#parts.push(chunk);
-    this.#held += chunk.length;
-    if (this.#held < this.#needed) return NOTHING;
-    const bytes = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts, this.#held);
+    const isWhole = this.#filled === 0 && chunk.length >= this.#needed;
+    if (!isWhole) this.#append(chunk);
+    if (!isWhole && this.#filled < this.#needed) return NOTHING;
+    const bytes = isWhole ? chunk : this.#buffer.subarray(0, this.#filled);
     const passed: Buffer[] = [];
     let at = 0;
     /** Where the packets begin that pass as one piece. */
@@ -74,10 +76,29 @@ export class PacketGate {
     }
     if (at > from) passed.push(bytes.subarray(from, at));
     if (refusal !== undefined) this.#isClosed = true;
-    // A copy: what is held may be a few bytes of a large chunk.
-    this.#parts = this.#isClosed || at === bytes.length ? [] : [Buffer.from(bytes.subarray(at))];
-    this.#held = this.#parts[0]?.length ?? 0;
+    this.#keep(this.#isClosed ? NO_BYTES : bytes.subarray(at));
     return { passed, refusal };
+  }
+
+  /** Keeps a copy: the rest may be a few bytes of a large chunk, and what passed is the caller's. */
+  #keep(rest: Buffer): void {
+    this.#filled = 0;
+    this.#buffer = NO_BYTES;
+    if (rest.length > 0) this.#append(rest);
+  }
+
+  #append(chunk: Buffer): void {
+    const filled = this.#filled + chunk.length;
+    if (filled > this.#buffer.length) {
+      // Doubled, so that a packet in pieces is not copied for each of them; and not beyond the end of the packet.
+      const doubled = Math.min(2 * this.#buffer.length, this.#needed);
+      // Not of the pool of node: a few bytes would keep the whole of it.
+      const larger = Buffer.allocUnsafeSlow(Math.max(filled, doubled));
+      this.#buffer.copy(larger, 0, 0, this.#filled);
+      this.#buffer = larger;
+    }
+    chunk.copy(this.#buffer, this.#filled);
+    this.#filled = filled;
   }
 
   /** Undefined until the whole packet is there. */

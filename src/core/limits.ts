@@ -173,6 +173,12 @@ export const LIMITS = {
   embeddedConnections: 1_024,
   /** Of them, those of one IPv4 address or IPv6 /64: a ward whose devices share a network works, one host takes a quarter. */
   embeddedConnectionsPerNetwork: 256,
+  /** Logins of one device at the embedded broker in a second, with its password: it needs one after each loss of its connection. */
+  embeddedLoginsOfOneDevice: 256,
+  /** Failed logins of one address in a second, after which no login from there is taken until the second is over. */
+  embeddedFailedLoginsPerSecond: 32,
+  /** Logins that the embedded broker asks the hub about in a second: after a restart all devices connect at once. */
+  embeddedLoginsPerSecond: 1_024,
   /** A CONNECT to the embedded broker, which anybody may send: a device's id and secret have 64 and 43 bytes, a will 1 KiB. */
   embeddedConnectBytes: 4_096,
   /** A last will at the embedded broker, payload and properties: it waits in memory for as long as the connection lives. */
