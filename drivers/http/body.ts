@@ -4,37 +4,45 @@ import { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 
 /**
- * The whole body, of `most` bytes; 0 where none is taken. What is declared larger is refused before any of it is read.
- * Listens instead of iterating: leaving a `for await` early destroys the socket, and the sender would see a reset in
- * place of its 413.
- * @throws {LatchkeyError} `request_too_large`, `request_invalid`
+ * Checks what is declared, before any of the body is read. A body in chunks is refused (RFC 9112 §6.3): each chunk of one
+ * byte is an event and a buffer of its own, and its length is known at its end. No client of the hub needs them.
+ * @param most bytes; 0 where no body is taken
+ * @returns the bytes to come
+ * @throws {LatchkeyError} `length_required`, `request_too_large`, `request_invalid`
  */
-export async function readBody(incoming: IncomingMessage, most: number): Promise<Uint8Array> {
+export function announcedBody(incoming: IncomingMessage, most: number): number {
+  if (isInChunks(incoming)) throw new LatchkeyError('length_required');
   const declared = declaredLength(incoming);
-  if (declared === 0) return EMPTY;
-  if (most === 0) throw new LatchkeyError('request_invalid', 'no body is taken here');
-  if (declared !== undefined && declared > most) throw new LatchkeyError('request_too_large');
+  if (declared > 0 && most === 0) throw new LatchkeyError('request_invalid', 'no body is taken here');
+  if (declared > most) throw new LatchkeyError('request_too_large');
+  return declared;
+}
+
+/**
+ * The whole body, of as many bytes as were announced. They are copied into one buffer, so no fragment is held.
+ * Listens instead of iterating: leaving a `for await` early destroys the socket, and the sender would see a reset in
+ * place of its answer.
+ * @throws {LatchkeyError} `request_invalid`
+ */
+export async function readBody(incoming: IncomingMessage, announced: number): Promise<Uint8Array> {
+  if (announced === 0) return EMPTY;
   return await new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    const body = Buffer.allocUnsafeSlow(announced);
+    let fragments = LIMITS.httpBodyFragments + announced / LIMITS.httpBodyFragmentBytes;
     let length = 0;
     const gone = (cause?: Error) => {
       // The end of a message that was read is followed by the same event.
       if (!incoming.readableEnded) reject(new LatchkeyError('request_invalid', 'the sender went away', { cause }));
     };
     incoming.on('data', (chunk: Buffer) => {
-      length += chunk.length;
-      if (length <= most) chunks.push(chunk);
-      else reject(new LatchkeyError('request_too_large'));
+      fragments -= 1;
+      if (fragments < 0) reject(new LatchkeyError('request_invalid', 'the body comes in too many fragments'));
+      else length += chunk.copy(body, length);
     });
-    incoming.once('end', () => resolve(Buffer.concat(chunks)));
+    incoming.once('end', () => resolve(body.subarray(0, length)));
     incoming.once('close', () => gone());
     incoming.once('error', gone);
   });
-}
-
-/** Bytes that the body may take in memory: as many as are declared, or the most that is read. */
-export function bodyRoom(incoming: IncomingMessage, most: number): number {
-  return Math.min(declaredLength(incoming) ?? most, most);
 }
 
 /**
@@ -42,12 +50,14 @@ export function bodyRoom(incoming: IncomingMessage, most: number): number {
  * that the sender gets to its answer; the connection is closed on the rest.
  */
 export function hasMuchLeft(incoming: IncomingMessage): boolean {
-  if (incoming.complete) return false;
-  const declared = declaredLength(incoming);
-  return declared === undefined || declared > LIMITS.httpDroppedBytes;
+  return !incoming.complete && (isInChunks(incoming) || declaredLength(incoming) > LIMITS.httpDroppedBytes);
 }
 
-/** Bytes by Content-Length, which node has checked (RFC 9112 §6.3); undefined for a body in chunks. */
-function declaredLength({ headers }: IncomingMessage): number | undefined {
-  return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : undefined;
+export function isInChunks({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined;
+}
+
+/** Bytes by Content-Length, which node has checked (RFC 9112 §6.3). */
+function declaredLength({ headers }: IncomingMessage): number {
+  return Number(headers['content-length'] ?? 0);
 }

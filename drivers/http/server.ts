@@ -10,7 +10,7 @@ import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import type { Log } from '../../src/ports/log.ts';
-import { bodyRoom, hasMuchLeft, readBody } from './body.ts';
+import { announcedBody, hasMuchLeft, isInChunks, readBody } from './body.ts';
 import { BodyRoom } from './body-room.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { EventStreams, type ReservedStream } from './event-streams.ts';
@@ -111,6 +111,10 @@ export class HttpServer {
     const shared = (most: number) => ({ overall: most, perNetwork: Math.ceil((most * perNetwork) / overall) });
     this.#streams = new EventStreams(shared(LIMITS.eventStreams));
     this.#bodies = new BodyRoom(shared(LIMITS.httpBodyBytes));
+    // Behind node's own listener, which gives the socket its parser.
+    this.#server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+      this.#peers.of(socket);
+    });
     this.#connections = new Connections(this.#server, options.connections, () =>
       options.log.warn({ event: 'connections_refused' }, 'a connection was refused: there are too many'),
     );
@@ -179,6 +183,8 @@ export class HttpServer {
     const connection = this.#peers.of(socket);
     if (connection.isOver) return;
     const isWithinShare = connection.begin(response);
+    // Whatever the answer is, and before anything of the body is parsed.
+    if (isInChunks(incoming)) connection.shut();
     const id = hex(this.#options.random.bytes(8));
     const log = this.#options.log.child({ request: id });
     const started = performance.now();
@@ -195,11 +201,10 @@ export class HttpServer {
       if (!isWithinShare) throw new LatchkeyError('hub_busy', 'on one connection');
       const { route: chosen, ...found } = this.#find(method, incoming);
       route = chosen;
-      const most = route.bodyBytes ?? 0;
-      const needed = bodyRoom(incoming, most);
-      if (needed > 0) this.#bodies.take(connection.network, needed);
-      bytes = needed;
-      const body = await readBody(incoming, most);
+      const announced = announcedBody(incoming, route.bodyBytes ?? 0);
+      if (announced > 0) this.#bodies.take(connection.network, announced);
+      bytes = announced;
+      const body = await readBody(incoming, announced);
       answer = await route.handle({
         method,
         ...found,
@@ -218,7 +223,10 @@ export class HttpServer {
     this.#unanswered.delete(unanswered);
     // Overdue at the end of the hub, it was answered already.
     if (!response.headersSent) {
-      this.#send(response, answer, id, !isWithinShare || hasMuchLeft(incoming));
+      // A body whose reading was given up is not read to its end.
+      const isLast = !isWithinShare || hasMuchLeft(incoming) || (bytes > 0 && !incoming.complete);
+      this.#send(response, answer, id, isLast);
+      if (isLast) connection.shut();
       if (answer.events !== undefined && room !== undefined)
         this.#streams.serve(response, answer.events, room, connection);
     }

@@ -32,6 +32,7 @@ export const CATALOGUE = {
   method_not_allowed: entry('That method is not offered here', 'The path exists but not with this method.', 'Check the API description in docs/protocol.md.', 405, '4.05'),
   request_invalid: badRequest('The request cannot be understood', 'A parameter is missing, doubled or of the wrong form.', 'Compare the request with docs/protocol.md.'),
   request_too_large: entry('The request is too large', 'A body or header goes past its limit.', 'Send less.', 413, '4.13'),
+  length_required: entry('The request does not say how long its body is', 'It has a Transfer-Encoding in place of a Content-Length.', 'Send the body with Content-Length.', 411, '4.00'),
   media_type_refused: entry('The content is of another media type', 'The Content-Type or Content-Format is none that this resource takes.', 'Compare the request with docs/protocol.md.', 415, '4.15'),
   media_type_not_offered: entry('No representation is acceptable', 'The Accept header names no media type that this resource answers in.', 'Accept application/json or application/ace+cbor.', 406, '4.06'),
   shutting_down: unavailable('The hub is stopping', 'It was told to stop and finishes what it has begun.', 'Try again in a few seconds.'),

@@ -134,6 +134,9 @@ export const LIMITS = {
   eventStreamsPerDelivery: 8,
   /** Request bodies that are read or worked on, of all peers: one of 32 KiB on each connection. A network has a quarter. */
   httpBodyBytes: 8_388_608,
+  /** Reads that the body of a request may take: so many, and one more for this many bytes. A read of one byte is work too. */
+  httpBodyFragments: 64,
+  httpBodyFragmentBytes: 64,
   /** Connections on the admin socket, apart from the others: an operator gets through while they are flooded. */
   adminConnections: 32,
   /** Requests under way on one connection. HTTP clients send one. With one more the connection ends. */
