@@ -269,8 +269,9 @@ export class DeliveryQueue {
     const underWay = own.flatMap(({ id }) => [this.#ends.get(id) ?? [], this.#unwritten.get(id) ?? []].flat());
     if (underWay.length > 0) await Promise.allSettled(underWay);
     const removed = own.map((delivery) => this.#index.find(delivery.id) ?? delivery);
-    for (const delivery of removed) this.#index.forget(delivery);
+    // First: where it fails they are still there, on the medium and in memory.
     await this.#store.write(removed.map(({ id }) => ({ remove: PREFIX + id })));
+    for (const delivery of removed) this.#index.forget(delivery);
     for (const delivery of removed) this.watchers.tell(hasEnded(delivery) ? delivery : removedWith(delivery));
     return removed;
   }

@@ -10,6 +10,8 @@ import type { StoreChange, StoreFault } from '../ports/store.ts';
 import { hasData, holdsDatabase, isThere } from './inspect-database.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { markOf, type OpenedStore, openStore } from './open-store.ts';
+import { PROOFS_LOST } from './proofs-lost.ts';
+import { endRepair, wasRepaired } from './repair-note.ts';
 import { storeError } from './store-errors.ts';
 
 export interface OpenState {
@@ -39,13 +41,17 @@ export async function openState(
 ): Promise<OpenState> {
   const folders = databasesOf(stateDir);
   assertNotLost(stateDir);
-  const store = await openStore(folders.db, { create, log });
+  const store = await openStore(folders.db, { create, log, whereLost: [PROOFS_LOST] });
   let audit: OpenedStore | undefined;
   try {
     // A state of the first version has its audit in `db`.
     audit = await openStore(folders.audit, { log, cacheBytes: AUDIT_CACHE_BYTES });
     await moveAudit(store, audit, log);
     removeLeftovers(stateDir, log);
+    if (wasRepaired(stateDir)) {
+      await store.write([PROOFS_LOST]);
+      endRepair(stateDir);
+    }
   } catch (error) {
     await audit?.close();
     await store.close();

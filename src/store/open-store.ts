@@ -4,7 +4,7 @@ import { ClassicLevel } from 'classic-level';
 import type { Timers } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Log } from '../ports/log.ts';
-import type { Store, StoreFault } from '../ports/store.ts';
+import type { Store, StoreChange, StoreFault } from '../ports/store.ts';
 import { droppedRecords } from './dropped-records.ts';
 import { holdsDatabase } from './inspect-database.ts';
 import { type Database, LevelHandle } from './level-store.ts';
@@ -16,6 +16,8 @@ import { SealedStore } from './sealed-store.ts';
 export interface OpenStoreOptions {
   /** Whether a database is made where there is none; true by default. */
   readonly create?: boolean;
+  /** Written, and flushed, wherever the database has dropped records while it was opened; nothing by default. */
+  readonly whereLost?: readonly StoreChange[];
   /** Whether a database of an earlier version is brought to the form of this one; true by default. */
   readonly migrate?: boolean;
   /** Bytes of blocks that are kept in memory; LevelDB's own 8 MiB by default. */
@@ -45,7 +47,7 @@ const MARK_TEXT =
  *   `disk_full`, `store_failing`
  */
 export async function openStore(folder: string, options: OpenStoreOptions = {}): Promise<OpenedStore> {
-  const { cacheBytes, create = true, log = SILENT, migrate = true } = options;
+  const { cacheBytes, create = true, log = SILENT, migrate = true, whereLost = [] } = options;
   const mark = markOf(folder);
   const isThere = holdsDatabase(folder, mark);
   if (!isThere && !create) throw new LatchkeyError('store_missing', folder);
@@ -57,6 +59,9 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     ...(cacheBytes === undefined ? {} : { cacheSize: cacheBytes }),
   } as const;
   let lost: StoreFault | undefined;
+  /** Records were dropped while the hub ran, and what was said of them is overwritten by its end. */
+  let isLossToTell = false;
+  let isOpen = false;
   const open = async () => {
     const createIfMissing = !holdsDatabase(folder, mark) && create;
     const database = new ClassicLevel<string, Uint8Array>(folder, { ...level, createIfMissing });
@@ -68,6 +73,8 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
         { event: 'store_records_lost', code: lost.code, path: folder, dropped },
         'the database dropped records',
       );
+      if (whereLost.length > 0) await handle.write(whereLost);
+      isLossToTell = isOpen;
     }
     return handle;
   };
@@ -79,6 +86,7 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     monotonic: () => performance.now(),
     log,
   });
+  isOpen = true;
   let store: SealedStore;
   try {
     if (migrate) leaveMark(mark);
@@ -93,7 +101,13 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     entries: (prefix) => store.entries(prefix),
     write: (changes, how) => store.write(changes, how),
     forget: (prefix) => store.forget(prefix),
-    close: () => store.close(),
+    close: async () => {
+      try {
+        if (isLossToTell) await store.write(whereLost);
+      } finally {
+        await store.close();
+      }
+    },
     faults: () => [mending.fault(), lost, ...store.faults()].filter((fault) => fault !== undefined),
   };
 }

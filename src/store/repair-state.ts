@@ -8,6 +8,7 @@ import { hasKeys } from './key-slots.ts';
 import { TEMPORARY } from './leftovers.ts';
 import { assertNotLost, databasesOf, openState } from './open-state.ts';
 import { markOf, openStore, SILENT, slotsOf } from './open-store.ts';
+import { noteRepair } from './repair-note.ts';
 import { keysLost } from './sealed-store.ts';
 import { storeError, translated } from './store-errors.ts';
 
@@ -43,6 +44,7 @@ export async function repairState(
     const copy = join(stateDir, `before-repair-${now}`);
     copyAside(copy, folders, { db, audit });
     copied(copy);
+    noteRepair(stateDir);
     for (const folder of folders) if (hasData(folder)) await translated(() => ClassicLevel.repair(folder));
     // Where nothing of the audit is left it begins anew.
     if (!hasData(audit)) rmSync(markOf(audit), { force: true });
@@ -52,18 +54,10 @@ export async function repairState(
   }
 }
 
-/** What a repair cannot know is what of the newest entries is gone. */
+/** What a repair cannot know is what of the newest entries is gone. `openState` writes that down, also after a kill. */
 export async function forgetProofsOf(stateDir: string): Promise<void> {
-  const stores = await openState(stateDir, { create: false, log: SILENT });
-  try {
-    await stores.store.write([PROOFS_LOST]);
-  } finally {
-    await stores.close();
-  }
+  await (await openState(stateDir, { create: false, log: SILENT })).close();
 }
-
-/** As `DurableReplayWindow` writes it where records may be lost: for one window proofs of before are refused. */
-export const PROOFS_LOST = { put: 'replay/boot', value: new TextEncoder().encode('restored lost') } as const;
 
 /**
  * Keys of another state, or damaged ones, open nothing, and a repair does not change that. Looked at in a copy that is gone

@@ -8,7 +8,7 @@ import { RESTORING } from './leftovers.ts';
 import { makeFolder } from './make-folder.ts';
 import { databasesOf, openState } from './open-state.ts';
 import { markOf, SILENT } from './open-store.ts';
-import { PROOFS_LOST } from './repair-state.ts';
+import { PROOFS_LOST } from './proofs-lost.ts';
 
 /** Bytes that are written at once. */
 const WRITTEN_BYTES = 1_048_576;

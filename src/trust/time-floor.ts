@@ -90,6 +90,11 @@ export class TimeFloor implements FloorClock {
   readonly #options: TimeFloorOptions;
   readonly #dates = new ServerDates();
   #known: number;
+  /**
+   * Where `known` stood when this run began, or when a clock and a witness last agreed; it moves on with the monotonic clock.
+   * A clock that is set over the network raises `known` to so far above this, however many steps it takes.
+   */
+  #anchor: number;
   #believed: number;
   #witnessed: number;
   /** `monotonic()` to which all parts belong; since then at least that much time has passed. */
@@ -101,6 +106,7 @@ export class TimeFloor implements FloorClock {
   private constructor(options: TimeFloorOptions, record: FloorRecord) {
     this.#options = options;
     this.#known = Math.max(record.known, options.initial ?? 0);
+    this.#anchor = this.#known;
     this.#believed = record.believed;
     this.#witnessed = record.witnessed;
     this.#written = record;
@@ -145,7 +151,7 @@ export class TimeFloor implements FloorClock {
   witness(issuedAt: number): void {
     const { seconds, floor, system } = this.#look();
     if (issuedAt > LAST_PLAUSIBLE) return;
-    if (seconds !== undefined) this.#confirm(Math.min(issuedAt, system));
+    if (seconds !== undefined) this.#agree(Math.min(issuedAt, system));
     else if (issuedAt > floor && issuedAt <= this.#known + FURTHEST_ALONE) this.#witnessed = issuedAt;
   }
 
@@ -220,6 +226,7 @@ export class TimeFloor implements FloorClock {
 
   #take({ known, believed, witnessed }: FloorRecord): void {
     this.#known = known;
+    this.#anchor = known;
     this.#believed = believed;
     this.#witnessed = witnessed;
   }
@@ -244,6 +251,12 @@ export class TimeFloor implements FloorClock {
     this.#known = Math.max(this.#known, time);
   }
 
+  /** A clock and a witness agree that this time is past. */
+  #agree(time: number): void {
+    this.#confirm(time);
+    this.#anchor = Math.max(this.#anchor, time);
+  }
+
   /** Looks at the clock, raises the floor to what it says, and answers with both. */
   #look() {
     const observation = this.#options.observe();
@@ -266,15 +279,17 @@ export class TimeFloor implements FloorClock {
     const elapsed = ((now - this.#movedAt) / 1_000) * SLOWEST_CRYSTAL;
     this.#movedAt = now;
     this.#known += elapsed;
+    if (this.#anchor > 0) this.#anchor += elapsed;
     if (this.#believed > 0) this.#believed += elapsed;
     if (this.#witnessed > 0) this.#witnessed += elapsed;
   }
 
   #follow(system: number, isSet: boolean): void {
     const monotonic = this.#options.monotonic();
-    if (isSet && (this.#known === 0 || system - this.#known <= FURTHEST_ALONE)) this.#confirm(system);
+    if (isSet && this.#anchor === 0) this.#anchor = system;
+    if (isSet && system <= this.#anchor + FURTHEST_ALONE) this.#confirm(system);
     const date = this.#dates.latest(monotonic);
-    if (date !== undefined) this.#confirm(Math.min(system, date));
+    if (date !== undefined) this.#agree(Math.min(system, date));
     if (system >= this.#believed - STEP_BACK) {
       this.#believed = Math.max(this.#believed, system);
       return;

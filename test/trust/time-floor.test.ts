@@ -399,6 +399,18 @@ describe('a clock that was ahead', () => {
     expect((await machine.boot({ initial: RELEASED })).floor.now().latest).toBe(NOW);
   });
 
+  test('as forged NTP has it, in ten steps of a year, is certain of no more than one step', async () => {
+    const machine = new Machine({ ...PC, synchronised: true });
+    const { floor, time } = await machine.boot({ initial: RELEASED });
+    expect(floor.certain()).toBe(NOW);
+    for (let step = 1; step <= 10; step += 1) {
+      await time.advance(1_000);
+      machine.set(NOW + step * 365 * DAY);
+      floor.now();
+    }
+    expect(floor.certain()).toBeLessThanOrEqual(NOW + 366 * DAY + 60);
+  });
+
   test('by an hour gives way once a server has the time that it has now', async () => {
     const machine = new Machine({ ...UNSET, systemSeconds: NOW + 3_600 });
     const { floor } = await machine.boot({ initial: RELEASED });
