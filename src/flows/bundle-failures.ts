@@ -8,6 +8,17 @@ import type { Clock, Timers } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { sameContents } from '../devices/wanted-trust.ts';
 
+/** What a device that answers can bring about with its answer. A device that is away brings about none of them. */
+export const BUNDLE_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'device_answer_invalid',
+  'device_answer_untrusted',
+  'device_reset',
+  'coap_block_invalid',
+  'coap_option_refused',
+  'trust_outrun',
+  'trust_versions_spent',
+]);
+
 /** Answers that cannot be used, one after the other, that count as a refusal. Any of the first two may be chance. */
 export const FAULTS_THAT_REFUSE = 3;
 /** Milliseconds of the pause after that many; each further answer of the kind doubles it. */

@@ -11,7 +11,6 @@ import { bundleFormat, makeTrustBundle } from '../codec/trust-bundle.ts';
 import { hex } from '../core/bytes.ts';
 import { bestGuess, type Clock, type Random, type Timers } from '../core/clock.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
-import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { inSlices } from '../core/slices.ts';
@@ -36,7 +35,13 @@ import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log, LogFields } from '../ports/log.ts';
 import type { StoreChange } from '../ports/store.ts';
-import { type BundleFailure, BundleFailures, FAULTS_THAT_REFUSE, LONGEST_PAUSE } from './bundle-failures.ts';
+import {
+  BUNDLE_FAULTS,
+  type BundleFailure,
+  BundleFailures,
+  FAULTS_THAT_REFUSE,
+  LONGEST_PAUSE,
+} from './bundle-failures.ts';
 import type { Errand } from './errand.ts';
 import { judgeTrustAnswer, type TrustAnswer } from './judge-trust-answer.ts';
 import { HubKeyRotation, isSigned } from './rotate-hub-key.ts';
@@ -47,17 +52,6 @@ const AFTER_BARE_REFUSAL = 60_000;
 
 /** Devices that are compared in one turn of the event loop with what they should trust. */
 const COMPARED_AT_ONCE = 32;
-
-/** What a device that answers can bring about with its answer. A device that is away brings about none of them. */
-const FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'device_answer_invalid',
-  'device_answer_untrusted',
-  'device_reset',
-  'coap_block_invalid',
-  'coap_option_refused',
-  'trust_outrun',
-  'trust_versions_spent',
-]);
 
 export interface RefreshTrustDependencies {
   readonly registry: Registry;
@@ -136,7 +130,7 @@ export class RefreshTrust implements Errand {
       );
       await this.#follow(device, pending, answer, link);
     } catch (error) {
-      if (!isCoded(error) || !FAULTS.has(error.code)) throw error;
+      if (!isCoded(error) || !BUNDLE_FAULTS.has(error.code)) throw error;
       if (this.#failures.counted(device.id) < FAULTS_THAT_REFUSE) throw error;
       this.#paused(device, pending, error, { answer, link });
     }
