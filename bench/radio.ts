@@ -220,7 +220,7 @@ async function deliverInsistently(radio: Radio): Promise<void> {
     try {
       return await deliver(radio);
     } catch (error) {
-      if (!isCoded(error, 'link_down')) throw error;
+      if (!isCoded(error, 'link_down') && !isCoded(error, 'device_answer_lost')) throw error;
     }
   }
 }
