@@ -19,7 +19,7 @@ import { radioTargets } from './targets/radio.ts';
 const minutes = Number(process.env.FUZZ_MINUTES ?? 0);
 const seed = Number(process.env.FUZZ_SEED ?? (minutes === 0 ? 1 : process.pid));
 const chosen = process.env.FUZZ_TARGETS?.split(',');
-const BOUNDED = 120_000;
+const BOUNDED = 300_000;
 
 let hub: HubUnderTest;
 let targets: readonly FuzzTarget[];
