@@ -6,7 +6,7 @@ import { exchange } from '../raw-connection.ts';
 import type { FuzzTarget } from '../target.ts';
 
 function request(line: string, body: Uint8Array): Buffer {
-  const head = `${line} HTTP/1.1\r\nhost: hub\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const head = `${line} HTTP/1.1\r\nhost: hub\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head), body]);
 }
 
