@@ -150,9 +150,12 @@ test.each(['SIGKILL', 'SIGTERM'] as const)(
     expect(isRunning(pid)).toBe(true);
     await hub.stop(signal);
     await vi.waitFor(() => expect(isRunning(pid)).toBe(false), 10_000);
-    const server = createServer();
     const at = await port();
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(at, '127.0.0.1', resolve));
-    await new Promise((resolve) => server.close(resolve));
+    // The last thread of a process that was killed may let go of its sockets a moment after the process shows as ended.
+    await vi.waitFor(async () => {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(at, '127.0.0.1', resolve));
+      await new Promise((resolve) => server.close(resolve));
+    }, 5_000);
   },
 );
