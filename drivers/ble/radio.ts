@@ -269,7 +269,7 @@ export class Radio implements LinkRadio {
     return ![...this.#windows].some((window) => window.name === name);
   }
 
-  /** Whoever sends what no device sends. The gate has dropped it, and ended the link. */
+  /** A peer sent what no device sends. The gate has dropped it, and ended the link. */
   #brokeRule({ address, count, rule }: BrokenRule & { readonly count: number }): void {
     this.counters.brokenRules += count;
     if (this.#broken.tells(rule, { rule }))

@@ -75,7 +75,7 @@ export const CATALOGUE = {
   store_not_empty: local('There is a state already', 'The state folder has a database, and a restore never replaces one.', 'Move `db`, `db.made`, `audit` and `audit.made` of the state folder away, then restore.'),
   backup_invalid: local('That file is no whole backup', 'It is not what `latchkey backup` writes, or it was cut short or altered.', 'Use another backup. Nothing was restored from this one.'),
   descriptors_exhausted: unavailable('The hub has no file descriptor left', 'More connections than the limit of the process allows.', 'Raise the limit, such as `LimitNOFILE=` in the unit, or find out who holds so many connections.'),
-  store_open_to_others: local('Other users may write in the state folder', 'It is a folder for all, such as /tmp, or its mode cannot be changed. Whoever may write there could replace keys and devices.', 'Set `state_dir` to a folder of its own, with mode 0700.'),
+  store_open_to_others: local('Other users may write in the state folder', 'It is a folder for all, such as /tmp, or its mode cannot be changed. Another user could replace keys and devices there.', 'Set `state_dir` to a folder of its own, with mode 0700.'),
   hub_running: local('The hub is running', 'The command works on the state folder itself, which a running hub has open.', 'Stop it first: `systemctl stop latchkey`.'),
   store_locked: local('The state folder is in use', 'Another hub is running on it.', 'Stop the other one, or give this one its own state folder.'),
 

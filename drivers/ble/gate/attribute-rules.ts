@@ -56,7 +56,7 @@ const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
   [0x19, { place: { answers: 0x18 }, least: 1, most: 1 }],
   [0x1b, { place: 'notification', least: 3 }],
   [INDICATION, { place: 'indication', least: 3 }],
-  // The hub indicates nothing, and asks nobody to send several values at once.
+  // The hub indicates nothing, and does not ask peers for several values at once.
   [CONFIRMATION, { place: 'nowhere', least: 1, most: 1 }],
   [0x20, { place: 'request', least: 5 }],
   [0x21, { place: { answers: 0x20 }, least: 1 }],

@@ -1,5 +1,5 @@
 /**
- * The process of the radio: started by the hub (radio-process.ts), and by nobody else. It has one connection to the hub, and
+ * The process of the radio: started by the hub (radio-process.ts), and by no other program. It has one connection to the hub, and
  * ends with it.
  */
 import { Socket } from 'node:net';

@@ -54,7 +54,7 @@ const bytes: Reader<Uint8Array> = (value) => {
   try {
     read = fromBase64url(value);
   } catch {
-    // Not base64url, and no business of whoever reads the code of this.
+    // Not base64url, and the caller learns no more than that.
     return refuse('bytes');
   }
   return read.length <= LIMITS.gattValueBytes ? read : refuse('bytes');
