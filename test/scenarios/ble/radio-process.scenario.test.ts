@@ -27,8 +27,12 @@ function isThere(pid: number): boolean {
   }
 }
 
-/** The one process of the radio, once it has the adapter. */
+/**
+ * The one process of the radio, once it has the adapter. The controller alone does not say so: it goes on scanning where its
+ * process was killed, and the next one may have no program yet. One that is stopped then keeps libuv's spawn from returning.
+ */
 async function radioProcess(): Promise<number> {
+  await world.hub.event('radio_opened');
   await world.until(() => processes().length === 1 && world.air.hub.controller.isScanning);
   return processes()[0] as number;
 }
