@@ -1,4 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -105,6 +116,25 @@ describe('README.md', () => {
     );
     expect(asked.filter((name) => scripts[name] === undefined)).toEqual([]);
   });
+});
+
+test('what the pages have a newcomer make in the clone is ignored by git: it holds keys', () => {
+  const folders = pages.flatMap((page) => [...text(page).matchAll(/\bmkdir (\S+)$/gm)].map(([, name = '']) => name));
+  expect(folders).toEqual(expect.arrayContaining(['try', 'try-pair', 'try-ekg']));
+  const clone = mkdtempSync(join(tmpdir(), 'latchkey-ignored-'));
+  try {
+    execFileSync('git', ['init', '--quiet', clone]);
+    copyFileSync(join(root, '.gitignore'), join(clone, '.gitignore'));
+    for (const folder of folders) {
+      mkdirSync(join(clone, folder));
+      writeFileSync(join(clone, folder, 'trust.json'), '{}');
+    }
+    writeFileSync(join(clone, 'latchkey-0.1.0.tgz'), '');
+    const status = ['-C', clone, 'status', '--porcelain', '--untracked-files=all'];
+    expect(execFileSync('git', status, { encoding: 'utf8' })).toBe('?? .gitignore\n');
+  } finally {
+    rmSync(clone, { recursive: true });
+  }
 });
 
 test('docs/protocol.md has every request of the admin socket', () => {

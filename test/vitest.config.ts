@@ -14,7 +14,8 @@ export default defineConfig({
     maxWorkers: 2,
     retry: 0,
     allowOnly: false,
-    setupFiles: ['test/fixtures/source-children.ts'],
+    setupFiles: ['test/fixtures/source-children.ts', 'test/fixtures/patient-waits.ts'],
+    expect: { poll: { timeout: 30_000 } },
     projects: [
       {
         extends: true,
@@ -22,8 +23,9 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.scenario.test.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
+          // Only a test that hangs comes to these: a busy machine takes several times as long as one that is not.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -31,9 +33,11 @@ export default defineConfig({
         test: {
           name: 'scenario',
           include: ['test/**/*.scenario.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          // They wait for processes and for pauses of the product more than they compute: three keep two cores busy.
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -136,4 +136,4 @@ test('a day that the clock of the hub and that of an issuer were wrong together 
   await after.advance(15);
   await after.stop();
   await opened.check();
-}, 120_000);
+});

@@ -161,13 +161,13 @@ test('a disk that is full, then has room again, loses nothing', async () => {
     () => rmSync(ballast),
     /disk_full|: 503/,
   );
-}, 120_000);
+});
 
 test('a disk that is read-only for a while loses nothing', async () => {
   const { faults, site } = await siteWithFaults();
   const begin = () => faults.order({ call: 'all', errno: 'EROFS', times: 1_000_000_000 });
   await across(site, begin, () => faults.end(), /store_failing/);
-}, 120_000);
+});
 
 test('a disk that is mounted read-only keeps the hub from starting, with the path, until it is mounted for writing', async () => {
   const opened = await siteOnOwnDisk();
@@ -185,7 +185,7 @@ test('a disk that is mounted read-only keeps the hub from starting, with the pat
   await load.advance(10);
   await load.stop();
   await opened.check();
-}, 120_000);
+});
 
 /** Leaves no byte. */
 function fill(path: string): void {

@@ -32,10 +32,10 @@ export class Load {
     return this.#refused;
   }
 
-  /** Resolves when the hub has acknowledged so many more steps. @throws {Error} after 30 s without */
+  /** Resolves when the hub has acknowledged so many more steps. @throws {Error} after 90 s without */
   async advance(steps: number): Promise<void> {
     const wanted = this.#acknowledged + steps;
-    const deadline = performance.now() + 30_000;
+    const deadline = performance.now() + 90_000;
     while (this.#acknowledged < wanted) {
       if (performance.now() > deadline)
         throw new Error(`the hub acknowledges nothing: ${JSON.stringify([...this.#refused])}`);

@@ -20,12 +20,9 @@ const HESITATION = 30;
  * Milliseconds before a kill in which a record may be missing. docs/operations.md, "The audit", admits 20; the rest is
  * for an answer on its way here, and for a machine with other things to do.
  */
-const MAY_BE_LOST = 500;
+const MAY_BE_LOST = 1_000;
 /** Questions that are answered for longer than that when the hub is killed. */
 const CALM = 6;
-
-/** Milliseconds; a busy machine takes three times as long as one that is not. */
-const TIMEOUT = { timeout: 180_000 };
 
 let site: BurstSite;
 afterEach(() => site.close());
@@ -135,41 +132,37 @@ class Burst {
 
 const activeNames = (told: readonly Told[]) => new Set(told.filter(({ active }) => active).map(({ name }) => name));
 
-test.each([11, 12, 13, 14])(
-  'whatever was taken stays taken, asked, answered, and recorded (seed %i)',
-  TIMEOUT,
-  async (seed) => {
-    site = await BurstSite.open(DEVICES);
-    await site.hub.event('broker_up');
-    const questions = await site.questions(EACH);
-    const burst = new Burst(seed);
-    burst.listen(questions);
-    const overMqtt = questions.filter((_, at) => at % 2 === 0);
-    const start = (each: BurstQuestion) => (overMqtt.includes(each) ? burst.overMqtt(each) : burst.overHttp(each));
-    const sending: Promise<void>[] = [];
-    const wave = questions.length / (KILLS + 1);
-    for (let kill = 0; kill < KILLS; kill += 1) {
-      const asked = questions.slice(kill * wave, (kill + 1) * wave);
-      const calm = asked.slice(0, CALM);
-      await Promise.all(calm.map(start));
-      await site.until(() => calm.every((each) => burst.toldOf(each).length > 0), 'an answer in calm times');
-      await sleep(MAY_BE_LOST);
-      sending.push(...asked.slice(CALM).map(start));
-      // Long before the wave is answered, so that there is something to interrupt.
-      await burst.kill(1 + Math.floor((burst.fraction() * wave) / 3));
-    }
-    sending.push(...questions.slice(KILLS * wave).map(start));
-    await Promise.all(sending);
+test.each([11, 12, 13, 14])('whatever was taken stays taken, asked, answered, and recorded (seed %i)', async (seed) => {
+  site = await BurstSite.open(DEVICES);
+  await site.hub.event('broker_up');
+  const questions = await site.questions(EACH);
+  const burst = new Burst(seed);
+  burst.listen(questions);
+  const overMqtt = questions.filter((_, at) => at % 2 === 0);
+  const start = (each: BurstQuestion) => (overMqtt.includes(each) ? burst.overMqtt(each) : burst.overHttp(each));
+  const sending: Promise<void>[] = [];
+  const wave = questions.length / (KILLS + 1);
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const asked = questions.slice(kill * wave, (kill + 1) * wave);
+    const calm = asked.slice(0, CALM);
+    await Promise.all(calm.map(start));
+    await site.until(() => calm.every((each) => burst.toldOf(each).length > 0), 'an answer in calm times');
+    await sleep(MAY_BE_LOST);
+    sending.push(...asked.slice(CALM).map(start));
+    // Long before the wave is answered, so that there is something to interrupt.
+    await burst.kill(1 + Math.floor((burst.fraction() * wave) / 3));
+  }
+  sending.push(...questions.slice(KILLS * wave).map(start));
+  await Promise.all(sending);
 
-    // Every question of QoS 1 gets an answer, though nobody asks again by themselves: the broker brings what was not settled,
-    // and a new run of the hub says with which nonce to ask.
-    await site.until(() => overMqtt.every((question) => burst.toldOf(question).length > 0), 'the last answer');
-    expectOneVerdict(questions, burst);
-    expectRecorded(burst, await auditRecords(site.folder));
-    await expectTaken(questions, burst, await auditRecords(site.folder));
-    expect((await site.folder.command('audit', 'verify', '--config', site.folder.config)).status).toBe(0);
-  },
-);
+  // Every question of QoS 1 gets an answer, though nobody asks again by themselves: the broker brings what was not settled,
+  // and a new run of the hub says with which nonce to ask.
+  await site.until(() => overMqtt.every((question) => burst.toldOf(question).length > 0), 'the last answer');
+  expectOneVerdict(questions, burst);
+  expectRecorded(burst, await auditRecords(site.folder));
+  await expectTaken(questions, burst, await auditRecords(site.folder));
+  expect((await site.folder.command('audit', 'verify', '--config', site.folder.config)).status).toBe(0);
+});
 
 /** No proof was taken twice, whichever run of the hub took it and whether or not anybody was told. */
 function expectOneVerdict(questions: readonly BurstQuestion[], burst: Burst): void {

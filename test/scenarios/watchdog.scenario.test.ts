@@ -60,11 +60,12 @@ test('the heartbeat comes while the event loop turns, and stops when it hangs', 
   await heard('READY=1');
   await heard('WATCHDOG=1', 4);
   writeFileSync(join(folder.path, 'hang'), '');
-  // Up to 50 ms until it hangs, and a message that is on its way.
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  const before = count('WATCHDOG=1');
-  await new Promise((resolve) => setTimeout(resolve, 2_500));
-  expect(count('WATCHDOG=1')).toBe(before);
+  // It comes twice a second. What was on its way comes still, later on a busy machine.
+  let before = -1;
+  while (count('WATCHDOG=1') !== before) {
+    before = count('WATCHDOG=1');
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+  }
 });
 
 test('a reload and the end are told', async () => {

@@ -154,7 +154,7 @@ describe('forgetting', () => {
     });
     // Twice the keys that are in use, and what waits to be used again.
     expect(statSync(join(database, 'slots')).size).toBeLessThan(64 * 8_192);
-  }, 30_000);
+  });
 
   test('at once and again and again gives no key to two values', async () => {
     await withStore(async (store) => {

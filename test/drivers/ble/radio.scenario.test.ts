@@ -86,7 +86,7 @@ describe('a visit', () => {
   it('lets a device ask that nobody asks anything', async () => {
     const asked: string[] = [];
     const rig = await open({
-      settings: { visit: 60_000, linger: 600 },
+      settings: { visit: 60_000, linger: 4_000, operationTimeout: 10_000 },
       handler:
         () =>
         async ({ path }) => {
@@ -99,7 +99,7 @@ describe('a visit', () => {
     // More than once the time that a link is kept: what is asked keeps it.
     for (let round = 0; round < 5; round += 1) {
       expect(await tube.peripheral.request(post(body(9), 'time'), DEADLINE)).toMatchObject(accepted(body(40)));
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await new Promise((resolve) => setTimeout(resolve, 900));
     }
     expect(asked).toHaveLength(5);
     await until(() => !tube.peripheral.isConnected());

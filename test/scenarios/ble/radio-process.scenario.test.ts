@@ -27,8 +27,12 @@ function isThere(pid: number): boolean {
   }
 }
 
-/** The one process of the radio, once it has the adapter. */
+/**
+ * The one process of the radio, once it has the adapter. The controller alone does not say so: it goes on scanning where its
+ * process was killed, and the next one may have no program yet. One that is stopped then keeps libuv's spawn from returning.
+ */
 async function radioProcess(): Promise<number> {
+  await world.hub.event('radio_opened');
   await world.until(() => processes().length === 1 && world.air.hub.controller.isScanning);
   return processes()[0] as number;
 }
@@ -139,6 +143,9 @@ test('has nothing of the hub but its connection', async () => {
 
 test('that dies again and again leaves neither memory nor files behind', async () => {
   world = await World.open({ air: {} });
+  await world.hub.stop();
+  // Without this, what is resident says when V8 last collected its young objects, up to 48 MiB of them, and little else.
+  world.hub = await world.folder.start({ NODE_OPTIONS: '--max-semi-space-size=1' });
   const files = () => readdirSync(`/proc/${world.hub.pid}/fd`).length;
   const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${world.hub.pid}/status`, 'utf8'))?.[1]);
   const die = async (times: number) => {
@@ -153,6 +160,7 @@ test('that dies again and again leaves neither memory nor files behind', async (
   };
   const few = await die(2);
   const many = await die(4);
-  expect(many.files).toBeLessThanOrEqual(few.files);
+  // The database closes a file a moment after it opened one.
+  await world.until(() => files() <= few.files);
   expect(many.memory - few.memory).toBeLessThan(8_192);
 });
