@@ -193,7 +193,6 @@ export class ChildProcess {
       started = spawn(process.execPath, [...options, this.#options.file], {
         // The hub's environment may hold secrets.
         env: {},
-        cwd: '/',
         stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       });
     } catch (error) {

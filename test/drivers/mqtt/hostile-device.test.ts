@@ -251,15 +251,19 @@ describe('takes no memory that stays, by', { timeout: 60_000 }, () => {
 
   test('filters that are denied beside one that is granted', async () => {
     const rogue = await logIn(LASTING);
+    const send = async (rounds: number) => {
+      for (let round = 0; round < rounds; round += 1) {
+        const denied = Array.from({ length: 31 }, (_, index) => `${round}/${index}/${'x'.repeat(2_000)}`);
+        await rogue.sendAll(subscribe(1, ANSWER, ...denied));
+      }
+      const answers = () => rogue.packets().filter(({ first }) => first >> 4 === SUBACK);
+      await vi.waitFor(() => expect(answers()).toHaveLength(rounds), 20_000);
+      rogue.forget();
+    };
+    // The heap of the broker has grown to what it works with. Then more is sent than the margin.
+    await send(500);
     const before = memory();
-    for (let round = 0; round < 1_000; round += 1) {
-      const denied = Array.from({ length: 31 }, (_, index) => `${round}/${index}/${'x'.repeat(2_000)}`);
-      await rogue.sendAll(subscribe(1, ANSWER, ...denied));
-    }
-    await vi.waitFor(
-      () => expect(rogue.packets().filter(({ first }) => first >> 4 === SUBACK)).toHaveLength(1_000),
-      15_000,
-    );
+    await send(1_500);
     expect(memory() - before).toBeLessThan(MARGIN);
     rogue.destroy();
     expect(await kept()).toEqual(NOTHING);
