@@ -1,13 +1,19 @@
 /**
  * A part of the hub in a process of its own, so that what ends, hangs or fills that process costs the hub nothing: the hub starts it
- * again, and it never outlives the hub. The two exchange messages over a channel of node (structured clones); what they mean is the
- * matter of the part.
+ * again, and it never outlives the hub. The two exchange messages in JSON, in frames over a pipe; what they mean is the matter of the
+ * part. A child may be in the hands of an attacker: what it says, and what it leaves unread, has limits.
  */
-import { fork, type ChildProcess as Process } from 'node:child_process';
+import { type ChildProcess as Process, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Clock, Random, Timers } from '../src/core/clock.ts';
+import type { ErrorCode } from '../src/core/error-catalogue.ts';
+import { coded } from '../src/core/errors.ts';
+import { LIMITS } from '../src/core/limits.ts';
 import type { Log } from '../src/ports/log.ts';
-import { type FromChild, readFromChild, type ToChild } from './child-messages.ts';
+import { FrameReader, framed } from './child-frames.ts';
+import { type FromChild, readFromChild, type ToChild, written } from './child-messages.ts';
+import { CHILD_CHANNEL } from './child-prologue.ts';
 
 /** Milliseconds, unless said otherwise. */
 export interface ChildSettings {
@@ -33,6 +39,8 @@ export interface ChildSettings {
 export interface ChildOptions {
   /** In the log. */
   readonly name: string;
+  /** In the log as well: what it means that this part is down. */
+  readonly code: ErrorCode;
   /** See `childFile`. */
   readonly file: string;
   /** The process is there; `send` reaches it. */
@@ -70,6 +78,8 @@ export function childFile(name: string, source: URL): string {
 
 /** Seconds of messages that may come at once: where the hub stood still, they waited for it. */
 const BURST_SECONDS = 4;
+/** How long the last words of a process that ended may take to arrive, milliseconds. */
+const LAST_WORDS = 200;
 
 export class ChildProcess {
   readonly #options: ChildOptions;
@@ -77,6 +87,8 @@ export class ChildProcess {
   readonly #log: Log;
   readonly #counters = { starts: 0, crashes: 0, hangs: 0 };
   #process: Process | undefined;
+  /** The pipe to it. */
+  #channel: Socket | undefined;
   #failures = 0;
   #startedAt = 0;
   #missed = 0;
@@ -133,43 +145,87 @@ export class ChildProcess {
     });
     const cancel = this.#options.timers.after(this.#settings.closeDeadline, () => running.kill('SIGKILL'));
     // The end of the channel is what tells it to go, as where the hub was killed.
-    if (running.connected) running.disconnect();
+    this.#channel?.end();
     await closed;
     cancel();
   }
 
   #start(): void {
-    const { clock, file } = this.#options;
-    const started = fork(file, [], {
-      // The hub's environment may hold secrets, its debugger has one port, and a script of `--eval` would start itself again.
-      env: {},
-      execArgv: process.execArgv.filter((argument) => argument.startsWith('--import=')),
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
+    const { clock } = this.#options;
+    this.#verdict = undefined;
+    this.#frames = undefined;
+    const started = this.#spawn();
+    if (started === undefined) return;
     this.#process = started;
     this.#startedAt = clock.monotonic();
     this.#allowance = this.#settings.mostMessages * BURST_SECONDS;
     this.#countedAt = this.#startedAt;
     this.#missed = 0;
     this.#hasSpoken = false;
-    this.#verdict = undefined;
-    this.#frames = undefined;
     this.#counters.starts += 1;
-    started.on('message', (message) => {
-      if (this.#process === started && this.#verdict === undefined) this.#hear(readFromChild(message));
-    });
+    const channel = started.stdio[CHILD_CHANNEL] as Socket;
+    this.#channel = channel;
+    const frames = new FrameReader(LIMITS.childMessageBytes, this.#options.code);
+    channel.on('data', (bytes: Buffer) => this.#receive(started, frames, bytes));
+    // The process is going: its exit says why.
+    channel.on('error', () => undefined);
     started.on('error', (error: NodeJS.ErrnoException) => this.#end(started, error.code ?? error.name));
-    started.once('exit', (status, signal) => this.#end(started, signal ?? `exit status ${status}`));
+    started.once('exit', (status, signal) => {
+      const end = () => {
+        cancel();
+        this.#end(started, signal ?? `exit status ${status}`);
+      };
+      // The report of a crash may arrive after the exit.
+      const cancel = this.#options.timers.after(LAST_WORDS, end);
+      if (channel.closed) end();
+      else channel.once('close', end);
+    });
     this.#cancel = this.#options.timers.after(this.#settings.heartbeat, () => this.#beat());
     this.#options.onStart();
   }
 
-  #hear(message: FromChild | undefined): void {
+  /** Undefined where the system has no room for one; then it is tried again later. */
+  #spawn(): Process | undefined {
+    // The hub's debugger has one port, and a script of `--eval` would start itself again.
+    const options = process.execArgv.filter((argument) => argument.startsWith('--import='));
+    let started: Process;
+    try {
+      started = spawn(process.execPath, [...options, this.#options.file], {
+        // The hub's environment may hold secrets.
+        env: {},
+        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      });
+    } catch (error) {
+      this.#pause(coded(error).detail ?? 'it cannot be started');
+      return undefined;
+    }
+    // Where there is no file descriptor left node makes no streams, and tells the error later.
+    if (started.stdio?.[CHILD_CHANNEL] != null) return started;
+    started.on('error', () => undefined);
+    started.kill('SIGKILL');
+    this.#pause('it cannot be started: too many files are open');
+    return undefined;
+  }
+
+  #receive(from: Process, frames: FrameReader, bytes: Buffer): void {
+    const isHeard = () => this.#process === from && this.#verdict === undefined;
+    if (!isHeard()) return;
+    for (const message of this.#read(frames, bytes)) if (isHeard()) this.#hear(message);
+  }
+
+  #read(frames: FrameReader, bytes: Buffer): readonly FromChild[] {
+    try {
+      return frames.push(bytes).map((message) => readFromChild(message, this.#options.code));
+    } catch (error) {
+      this.restart(`it sent what the hub does not read: ${coded(error).detail ?? ''}`);
+      return [];
+    }
+  }
+
+  #hear(message: FromChild): void {
     this.#missed = 0;
     this.#hasSpoken = true;
     if (!this.#mayHear()) this.restart('it sends too many messages');
-    else if (message === undefined) this.restart('it sent a message that the hub does not know');
     else if (message.kind === 'message') this.#options.onMessage(message.message);
     else if (message.kind === 'crash') this.#frames = message.frames;
     else if (message.memory > this.#settings.mostMemory)
@@ -200,10 +256,10 @@ export class ChildProcess {
   }
 
   #post(message: ToChild): boolean {
-    const running = this.#process;
-    if (running === undefined || !running.connected) return false;
-    // The callback keeps node from throwing what the end of the process tells anyway.
-    running.send(message, () => undefined);
+    const channel = this.#channel;
+    if (channel === undefined || !channel.writable) return false;
+    channel.write(framed(written(message)));
+    if (channel.writableLength > LIMITS.childWaitingBytes) this.restart('it takes nothing of what the hub says');
     return true;
   }
 
@@ -211,22 +267,28 @@ export class ChildProcess {
     if (this.#process !== ended) return;
     this.#process = undefined;
     this.#cancel?.();
+    this.#channel?.destroy();
+    this.#channel = undefined;
     // A child that closed its channel and lives on would hold on to what the next one needs.
     ended.kill('SIGKILL');
     if (this.#isClosing) {
       this.#onClosed?.();
       return;
     }
-    const { clock, onEnd, random, timers } = this.#options;
-    const { restartAfter, restartCap, settledAfter } = this.#settings;
-    if (clock.monotonic() - this.#startedAt >= settledAfter) this.#failures = 0;
+    if (this.#options.clock.monotonic() - this.#startedAt >= this.#settings.settledAfter) this.#failures = 0;
+    this.#pause(this.#verdict ?? how);
+  }
+
+  /** Until the next start. */
+  #pause(detail: string): void {
+    const { code, onEnd, random, timers } = this.#options;
+    const { restartAfter, restartCap } = this.#settings;
     const pause =
       Math.min(restartCap, restartAfter * 2 ** Math.min(this.#failures, 16)) * (0.5 + random.fraction() / 2);
     this.#failures += 1;
     this.#counters.crashes += 1;
-    const detail = this.#verdict ?? how;
     this.#log.warn(
-      { event: 'child_down', detail, frames: this.#frames, again: Math.round(pause) },
+      { event: 'child_down', code, detail, frames: this.#frames, again: Math.round(pause) },
       'a process of the hub ended, and is started again',
     );
     this.#cancel = timers.after(pause, () => this.#start());

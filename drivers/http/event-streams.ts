@@ -4,6 +4,7 @@ import { LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { Shares } from '../../src/core/shares.ts';
 import type { PeerConnection } from './peer-connection.ts';
+import { type NetworkLimits, NetworkShares, type PeerNetwork } from './peer-network.ts';
 
 /** A line that says nothing keeps proxies from closing a connection that is silent: most wait for 60 s. Milliseconds. */
 const HEARTBEAT = 15_000;
@@ -26,14 +27,14 @@ export interface ReservedStream {
 
 export class EventStreams {
   readonly #limit: number;
-  readonly #ofNetwork: Shares;
+  readonly #ofNetwork: NetworkShares;
   readonly #ofSubject = new Shares(LIMITS.eventStreamsPerDelivery);
   readonly #open = new Set<() => void>();
   #reserved = 0;
 
-  constructor(limits: { readonly overall: number; readonly perNetwork: number }) {
+  constructor(limits: NetworkLimits) {
     this.#limit = limits.overall;
-    this.#ofNetwork = new Shares(limits.perNetwork);
+    this.#ofNetwork = new NetworkShares(limits);
   }
 
   /**
@@ -41,7 +42,7 @@ export class EventStreams {
    * @param about what the events tell of, such as one delivery; undefined where there is no share for each
    * @throws {LatchkeyError} `hub_busy`
    */
-  reserve(network: string | undefined, about: string | undefined): ReservedStream {
+  reserve(network: PeerNetwork | undefined, about: string | undefined): ReservedStream {
     if (this.#reserved >= this.#limit) throw new LatchkeyError('hub_busy', `${this.#limit} event streams are open`);
     if (network !== undefined && !this.#ofNetwork.take(network))
       throw new LatchkeyError('hub_busy', 'too many event streams of one network');

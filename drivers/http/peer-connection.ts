@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { LIMITS } from '../../src/core/limits.ts';
-import { networkOf } from './connections.ts';
+import { networkOf, type PeerNetwork } from './peer-network.ts';
 
 /** The part of node's HTTP parser that is used here. It is not documented: see `stopWhenOver`. */
 interface RequestParser {
@@ -17,7 +17,7 @@ const NOT_HTTP = 2;
 
 export class PeerConnection {
   /** What it counts for where peers have shares; undefined on a unix socket. */
-  readonly network: string | undefined;
+  readonly network: PeerNetwork | undefined;
   readonly #socket: Socket;
   /** Called when the connection is over, to end what would keep it open. */
   readonly #endings = new Set<() => void>();
@@ -28,7 +28,7 @@ export class PeerConnection {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.network = networkOf(socket.remoteAddress);
+    this.network = networkOf(socket);
     this.#stopWhenOver();
     // Responses that wait behind others hear nothing when the connection is gone, so event streams listen here.
     socket.once('close', () => this.#end());

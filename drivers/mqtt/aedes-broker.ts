@@ -114,7 +114,7 @@ function gated(socket: Socket, refused: (word: RefusedWord) => void): GatedStrea
     leavesOut: () => false,
   });
   const onRefusal = ({ reason, what: detail }: PacketRefusal, stream: GatedStream) => {
-    const username = connect?.username ?? '';
+    const username = (connect?.username ?? '').slice(0, LIMITS.embeddedLoginLength);
     const address = stream.remoteAddress;
     refused({ kind: 'refused', code: 'mqtt_packet_refused', username, address, detail, topic: undefined });
     if (connack.isSent) stream.endWith(disconnectPacket(reason), END_DEADLINE);

@@ -17,9 +17,12 @@ let untold = 0;
 /** Connections that were refused in this second. */
 let refusedConnections = 0;
 
-const tell = beChild('latchkey mqtt-broker', (message) => take(message as ToBroker));
+const hub = beChild('latchkey mqtt-broker', (message) => take(message as ToBroker));
 const say = (message: FromBroker) => {
-  if (message.kind !== 'connections_refused') tell(message);
+  // A login without an answer is refused as the hub being away; one refusal more or less is only a line of the log.
+  const canBeLeftOut = message.kind === 'login' || message.kind === 'refused';
+  if (canBeLeftOut && !hub.isHeard()) return;
+  if (message.kind !== 'connections_refused') hub.say(message);
   else {
     // Counted: the hub ends a process that sends too many messages.
     if (refusedConnections === 0) systemTimers.after(1_000, tellConnections);
@@ -59,6 +62,6 @@ function endSecond(): void {
 }
 
 function tellConnections(): void {
-  tell({ kind: 'connections_refused', count: refusedConnections } satisfies FromBroker);
+  hub.say({ kind: 'connections_refused', count: refusedConnections } satisfies FromBroker);
   refusedConnections = 0;
 }

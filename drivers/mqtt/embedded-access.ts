@@ -1,6 +1,7 @@
 /** Who may enter the embedded broker and what they may do there: what config/mosquitto says, in code. */
 import type { AedesOptions, AuthenticateError, Client } from 'aedes';
 import type { Timers } from '../../src/core/clock.ts';
+import { LIMITS } from '../../src/core/limits.ts';
 import { HUB_USER, type Login, type RefusedWord, type Role } from './broker-messages.ts';
 import type { HeldMessages } from './held-messages.ts';
 import { LoginQuota } from './login-quota.ts';
@@ -97,11 +98,6 @@ export class EmbeddedAccess {
     return [...(this.#ofDevice.get(device) ?? [])];
   }
 
-  /** Devices with connections, and logins that wait for the hub. */
-  get held(): { readonly devices: number; readonly logins: number } {
-    return { devices: this.#ofDevice.size, logins: this.#waiting.size };
-  }
-
   #userOf(client: Client | null): User | undefined {
     return client === null ? undefined : this.#users.get(client);
   }
@@ -112,8 +108,8 @@ export class EmbeddedAccess {
     password: Readonly<Buffer> | undefined,
     done: (error: AuthenticateError | null, success: boolean | null) => void,
   ): void {
-    const address = addressOf(client);
-    if (!this.#quota.mayAsk(address ?? '')) {
+    const network = textOf(client, 'network') ?? '';
+    if (!this.#quota.mayAsk(network, name)) {
       done(notWelcome(UNAVAILABLE), false);
       return;
     }
@@ -127,10 +123,16 @@ export class EmbeddedAccess {
     };
     const cancel = this.#options.timers.after(LOGIN_DEADLINE, () => end(UNAVAILABLE));
     this.#waiting.set(login, (role) => {
-      if (role === undefined) this.#quota.failed(address ?? '');
+      if (role === undefined) this.#quota.failed(network);
       end(role === undefined ? BAD_CREDENTIALS : this.#enter(client, { name, role }));
     });
-    this.#options.ask({ kind: 'login', login, username: name, password: password?.toString('utf8') ?? '', address });
+    this.#options.ask({
+      kind: 'login',
+      login,
+      username: name.slice(0, LIMITS.embeddedLoginLength),
+      password: (password?.toString('utf8') ?? '').slice(0, LIMITS.embeddedLoginLength),
+      address: addressOf(client),
+    });
   }
 
   /** @returns the code of a refusal */
@@ -171,9 +173,13 @@ export class EmbeddedAccess {
 }
 
 function addressOf(client: Client | null): string | undefined {
-  const stream = client?.conn;
-  if (stream === undefined || !('remoteAddress' in stream)) return undefined;
-  return typeof stream.remoteAddress === 'string' ? stream.remoteAddress : undefined;
+  return textOf(client, 'remoteAddress');
+}
+
+/** Of its `GatedStream`, which aedes knows as any stream. */
+function textOf(client: Client | null, name: 'network' | 'remoteAddress'): string | undefined {
+  const value: unknown = Reflect.get(client?.conn ?? {}, name);
+  return typeof value === 'string' ? value : undefined;
 }
 
 function notWelcome(returnCode: number): AuthenticateError {

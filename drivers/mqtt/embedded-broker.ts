@@ -78,6 +78,7 @@ export class EmbeddedBroker {
     this.#refusedConnections = new Repeats(REFUSED_CONNECTIONS, (_, count) => this.#tellRefused(count));
     this.#child = new ChildProcess({
       name: 'mqtt-broker',
+      code: 'embedded_broker_down',
       file: childFile('mqtt-broker', new URL('./broker-process.ts', import.meta.url)),
       onStart: () => this.#start(),
       onMessage: (message) => this.#take(message),

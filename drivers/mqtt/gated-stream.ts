@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { PacketRefusal } from '../../src/codec/mqtt/packet-reader.ts';
+import { networkOf } from '../http/peer-network.ts';
 import type { PacketGate } from './packet-gate.ts';
 
 export interface GatedStreamOptions {
@@ -17,6 +18,8 @@ export interface GatedStreamOptions {
 export class GatedStream extends Duplex {
   readonly #options: GatedStreamOptions;
   readonly remoteAddress: string | undefined;
+  /** What it counts for where peers have shares. */
+  readonly network: string | undefined;
   #isEnding = false;
 
   constructor(options: GatedStreamOptions) {
@@ -24,6 +27,7 @@ export class GatedStream extends Duplex {
     this.#options = options;
     const { socket } = options;
     this.remoteAddress = socket.remoteAddress;
+    this.network = networkOf(socket)?.name;
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('end', () => this.push(null));
     socket.on('error', (error) => this.destroy(error));

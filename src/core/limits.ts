@@ -46,6 +46,8 @@ export const LIMITS = {
   bleNames: 1_024,
   /** A message of the radio's process to the hub: the largest brings a value, or the name of a device. */
   radioMessageBytes: 8_192,
+  /** Messages of it that the hub reads in a row, before its other work has a turn: 3 ms. */
+  radioMessagesAtOnce: 256,
   /** A message of the hub to it: the largest names all addresses that are of interest. */
   radioOrderBytes: 262_144,
   /** Addresses in such a message: eight of each of a thousand names. */
@@ -54,6 +56,13 @@ export const LIMITS = {
   radioTextLength: 512,
   /** Memory for the objects of that process, in MiB: it works with 10, and one that is led into gathering ends. */
   radioHeapMegabytes: 64,
+  /**
+   * A message between the hub and another process of it, in either direction: the largest is a login at the embedded broker, 3 KiB with
+   * every character escaped.
+   */
+  childMessageBytes: 8_192,
+  /** Bytes of messages that wait for any process of the hub: eight of the largest orders to the radio. One that takes none of them ends. */
+  childWaitingBytes: 2_097_152,
   /** Rules of the gate that are told of at once; there are about a hundred. */
   radioBrokenRules: 32,
   /** Requests of one peer over one link by radio, which serves nothing: a phone looks with some dozens for what there is. */
@@ -126,7 +135,10 @@ export const LIMITS = {
   adminBodyBytes: 65_536,
   /** Connections northbound, 40 KiB of headers and body each: 10 MiB. A hub has some dozens of clients. */
   httpConnections: 256,
-  /** Of them, those of one IPv4 address or IPv6 /64: a building behind one NAT works, one host cannot shut out others. */
+  /**
+   * Of them, those of one IPv4 address, IPv6 /64, or IPv6 address on a link of the hub: a building behind one NAT works, one host cannot
+   * shut out others. All IPv6 addresses on the links of the hub, which one host there can invent, have a half together.
+   */
   httpConnectionsPerNetwork: 64,
   /** Of them, those that wait for events: half, so that there is always room for requests. */
   eventStreams: 128,
@@ -174,14 +186,19 @@ export const LIMITS = {
   brokerWaitingMessages: 32_768,
   /** Connections to the embedded broker: it is for small sites. */
   embeddedConnections: 1_024,
-  /** Of them, those of one IPv4 address or IPv6 /64: a ward whose devices share a network works, one host takes a quarter. */
+  /** Of them, those of one network, as above: a ward whose devices share a network works, one host takes a quarter. */
   embeddedConnectionsPerNetwork: 256,
-  /** Logins of one device at the embedded broker in a second, with its password: it needs one after each loss of its connection. */
-  embeddedLoginsOfOneDevice: 256,
-  /** Failed logins of one address in a second, after which no login from there is taken until the second is over. */
+  /**
+   * Logins of one device at the embedded broker in a second, with its password: it needs one after each loss of its connection. A login
+   * costs the broker's process 1.4 ms, of which the hub's comparison of the secret is 7 µs: so one device takes a tenth of a core at most.
+   */
+  embeddedLoginsOfOneDevice: 64,
+  /** Failed logins of one network in a second, after which no login from there is taken until the second is over. */
   embeddedFailedLoginsPerSecond: 32,
   /** Logins that the embedded broker asks the hub about in a second: after a restart all devices connect at once. */
   embeddedLoginsPerSecond: 1_024,
+  /** Characters of a user name, and of a password, that go from the embedded broker to the hub: ids have 64, secrets 43. */
+  embeddedLoginLength: 256,
   /** A CONNECT to the embedded broker, which anybody may send: a device's id and secret have 64 and 43 bytes, a will 1 KiB. */
   embeddedConnectBytes: 4_096,
   /** A last will at the embedded broker, payload and properties: it waits in memory for as long as the connection lives. */

@@ -11,8 +11,10 @@ const KIND = ['code', 'method', 'status', 'verdict', 'qos'] as const;
 const FIRST_WINDOW = 1_000;
 const LONGEST_WINDOW = 60_000;
 
-/** Lines in one window. Sixty-four lines that open at start are all seen; a flood is 2 lines a second at most. */
+/** Lines in one window about names of the hub's own. Sixty-four lines that open at start are all seen; a flood is 2 lines a second at most. */
 const OF_ONE_KIND = 128;
+/** Lines about names that a peer can choose are counted apart, so that a flood of new names silences no line about a device of the hub. */
+const OF_CHOSEN_NAMES = 64;
 /** Of them, those about one subject, or about none: a person who tries something out sees each line. */
 const OF_ONE_SUBJECT = 16;
 /** Of warnings and errors less is needed: they say the same each time, as when the store fails. */
@@ -22,6 +24,8 @@ const OF_ONE_LASTING_FAULT = 1;
 
 /** Subjects that are counted apart. Lines about others count for their kind alone. */
 const MOST_SUBJECTS = 4_096;
+/** Of them, those that a peer can choose. */
+const MOST_CHOSEN_SUBJECTS = 1_024;
 /** Kinds of lines. There are some hundreds of events and codes; more than this are counted as one. */
 const MOST_KINDS = 1_024;
 const OTHERS = 'others';
@@ -42,7 +46,8 @@ interface Window {
   readonly level: LogLevel;
   /** Of the sum. */
   readonly fields: LogFields;
-  readonly hasSubject: boolean;
+  /** Undefined for a kind of line. */
+  readonly subject: Subject | undefined;
   ends: number;
   length: number;
   passed: number;
@@ -55,6 +60,7 @@ export class LogRateLimiter {
   readonly #sumUp: (held: HeldBack) => void;
   readonly #windows = new Map<string, Window>();
   #subjects = 0;
+  #chosenSubjects = 0;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param sumUp writes what was held back, without asking again */
@@ -68,11 +74,12 @@ export class LogRateLimiter {
    */
   passes(level: LogLevel, fields: LogFields, subject: Subject | undefined, message: string): boolean {
     const now = performance.now();
-    const kind = kindOf(level, fields, message);
+    const kind = kindOf(level, fields, subject, message);
     const ofKind = this.#known(kind, now) ?? this.#begin(kind, undefined, { level, fields, message }, now);
     const ofSubject = subject === undefined ? ofKind : this.#ofSubject(kind, subject, { level, fields, message }, now);
     if (ofSubject !== undefined && ofSubject.passed >= limitOf(ofSubject)) return holdBack(ofSubject);
-    if (ofKind !== undefined && ofKind.passed >= OF_ONE_KIND) return holdBack(ofKind);
+    if (ofKind !== undefined && ofKind.passed >= (subject?.isChosen ? OF_CHOSEN_NAMES : OF_ONE_KIND))
+      return holdBack(ofKind);
     if (ofSubject !== undefined) ofSubject.passed += 1;
     if (ofKind !== undefined && ofKind !== ofSubject) ofKind.passed += 1;
     return true;
@@ -97,13 +104,14 @@ export class LogRateLimiter {
   #begin(name: string, subject: Subject | undefined, line: Line, now: number): Window | undefined {
     // A subject that finds no room counts for its kind. Kinds are bounded by the code; what finds no room is one more.
     if (subject !== undefined && this.#subjects >= MOST_SUBJECTS) return undefined;
+    if (subject?.isChosen && this.#chosenSubjects >= MOST_CHOSEN_SUBJECTS) return undefined;
     const others = `${line.level} ${OTHERS}`;
     if (subject === undefined && name !== others && this.#windows.size - this.#subjects >= MOST_KINDS)
       return this.#known(others, now) ?? this.#begin(others, undefined, { ...line, fields: { event: OTHERS } }, now);
     const window: Window = {
       level: line.level,
       fields: { of: line.fields.event ?? line.message, ...namedFields(line.fields), ...ownField(subject) },
-      hasSubject: subject !== undefined,
+      subject,
       ends: now + FIRST_WINDOW,
       length: FIRST_WINDOW,
       passed: 0,
@@ -111,7 +119,7 @@ export class LogRateLimiter {
       overflowed: false,
     };
     this.#windows.set(name, window);
-    if (window.hasSubject) this.#subjects += 1;
+    this.#countSubject(window, 1);
     this.#timer ??= setTimeout(() => this.#sweep(), FIRST_WINDOW).unref();
     return window;
   }
@@ -126,9 +134,15 @@ export class LogRateLimiter {
         continue;
       }
       this.#windows.delete(name);
-      if (window.hasSubject) this.#subjects -= 1;
+      this.#countSubject(window, -1);
     }
     this.#timer = this.#windows.size === 0 ? undefined : setTimeout(() => this.#sweep(), FIRST_WINDOW).unref();
+  }
+
+  #countSubject({ subject }: Window, sign: 1 | -1): void {
+    if (subject === undefined) return;
+    this.#subjects += sign;
+    if (subject.isChosen) this.#chosenSubjects += sign;
   }
 
   #next(window: Window, now: number): void {
@@ -152,24 +166,28 @@ export interface Subject {
   /** Of the field. */
   readonly name: string;
   readonly value: string;
+  /** Whether a peer can name what is not the hub's: an address, or the key of a token. Of ids only registered ones are in the log. */
+  readonly isChosen: boolean;
 }
 
 /** Read one by one: this and `kindOf` are a part of every request. */
 export function subjectOf(fields: LogFields): Subject | undefined {
   const { adapter, address, ble, device, issuer, key, line } = fields;
-  if (typeof device === 'string') return { name: 'device', value: device };
-  if (typeof line === 'string') return { name: 'line', value: line };
-  if (typeof ble === 'string') return { name: 'ble', value: ble };
-  if (typeof issuer === 'string') return { name: 'issuer', value: issuer };
-  if (typeof adapter === 'string') return { name: 'adapter', value: adapter };
-  if (typeof address === 'string') return { name: 'address', value: address };
-  if (typeof key === 'string') return { name: 'key', value: key };
+  if (typeof device === 'string') return { name: 'device', value: device, isChosen: false };
+  if (typeof line === 'string') return { name: 'line', value: line, isChosen: false };
+  if (typeof ble === 'string') return { name: 'ble', value: ble, isChosen: false };
+  if (typeof issuer === 'string') return { name: 'issuer', value: issuer, isChosen: false };
+  if (typeof adapter === 'string') return { name: 'adapter', value: adapter, isChosen: false };
+  if (typeof address === 'string') return { name: 'address', value: address, isChosen: true };
+  if (typeof key === 'string') return { name: 'key', value: key, isChosen: true };
   return undefined;
 }
 
-function kindOf(level: LogLevel, fields: LogFields, message: string): string {
+/** Lines about names of the hub's own, about chosen names, and about none are kinds of their own. */
+function kindOf(level: LogLevel, fields: LogFields, subject: Subject | undefined, message: string): string {
   const { code, event, method, path, qos, status, verdict } = fields;
   let kind = `${level} ${event ?? message}`;
+  if (subject !== undefined) kind += subject.isChosen ? ' chosen' : ' own';
   if (code !== undefined) kind += ` ${code}`;
   if (method !== undefined) kind += ` ${method} ${path} ${status}`;
   if (verdict !== undefined) kind += ` ${verdict}`;

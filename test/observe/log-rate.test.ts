@@ -82,6 +82,41 @@ describe('a line that comes again and again', () => {
     expect(take()).toMatchObject([{ event: 'repeated', of: 'refused', count: 20_000 - 128 }]);
   });
 
+  test.each([
+    ['an address', (count: number) => ({ address: `aa:bb:${count}` })],
+    ['a key', (count: number) => ({ key: `kid-${count}` })],
+  ])('about ever new subjects that a peer chooses, such as %s, silences no line of the hub’s own', (_, chosen) => {
+    const { log, take } = collected();
+    const flood = (level: 'info' | 'warn') => {
+      for (let count = 0; count < 20_000; count += 1) log[level]({ event: 'refused', ...chosen(count) }, 'x');
+      return take().length;
+    };
+    // Each window of the flood is exceeded, so that each next one is longer.
+    for (let second = 0; second < 200; second += 1) {
+      for (let count = 0; count < 200; count += 1) log.info({ event: 'refused', ...chosen(count) }, 'x');
+      vi.advanceTimersByTime(1_000);
+    }
+    take();
+    expect(flood('info')).toBeLessThanOrEqual(64);
+    expect(flood('warn')).toBeLessThanOrEqual(64);
+    for (const own of [{ device: 'tube-1' }, { line: 'ward-3' }, { issuer: 'https://as' }, { adapter: 'hci0' }, {}])
+      for (const level of ['info', 'warn'] as const) {
+        log[level]({ event: 'refused', ...own }, 'x');
+        log[level]({ event: 'other', ...own }, 'x');
+      }
+    expect(take()).toHaveLength(20);
+  });
+
+  test('about ever new subjects that a peer chooses takes no place from which a noisy device is counted', () => {
+    const { log, take } = collected();
+    for (let count = 0; count < 5_000; count += 1) log.info({ event: 'refused', address: `aa:bb:${count}` }, 'x');
+    take();
+    for (let count = 0; count < 1_000; count += 1) log.info({ event: 'refused', device: 'noisy-1' }, 'x');
+    expect(take()).toHaveLength(16);
+    log.info({ event: 'refused', device: 'tube-1' }, 'x');
+    expect(take()).toHaveLength(1);
+  });
+
   test('leaves no timer behind once it is calm', () => {
     const { log } = collected();
     for (let count = 0; count < 100; count += 1) log.info({ event: 'x' }, 'x');

@@ -5,10 +5,10 @@
 import { Socket } from 'node:net';
 import { coded } from '../../../src/core/errors.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
+import { FrameReader, framed } from '../../child-frames.ts';
 import { beginChild, CHILD_CHANNEL } from '../../child-prologue.ts';
 import { systemTimers } from '../../system-time.ts';
 import { loadNoble } from '../noble.ts';
-import { FrameReader, framed } from './frames.ts';
 import { readToProcess, type ToHub, toldError, written } from './messages.ts';
 import { RadioServer } from './serve-radio.ts';
 
@@ -28,7 +28,7 @@ const server = new RadioServer({
   isHeard: () => channel.writableLength < BACKLOG,
   onClosed: () => process.exit(0),
 });
-const frames = new FrameReader(LIMITS.radioOrderBytes);
+const frames = new FrameReader(LIMITS.radioOrderBytes, 'radio_process_failed');
 channel.on('data', (bytes: Buffer) => {
   for (const message of frames.push(bytes)) server.take(readToProcess(message));
 });

@@ -4,9 +4,9 @@ import type { Timers } from '../../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../../src/core/errors.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
 import type { Log } from '../../../src/ports/log.ts';
+import { FrameReader, framed } from '../../child-frames.ts';
 import { CHILD_CHANNEL } from '../../child-prologue.ts';
 import { RADIO_TIMES } from '../ble-settings.ts';
-import { FrameReader, framed } from './frames.ts';
 import { readToHub, type ToHub, type ToProcess, written } from './messages.ts';
 import { OutputLog } from './output-log.ts';
 
@@ -30,10 +30,12 @@ export class RadioProcess {
   readonly #options: RadioProcessOptions;
   readonly #child: ChildProcess;
   readonly #channel: Socket;
-  readonly #frames = new FrameReader(LIMITS.radioMessageBytes);
+  readonly #frames = new FrameReader(LIMITS.radioMessageBytes, 'radio_process_failed');
   readonly #output: OutputLog;
   readonly #messages: Buffer[] = [];
   #isPaused = false;
+  /** Messages that were read since the last pause. */
+  #inARow = 0;
   #unanswered = 0;
   #cancelBeat: () => void = () => undefined;
   #hasEnded = false;
@@ -72,7 +74,10 @@ export class RadioProcess {
   }
 
   send(message: ToProcess): void {
-    if (!this.#hasEnded) this.#channel.write(framed(written(message)));
+    if (this.#hasEnded) return;
+    this.#channel.write(framed(written(message)));
+    if (this.#channel.writableLength > LIMITS.childWaitingBytes)
+      this.kill(new LatchkeyError('radio_process_failed', 'it takes nothing of what the hub says'));
   }
 
   /** Ends it, whatever it does: a process that was stopped or hangs too. */
@@ -95,18 +100,25 @@ export class RadioProcess {
   #readAll(): void {
     while (!this.#hasEnded && !this.#isPaused) {
       const next = this.#messages.shift();
-      if (next === undefined) return;
+      if (next === undefined) {
+        if (this.#channel.isPaused()) this.#channel.resume();
+        return;
+      }
       const message = readToHub(next);
+      this.#inARow += 1;
       // Who waits for a connection makes use of it before anything more of it is told.
-      if (message.type === 'connected') this.#pause();
+      if (message.type === 'connected' || this.#inARow >= LIMITS.radioMessagesAtOnce) this.#pause();
       this.#options.onMessage(message);
     }
   }
 
+  /** For one turn of the event loop. Nothing is taken from the pipe until what came before it is read: the process waits. */
   #pause(): void {
     this.#isPaused = true;
+    this.#channel.pause();
     setImmediate(() => {
       this.#isPaused = false;
+      this.#inARow = 0;
       try {
         this.#readAll();
       } catch (error) {

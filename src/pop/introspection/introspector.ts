@@ -316,7 +316,8 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
 
 /**
  * Failures that mean that the AS cannot be asked. An answer that is forged, or a refusal, is something else; and so is an
- * AS that asks for a pause, which a single device that asks too much can bring about.
+ * AS that asks for a pause, which a single device that asks too much can bring about. `descriptors_exhausted` is none of them: a
+ * client that opens connections can bring it about, and would keep a revoked token alive for as long as it holds them.
  */
 const EXCUSED: ReadonlySet<string> = new Set<ErrorCode>([
   'as_unreachable',

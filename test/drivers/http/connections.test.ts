@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type ClientRequestArgs, get } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type ConnectionLimits, networkOf } from '../../../drivers/http/connections.ts';
+import type { ConnectionLimits } from '../../../drivers/http/connections.ts';
 import { HttpServer, type HttpServerOptions } from '../../../drivers/http/server.ts';
 import { systemRandom } from '../../../drivers/system-time.ts';
 import { createLog } from '../../../src/observe/log.ts';
@@ -113,22 +113,4 @@ test('closing does not wait for who never ends a TLS handshake', async () => {
   await server.close(100);
   expect(performance.now() - began).toBeLessThan(5_000);
   await until(() => closed() === 1);
-});
-
-describe('the network of an address', () => {
-  test.each([
-    ['192.0.2.7', '192.0.2.7'],
-    ['::ffff:192.0.2.7', '192.0.2.7'],
-    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'],
-    ['2001:db8:1:2::6', '2001:db8:1:2'],
-    ['2001:db8::6', '2001:db8:0:0'],
-    ['fe80::1%eth0', 'fe80:0:0:0'],
-    ['::1', '0:0:0:0'],
-  ])('%s is %s', (address, network) => {
-    expect(networkOf(address)).toBe(network);
-  });
-
-  test('of no address is none', () => {
-    expect(networkOf(undefined)).toBeUndefined();
-  });
 });

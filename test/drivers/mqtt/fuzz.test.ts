@@ -34,10 +34,14 @@ test('the embedded broker stays the same process, and goes on for the others', {
   const pid = rig.front.brokerPid();
   const honest = await MqttDevice.connect({ port, device: 'ekg-1', password: secretOf('ekg-1') });
   cleanUp.push(() => honest.close());
-  const fuzz = new MqttFuzz(SEED, 'rogue');
-  const attack = async () => {
+  // Several devices, since the logins of one have a limit.
+  const fuzzes = [1, 2, 3, 4].map((number) => ({
+    name: `rogue-${number}`,
+    fuzz: new MqttFuzz(SEED + number, `rogue-${number}`),
+  }));
+  const attack = async ({ fuzz, name }: (typeof fuzzes)[number]) => {
     const rogue = await RawMqttClient.open(port);
-    const login = connect({ username: 'rogue', password: secretOf('rogue'), clean: fuzz.below(2) === 0 });
+    const login = connect({ username: name, password: secretOf(name), clean: fuzz.below(2) === 0 });
     // What ends the connection comes last, and sometimes first.
     const packets = Array.from({ length: PER_CONNECTION }, () => fuzz.goodClientPacket());
     packets.splice(fuzz.below(8) === 0 ? 0 : -3, 3, fuzz.clientPacket(), fuzz.clientPacket(), fuzz.clientPacket());
@@ -50,7 +54,7 @@ test('the embedded broker stays the same process, and goes on for the others', {
     rogue.destroy();
   };
   for (let sent = 0; sent < PACKETS; sent += 4 * PER_CONNECTION) {
-    await Promise.allSettled([attack(), attack(), attack(), attack()]);
+    await Promise.allSettled(fuzzes.map(attack));
     if (sent % (40 * PER_CONNECTION) === 0) await honest.ask('{"token":"honest"}');
   }
   expect((await honest.ask('{"token":"honest"}')).contentType).toBe('application/json');

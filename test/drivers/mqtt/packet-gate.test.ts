@@ -89,6 +89,19 @@ describe('nothing passes behind', () => {
   });
 });
 
+test('a packet that comes byte by byte is copied a few times, and not for each byte', () => {
+  const own = gate();
+  const large = publish({ topic: 'a/b', id: 1, payload: 'x'.repeat(60_000) });
+  const sizes = new Set<number>();
+  for (const byte of large.subarray(0, -1)) {
+    expect(own.take(Buffer.of(byte)).passed).toEqual([]);
+    sizes.add(own.held);
+  }
+  expect(sizes.size).toBeLessThan(20);
+  expect(Math.max(...sizes)).toBe(large.length);
+  expect(own.take(large.subarray(-1)).passed).toEqual([large]);
+});
+
 test('of a packet no more is held than it may have', () => {
   const own = gate({ mostBytes: 100 });
   expect(own.take(Buffer.of(0x30, 98)).refusal).toBeUndefined();

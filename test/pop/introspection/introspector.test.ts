@@ -458,6 +458,7 @@ describe('while the AS cannot be asked', () => {
     'introspection_client_refused',
     'introspection_overloaded',
     'as_busy',
+    'descriptors_exhausted',
   ] as const)('%s is no reason for an old verdict', async (code) => {
     const { ask, server, time } = introspectorRig({ staleGrace: 3_600 });
     server.react = () => json(active());

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { IGNORED_SIGNALS } from '../../../drivers/child-prologue.ts';
 import { TUBE_AUDIENCE } from '../../fixtures/authorization-server.ts';
+import { isRunning } from '../../fixtures/is-running.ts';
 import { ATTRIBUTE } from '../../fixtures/virtual-radio/hci-numbers.ts';
 import { World } from '../../fixtures/world.ts';
 
@@ -10,21 +11,11 @@ let world: World;
 
 afterEach(() => world.close());
 
-/** Processes that the hub started and that are there, by their ids. */
+/** Processes that the hub started and that run, by their ids: one that was killed is listed until the hub has taken note of its end. */
 function processes(): readonly number[] {
   const { pid } = world.hub;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return children === '' ? [] : children.split(' ').map(Number);
-}
-
-function isThere(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    // No such process.
-    return false;
-  }
+  return children === '' ? [] : children.split(' ').map(Number).filter(isRunning);
 }
 
 /**
@@ -70,7 +61,7 @@ test.each(['SIGKILL', 'SIGSTOP'] as const)(
       const began = performance.now();
       await world.client().delivery(id);
       slowest.push(performance.now() - began);
-      return !isThere(pid);
+      return !isRunning(pid);
     });
     expect(Math.max(...slowest)).toBeLessThan(1_000);
     const lost = await world.hub.event('radio_lost');
@@ -105,14 +96,14 @@ test('is gone when its hub is killed, and when its hub is told to stop while it 
   world = await World.open({ air: {} });
   const orphan = await radioProcess();
   await world.hub.stop('SIGKILL');
-  await world.until(() => !isThere(orphan));
+  await world.until(() => !isRunning(orphan));
   world.hub = await world.folder.start();
   const hanging = await radioProcess();
   process.kill(hanging, 'SIGSTOP');
   const began = performance.now();
   expect(await world.hub.stop()).toBe(0);
   expect(performance.now() - began).toBeLessThan(5_000);
-  expect(isThere(hanging)).toBe(false);
+  expect(isRunning(hanging)).toBe(false);
 });
 
 test('leaves the signals of a terminal and of systemd to the hub', async () => {
@@ -141,6 +132,16 @@ test('has nothing of the hub but its connection', async () => {
   expect(sockets).toHaveLength(3);
 });
 
+/** The least of what is read within a second. */
+async function least(read: () => number): Promise<number> {
+  let found = read();
+  for (let reading = 0; reading < 20; reading += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    found = Math.min(found, read());
+  }
+  return found;
+}
+
 test('that dies again and again leaves neither memory nor files behind', async () => {
   world = await World.open({ air: {} });
   await world.hub.stop();
@@ -156,11 +157,12 @@ test('that dies again and again leaves neither memory nor files behind', async (
       await world.until(() => !processes().includes(pid as number));
     }
     await radioProcess();
-    return { files: files(), memory: memory() };
   };
-  const few = await die(2);
-  const many = await die(4);
-  // The database closes a file a moment after it opened one.
-  await world.until(() => files() <= few.files);
-  expect(many.memory - few.memory).toBeLessThan(8_192);
+  await die(2);
+  // The pipes of a process close some time after its end, and its successor has some already. What stays open is what counts.
+  const few = await least(files);
+  const before = memory();
+  await die(4);
+  await world.until(() => files() <= few);
+  expect(memory() - before).toBeLessThan(8_192);
 });

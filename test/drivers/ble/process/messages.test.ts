@@ -1,7 +1,6 @@
 /** What the radio's process says is data of strangers: nothing but the messages that there are is taken, each with its limits. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FrameReader, framed } from '../../../../drivers/ble/process/frames.ts';
 import {
   readToHub,
   readToProcess,
@@ -10,6 +9,7 @@ import {
   toldError,
   written,
 } from '../../../../drivers/ble/process/messages.ts';
+import { FrameReader, framed } from '../../../../drivers/child-frames.ts';
 import { utf8 } from '../../../../src/core/bytes.ts';
 import { LatchkeyError } from '../../../../src/core/errors.ts';
 import { codeOf } from '../../../fixtures/code-of.ts';
@@ -88,7 +88,7 @@ describe('frames', () => {
     fc.assert(
       fc.property(fc.array(message, { maxLength: 8 }), fc.integer({ min: 1, max: 20 }), (messages, step) => {
         const bytes = Buffer.concat(messages.map(framed));
-        const reader = new FrameReader(64);
+        const reader = new FrameReader(64, 'radio_process_failed');
         const read: Buffer[] = [];
         for (let at = 0; at < bytes.length; at += step) read.push(...reader.push(bytes.subarray(at, at + step)));
         expect(read.map((each) => Uint8Array.from(each))).toEqual(messages);
@@ -97,7 +97,7 @@ describe('frames', () => {
   });
 
   it('that are too large are refused before they are there', () => {
-    const reader = new FrameReader(64);
+    const reader = new FrameReader(64, 'radio_process_failed');
     expect(codeOf(() => reader.push(Buffer.of(65, 0, 0, 0)))).toBe('radio_process_failed');
   });
 });

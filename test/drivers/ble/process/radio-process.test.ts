@@ -48,7 +48,8 @@ function start(program: string) {
     opened.push(radio);
     radio.watch();
   });
-  return { ended, exited: () => opened.at(-1)?.exited, log, messages };
+  const own = opened.at(-1) as RadioProcess;
+  return { ended, exited: () => own.exited, log, messages, radio: () => own };
 }
 
 const FRAME = `const say = (text) => {
@@ -77,6 +78,43 @@ describe('a process', () => {
     expect(code).toBe('radio_process_failed');
     expect(detail).toMatch(reason);
     await exited();
+  });
+
+  it.each([
+    ['that there is a connection, again and again', '{"type":"connected","link":1}'],
+    ['of advertisements without end', '{"type":"heard","name":"x","address":"aa:bb:cc:dd:ee:ff","rssi":-1}'],
+  ])('that tells %s takes neither memory nor all turns of the hub', async (_, message) => {
+    const before = process.memoryUsage.rss();
+    const { ended, exited, messages } = run(`
+      const text = ${JSON.stringify(message)};
+      const head = Buffer.alloc(4);
+      head.writeUInt32LE(text.length);
+      const many = Buffer.concat(Array(1_000).fill(Buffer.concat([head, Buffer.from(text)])));
+      const more = () => { while (hub.write(many)); };
+      hub.on('drain', more);
+      more();
+      setTimeout(() => process.exit(3), 3_000);`);
+    let atOnce = 0;
+    let isOver = false;
+    const turn = () => {
+      atOnce = Math.max(atOnce, messages.length);
+      messages.length = 0;
+      if (!isOver) setImmediate(turn);
+    };
+    turn();
+    expect((await ended).detail).toBe('status 3');
+    isOver = true;
+    await exited();
+    expect(atOnce).toBeGreaterThan(0);
+    expect(atOnce).toBeLessThanOrEqual(2 * LIMITS.radioMessagesAtOnce);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 1_048_576);
+  });
+
+  it('that takes nothing of what the hub says, though it speaks, is over', async () => {
+    const { ended, radio } = run(`${FRAME} hub.pause(); setInterval(() => say('{"type":"pong"}'), 50);`);
+    const addresses = Array(8_000).fill('aa:bb:cc:dd:ee:ff');
+    for (let sent = 0; sent < 2 * LIMITS.childWaitingBytes; sent += 160_000) radio().send({ type: 'keep', addresses });
+    expect((await ended).detail).toBe('it takes nothing of what the hub says');
   });
 
   it('that cannot be started is over', async () => {
