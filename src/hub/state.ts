@@ -151,7 +151,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     registry,
     link,
     finish,
-    remove: (id) => flow.removeDevice(id),
+    remove: (id, record) => flow.removeDevice(id, record),
     random: systemRandom,
     audit,
     log,
