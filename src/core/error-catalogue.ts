@@ -82,6 +82,7 @@ export const CATALOGUE = {
   // Audit
   audit_failing: local('The audit cannot be written', 'The card is full, read-only or failing.', 'Free space or replace the card; the log has the cause. Until then verdicts wait in memory, and past a limit only their number is kept.'),
   audit_broken: local('The audit does not hold together', 'Records were removed or altered, or the card lost some.', 'Compare it with the last export and with the `audit_head` lines of the log; keep a copy of the state folder.'),
+  audit_lost: local('The audit is gone', 'Its database `audit` was removed or emptied. The state says that there was one.', 'Put `audit` and `audit.made` back from a copy. Else run `latchkey state repair` as the user of the hub: a new audit begins, and its first record says so.'),
   audit_changed: local('The audit dropped records while it was read', 'It is full, and new verdicts took the room of old ones.', 'Export it again, or raise `audit.max_records` and `audit.max_size`.'),
   audit_head_invalid: badRequest('That is no head of an audit', 'A head is a number, a colon and 43 characters of base64url.', 'Copy it whole, as `audit export`, `status` or an `audit_head` line of the log has it.'),
   audit_file_invalid: local('That file is no export of an audit', 'It is not what `latchkey audit export` writes, or it was cut short.', 'Export the audit again.'),

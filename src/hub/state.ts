@@ -99,6 +99,7 @@ export async function loadState(config: Config, stores: OpenState, log: Log): Pr
     queue.load(),
   ]);
   const trust = new TrustRecords({ store, hubKeys, log });
+  await stores.auditBegan();
   await trust.load();
   const lineNames = config.lines.map((line) => line.name);
   return { store, stores, clock, hubKeys, registry, queue, audit, trust, lineNames };
