@@ -312,6 +312,7 @@ export const CATALOGUE = {
   trust_waiting: unavailable('A device has been waiting for its trust bundle for long', 'It was not reached since the keys changed; until then it goes by the old ones.', 'Bring it back into reach, or remove it if it is gone for good: `latchkey trust status`.'),
   trust_key_lost: local('The hub has no key that the device trusts', 'Its keys were lost, or restored from a backup of before a rotation.', 'Provision the device again.'),
   trust_by_hand: local('A device has to be given its trust by hand', 'It confirms nothing (`--no-receipt`), so the hub cannot know that a bundle arrived.', 'Register it again, and hand it the new trust file.'),
+  trust_issuers_too_many: local('A device has no room for all of its issuers', 'It is to take tokens of more than 8 issuers. It refuses those of the issuers that are named.', 'Register it again with `--issuer` for those whose tokens it needs, 8 at most. Or remove issuers from the configuration.'),
   hub_keys_in_use: entry('The hub has too many keys that devices still trust', 'It was rotated again and again while devices were away.', 'Bring the devices back that `latchkey trust status` shows as waiting, or remove those that are gone for good.', 409, '4.09'),
   trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
 
