@@ -82,9 +82,10 @@ function table({ records }: AuditPage): readonly string[] {
   ]);
 }
 
-function verdict({ code, kind, lost, verdict }: AuditRecord): string {
+function verdict({ code, count, kind, lost, verdict }: AuditRecord): string {
   if (kind === 'gap') return `${lost} verdicts could not be recorded`;
-  return code === undefined ? (verdict ?? '') : `${verdict} (${code})`;
+  const times = count === undefined ? '' : `, ${count} times`;
+  return code === undefined ? `${verdict ?? ''}${times}` : `${verdict} (${code})${times}`;
 }
 
 function knowledge({ age, source, stale }: AuditRecord): string {

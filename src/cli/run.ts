@@ -32,6 +32,7 @@ const NEEDS_MENDING: ReadonlySet<ErrorCode> = new Set([
   'jwks_invalid',
   'store_corrupt',
   'store_lost',
+  'audit_lost',
   'store_not_ours',
   'store_open_to_others',
 ] as const);

@@ -82,6 +82,7 @@ export const CATALOGUE = {
   // Audit
   audit_failing: local('The audit cannot be written', 'The card is full, read-only or failing.', 'Free space or replace the card; the log has the cause. Until then verdicts wait in memory, and past a limit only their number is kept.'),
   audit_broken: local('The audit does not hold together', 'Records were removed or altered, or the card lost some.', 'Compare it with the last export and with the `audit_head` lines of the log; keep a copy of the state folder.'),
+  audit_lost: local('The audit is gone', 'Its database `audit` was removed or emptied. The state says that there was one.', 'Put `audit` and `audit.made` back from a copy. Else run `latchkey state repair` as the user of the hub: a new audit begins, and its first record says so.'),
   audit_changed: local('The audit dropped records while it was read', 'It is full, and new verdicts took the room of old ones.', 'Export it again, or raise `audit.max_records` and `audit.max_size`.'),
   audit_head_invalid: badRequest('That is no head of an audit', 'A head is a number, a colon and 43 characters of base64url.', 'Copy it whole, as `audit export`, `status` or an `audit_head` line of the log has it.'),
   audit_file_invalid: local('That file is no export of an audit', 'It is not what `latchkey audit export` writes, or it was cut short.', 'Export the audit again.'),
@@ -311,6 +312,7 @@ export const CATALOGUE = {
   trust_waiting: unavailable('A device has been waiting for its trust bundle for long', 'It was not reached since the keys changed; until then it goes by the old ones.', 'Bring it back into reach, or remove it if it is gone for good: `latchkey trust status`.'),
   trust_key_lost: local('The hub has no key that the device trusts', 'Its keys were lost, or restored from a backup of before a rotation.', 'Provision the device again.'),
   trust_by_hand: local('A device has to be given its trust by hand', 'It confirms nothing (`--no-receipt`), so the hub cannot know that a bundle arrived.', 'Register it again, and hand it the new trust file.'),
+  trust_issuers_too_many: local('A device has no room for all of its issuers', 'It is to take tokens of more than 8 issuers. It refuses those of the issuers that are named.', 'Register it again with `--issuer` for those whose tokens it needs, 8 at most. Or remove issuers from the configuration.'),
   hub_keys_in_use: entry('The hub has too many keys that devices still trust', 'It was rotated again and again while devices were away.', 'Bring the devices back that `latchkey trust status` shows as waiting, or remove those that are gone for good.', 409, '4.09'),
   trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
 

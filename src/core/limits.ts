@@ -237,6 +237,12 @@ export const LIMITS = {
   deliveriesReplaced: 1_024,
   /** Verdicts that wait while the store takes no audit records: half a minute of 10,000 devices asking once a minute. */
   auditWaiting: 8_192,
+  /** Part of the audit that one device can take in a day, for each kind and verdict: a 64th is one question a minute. */
+  auditQuotas: 64,
+  /** And at least so many records, where the audit is small. */
+  auditQuotaLeast: 64,
+  /** Bytes of an audit record, by which `audit.max_size` is reckoned for that: config/latchkey.toml says the same. */
+  auditRecordBytes: 400,
   /** Subjects that are named in the status for one condition: more are counted. The lines of a large hub fit. */
   conditionsOfOneCode: 64,
   /** Devices in one answer on the admin socket, and what so many trust: 5 ms of work. */

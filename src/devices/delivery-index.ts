@@ -192,21 +192,29 @@ export class DeliveryIndex {
     return { same, oldest };
   }
 
-  /** One of any device that is only kept to be asked about, and makes room for another. */
-  spare(now: Present): Delivery | undefined {
+  /**
+   * One of any device that is only kept to be asked about, and makes room for another.
+   * @param taken ids of those that make room already
+   */
+  spare(now: Present, taken: ReadonlySet<string>): Delivery | undefined {
     for (const { device, id } of this.#aliveByExpiry.take(now.certain)) {
       const ended = this.#shares.get(device)?.ended.get(id);
       if (ended !== undefined) this.#outlived.set(id, ended);
     }
-    const [oldest] = this.#failed.values();
-    if (oldest !== undefined && !isRecent(oldest, now)) return oldest.delivery;
-    for (const ended of this.#outlived.values()) if (!isRecent(ended, now)) return ended.delivery;
+    const isFree = ({ delivery }: Ended) => !taken.has(delivery.id);
+    for (const oldest of this.#failed.values()) {
+      if (!isFree(oldest)) continue;
+      if (!isRecent(oldest, now)) return oldest.delivery;
+      break;
+    }
+    for (const ended of this.#outlived.values()) if (isFree(ended) && !isRecent(ended, now)) return ended.delivery;
     return undefined;
   }
 
   /** The same of one device. */
-  spareOf(device: string, now: Present): Delivery | undefined {
-    for (const ended of this.#shares.get(device)?.ended.values() ?? []) if (mayGo(ended, now)) return ended.delivery;
+  spareOf(device: string, now: Present, taken: ReadonlySet<string>): Delivery | undefined {
+    for (const ended of this.#shares.get(device)?.ended.values() ?? [])
+      if (!taken.has(ended.delivery.id) && mayGo(ended, now)) return ended.delivery;
     return undefined;
   }
 

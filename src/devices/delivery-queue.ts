@@ -8,7 +8,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { inSlices } from '../core/slices.ts';
 import type { Log } from '../ports/log.ts';
-import type { Store } from '../ports/store.ts';
+import type { Store, StoreChange } from '../ports/store.ts';
 import { type Delivery, decodeDelivery, encodeDelivery, hasEnded } from './delivery.ts';
 import { DeliveryIndex, type Present } from './delivery-index.ts';
 import { DeliveryWatchers } from './delivery-watchers.ts';
@@ -54,6 +54,8 @@ export class DeliveryQueue {
   readonly #unwritten = new Map<string, Promise<void>>();
   /** Ends that are being written, each with what it comes to: of a delivery that ends there is no other end. */
   readonly #ends = new Map<string, Promise<Delivery>>();
+  /** Ended ones whose room was given to a delivery that is being written. They are there until that is on the medium. */
+  readonly #leaving = new Set<string>();
   readonly #replaced: ReplacedDeliveries;
   #lastSequence = 0;
   /** Whether tokens of ended deliveries may still be in the files: the run before may have left some. */
@@ -113,9 +115,9 @@ export class DeliveryQueue {
       code: undefined,
       receipt: false,
     };
-    // In memory first: the same token arriving while the disk is busy must find this one.
+    // In memory first: the same token arriving while the disk is busy must find this one. What it replaces stays until then.
     this.#remember(queued);
-    for (const other of replaced) this.#index.forget(other);
+    for (const { id } of replaced) this.#leaving.add(id);
     const written = this.#store.write([
       { put: PREFIX + queued.id, value: encodeDelivery(queued) },
       ...replaced.map(({ id }) => ({ remove: PREFIX + id })),
@@ -123,11 +125,13 @@ export class DeliveryQueue {
     this.#unwritten.set(queued.id, written);
     try {
       await written;
+      for (const other of replaced) this.#index.forget(other);
     } catch (error) {
       this.#index.forget(queued);
       throw error;
     } finally {
       this.#unwritten.delete(queued.id);
+      for (const { id } of replaced) this.#leaving.delete(id);
     }
     this.watchers.tell(queued);
     return queued;
@@ -245,12 +249,18 @@ export class DeliveryQueue {
   /**
    * Forgets everything of a device that is removed. What waits ends by that, as refused; what is about to end by another
    * call ends as that one has it.
+   * @param write writes the removals, and what is to be on the medium exactly when they are
    * @returns what was forgotten, as it stood: what had not ended leaves its record in the audit now
    */
-  async removeDevice(device: string): Promise<readonly Delivery[]> {
+  async removeDevice(
+    device: string,
+    write: (removals: readonly StoreChange[]) => Promise<void> = async (removals) => {
+      if (removals.length > 0) await this.#store.write(removals);
+    },
+  ): Promise<readonly Delivery[]> {
     const own = this.#index.ofDevice(device);
     const waiting = own.filter((delivery) => !hasEnded(delivery) && !this.#ends.has(delivery.id));
-    const removal = this.#remove(own);
+    const removal = this.#remove(own, write);
     for (const delivery of waiting) {
       const end = removal.then(() => removedWith(delivery));
       // Where it fails the caller of this hears of it, and so does who waits for this end.
@@ -264,13 +274,17 @@ export class DeliveryQueue {
     }
   }
 
-  async #remove(own: readonly Delivery[]): Promise<readonly Delivery[]> {
+  async #remove(
+    own: readonly Delivery[],
+    write: (removals: readonly StoreChange[]) => Promise<void>,
+  ): Promise<readonly Delivery[]> {
     this.#hasRemains = true;
     const underWay = own.flatMap(({ id }) => [this.#ends.get(id) ?? [], this.#unwritten.get(id) ?? []].flat());
     if (underWay.length > 0) await Promise.allSettled(underWay);
-    const removed = own.map((delivery) => this.#index.find(delivery.id) ?? delivery);
+    // One whose first write failed was never there.
+    const removed = own.flatMap(({ id }) => this.#index.find(id) ?? []);
     // First: where it fails they are still there, on the medium and in memory.
-    await this.#store.write(removed.map(({ id }) => ({ remove: PREFIX + id })));
+    await write(removed.map(({ id }) => ({ remove: PREFIX + id })));
     for (const delivery of removed) this.#index.forget(delivery);
     for (const delivery of removed) this.watchers.tell(hasEnded(delivery) ? delivery : removedWith(delivery));
     return removed;
@@ -302,12 +316,21 @@ export class DeliveryQueue {
     const detail = `${waiting} wait for ${device}, ${queued} of ${size} that are kept wait`;
     if (waiting >= perDevice) throw new LatchkeyError('delivery_queue_full', detail);
     const kept = this.#index.kept(device);
-    const isShareFull = kept >= Math.max(perDevice, Math.floor(overall / 2));
-    if (!isShareFull && size < overall) return [];
-    const replaced = isShareFull ? this.#index.spareOf(device, this.#now()) : this.#index.spare(this.#now());
+    const [leaving, leavingOfDevice] = this.#leavingOf(device);
+    const isShareFull = kept - leavingOfDevice >= Math.max(perDevice, Math.floor(overall / 2));
+    if (!isShareFull && size - leaving < overall) return [];
+    const replaced = isShareFull
+      ? this.#index.spareOf(device, this.#now(), this.#leaving)
+      : this.#index.spare(this.#now(), this.#leaving);
     if (replaced !== undefined) return [replaced];
     const mostWait = isShareFull ? waiting * 2 > kept : queued * 2 > size;
     throw new LatchkeyError(mostWait ? 'delivery_queue_full' : 'delivery_room_full', detail);
+  }
+
+  /** How many leave, of all devices and of this one. */
+  #leavingOf(device: string): readonly [number, number] {
+    const leaving = [...this.#leaving].flatMap((id) => this.#index.find(id) ?? []);
+    return [leaving.length, leaving.filter((each) => each.device === device).length];
   }
 
   #remember(delivery: Delivery): void {

@@ -21,6 +21,8 @@ export class Registry {
   /** In the order of their ids; undefined since one came or went. */
   #sorted: readonly Device[] | undefined;
   readonly #onRevoked = new Set<(device: string) => void>();
+  /** The last change of each device that is being written: changes of one device reach the medium and memory in one order. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(dependencies: { readonly store: Store; readonly log: Log }) {
     this.#store = dependencies.store;
@@ -94,7 +96,9 @@ export class Registry {
     this.check(device);
     this.#remember(device);
     try {
-      await this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }, ...alongside]);
+      await this.#inTurn(device.id, () =>
+        this.#store.write([{ put: PREFIX + device.id, value: encodeDevice(device) }, ...alongside]),
+      );
     } catch (error) {
       this.#forget(device);
       this.#revoke(device.id);
@@ -121,42 +125,49 @@ export class Registry {
   }
 
   /**
-   * Puts another record in the place of that of `device`, which may be an older one of the same device.
+   * Puts another record in the place of that of `device`, which may be an older one of the same device. On the medium first:
+   * until then the record before counts.
    * @param alongside what is to be on the medium exactly when the record is
    * @throws {LatchkeyError} `device_unknown` where it was removed since, or registered anew
    */
-  async update(
-    device: Device,
-    change: Partial<Omit<Device, 'id'>>,
-    alongside: readonly StoreChange[] = [],
-  ): Promise<Device> {
-    const before = this.#devices.get(device.id);
-    if (before === undefined || before.rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', device.id);
-    const after: Device = { ...before, ...change };
-    this.#forget(before);
-    this.#remember(after);
-    try {
+  update(device: Device, change: Partial<Omit<Device, 'id'>>, alongside: readonly StoreChange[] = []): Promise<Device> {
+    return this.#inTurn(device.id, async () => {
+      const before = this.#devices.get(device.id);
+      if (before === undefined || before.rootKey !== device.rootKey)
+        throw new LatchkeyError('device_unknown', device.id);
+      const after: Device = { ...before, ...change };
       await this.#store.write([{ put: PREFIX + after.id, value: encodeDevice(after) }, ...alongside]);
-    } catch (error) {
-      if (this.#devices.get(after.id) === after) {
-        this.#forget(after);
-        this.#remember(before);
-      }
-      throw error;
-    }
-    if (after.rootKey !== before.rootKey) this.#revoke(after.id);
-    return after;
+      this.#forget(before);
+      this.#remember(after);
+      if (after.rootKey !== before.rootKey) this.#revoke(after.id);
+      return after;
+    });
   }
 
   /**
+   * On the medium first: where that fails the device is still there.
    * @param alongside what is to be written exactly when the device is removed
    * @throws {LatchkeyError} `device_unknown`
    */
-  async remove(id: string, alongside: readonly StoreChange[] = []): Promise<void> {
-    const device = this.get(id);
-    await this.#store.write([{ remove: PREFIX + id }, ...alongside]);
-    this.#forget(device);
-    this.#revoke(id);
+  remove(id: string, alongside: readonly StoreChange[] = []): Promise<void> {
+    return this.#inTurn(id, async () => {
+      const device = this.get(id);
+      await this.#store.write([{ remove: PREFIX + id }, ...alongside]);
+      this.#forget(device);
+      this.#revoke(id);
+    });
+  }
+
+  /** Begins at once where no other change of this device is being written. */
+  async #inTurn<T>(id: string, change: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(id);
+    const turn = before === undefined ? change() : before.then(change, change);
+    this.#turns.set(id, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(id) === turn) this.#turns.delete(id);
+    }
   }
 
   #revoke(id: string): void {

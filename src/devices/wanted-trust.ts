@@ -126,9 +126,37 @@ export function issuersFor(
   issuers: readonly IssuerForDevices[],
   held: DeviceTrust['issuers'],
 ): readonly NamedKeys[] {
-  return issuers
-    .filter(({ issuer }) => device.issuers === undefined || device.issuers.includes(issuer))
+  return chosen(device, issuers, held)
+    .slice(0, LIMITS.trustedIssuers)
     .map(({ issuer, keys }) => ({ issuer, keys: keys ?? held.find((other) => other.issuer === issuer)?.keys ?? [] }))
-    .sort((a, b) => (a.issuer < b.issuer ? -1 : 1))
-    .slice(0, LIMITS.trustedIssuers);
+    .sort(byName);
+}
+
+/** Names of those for which a device has no room: it refuses their tokens. */
+export function issuersLeftOut(
+  device: Device,
+  issuers: readonly IssuerForDevices[],
+  held: DeviceTrust['issuers'],
+): readonly string[] {
+  if (issuers.length <= LIMITS.trustedIssuers) return [];
+  return chosen(device, issuers, held)
+    .slice(LIMITS.trustedIssuers)
+    .map(({ issuer }) => issuer);
+}
+
+/** Those that the device has come first: another one in the configuration takes none of them away. */
+function chosen(
+  device: Device,
+  issuers: readonly IssuerForDevices[],
+  held: DeviceTrust['issuers'],
+): readonly IssuerForDevices[] {
+  const known = new Set(held.map(({ issuer }) => issuer));
+  const wanted = issuers
+    .filter(({ issuer }) => device.issuers === undefined || device.issuers.includes(issuer))
+    .sort(byName);
+  return [...wanted.filter(({ issuer }) => known.has(issuer)), ...wanted.filter(({ issuer }) => !known.has(issuer))];
+}
+
+function byName(a: { readonly issuer: string }, b: { readonly issuer: string }): number {
+  return a.issuer < b.issuer ? -1 : 1;
 }

@@ -1,6 +1,7 @@
 /** administer: what operators do with devices. The same whether asked over the admin socket or with no hub running. */
 import type { DeviceTrust } from '../codec/device-trust-map.ts';
-import { base64url } from '../core/bytes.ts';
+import { base64url, hex } from '../core/bytes.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -25,6 +26,7 @@ import type {
 } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
+import type { StoreChange } from '../ports/store.ts';
 import { answerPage } from './answer-page.ts';
 import { viewDelivery } from './deliver.ts';
 import { deliveryEnd } from './delivery-end.ts';
@@ -41,6 +43,17 @@ export interface AdministerDependencies extends NewDeviceSurroundings {
   readonly difficulty: (device: string) => Difficulty | undefined;
   readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removal' | 'removed' | 'status' | 'versionOf'>;
 }
+
+/** What the audit says of the removal of a device. */
+export interface RemovalRecord {
+  /** `unpaired` where the device said that it gave up its trust. */
+  readonly verdict: 'removed' | 'unpaired';
+  /** Id of the request, where it has one already. */
+  readonly request?: string;
+  readonly code?: ErrorCode | undefined;
+}
+
+const REQUEST_ID_BYTES = 8;
 
 export class AdministerFlow {
   readonly #dependencies: AdministerDependencies;
@@ -95,20 +108,34 @@ export class AdministerFlow {
     return credentials;
   }
 
-  /** Forgets a device, its keys and whatever waits for it, on the medium too. */
-  async removeDevice(id: string): Promise<void> {
-    const { log, registry, trust } = this.#dependencies;
-    await registry.remove(id, trust.removal(id));
+  /**
+   * Forgets a device, its keys and whatever waits for it. All of it leaves the medium in one write, and memory after that;
+   * then it goes on record.
+   * @param record what the audit says of it
+   * @throws {LatchkeyError} `device_unknown`; errors of the store, and then everything is as before
+   */
+  async removeDevice(id: string, record: RemovalRecord = { verdict: 'removed' }): Promise<void> {
+    const { audit, log, random, registry, trust } = this.#dependencies;
+    registry.get(id);
+    const { request = hex(random.bytes(REQUEST_ID_BYTES)), code, verdict } = record;
+    await this.dropDeliveries(id, async (removals) => {
+      await registry.remove(id, [...trust.removal(id), ...removals]);
+      audit.record({ kind: 'unpair', verdict, device: id, request, code });
+      log.info({ event: 'device_removed', device: id, request }, 'a device was removed');
+    });
+    // Brought while that was written.
     await this.dropDeliveries(id);
-    log.info({ event: 'device_removed', device: id }, 'a device was removed');
     await trust.removed(id);
     await registry.forgetRemoved();
   }
 
-  /** Ends whatever waits for a device: its tokens are for a key that it has no more. */
-  async dropDeliveries(device: string): Promise<void> {
+  /**
+   * Ends whatever waits for a device: its tokens are for a key that it has no more.
+   * @param write as `DeliveryQueue.removeDevice` takes it
+   */
+  async dropDeliveries(device: string, write?: (removals: readonly StoreChange[]) => Promise<void>): Promise<void> {
     const { audit, log, queue } = this.#dependencies;
-    const dropped = await queue.removeDevice(device);
+    const dropped = await queue.removeDevice(device, write);
     for (const delivery of dropped)
       if (!hasEnded(delivery)) audit.record(deliveryEnd(delivery, { state: 'refused', code: 'device_unknown' }));
     if (dropped.length > 0)

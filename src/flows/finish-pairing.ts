@@ -21,6 +21,8 @@ export interface FinishPairingDependencies {
 export class FinishPairing implements Errand {
   readonly name = 'pairing';
   readonly #dependencies: FinishPairingDependencies;
+  /** Ends of pairings that are being written, by device. */
+  readonly #ends = new Map<string, Promise<void>>();
 
   constructor(dependencies: FinishPairingDependencies) {
     this.#dependencies = dependencies;
@@ -33,12 +35,28 @@ export class FinishPairing implements Errand {
   async run(device: Device, attempt: Attempt): Promise<void> {
     const { pairing } = device;
     if (pairing === undefined) return;
-    const { audit, link, log, registry } = this.#dependencies;
-    const { nonces, request } = pairing;
+    const { nonces } = pairing;
     const order = { operation: 'commit', version: device.trustVersion, nonces } as const;
-    await orderDevice(device, order, { link: link(device), path: 'provision', ...attempt });
-    // Somebody else may have asked at the same time, and been first.
+    await orderDevice(device, order, { link: this.#dependencies.link(device), path: 'provision', ...attempt });
+    await this.#end(device, pairing.request);
+  }
+
+  /** The operator and the dispatcher may have asked at the same time: one of them writes it, and both wait for that. */
+  async #end(device: Device, request: string): Promise<void> {
+    const underWay = this.#ends.get(device.id);
+    if (underWay !== undefined) return underWay;
     if (!this.isDue(device.id)) return;
+    const end = this.#write(device, request);
+    this.#ends.set(device.id, end);
+    try {
+      await end;
+    } finally {
+      this.#ends.delete(device.id);
+    }
+  }
+
+  async #write(device: Device, request: string): Promise<void> {
+    const { audit, log, registry } = this.#dependencies;
     await registry.update(device, { pairing: undefined });
     audit.record({ kind: 'pair', verdict: 'paired', device: device.id, request });
     log.info({ event: 'device_paired', device: device.id, request }, 'a device is paired: it uses what it was sent');

@@ -43,7 +43,7 @@ export interface HealthFacts {
   readonly introspection: readonly Introspection[];
   /** Undefined where no broker is configured. */
   readonly broker: { readonly up: boolean; readonly code: ErrorCode | undefined } | undefined;
-  readonly trust: readonly Pick<TrustView, 'code' | 'device' | 'state' | 'waiting_since'>[];
+  readonly trust: readonly Pick<TrustView, 'code' | 'device' | 'issuers_left_out' | 'state' | 'waiting_since'>[];
   /** NumericDate: a device that has been waiting since before that waits for too long. */
   readonly trustWaitsSince: number;
   /** How the last reload of the configuration ended; undefined while the hub starts. */
@@ -74,6 +74,7 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
       ? []
       : [condition('MQTT broker', facts.broker.code ?? 'broker_unreachable')]),
     ...facts.trust.flatMap((device) => trustCondition(device, facts.trustWaitsSince)),
+    ...facts.trust.flatMap(leftOutCondition),
     ...(facts.audit === undefined ? [] : [condition('audit', facts.audit)]),
   ];
 }
@@ -156,6 +157,10 @@ function trustCondition(
     case 'current':
       return [];
   }
+}
+
+function leftOutCondition({ device, issuers_left_out: leftOut }: HealthFacts['trust'][number]) {
+  return leftOut === undefined ? [] : [condition(`trust of ${device}`, 'trust_issuers_too_many', leftOut.join(', '))];
 }
 
 function lineConditions({ code, name, troubles = [], up }: HealthFacts['lines'][number]): readonly HealthCondition[] {

@@ -3,6 +3,7 @@ import { certificateFromText } from '../codec/certificate.ts';
 import { sha256 } from '../core/bytes.ts';
 import { bestGuess, type Clock, type Random } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
 import { checkDeviceNames, type Device, ROOT_KEY_BYTES, takesTokens } from '../devices/device.ts';
 import { profileFromJson } from '../devices/profile.ts';
@@ -53,6 +54,9 @@ function thumbprintOf(certificate: string): Uint8Array {
  * said which: the least trusted of them could otherwise mint tokens for every device.
  */
 function issuersOf(request: NewDevice, configured: readonly string[]): readonly string[] | undefined {
+  const named = request.issuers === 'any' ? configured : (request.issuers ?? []);
+  if (takesTokens(request) && new Set(named).size > LIMITS.trustedIssuers)
+    throw new LatchkeyError('device_invalid', `issuer: a device has room for ${LIMITS.trustedIssuers}; name those`);
   if (request.issuers === 'any') return undefined;
   if (request.issuers === undefined) {
     if (configured.length === 1) return configured;

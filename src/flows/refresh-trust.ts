@@ -215,12 +215,12 @@ export class RefreshTrust implements Errand {
 
   /** What each of these devices that takes tokens trusts, and what it waits for. */
   status(devices: readonly Device[] = this.#dependencies.registry.list()): readonly TrustView[] {
-    const { hubKeys, records } = this.#dependencies;
+    const { hubKeys, issuers, records } = this.#dependencies;
+    const configured = issuers();
     return devices.filter(takesTokens).map((device) => {
       const { need, since, wanted } = this.#assess(device);
       return viewTrust({
-        device,
-        since,
+        ...{ device, since, configured },
         record: records.of(device),
         wanted,
         state: !takesBundles(device) ? 'by_hand' : need === 'lost' ? 'lost' : need === 'none' ? 'current' : 'waiting',

@@ -41,7 +41,7 @@ const SESSION_KEY_LIFETIME = 3_600;
 /** All that a device learns of an opaque token that is not good for it, whatever the reason. */
 const UNKNOWN: RelayAnswer = { active: false, code: 'token_inactive', freshness: undefined };
 
-/** A second of a flood is 16 lines and their sums; the audit has every verdict. */
+/** A second of a flood is 16 lines and their sums; the audit has a record of each verdict, up to the quota of the device. */
 const VERDICTS_TOLD = { window: 1_000, ofOneKind: 4, overall: 16 };
 
 /** What is known by the time that there is a verdict, or an error in place of one. */

@@ -3,7 +3,13 @@ import type { DeviceTrust } from '../codec/device-trust-map.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import type { Device } from '../devices/device.ts';
 import type { TrustRecord } from '../devices/trust-record.ts';
-import { keyIds, leavesNoVersion, sameContents } from '../devices/wanted-trust.ts';
+import {
+  type IssuerForDevices,
+  issuersLeftOut,
+  keyIds,
+  leavesNoVersion,
+  sameContents,
+} from '../devices/wanted-trust.ts';
 import type { TrustView } from '../ports/admin.ts';
 import type { BundleFailure } from './bundle-failures.ts';
 
@@ -11,16 +17,19 @@ export function viewTrust(facts: {
   readonly device: Device;
   readonly record: TrustRecord;
   readonly wanted: DeviceTrust;
+  /** All issuers of the configuration. */
+  readonly configured: readonly IssuerForDevices[];
   readonly state: TrustView['state'];
   readonly failure: BundleFailure | undefined;
   readonly signsWith: string | undefined;
   /** NumericDate: since when it waits, where no bundle was made yet. */
   readonly since: number | undefined;
 }): TrustView {
-  const { device, failure, record, signsWith, since, wanted } = facts;
+  const { configured, device, failure, record, signsWith, since, wanted } = facts;
   const { held, heldSince, pending } = record;
   const changes = changesOf(held, wanted);
   const state = facts.state === 'by_hand' && changes.length === 0 ? 'current' : facts.state;
+  const leftOut = issuersLeftOut(device, configured, held.issuers);
   const isRefused = state === 'waiting' && failure !== undefined;
   const code = isRefused ? failure.code : state === 'lost' ? lossOf(record, wanted) : undefined;
   return {
@@ -31,6 +40,7 @@ export function viewTrust(facts: {
     ...(pending === undefined ? {} : { pending: pending.trust.version }),
     ...waitingSince(state, pending?.since ?? since),
     changes,
+    ...(leftOut.length === 0 ? {} : { issuers_left_out: leftOut }),
     ...(code === undefined ? {} : { code }),
     ...(isRefused && failure.deviceCode !== undefined ? { device_code: failure.deviceCode } : {}),
     ...(signsWith === undefined ? {} : { signed_by: signsWith }),

@@ -9,6 +9,7 @@ import type { Unpaired } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
+import type { RemovalRecord } from './administer.ts';
 import type { FinishPairing } from './finish-pairing.ts';
 import { orderOnce } from './order-device.ts';
 
@@ -17,8 +18,8 @@ export interface UnpairDependencies {
   /** @throws {LatchkeyError} `link_unconfigured`, `admin_unreachable` where no hub runs */
   readonly link: (device: Device) => DeviceLink;
   readonly finish: FinishPairing;
-  /** Forgets a device, its keys and its tokens (flows/administer.ts). */
-  readonly remove: (id: string) => Promise<void>;
+  /** Forgets a device, its keys and its tokens, on record (flows/administer.ts). */
+  readonly remove: (id: string, record: RemovalRecord) => Promise<void>;
   readonly random: Random;
   readonly audit: Audit;
   readonly log: Log;
@@ -59,8 +60,7 @@ export class UnpairFlow {
         throw error;
       }
     }
-    await remove(id);
-    audit.record({ kind: 'unpair', verdict: code === undefined ? 'unpaired' : 'removed', device: id, request, code });
+    await remove(id, { verdict: code === undefined ? 'unpaired' : 'removed', request, code });
     log.info({ event: 'device_unpaired', device: id, request, code }, 'a device is unpaired');
     return code === undefined ? {} : { code };
   }

@@ -98,6 +98,8 @@ async function auditOf(
   stores: StateToCheck,
   log: Log,
 ): Promise<{ readonly records: number; readonly faults: readonly string[] }> {
+  const { lostAudit } = stores;
+  if (lostAudit !== undefined) return { records: 0, faults: [`${lostAudit.code}: ${lostAudit.detail}`] };
   if (stores.audit === undefined) return { records: 0, faults: ['the audit is missing'] };
   const store = unwritten(stores.audit);
   const clock = await openClock(config, unwritten(stores.store), log);

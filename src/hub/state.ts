@@ -4,6 +4,7 @@ import { monotonic, systemRandom, systemTimers } from '../../drivers/system-time
 import type { Config } from '../config/schema.ts';
 import { bestGuess, certainty } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
 import { RELEASED_AT, VERSION } from '../core/version.ts';
 import { DeliveryQueue } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
@@ -98,6 +99,7 @@ export async function loadState(config: Config, stores: OpenState, log: Log): Pr
     registry.load(),
     queue.load(),
   ]);
+  await stores.auditBegan();
   const trust = new TrustRecords({ store, hubKeys, log });
   await trust.load();
   const lineNames = config.lines.map((line) => line.name);
@@ -122,13 +124,15 @@ export function openAudit(
   log: Log,
 ): Promise<AuditTrail> {
   const { flushInterval, maxEvidence, maxRecords, maxSize, retention } = audit;
+  const room = Math.min(maxRecords, maxSize / LIMITS.auditRecordBytes);
+  const perDevice = Math.max(LIMITS.auditQuotaLeast, Math.floor(room / LIMITS.auditQuotas));
   return AuditTrail.open({
     store,
     clock,
     timers: systemTimers,
     random: systemRandom,
     log,
-    settings: { maxRecords, maxBytes: maxSize, maxEvidenceBytes: maxEvidence, retention, flushInterval },
+    settings: { maxRecords, maxBytes: maxSize, maxEvidenceBytes: maxEvidence, retention, flushInterval, perDevice },
   });
 }
 
@@ -151,7 +155,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     registry,
     link,
     finish,
-    remove: (id) => flow.removeDevice(id),
+    remove: (id, record) => flow.removeDevice(id, record),
     random: systemRandom,
     audit,
     log,

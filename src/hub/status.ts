@@ -42,7 +42,7 @@ const LOOKED_AT_ONCE = 64;
 
 export async function statusOf(running: RunningParts): Promise<HubStatus> {
   const { config, introspectors, issuers, lines, mqtt, radio, startedAt, state } = running;
-  const notCurrent = await trustNotCurrent(running);
+  const trustToTell = await trustToTellOf(running);
   return {
     ...statusOfState(state),
     uptime: Math.round((monotonic() - startedAt) / 1_000),
@@ -67,7 +67,7 @@ export async function statusOf(running: RunningParts): Promise<HubStatus> {
         descriptorsExhausted: areDescriptorsExhausted(),
         introspection: introspectors.map((introspector) => introspector.status()),
         broker: mqtt?.health(),
-        trust: notCurrent,
+        trust: trustToTell,
         reload: running.reload?.status,
         trustWaitsSince: bestGuess(state.clock.now()) - running.trustWarnAfter,
       }),
@@ -75,10 +75,11 @@ export async function statusOf(running: RunningParts): Promise<HubStatus> {
   };
 }
 
-async function trustNotCurrent({ state, trust }: RunningParts): Promise<readonly TrustView[]> {
+async function trustToTellOf({ state, trust }: RunningParts): Promise<readonly TrustView[]> {
   const found: TrustView[] = [];
   const look = (device: Device) => {
-    for (const view of trust.status([device])) if (view.state !== 'current') found.push(view);
+    for (const view of trust.status([device]))
+      if (view.state !== 'current' || view.issuers_left_out !== undefined) found.push(view);
   };
   await inSlices(state.registry.list(), look, { size: LOOKED_AT_ONCE });
   return found;

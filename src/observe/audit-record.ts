@@ -50,7 +50,7 @@ export function recordOf(
   entry: AuditEntry,
   { sequence, time, subjects }: Moment & { readonly subjects: SubjectHashes },
 ): AuditRecord {
-  const { code, delivery, evidence, freshness, issuer, proof, subject, token } = entry;
+  const { code, count, delivery, evidence, freshness, issuer, proof, subject, token } = entry;
   return {
     sequence,
     ...present(time),
@@ -64,6 +64,7 @@ export function recordOf(
     ...(proof === undefined ? {} : { proof }),
     ...(freshness === undefined ? {} : { source: freshness.source, age: whole(freshness.age), stale: freshness.stale }),
     ...(code === undefined ? {} : { code }),
+    ...(count === undefined ? {} : { count }),
     ...(delivery === undefined ? {} : { delivery: clip(delivery, NAME_LENGTH) }),
     ...(evidence === undefined ? {} : { evidence: base64url(evidence.digest) }),
   };
@@ -96,6 +97,7 @@ const MEMBERS: Readonly<Record<keyof AuditRecord, true>> = {
   age: true,
   stale: true,
   code: true,
+  count: true,
   delivery: true,
   evidence: true,
   lost: true,

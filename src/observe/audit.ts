@@ -4,7 +4,8 @@
  * `record` numbers and chains an entry in memory and returns. Entries that come within 20 ms are written together and
  * handed to the operating system: they survive the end of the process, even by SIGKILL. Once in a while they are put on
  * the medium: a power cut takes the newest ones along, but never one out of the middle. Should the store refuse, they
- * wait, as many as the limit says; those beyond it are counted, and a record of their own says how many they were.
+ * wait, as many as the limit says; those beyond it are counted, and a record of their own says how many they were. What one
+ * device causes beyond its quota is summed up as well (audit-quota.ts).
  */
 import type { FloorClock, Random, Timers } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
@@ -15,6 +16,7 @@ import type { Audit, AuditEntry, AuditHead, AuditRecord } from '../ports/audit.t
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { SEGMENT_RECORDS } from './audit-page.ts';
+import { AuditQuotas } from './audit-quota.ts';
 import { chain, gapRecord, headText, recordOf } from './audit-record.ts';
 import { type AuditItem, type AuditLimits, AuditRing, type RingPlan } from './audit-ring.ts';
 import type { RingState } from './audit-state.ts';
@@ -36,10 +38,14 @@ const RETRY_MOST = 10_000;
 const HEAD_EVERY = 600_000;
 /** Milliseconds between two looks for records whose time is over. */
 const EXPIRE_EVERY = 3_600_000;
+/** Milliseconds for which entries beyond a quota are counted before a record says how many: a kill takes that count along. */
+const SUM_UP_AFTER = 600_000;
 
 export interface AuditSettings extends AuditLimits {
   /** Milliseconds after which records are put on the medium. */
   readonly flushInterval: number;
+  /** Records of one device, kind and verdict that are kept of a day; more are summed up. */
+  readonly perDevice: number;
 }
 
 export interface AuditDependencies {
@@ -66,6 +72,7 @@ export class AuditTrail implements Audit {
   readonly #ring: AuditRing;
   readonly #subjects: SubjectHashes;
   readonly #mended: boolean;
+  readonly #quotas: AuditQuotas;
   /** Of the newest record, written or not. */
   #head: AuditHead;
   #waiting: AuditItem[] = [];
@@ -84,6 +91,7 @@ export class AuditTrail implements Audit {
   #cancelWrite: (() => void) | undefined;
   #cancelFlush: (() => void) | undefined;
   #cancelExpiry: (() => void) | undefined;
+  #cancelSums: (() => void) | undefined;
 
   private constructor(
     dependencies: AuditDependencies,
@@ -93,6 +101,7 @@ export class AuditTrail implements Audit {
     this.#ring = parts.ring;
     this.#mended = parts.mended;
     this.#subjects = parts.subjects;
+    this.#quotas = new AuditQuotas(dependencies.settings.perDevice);
     this.#head = parts.ring.state.head;
     this.#flushedAt = dependencies.clock.monotonic();
   }
@@ -113,9 +122,28 @@ export class AuditTrail implements Audit {
   }
 
   record(entry: AuditEntry): void {
+    const { clock, timers } = this.#dependencies;
+    if (this.#quotas.take(entry, clock.monotonic())) this.#keep(entry);
+    else this.#cancelSums ??= timers.after(SUM_UP_AFTER, () => this.#sumUp());
+  }
+
+  #sumUp(): void {
+    const { clock, log } = this.#dependencies;
+    this.#cancelSums?.();
+    this.#cancelSums = undefined;
+    for (const sum of this.#quotas.sums(clock.monotonic())) {
+      this.#keep(sum);
+      const { count, device, kind, verdict } = sum;
+      const fields = { event: 'audit_summed', device, kind, verdict, count };
+      log.warn(fields, 'a device causes more verdicts than its quota of audit records; one record has their number');
+    }
+  }
+
+  #keep(entry: AuditEntry): void {
     if (this.#waiting.length >= LIMITS.auditWaiting) {
-      this.#lost += 1;
-      this.#gap += 1;
+      const { count = 1 } = entry;
+      this.#lost += count;
+      this.#gap += count;
       return;
     }
     const { clock } = this.#dependencies;
@@ -153,6 +181,7 @@ export class AuditTrail implements Audit {
   /** Puts everything on the medium. Nothing may be recorded after. */
   async close(): Promise<void> {
     this.#cancelExpiry?.();
+    this.#sumUp();
     await this.written({ flush: true });
     this.#cancelWrite?.();
     this.#cancelFlush?.();

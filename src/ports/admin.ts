@@ -69,6 +69,8 @@ export interface TrustView {
   readonly waiting_since?: number | undefined;
   /** What becomes different, in words. */
   readonly changes: readonly string[];
+  /** Issuers that it should take tokens of, and has no room for. */
+  readonly issuers_left_out?: readonly string[] | undefined;
   /** Why it is `refused` or `lost`. */
   readonly code?: ErrorCode | undefined;
   /** CoAP code that it answered with. */

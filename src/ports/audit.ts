@@ -60,6 +60,8 @@ export interface AuditEntry {
   /** Id of the delivery, which joins its verdict and its end. */
   readonly delivery?: string | undefined;
   readonly evidence?: IntrospectionEvidence | undefined;
+  /** Stands for so many verdicts that have no record of their own; undefined for one. `code` is that of all of them, or none. */
+  readonly count?: number | undefined;
 }
 
 export interface Audit {
@@ -101,4 +103,5 @@ export interface AuditRecord {
   /** SHA-256 over a signed introspection answer (RFC 9701). */
   readonly evidence?: string;
   readonly lost?: number;
+  readonly count?: number;
 }

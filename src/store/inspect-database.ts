@@ -58,16 +58,24 @@ function checkManifest(folder: string, names: readonly string[]): void {
   const manifest = readManifest(read(join(folder, name)));
   if (manifest === undefined) throw damaged(join(folder, name), 'is damaged');
   for (const [number, size] of manifest.tables) checkTable(folder, names, number, size);
-  if (!manifest.isTorn) return;
+  const hasLog = names.some((each) => Number(LOG.exec(each)?.[1]) === manifest.log);
+  if (hasLog) return;
   // A power cut tears the end of the newest edit, and then what that edit was to replace is still there. A log is only
   // deleted once an edit that says so is on the medium: where it is gone, the edit was whole once.
-  const log = names.some((each) => Number(LOG.exec(each)?.[1]) === manifest.log);
-  if (!log) throw damaged(join(folder, name), 'lost its end');
+  if (manifest.isTorn) throw damaged(join(folder, name), 'lost its end');
+  // LevelDB makes each log before an edit names it, and goes on without one that is gone. Only a first start that was killed,
+  // and a repair, leave a MANIFEST that needs none: those name 0.
+  if (manifest.log !== undefined && manifest.log > 0)
+    throw damaged(join(folder, fileOf(manifest.log, 'log')), 'is missing');
+}
+
+function fileOf(number: number, ending: string): string {
+  return `${String(number).padStart(6, '0')}.${ending}`;
 }
 
 function checkTable(folder: string, names: readonly string[], number: number, size: number): void {
   const table = names.find((name) => Number(TABLE.exec(name)?.[1]) === number);
-  if (table === undefined) throw damaged(join(folder, `${String(number).padStart(6, '0')}.ldb`), 'is missing');
+  if (table === undefined) throw damaged(join(folder, fileOf(number, 'ldb')), 'is missing');
   const found = statSync(join(folder, table)).size;
   if (found !== size) throw damaged(join(folder, table), `has ${found} bytes in place of ${size}`);
 }

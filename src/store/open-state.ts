@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { LatchkeyError } from '../core/errors.ts';
 import type { Log } from '../ports/log.ts';
 import type { StoreChange, StoreFault } from '../ports/store.ts';
+import { AUDIT_GONE, auditLost, hasBegun, hasNote, noteAudit } from './audit-note.ts';
 import { hasData, holdsDatabase, isThere } from './inspect-database.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { markOf, type OpenedStore, openStore } from './open-store.ts';
@@ -19,6 +20,8 @@ export interface OpenState {
   readonly audit: OpenedStore;
   /** What is wrong with the databases, and with the room that they have. */
   faults(): readonly StoreFault[];
+  /** The audit has its first entry: from now on a state without it is one that lost it. */
+  auditBegan(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -34,7 +37,7 @@ export function databasesOf(stateDir: string): { readonly db: string; readonly a
   return { db: join(stateDir, 'db'), audit: join(stateDir, 'audit') };
 }
 
-/** @throws {LatchkeyError} as `openStore`; `store_lost` */
+/** @throws {LatchkeyError} as `openStore`; `store_lost`; `audit_lost` */
 export async function openState(
   stateDir: string,
   { create = true, log }: { readonly create?: boolean; readonly log: Log },
@@ -44,12 +47,17 @@ export async function openState(
   const store = await openStore(folders.db, { create, log, whereLost: [PROOFS_LOST] });
   let audit: OpenedStore | undefined;
   try {
-    // A state of the first version has its audit in `db`.
+    // What a repair left of the audit is all that there is. A state of the first version has its audit in `db`.
+    const isRepaired = wasRepaired(stateDir);
+    const hasToBeThere = !isRepaired && (await hasNote(store)) && !(await hasBegun(store));
+    if (hasToBeThere && !holdsDatabase(folders.audit, markOf(folders.audit))) throw auditLost(folders.audit);
     audit = await openStore(folders.audit, { log, cacheBytes: AUDIT_CACHE_BYTES });
     await moveAudit(store, audit, log);
+    // What the database dropped is told already, and no reason to keep the doors shut.
+    if (hasToBeThere && audit.faults().length === 0 && !(await hasBegun(audit))) throw auditLost(folders.audit);
     removeLeftovers(stateDir, log);
-    if (wasRepaired(stateDir)) {
-      await store.write([PROOFS_LOST]);
+    if (isRepaired) {
+      await store.write([PROOFS_LOST, ...((await hasBegun(audit)) ? [] : [AUDIT_GONE])]);
       endRepair(stateDir);
     }
   } catch (error) {
@@ -61,6 +69,7 @@ export async function openState(
   return {
     ...opened,
     faults: () => [...opened.store.faults(), ...opened.audit.faults(), ...littleRoom(stateDir)],
+    auditBegan: () => noteAudit(opened.store),
     // Both at once: each may wait for a slow disk, and the hub has one time for its end.
     async close() {
       const closed = await Promise.allSettled([opened.audit.close(), opened.store.close()]);
@@ -69,9 +78,11 @@ export async function openState(
   };
 }
 
-export interface StateToCheck extends Omit<OpenState, 'audit'> {
+export interface StateToCheck extends Omit<OpenState, 'audit' | 'auditBegan'> {
   /** Undefined where it is missing. */
   readonly audit: OpenedStore | undefined;
+  /** `audit_lost`, where a start would end with it. */
+  readonly lostAudit: LatchkeyError | undefined;
 }
 
 /**
@@ -82,14 +93,17 @@ export async function openStateToCheck(stateDir: string, log: Log): Promise<Stat
   const folders = databasesOf(stateDir);
   const how = { create: false, migrate: false, log };
   assertNotLost(stateDir);
-  const hasAudit = holdsDatabase(folders.audit, markOf(folders.audit));
+  const isAuditThere = holdsDatabase(folders.audit, markOf(folders.audit));
   const store = await openStore(folders.db, how);
   try {
-    const own = hasAudit ? await openStore(folders.audit, { ...how, cacheBytes: AUDIT_CACHE_BYTES }) : undefined;
-    const isWithin = own === undefined && (await store.read(`${AUDIT}head`)) !== undefined;
+    const own = isAuditThere ? await openStore(folders.audit, { ...how, cacheBytes: AUDIT_CACHE_BYTES }) : undefined;
+    const isWithin = own === undefined && (await hasBegun(store));
+    const hasAudit = isWithin || (own !== undefined && (own.faults().length > 0 || (await hasBegun(own))));
+    const isLost = !hasAudit && !wasRepaired(stateDir) && (await hasNote(store));
     return {
       store,
       audit: isWithin ? store : own,
+      lostAudit: isLost ? auditLost(folders.audit) : undefined,
       faults: () => [...store.faults(), ...(own?.faults() ?? []), ...littleRoom(stateDir)],
       async close() {
         await own?.close();

@@ -59,7 +59,10 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     ...(cacheBytes === undefined ? {} : { cacheSize: cacheBytes }),
   } as const;
   let lost: StoreFault | undefined;
-  /** Records were dropped while the hub ran, and what was said of them is overwritten by its end. */
+  /**
+   * Records were dropped while the hub ran. What is said of them is said again with each write from then on: the hub, which has
+   * what was dropped in memory, writes at its end, or sooner, that nothing was lost.
+   */
   let isLossToTell = false;
   let isOpen = false;
   const open = async () => {
@@ -99,7 +102,7 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     read: (key) => store.read(key),
     list: (prefix) => store.list(prefix),
     entries: (prefix) => store.entries(prefix),
-    write: (changes, how) => store.write(changes, how),
+    write: (changes, how) => store.write(isLossToTell ? [...changes, ...whereLost] : changes, how),
     forget: (prefix) => store.forget(prefix),
     close: async () => {
       try {

@@ -91,8 +91,8 @@ export class TimeFloor implements FloorClock {
   readonly #dates = new ServerDates();
   #known: number;
   /**
-   * Where `known` stood when this run began, or when a clock and a witness last agreed; it moves on with the monotonic clock.
-   * A clock that is set over the network raises `known` to so far above this, however many steps it takes.
+   * Where `known` stood when a clock and a witness last agreed, or when the first run began; it moves on with the monotonic
+   * clock. A clock that is set over the network raises `known` to so far above this, however many steps and restarts it takes.
    */
   #anchor: number;
   #believed: number;
@@ -106,7 +106,7 @@ export class TimeFloor implements FloorClock {
   private constructor(options: TimeFloorOptions, record: FloorRecord) {
     this.#options = options;
     this.#known = Math.max(record.known, options.initial ?? 0);
-    this.#anchor = this.#known;
+    this.#anchor = Math.max(record.anchor, options.initial ?? 0);
     this.#believed = record.believed;
     this.#witnessed = record.witnessed;
     this.#written = record;
@@ -185,7 +185,8 @@ export class TimeFloor implements FloorClock {
   async reset(): Promise<FloorReset> {
     const before = Math.floor(this.#look().floor);
     const kept = this.#parts();
-    this.#take({ known: this.#options.initial ?? 0, believed: 0, witnessed: 0 });
+    const initial = this.#options.initial ?? 0;
+    this.#take({ known: initial, anchor: initial, believed: 0, witnessed: 0 });
     const { floor, system } = this.#look();
     const after = Math.floor(floor);
     try {
@@ -206,6 +207,7 @@ export class TimeFloor implements FloorClock {
   async flush(): Promise<void> {
     try {
       this.#look();
+      // The anchor is written with the others and never for itself: an older one only holds a clock back.
       const moved = (part: keyof FloorRecord) => Math.abs(this.#parts()[part] - this.#written[part]) >= WORTH_WRITING;
       if (moved('known') || moved('believed') || moved('witnessed')) await this.#write();
     } catch (error) {
@@ -224,9 +226,9 @@ export class TimeFloor implements FloorClock {
     });
   }
 
-  #take({ known, believed, witnessed }: FloorRecord): void {
+  #take({ anchor, believed, known, witnessed }: FloorRecord): void {
     this.#known = known;
-    this.#anchor = known;
+    this.#anchor = anchor;
     this.#believed = believed;
     this.#witnessed = witnessed;
   }
@@ -236,6 +238,7 @@ export class TimeFloor implements FloorClock {
     const above = (part: number) => (part > this.#known ? Math.min(part, LAST_PLAUSIBLE) : 0);
     return {
       known: Math.min(this.#known, LAST_PLAUSIBLE),
+      anchor: Math.min(this.#anchor, LAST_PLAUSIBLE),
       believed: above(this.#believed),
       witnessed: above(this.#witnessed),
     };

@@ -287,6 +287,18 @@ describe('DeliveryQueue', () => {
     expect(() => queue.get(added.id)).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
     expect(store.entries.size).toBe(0);
   });
+
+  test('a delivery whose first write fails while its device is removed was never there', async () => {
+    const store = new FaultyStore();
+    const queue = await queueOn(store);
+    const release = store.holdAt(1);
+    store.failAt(1);
+    const adding = queue.add(delivery());
+    const removing = queue.removeDevice('tube-1');
+    release();
+    await expect(adding).rejects.toThrow('the medium failed');
+    await expect(removing).resolves.toEqual([]);
+  });
 });
 
 describe('delivery records', () => {
@@ -383,6 +395,48 @@ describe('a token that was delivered and is alive', () => {
     await time.advance(MINUTE);
     await queue.add(delivery({ device: 'tube-3' }));
     expect(queue.counts()).toEqual({ queued: 1, delivered: 2, refused: 1, expired: 0 });
+  });
+});
+
+describe('a delivery that makes room for another', () => {
+  const full = { perDevice: 4, overall: 4 };
+
+  async function fullQueue() {
+    const store = new FaultyStore();
+    const time = new FakeTime({ now: NOW });
+    const queue = await queueOn(store, { time, limits: full });
+    const ids: string[] = [];
+    for (let count = 0; count < full.overall; count += 1) {
+      const { id } = await queue.add(delivery({ device: `tube-${count}` }));
+      ids.push(id);
+      await queue.end(id, refused);
+    }
+    await time.advance(MINUTE);
+    return { ids, queue, store };
+  }
+
+  test('stays in memory, as on the medium, where the other one cannot be written', async () => {
+    const { ids, queue, store } = await fullQueue();
+    store.failAt(1);
+    await expect(queue.add(delivery({ device: 'tube-9' }))).rejects.toThrow('the medium failed');
+    expect(ids.map((id) => queue.get(id).state)).toEqual(ids.map(() => 'refused'));
+    expect(queue.counts()).toEqual({ queued: 0, delivered: 0, refused: 4, expired: 0 });
+    expect(store.entries.size).toBe(4);
+    await queue.add(delivery({ device: 'tube-9' }));
+    expect(() => queue.get(ids[0] ?? '')).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
+    expect(store.entries.size).toBe(4);
+  });
+
+  test('makes room for one, though several are written at once', async () => {
+    const { ids, queue, store } = await fullQueue();
+    const release = store.holdAt(1);
+    const first = queue.add(delivery({ device: 'tube-8' }));
+    const second = queue.add(delivery({ device: 'tube-9' }));
+    expect(queue.get(ids[0] ?? '').state).toBe('refused');
+    release();
+    await Promise.all([first, second]);
+    expect(queue.counts()).toEqual({ queued: 2, delivered: 0, refused: 2, expired: 0 });
+    expect(store.entries.size).toBe(4);
   });
 });
 

@@ -168,6 +168,49 @@ describe('another record of a device', () => {
     expect(registry.get('tube-1')).toBe(known);
   });
 
+  test('counts once it is on the medium, and until then the one before does', async () => {
+    const { registry, store } = setup();
+    const known = device({ line: undefined, ble: { name: 'old' } });
+    await registry.add(known);
+    const release = store.holdAt(1);
+    const updating = registry.update(known, { ble: { name: 'new' } });
+    expect(registry.get('tube-1')).toBe(known);
+    expect(registry.byBleName('old')).toBe(known);
+    release();
+    await updating;
+    expect(registry.byBleName('old')).toBeUndefined();
+  });
+
+  test('that the medium did not take leaves nothing in one that was asked for meanwhile', async () => {
+    const { registry, store } = setup();
+    const known = device({ pairing });
+    await registry.add(known);
+    store.failAt(1);
+    const [named] = await Promise.allSettled([
+      registry.update(known, { name: 'Fridge' }),
+      registry.update(known, { pairing: undefined }),
+    ]);
+    expect(named.status).toBe('rejected');
+    expect(registry.get('tube-1').name).toBeUndefined();
+    const { registry: later } = setup(new FaultyStore(new Map(store.entries)));
+    await later.load();
+    expect(later.list()).toEqual(registry.list());
+  });
+
+  test('does not bring a device back that is being removed', async () => {
+    const { registry, store } = setup();
+    const known = device();
+    await registry.add(known);
+    const release = store.holdAt(1);
+    const removing = registry.remove('tube-1');
+    const updating = registry.update(known, { name: 'Fridge' });
+    release();
+    await removing;
+    await expect(updating).rejects.toMatchObject({ code: 'device_unknown' });
+    expect(store.entries.size).toBe(0);
+    expect(registry.size).toBe(0);
+  });
+
   test('says what is unfinished, over a restart', async () => {
     const { registry, store } = setup();
     await registry.add(device({ pairing }));

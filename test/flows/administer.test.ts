@@ -83,6 +83,17 @@ describe('addDevice', () => {
     expect(again).toBe(first + 60);
   });
 
+  test('refuses more issuers than a device has room for, named or as any; a connected device has no such limit', async () => {
+    const issuers = Array.from({ length: LIMITS.trustedIssuers + 1 }, (_, index) => `https://as-${index}.example`);
+    const { flow } = await setup(issuers);
+    const refusal = { code: 'device_invalid', detail: expect.stringContaining('room for 8') };
+    await expect(flow.addDevice(device({ issuers }))).rejects.toMatchObject(refusal);
+    await expect(flow.addDevice(device({ issuers: 'any' }))).rejects.toMatchObject(refusal);
+    await flow.addDevice(device({ issuers: issuers.slice(1) }));
+    const { line: _, ...connected } = device({ id: 'ekg-1', audience: 'coap://ekg-1', issuers: 'any' });
+    await expect(flow.addDevice(connected)).resolves.toMatchObject({ device: { issuers: 'any' } });
+  });
+
   test('takes the only configured issuer where none is named', async () => {
     const { flow } = await setup();
     expect((await flow.addDevice(device())).device.issuers).toEqual(['https://as.example']);
@@ -155,6 +166,36 @@ describe('removeDevice', () => {
     await flow.removeDevice('tube-1');
     expect(flow.listDevices()).toEqual({ items: [] });
     expect([...store.entries.keys()]).not.toContain('device/tube-1');
+  });
+
+  test('is on record', async () => {
+    const { audit, flow } = await setup();
+    await flow.addDevice(device());
+    await flow.removeDevice('tube-1');
+    expect(audit.entries).toMatchObject([{ kind: 'unpair', verdict: 'removed', device: 'tube-1' }]);
+    expect(audit.entries[0]?.request).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  test('leaves everything as it was where the medium does not take it, and nothing on record', async () => {
+    const { audit, flow, queue, store } = await setup();
+    await flow.addDevice(device());
+    await queue.add(waiting('tube-1', 1));
+    const before = [...store.entries.keys()];
+    store.failAt(1);
+    await expect(flow.removeDevice('tube-1')).rejects.toThrow('the medium failed');
+    expect([...store.entries.keys()]).toEqual(before);
+    expect(flow.showDevice('tube-1')).toMatchObject({ waiting: 1 });
+    expect(queue.next('tube-1')).toBeDefined();
+    expect(audit.entries).toEqual([]);
+  });
+
+  test('takes the tokens of the device along in the same write', async () => {
+    const { flow, queue, store } = await setup();
+    await flow.addDevice(device());
+    await queue.add(waiting('tube-1', 1));
+    store.failAt(2);
+    await flow.removeDevice('tube-1');
+    expect([...store.entries.keys()].filter((key) => /^(device|delivery|trust)\//.test(key))).toEqual([]);
   });
 
   test('refuses a device that nobody registered', async () => {

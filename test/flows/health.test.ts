@@ -187,6 +187,13 @@ describe('healthOf', () => {
     expect(codes({ introspection: [{ ...asked, endpoint: 'unknown' }] })).toEqual([]);
   });
 
+  test('names the issuers that a device has no room for', () => {
+    const trust = [{ device: 'tube-1', state: 'current', issuers_left_out: ['https://as-9.example'] }] as const;
+    expect(healthOf({ ...well, trust })).toMatchObject([
+      { subject: 'trust of tube-1', code: 'trust_issuers_too_many', detail: 'https://as-9.example' },
+    ]);
+  });
+
   test('says what to do with every condition', () => {
     for (const condition of healthOf({ ...well, clock: 'unsure', issuers: [] }))
       expect(condition.fix.length).toBeGreaterThan(10);

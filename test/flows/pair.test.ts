@@ -507,6 +507,24 @@ describe('pairing is interrupted', () => {
     });
   }
 
+  test('in the last message, and finished twice at once: one record, and both fail where it cannot be written', async () => {
+    rig.link.fate = (request) => (request === 3 ? 'lost answer' : 'arrives');
+    await rig.pair();
+    rig.store.failAt(1);
+    const release = rig.store.holdAt(1);
+    const both = Promise.allSettled([rig.sighted(), rig.sighted()]);
+    // Both have the answer of the device by then, and wait for the medium.
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    release();
+    const failed = await both;
+    expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(unfinished(rig)).toEqual(['tube-1']);
+    expect(rig.audit.entries).toEqual([]);
+    await Promise.all([rig.sighted(), rig.sighted()]);
+    expect(unfinished(rig)).toEqual([]);
+    expect(rig.audit.entries).toMatchObject([{ kind: 'pair', verdict: 'paired' }]);
+  });
+
   test('in the last message by a refusal: it is unfinished, and says what the device answered', async () => {
     rig.link.fate = (request) => (request === 3 ? { code: codeNumber('4.01'), payload: EMPTY } : 'arrives');
     expect(await rig.pair()).toMatchObject({

@@ -64,6 +64,38 @@ describe('many devices', () => {
   });
 });
 
+describe('more issuers than a device has room for', () => {
+  const others = Array.from({ length: 7 }, (_, index) => `https://as-${index}.example`);
+  /** Comes before all others by its name. */
+  const NINTH = 'https://a.example';
+
+  test('are told, and take away none that it has', async () => {
+    rig.issuers.push(...others);
+    rig.trust.issuerChanged(ISSUER);
+    await rig.work(tube);
+    const held = rig.held(tube).issuers;
+    expect(held).toHaveLength(8);
+    expect(rig.trust.status()[0]).not.toHaveProperty('issuers_left_out');
+    rig.issuers.push(NINTH);
+    rig.trust.issuerChanged(NINTH);
+    expect(rig.trust.status()).toMatchObject([{ state: 'current', issuers_left_out: [NINTH] }]);
+    expect(rig.trust.isDue('tube-1')).toBe(false);
+  });
+
+  test('have the next one come in where one of them is gone', async () => {
+    rig.issuers.push(...others, NINTH);
+    rig.trust.issuerChanged(ISSUER);
+    await rig.work(tube);
+    const [left = ''] = rig.trust.status()[0]?.issuers_left_out ?? [];
+    expect(rig.held(tube).issuers.map(({ issuer }) => issuer)).not.toContain(left);
+    rig.issuers.splice(rig.issuers.indexOf(NINTH), 1);
+    rig.trust.issuerChanged(ISSUER);
+    await rig.work(tube);
+    expect(rig.held(tube).issuers.map(({ issuer }) => issuer)).toContain(left);
+    expect(rig.trust.status()[0]).not.toHaveProperty('issuers_left_out');
+  });
+});
+
 describe('a device', () => {
   test('holds what it was provisioned with, and nothing is due', () => {
     expect(rig.trust.isDue('tube-1')).toBe(false);

@@ -55,6 +55,7 @@ test('a record is one map of its members, in the deterministic encoding, and com
     age: fc.nat(),
     stale: fc.boolean(),
     lost: fc.nat(),
+    count: fc.nat(),
     ...{ device: text, request: text, token: text, issuer: text, subject: text },
     ...{ proof: text, code: text, delivery: text, evidence: text },
   };
@@ -85,6 +86,7 @@ test('what a full entry says is all in its record', async () => {
     freshness: { source: 'introspection', age: 3, stale: false },
     code: 'proof_replayed',
     delivery: 'd-1',
+    count: 7,
     evidence: { digest: new Uint8Array(32), jws: undefined },
   };
   const rig = await auditRig();

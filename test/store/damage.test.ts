@@ -133,6 +133,58 @@ describe('a database that is gone', () => {
     expect(await kept.devices()).toHaveLength(3);
   });
 
+  const goneAudits: readonly (readonly [string, () => Promise<void>])[] = [
+    ['neither folder nor mark', async () => removeAudit()],
+    [
+      'an empty database in its place',
+      async () => {
+        removeAudit();
+        await (await openStore(kept.audit)).close();
+      },
+    ],
+  ];
+
+  function removeAudit(): void {
+    for (const name of ['audit', 'audit.made']) rmSync(join(kept.state, name), { recursive: true });
+  }
+
+  test.each(goneAudits)('as its audit is one neither, whatever is missing: %s', async (_, damage) => {
+    await damage();
+    const damaged = readdirSync(kept.state).sort();
+    expect(await start()).toMatchObject({ code: 'audit_lost', detail: expect.stringContaining(kept.audit) });
+    expect(readdirSync(kept.state).sort()).toEqual(damaged);
+    const report = await checkStateFolder(kept.config, kept.log);
+    expect(report).toMatchObject({ devices: 3, faults: [expect.stringContaining('audit_lost')] });
+    expect(await repairStateFolder(kept.config, kept.log, 'now')).toMatchObject({ audit: 1, faults: [] });
+    const { records } = await kept.withAdmin((admin) => admin.audit({ limit: 9 }));
+    expect(records).toMatchObject([{ kind: 'state', verdict: 'repaired' }]);
+    removeAudit();
+    expect((await start()).code).toBe('audit_lost');
+  });
+
+  test('as its audit is told too where the log of the audit is all that is missing', async () => {
+    const [log = ''] = readdirSync(kept.audit).filter((name) => name.endsWith('.log'));
+    rmSync(join(kept.audit, log));
+    expect(await start()).toMatchObject({ code: 'store_corrupt', detail: expect.stringContaining(log) });
+    expect(await repairStateFolder(kept.config, kept.log, 'now')).toMatchObject({ devices: 3, faults: [] });
+  });
+
+  test('as its log is one neither: its newest entries would be missing', async () => {
+    await kept.add('tube-4');
+    const log = one(/\.log$/);
+    rmSync(log);
+    expect(await start()).toMatchObject({ code: 'store_corrupt', detail: expect.stringContaining(log) });
+    await repairStateFolder(kept.config, kept.log, 'now');
+    expect(await kept.devices()).toEqual(['tube-1', 'tube-2', 'tube-3']);
+  });
+
+  test('as an audit that lost only the entry that ends it is none: it goes on after its last record', async () => {
+    const audit = await openStore(kept.audit);
+    await audit.write([{ remove: 'audit/head' }]);
+    await audit.close();
+    expect(await start()).toMatchObject({ code: 'none' });
+  });
+
   test('by a first start that was killed is one', async () => {
     rmSync(kept.state, { recursive: true });
     const store = await openStore(kept.db);
@@ -220,7 +272,7 @@ describe('a check', () => {
   test('makes no audit where it is missing, and says so', async () => {
     for (const name of ['audit', 'audit.made']) rmSync(join(kept.state, name), { recursive: true });
     const report = await checkStateFolder(kept.config, kept.log);
-    expect(report).toMatchObject({ devices: 3, audit: 0, faults: ['the audit is missing'] });
+    expect(report).toMatchObject({ devices: 3, audit: 0, faults: [expect.stringContaining('audit_lost')] });
     expect(readdirSync(kept.state).sort()).toEqual(['db', 'db.made']);
     expect(await repairStateFolder(kept.config, kept.log, 'now')).toMatchObject({ audit: 1, faults: [] });
   });

@@ -2,7 +2,9 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ClassicLevel } from 'classic-level';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { utf8 } from '../../src/core/bytes.ts';
 import { DurableReplayWindow } from '../../src/pop/durable-replay-window.ts';
 import { type OpenState, openState } from '../../src/store/open-state.ts';
 import { SILENT } from '../../src/store/open-store.ts';
@@ -56,6 +58,31 @@ test('where the database dropped records at its start, proofs of before are doub
   expect(opened.faults().map(({ code }) => code)).toContain('store_records_lost');
   expect(isDoubted(await windowOf(opened))).toBe(true);
   await opened.close();
+});
+
+test('where the database dropped records while the hub ran, nothing that the hub writes takes that back', async () => {
+  const state = join(folder, 'state');
+  running = await openState(state, { log: SILENT });
+  // As after a power cut: once proofs of before are dead, the window writes that all is well.
+  await running.store.write([{ put: 'replay/boot', value: utf8('boot-0') }]);
+  const window = await windowOf(running);
+  await window.use('proof-1', 0);
+  const log = join(state, 'db', readdirSync(join(state, 'db')).find((name) => name.endsWith('.log')) ?? '');
+  const bytes = readFileSync(log);
+  const at = bytes.lastIndexOf('replay/used/') + 3;
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  writeFileSync(log, bytes);
+  const fault = Object.assign(new Error('IO error: Input/output error'), { code: 'LEVEL_IO_ERROR' });
+  const failing = vi.spyOn(ClassicLevel.prototype, 'batch').mockRejectedValueOnce(fault);
+  await window.use('proof-2', 1);
+  failing.mockRestore();
+  expect(running.faults().map(({ code }) => code)).toContain('store_records_lost');
+  await window.use('proof-3', 121_000);
+  const copy = join(folder, 'copy');
+  cpSync(state, copy, { recursive: true });
+  const next = await openState(copy, { log: SILENT });
+  expect(isDoubted(await windowOf(next))).toBe(true);
+  await next.close();
 });
 
 test('where a repair was killed before it said what it cannot know, proofs of before are doubted', async () => {

@@ -239,7 +239,9 @@ describe('the floor on disk', () => {
     ['rubbish', 'rubbish'],
     ['a date that is none', '{"format":"latchkey-time-floor-1","known":-1,"witnessed":0}'],
     ['a date past the year 2100', '{"format":"latchkey-time-floor-1","known":9000000000,"witnessed":0}'],
-    ['another format', '{"format":"latchkey-time-floor-2","known":1,"witnessed":0}'],
+    ['the second format without a part', '{"format":"latchkey-time-floor-2","known":1,"witnessed":0}'],
+    ['the third format without its anchor', '{"format":"latchkey-time-floor-3","known":1,"believed":0,"witnessed":0}'],
+    ['another format', '{"format":"latchkey-time-floor-4","known":1,"anchor":1,"believed":0,"witnessed":0}'],
   ])('is set aside when it is %s', async (_name, text) => {
     const machine = new Machine(PC);
     machine.store.entries.set('time-floor', utf8(text));
@@ -409,6 +411,46 @@ describe('a clock that was ahead', () => {
       floor.now();
     }
     expect(floor.certain()).toBeLessThanOrEqual(NOW + 366 * DAY + 60);
+  });
+
+  test('as forged NTP has it, in ten steps of a year and a restart for each, is certain of no more than one step', async () => {
+    const machine = new Machine(PC);
+    await (await machine.boot({ initial: RELEASED })).floor.close();
+    for (let step = 1; step <= 10; step += 1) {
+      machine.set(NOW + step * 365 * DAY);
+      await (await machine.boot({ initial: RELEASED })).floor.close();
+    }
+    const { floor } = await machine.boot({ initial: RELEASED });
+    expect(floor.certain()).toBeLessThanOrEqual(NOW + 366 * DAY + 60);
+    // The right clock, and a server that has the same time, set it free.
+    const late = NOW + 5 * 365 * DAY;
+    machine.set(late);
+    floor.heard('https://as.example', late);
+    expect(floor.certain()).toBe(late);
+  });
+
+  test('holds after a reset that could not be written what it held before', async () => {
+    const machine = new Machine(PC);
+    const { floor } = await machine.boot({ initial: RELEASED });
+    machine.set(NOW + 200 * DAY);
+    expect(floor.certain()).toBe(NOW + 200 * DAY);
+    machine.store.failAt(1);
+    await expect(floor.reset()).rejects.toThrow('the medium failed');
+    machine.set(NOW + 500 * DAY);
+    expect(floor.certain()).toBeLessThanOrEqual(NOW + 200 * DAY + 60);
+  });
+
+  test('is told in a record of the second format, which has its anchor at what is known', async () => {
+    const machine = new Machine(PC);
+    machine.store.entries.set(
+      'time-floor',
+      utf8(JSON.stringify({ format: 'latchkey-time-floor-2', known: NOW, believed: 0, witnessed: 0 })),
+    );
+    machine.set(NOW + 300 * DAY);
+    const { floor } = await machine.boot({ initial: RELEASED });
+    expect(floor.certain()).toBe(NOW + 300 * DAY);
+    machine.set(NOW + 600 * DAY);
+    expect(floor.certain()).toBeLessThan(NOW + 301 * DAY);
   });
 
   test('by an hour gives way once a server has the time that it has now', async () => {

@@ -83,7 +83,7 @@ export const trust = section('What devices are given to trust: keys of issuers, 
 });
 
 export const audit = section(
-  'The record of every verdict: `latchkey audit`. What goes past a limit is dropped, the oldest first.',
+  'The record of every verdict: `latchkey audit`. What goes past a limit is dropped, the oldest first. What one device causes past its quota is summed up.',
   {
     max_records: setting(z._default(whole(1_024, 1_000_000), 100_000), 'Records that are kept at most.'),
     max_size: setting(
