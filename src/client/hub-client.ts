@@ -2,7 +2,7 @@ import { utf8 } from '../core/bytes.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { type AccessToken, requestKey } from './access-token.ts';
 import { argumentError, demandObject, demandText, demandToken, serverAddress, withoutSlash } from './arguments.ts';
-import { audienceToSign } from './delivery-check.ts';
+import { audienceToSign, type NamedAudience } from './delivery-check.ts';
 import { DeviceSession } from './device-session.ts';
 import { type ClientEnvironment, type ConnectionOptions, environmentOf } from './environment.ts';
 import { exchange, exchangeEvents, type HttpAnswer } from './http.ts';
@@ -26,6 +26,8 @@ export interface DeliverOptions {
    * hub in bad hands could otherwise have them signed for a device elsewhere.
    */
   readonly audience: string;
+  /** `aud` of the token, where the authorization server knows a whole site by one audience. */
+  readonly tokenAudience?: string;
   readonly token: AccessToken;
   /** Milliseconds to wait for a device that is away; 60 s by default, 0 to come back at once. */
   readonly wait?: number;
@@ -36,8 +38,8 @@ export class HubClient {
   readonly #base: string;
   readonly #environment: ClientEnvironment;
   readonly #presenter: TokenPresenter;
-  /** The audience that the caller named for a delivery. */
-  readonly #named = new WeakMap<Delivery, string>();
+  /** The audiences that the caller named for a delivery. */
+  readonly #named = new WeakMap<Delivery, NamedAudience>();
 
   /** @throws {LatchkeyError} `client_argument_invalid`, `client_address_insecure` */
   constructor(options: HubClientOptions) {
@@ -58,12 +60,13 @@ export class HubClient {
     demandObject('options', options);
     demandText('device', options.device);
     demandText('audience', options.audience);
+    if (options.tokenAudience !== undefined) demandText('tokenAudience', options.tokenAudience);
     const deadline = this.#deadline(options.wait);
     const url = this.#address(`/devices/${encodeURIComponent(options.device)}/authz-info`);
     const answer = await this.#presenter.present(url, options.token);
     if (answer.status !== 201 && answer.status !== 202) throw readRefusal('client_delivery_failed', answer);
     const delivery = expected(await this.#settle(readDelivery(answer), deadline), options);
-    this.#named.set(delivery, options.audience);
+    this.#named.set(delivery, { audience: options.audience, tokenAudience: options.tokenAudience });
     return delivery;
   }
 
@@ -99,10 +102,14 @@ export class HubClient {
    *   nor token names one; `client_delivery_foreign`; `client_delivery_queued` where the device does not have the token yet
    * @throws {HubRefusal} `client_delivery_failed` where it never got it
    */
-  session(delivery: Delivery, token: AccessToken, options: { readonly audience?: string } = {}): DeviceSession {
+  session(delivery: Delivery, token: AccessToken, options: NamedAudience = {}): DeviceSession {
     demandObject('delivery', delivery);
     demandToken('token', token);
-    const audience = audienceToSign(delivery, token, options.audience ?? this.#named.get(delivery));
+    const named = this.#named.get(delivery);
+    const audience = audienceToSign(delivery, token, {
+      audience: options.audience ?? named?.audience,
+      tokenAudience: options.tokenAudience ?? named?.tokenAudience,
+    });
     if (delivery.state === 'queued') throw new LatchkeyError('client_delivery_queued');
     if (delivery.state !== 'delivered') throw endOf(delivery);
     const { device, tokenHash } = delivery;

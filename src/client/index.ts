@@ -34,6 +34,7 @@ export {
 export type { ClientAuthentication, PrivateKeyAuthentication } from './client-authentication.ts';
 export { ConnectedDevice, type ConnectedDeviceOptions, type ConnectedSession } from './connected-device.ts';
 export { makeCoseProof } from './cose-proof.ts';
+export type { NamedAudience } from './delivery-check.ts';
 export type { PendingDeviceAuthorization } from './device-authorization.ts';
 export { type DeviceAnswer, type DeviceMethod, type DeviceRequest, DeviceSession } from './device-session.ts';
 export { type DpopAlgorithm, DpopKey } from './dpop-key.ts';
