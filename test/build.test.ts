@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { VERSION } from '../src/core/version.ts';
@@ -26,5 +26,21 @@ describe('the built package', () => {
 
   test('has types for latchkey/client', () => {
     expect(existsSync(join(root, manifest.exports['./client'].types))).toBe(true);
+  });
+
+  test('has types that need no types of its dependencies, which want a newer TypeScript than it does', () => {
+    const seen = new Set<string>();
+    const foreign = new Set<string>();
+    const read = (file: string) => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      for (const [, from = ''] of readFileSync(file, 'utf8').matchAll(/(?:from |import\()['"]([^'"]+)['"]/g)) {
+        if (from.startsWith('.')) read(join(dirname(file), from.replace(/\.[jt]s$/, '.d.ts')));
+        else foreign.add(from);
+      }
+    };
+    read(join(root, manifest.exports['./client'].types));
+    expect(seen.size).toBeGreaterThan(20);
+    expect([...foreign].filter((name) => !name.startsWith('node:'))).toEqual([]);
   });
 });

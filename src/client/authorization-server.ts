@@ -4,7 +4,8 @@ import { LatchkeyError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import type { AccessToken, RefreshToken } from './access-token.ts';
 import { argumentError, demandObject, demandSecret, demandText, isLoopback, serverAddress } from './arguments.ts';
-import { type ClientAuthentication, clientAuthentication } from './client-authentication.ts';
+import { authenticateClient } from './authenticate-client.ts';
+import type { ClientAuthentication } from './client-authentication.ts';
 import { type PendingDeviceAuthorization, pendingDeviceAuthorization, untilDecided } from './device-authorization.ts';
 import type { DpopKey } from './dpop-key.ts';
 import { type ClientEnvironment, type ConnectionOptions, environmentOf } from './environment.ts';
@@ -54,7 +55,7 @@ export class AuthorizationServer {
     const issuer = serverAddress('issuer', options.issuer);
     const address = options.metadataUrl === undefined ? undefined : serverAddress('metadataUrl', options.metadataUrl);
     demandText('clientId', options.clientId);
-    const authenticationAt = clientAuthentication(options.authentication);
+    const authenticationAt = authenticateClient(options.authentication);
     const environment = environmentOf(options);
     const metadata = await readServerMetadata(issuer, environment, address);
     return withOauthErrors(async () => {

@@ -1,5 +1,4 @@
 /** The device authorization grant (RFC 8628): for a client without a browser, such as a terminal at a machine. */
-import type { DeviceAuthorizationResponse } from 'openid-client';
 import { bestGuess } from '../core/clock.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
@@ -22,6 +21,16 @@ export interface PendingDeviceAuthorization {
   readonly request: TokenRequest;
 }
 
+/** RFC 8628 §3.2. */
+interface DeviceAuthorizationAnswer {
+  readonly device_code: string;
+  readonly user_code: string;
+  readonly verification_uri: string;
+  readonly verification_uri_complete?: string;
+  readonly expires_in: number;
+  readonly interval?: number;
+}
+
 /** RFC 8628 §3.2, where the server names none. */
 const DEFAULT_INTERVAL = 5;
 /** RFC 8628 §3.5: what `slow_down` adds, for all questions that follow. */
@@ -30,7 +39,7 @@ const SLOW_DOWN = 5;
 const SLOWEST = 60;
 
 export function pendingDeviceAuthorization(
-  answer: DeviceAuthorizationResponse,
+  answer: DeviceAuthorizationAnswer,
   request: TokenRequest,
   { clock }: Pick<ClientEnvironment, 'clock'>,
 ): PendingDeviceAuthorization {
