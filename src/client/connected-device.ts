@@ -24,7 +24,7 @@ export interface ConnectedDeviceOptions extends ConnectionOptions {
   readonly allowHttp?: boolean;
 }
 
-/** A device that has its hub judge what clients show it (docs/protocol.md, "A device's own HTTP face"). */
+/** A device that asks its hub about what clients show it (docs/protocol.md, "A device's own HTTP face"). */
 export class ConnectedDevice {
   readonly #base: string;
   readonly #audience: string;
@@ -68,7 +68,7 @@ export class ConnectedDevice {
   }
 }
 
-/** Messages to a device under a key that nobody else holds. */
+/** Messages to a device under a key that only device and client hold. */
 export class ConnectedSession {
   /** NumericDate seconds. */
   readonly expiresAt: number;
@@ -114,13 +114,13 @@ export class ConnectedSession {
       return this.#channel.open(answer.body, bestGuess(clock.now()));
     } catch (error) {
       if (isCoded(error, 'session_key_expired')) throw error;
-      // Not by whoever holds the key, or not to this message.
+      // Not made with the key, or not for this message.
       throw isCoded(error) ? new LatchkeyError('client_answer_invalid', error.code) : coded(error);
     }
   }
 }
 
-/** Where the session is. Elsewhere than at the device it would be somebody else's. */
+/** Where the session is. At another origin it would belong to another server. */
 function sessionUrl({ headers }: HttpAnswer, presentedAt: URL): URL {
   const location = headers.get('location') ?? '';
   if (location === '' || !URL.canParse(location, presentedAt.href))

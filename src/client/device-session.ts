@@ -35,7 +35,7 @@ export interface DeviceAnswer {
 
 /**
  * Requests to one device under one delivered token (docs/protocol.md, "Signed requests"). The signature shows the device
- * who asks; it hides nothing, from the hub or from whoever listens on the line.
+ * who asks; it hides nothing from the hub, nor from an attacker who reads the line.
  */
 export class DeviceSession {
   readonly #base: URL;

@@ -6,7 +6,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { printable } from '../core/printable.ts';
 import type { HttpAnswer } from './http.ts';
 
-/** AS Request Creation Hints (RFC 9200 §5.3). The device gave them, and nobody vouches for them. */
+/** AS Request Creation Hints (RFC 9200 §5.3). The device gave them, and they are not authenticated. */
 export interface CreationHints {
   readonly authorizationServer: string | undefined;
   readonly audience: string | undefined;
@@ -80,7 +80,7 @@ export interface Delivery {
   /** The device's own receipt was checked by the hub. */
   readonly receipt: boolean;
   readonly bytes: { readonly jwt: number; readonly cwt: number };
-  /** How fresh the hub's knowledge was when it judged the token; `keysAge` in seconds. */
+  /** How fresh the hub's knowledge was when it verified the token; `keysAge` in seconds. */
   readonly freshness: { readonly keysAge: number; readonly clock: 'sure' | 'unsure' };
 }
 
