@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { compiledFile, hubScript } from '../src/cli/compiled-hub.ts';
@@ -61,5 +61,21 @@ describe('the built package', () => {
 
   test('has types for latchkey/client', () => {
     expect(existsSync(join(root, manifest.exports['./client'].types))).toBe(true);
+  });
+
+  test('has types that need no types of its dependencies, which want a newer TypeScript than it does', () => {
+    const seen = new Set<string>();
+    const foreign = new Set<string>();
+    const read = (file: string) => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      for (const [, from = ''] of readFileSync(file, 'utf8').matchAll(/(?:from |import\()['"]([^'"]+)['"]/g)) {
+        if (from.startsWith('.')) read(join(dirname(file), from.replace(/\.[jt]s$/, '.d.ts')));
+        else foreign.add(from);
+      }
+    };
+    read(join(root, manifest.exports['./client'].types));
+    expect(seen.size).toBeGreaterThan(20);
+    expect([...foreign].filter((name) => !name.startsWith('node:'))).toEqual([]);
   });
 });

@@ -317,9 +317,13 @@ export const CATALOGUE = {
   trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
 
   // Client
-  client_token_refused: unauthorized('The authorization server gave no token', 'Client, scope or audience are not allowed there.', 'Look into the log of the authorization server.'),
-  client_delivery_failed: entry('The hub did not deliver', 'It answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
-  client_unreachable: unavailable('The other side cannot be reached', 'Hub or authorization server is down, or its address is wrong.', 'Check the address and try again.'),
+  client_token_refused: unauthorized('The authorization server gave no token', 'It does not accept the client, its secret, the scope or the audience, or the grant is over: the message has its own error and status.', 'Compare the request with the registration of the client there, and look into the log of the server.'),
+  client_server_failed: unavailable('The authorization server cannot answer now', 'It answered with a status of 500 or above, or with 429: it is overloaded, or a part of it is down.', 'Try again later, not before the time in `retryAfter` where the error has one.'),
+  client_cancelled: entry('The caller cancelled it', 'The `signal` that was handed in was aborted.', 'Begin again if that was not intended.', 400, '4.00'),
+  client_argument_invalid: badRequest('The client library was called with an argument that it cannot use', 'An argument is missing or of the wrong kind: the message names it.', 'Correct the call. A secret is handed in as `new Secret(text)`, a token as `dpopToken(text, key)` or `bearerToken(text)`.'),
+  client_address_insecure: badRequest('The address would send tokens unencrypted', 'It begins with http: and is not on this machine.', 'Use an https address; http is for loopback only. A server with a certificate of a private authority needs the option `ca`.'),
+  client_delivery_failed: entry('The hub did not deliver', 'Hub or device refused the token, or it expired while it waited: the message has the code.', 'See that code in docs/errors.md; `isCoded(error, code)` is true for it.', 502, '5.02'),
+  client_unreachable: unavailable('The other side cannot be reached', 'Hub, authorization server or device is down, its address is wrong, or its certificate is not trusted here.', 'Check the address and try again. For a certificate of a private authority hand that one in as `ca`.'),
   client_answer_invalid: entry('An answer cannot be used', 'Hub or authorization server answered something that is not as agreed.', 'Check that the address is the right one, and both versions.', 502, '5.02'),
   client_audience_unknown: badRequest('It is not known which device requests are to be signed for', 'The caller named no audience, and the token is no JWT with one `aud`.', 'Give the audience of the device: `hub.session(delivery, token, { audience })`.'),
   client_delivery_foreign: entry(
@@ -329,6 +333,7 @@ export const CATALOGUE = {
     502,
     '5.02',
   ),
+  client_delivery_queued: entry('The device does not have the token yet', 'The delivery waits at the hub until the device is back.', 'Wait for it with `hub.settle(delivery)`; then open the session.', 409, '4.09'),
   client_key_missing: badRequest('The token came without its key', 'A DPoP token or a request to a device needs the key that the token is bound to.', 'Give the key that the token was asked for with.'),
   client_request_failed: entry('The request to the device failed', 'Hub or device answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
 } as const satisfies Record<string, ErrorEntry>;
