@@ -19,7 +19,13 @@ export function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
           ? { kind: 'jwks', url: jwksUrl }
           : { kind: 'discovery', ...(discoveryUrl === undefined ? {} : { url: discoveryUrl }) },
     algorithms: settings.algorithms,
+    dialect: settings.dialect,
     tokenTypes: settings.tokenTypes,
+    scopeClaims: settings.scopeClaims,
+    audienceClaims: settings.audienceClaims,
+    clientClaims: settings.clientClaims,
+    requiredClaims: settings.requiredClaims,
+    ignoredHeaders: settings.ignoredHeaders,
     requireRfc9068: settings.requireRfc9068,
     exiWithoutExp: settings.exiWithoutExp,
     offlineLimit: settings.offlineLimit,
