@@ -109,7 +109,11 @@ export const CATALOGUE = {
     'The header `typ` is none that the issuer may use, `at+jwt` (RFC 9068) unless set otherwise, or the token has marks of an ID token.',
     'Send the access token, not the ID token. For an AS that writes another `typ`, or none, set `dialect` of the issuer, or `token_types` (docs/servers.md).',
   ),
-  jwt_algorithm_refused: unauthorized('The JWT algorithm is not allowed', 'It is not in the allow-list of the issuer, or not the one of the key.', 'Have the AS sign with ES256, EdDSA, PS256 or RS256, and allow it.'),
+  jwt_algorithm_refused: unauthorized(
+    'The JWT algorithm is not allowed',
+    'It is not among the `algorithms` of the issuer, not the one of the key, or one that no issuer may use: `none`, or an HMAC such as HS256.',
+    'Add it to `algorithms` of the issuer if it is one of those that the setting takes. If not, have the AS sign with another one, such as ES256 or RS256.',
+  ),
   jwt_critical_unknown: unauthorized('The JWT has a critical header that is not known', '`crit` names an extension (RFC 7515 section 4.1.11).', ASK_AS),
   jwt_header_refused: unauthorized('The JWT header has a member that is not allowed', 'It would let the token choose its own key, or change how the payload is read.', 'Have the AS leave it out. For `x5c`, `zip` and `enc` of an AS that means nothing by them set `ignored_headers` of the issuer.'),
   jwt_signature_invalid: unauthorized('The JWT signature does not verify', 'It was altered, or signed by another key than its kid says.', ASK_AS),

@@ -1,7 +1,7 @@
-import { JWT_ALGORITHMS, type JwtAlgorithm } from '../codec/jws-signature.ts';
 import type { DialectName } from '../core/dialect-names.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { DEFAULT_ALGORITHMS, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { readMemberDemand } from '../core/member-demand.ts';
 import { DIALECTS, type DialectRules } from './dialects.ts';
 import { isLocal, isLoopback } from './local-address.ts';
@@ -41,7 +41,7 @@ export interface IssuerPolicy extends DialectRules {
 const DAY = 86_400;
 
 const POLICY_DEFAULTS = {
-  algorithms: JWT_ALGORITHMS,
+  algorithms: DEFAULT_ALGORITHMS,
   /** A clinic's uplink can be out for a holiday; a withdrawn key must not live for a season. */
   offlineLimit: 30 * DAY,
   leeway: 60,

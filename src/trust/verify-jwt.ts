@@ -1,11 +1,11 @@
 import { type JoseHeader, parseHeader, payloadOf, signatureOf, signingInputOf, splitCompact } from '../codec/jws.ts';
-import { type JwtAlgorithm, jwtAlgorithm } from '../codec/jws-signature.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { sha256 } from '../core/bytes.ts';
 import { certainty, type TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { IGNORABLE_HEADERS } from '../core/ignorable-headers.ts';
 import type { JsonObject } from '../core/json.ts';
+import { algorithmsNamed, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { meetsDemand, readMemberDemand } from '../core/member-demand.ts';
 import { judgeTimes, type WhenUnsure, witnessedMoment } from '../core/token-times.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
@@ -65,9 +65,9 @@ export async function verifyJwt(jwt: string, options: VerifyJwtOptions): Promise
   const unverified = takeApart(jwt);
   const issuer = options.issuers.find(unverifiedIssuer(unverified));
   if (issuer === undefined) throw new LatchkeyError('jwt_issuer_unknown');
-  const algorithm = judgeHeader(unverified.header, issuer.policy);
+  const algorithms = judgeHeader(unverified.header, issuer.policy);
   const held = await issuer.keys.forKeyId(unverified.header.keyId);
-  return judge(unverified, algorithm, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
+  return judge(unverified, algorithms, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
 }
 
 /** The same with keys at hand, synchronously: for one issuer, no network. @throws {LatchkeyError} as `verifyJwt` */
@@ -78,9 +78,13 @@ export function verifyJwtWithKeys(jwt: string, options: VerifyJwtWithKeysOptions
 }
 
 /** The steps in order: until the signature is known to be good, a sender learns nothing of what the claims lack. */
-function judge(unverified: UnverifiedJwt, algorithm: JwtAlgorithm, options: VerifyJwtWithKeysOptions): VerifiedToken {
+function judge(
+  unverified: UnverifiedJwt,
+  algorithms: readonly JwtAlgorithm[],
+  options: VerifyJwtWithKeysOptions,
+): VerifiedToken {
   const { policy, time, whenUnsure } = options;
-  demandSignature(unverified, algorithm, options.keys);
+  demandSignature(unverified, algorithms, options.keys);
   if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
   const written = claimsFor(policy, unverified);
   demandAccessToken(written, policy, isTyped(unverified.header));
@@ -141,14 +145,21 @@ function unverifiedIssuer({ claims }: UnverifiedJwt): string {
 }
 
 /** RFC 8725 §3.1 (algorithm) and §3.11 (explicit type). */
-function judgeHeader({ algorithm, type, members }: JoseHeader, policy: IssuerPolicy): JwtAlgorithm {
+function judgeHeader({ algorithm, type, members }: JoseHeader, policy: IssuerPolicy): readonly JwtAlgorithm[] {
   for (const name of IGNORABLE_HEADERS) if (members[name] !== undefined) demandIgnored(name, members, policy);
-  const known = jwtAlgorithm(algorithm);
-  if (known === undefined || !policy.algorithms.includes(known)) {
-    throw new LatchkeyError('jwt_algorithm_refused', 'not in the allow-list of the issuer');
-  }
+  const algorithms = allowedOf(algorithm, policy);
   judgeType(type === undefined ? undefined : plainType(type), policy);
-  return known;
+  return algorithms;
+}
+
+/** The detail tells an algorithm that the operator may allow from one that no setting can. */
+function allowedOf(name: string, policy: IssuerPolicy): readonly JwtAlgorithm[] {
+  const known = algorithmsNamed(name);
+  const allowed = known.filter((algorithm) => policy.algorithms.includes(algorithm));
+  if (allowed.length > 0) return allowed;
+  if (known.length > 0)
+    throw new LatchkeyError('jwt_algorithm_refused', `${name}: algorithms of the issuer may have it`);
+  throw new LatchkeyError('jwt_algorithm_refused', 'one that no issuer may use');
 }
 
 function demandIgnored(name: string, members: JsonObject, { ignoredHeaders }: IssuerPolicy): void {
@@ -172,9 +183,10 @@ function isTyped({ type }: JoseHeader): boolean {
   return type !== undefined && plainType(type) !== 'jwt';
 }
 
-function demandSignature(unverified: UnverifiedJwt, algorithm: JwtAlgorithm, keys: KeyRing): void {
+function demandSignature(unverified: UnverifiedJwt, algorithms: readonly JwtAlgorithm[], keys: KeyRing): void {
   const { header, signingInput, signature } = unverified;
-  for (const verifier of keys.candidates(header.keyId, algorithm)) if (verifier.verify(signingInput, signature)) return;
+  for (const verifier of keys.candidates(header.keyId, ...algorithms))
+    if (verifier.verify(signingInput, signature)) return;
   throw new LatchkeyError('jwt_signature_invalid');
 }
 

@@ -48,6 +48,11 @@ export { AUDIENCE, ISSUER, JWKS, type JwtCase, NOW } from './jwt-case-parts.ts';
 
 export const GOOD_CASES: readonly JwtCase[] = [
   { name: 'an RFC 9068 token, ES256', jwt: GOOD },
+  {
+    name: 'ES384, where the issuer may use it',
+    jwt: header({ alg: 'ES384', kid: 'p384-1' }, { key: p384 }),
+    policy: { algorithms: ['ES384'] },
+  },
   { name: 'EdDSA with Ed25519', jwt: header({ alg: 'EdDSA', kid: 'ed-1' }, { key: ed }) },
   { name: 'Ed25519 by its name of RFC 9864', jwt: header({ alg: 'Ed25519', kid: 'ed-1' }, { key: ed }) },
   { name: 'RS256', jwt: header({ alg: 'RS256', kid: 'rs-1' }, { key: rs }) },
@@ -126,7 +131,7 @@ const SIGNATURE_CASES: readonly JwtCase[] = [
   { name: 'alg es256 in small letters', jwt: header({ alg: 'es256' }), code: 'jwt_algorithm_refused' },
   { name: 'HS256 with the public key as the secret', jwt: keyConfusion(), code: 'jwt_algorithm_refused' },
   {
-    name: 'ES384, which no device needs',
+    name: 'ES384, which the default list lacks',
     jwt: header({ alg: 'ES384', kid: 'p384-1' }, { key: p384 }),
     code: 'jwt_algorithm_refused',
   },

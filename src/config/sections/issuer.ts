@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import { DIALECT_NAMES } from '../../core/dialect-names.ts';
 import { IGNORABLE_HEADERS } from '../../core/ignorable-headers.ts';
+import { ALGORITHM_NAMES, DEFAULT_ALGORITHMS } from '../../core/jwt-algorithms.ts';
 import { readMemberDemand } from '../../core/member-demand.ts';
 import { setting } from '../setting.ts';
 import { clientText, fetchUrl, filePath, flag, identifierUrl, milliseconds, oneOf, seconds } from '../values.ts';
@@ -63,11 +64,11 @@ export const issuer = z.strictObject({
   algorithms: setting(
     z._default(
       z
-        .array(oneOf(['ES256', 'EdDSA', 'PS256', 'RS256']), { error: 'must be a list of algorithms' })
+        .array(oneOf(ALGORITHM_NAMES), { error: 'must be a list of algorithms' })
         .check(z.minLength(1, { error: 'must name at least one algorithm' })),
-      ['ES256', 'EdDSA', 'PS256', 'RS256'],
+      [...DEFAULT_ALGORITHMS],
     ),
-    'Algorithms that its tokens may be signed with.',
+    `Algorithms that its tokens may be signed with, of ${ALGORITHM_NAMES.join(', ')}. EdDSA and Ed25519 are two names of one. HMAC (HS256 and the like) is for no issuer: the hub could sign with such a key itself.`,
   ),
   dialect: setting(
     z._default(oneOf(DIALECT_NAMES), 'rfc9068'),
