@@ -66,7 +66,8 @@ export const DIALECTS: Readonly<Record<DialectName, DialectRules>> = {
     tokenTypes: ['JWT', 'at+jwt'],
     scopeClaims: ['scope', 'permissions'],
     clientClaims: ['client_id', 'azp'],
-    requiredClaims: ['client_id|azp'],
+    // `azp` may be in an ID token as well (OpenID Connect Core §2).
+    requiredClaims: ['client_id|azp', 'scope|permissions'],
   },
   cognito: {
     ...RFC9068,

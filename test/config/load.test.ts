@@ -87,6 +87,12 @@ describe('values', () => {
     });
   });
 
+  test('of an issuer that calls itself http: are taken with the address of its keys', () => {
+    const text =
+      '[[issuers]]\nissuer = "http://adfs.example/adfs/services/trust"\njwks_url = "https://adfs.example/keys"';
+    expect(parseConfig(text, origin).issuers[0]?.issuer).toBe('http://adfs.example/adfs/services/trust');
+  });
+
   test('that are paths are relative to the file', () => {
     const config = parseConfig(`${ISSUER}ca_file = "certs/ca.pem"`, origin);
     expect(config.issuers[0]?.caFile).toBe('/etc/latchkey/certs/ca.pem');
@@ -145,6 +151,11 @@ describe('a value that is not possible', () => {
     ['a port past 65535', '[http]\nlisten = "127.0.0.1:65536"', 'http.listen must be "host:port"'],
     ['an issuer without its identifier', '[[issuers]]\nleeway = "5s"', 'issuers[0].issuer is missing'],
     ['an issuer over http', '[[issuers]]\nissuer = "http://as.example"', 'issuers[0].issuer must be an https address'],
+    [
+      'an issuer over http with keys that are discovered',
+      '[[issuers]]\nissuer = "http://as.example"\ndiscovery_url = "https://as.example/metadata"',
+      'issuers[0].issuer must be an https address; one over http needs jwks_url or jwks_file',
+    ],
     ['an issuer with a query', '[[issuers]]\nissuer = "https://as.example?a"', 'issuers[0].issuer must be an https'],
     [
       'an issuer with a password',

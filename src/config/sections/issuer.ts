@@ -5,7 +5,7 @@ import { IGNORABLE_HEADERS } from '../../core/ignorable-headers.ts';
 import { ALGORITHM_NAMES, DEFAULT_ALGORITHMS } from '../../core/jwt-algorithms.ts';
 import { readMemberDemand } from '../../core/member-demand.ts';
 import { setting } from '../setting.ts';
-import { clientText, fetchUrl, filePath, flag, identifierUrl, milliseconds, oneOf, seconds } from '../values.ts';
+import { clientText, fetchUrl, filePath, flag, issuerIdentifier, milliseconds, oneOf, seconds } from '../values.ts';
 
 /** A list of texts that has at least one. */
 function texts(what: string) {
@@ -37,8 +37,8 @@ const ignoredHeaders = z.array(
 
 export const issuer = z.strictObject({
   issuer: setting(
-    identifierUrl,
-    'Issuer identifier, exactly as in the `iss` claim of its tokens.',
+    issuerIdentifier,
+    'Issuer identifier, exactly as in the `iss` claim of its tokens. One that begins with http: needs `jwks_url` or `jwks_file`.',
     'https://as.example',
   ),
   discovery_url: setting(
