@@ -125,8 +125,8 @@ export const CATALOGUE = {
   jwt_claim_missing: unauthorized('The JWT lacks a claim', 'RFC 9068 asks for iss, exp, aud, sub, client_id, iat and jti; the hub needs the first three.', 'Have the AS write it. For an audience or a client under another name set `dialect` of the issuer, or `audience_claims` and `client_claims`.'),
   jwt_claim_invalid: unauthorized('A JWT claim has the wrong type', 'For example a date that is not a number.', 'Have the AS correct it.'),
   jwks_issuer_unknown: entry('The hub has no key for this issuer', 'Several issuers are configured and the address names none, or it names another one.', 'Ask for /jwks?issuer= with the `iss` of the tokens, percent-encoded.', 404, '4.04'),
-  jwt_issuer_unknown: unauthorized('The issuer is not trusted here', '`iss` names no configured issuer, or none that this device takes.', 'Add it under [[issuers]], or use a token of a configured one.'),
-  jwt_audience_mismatch: forbidden('The token is for another audience', '`aud` does not name this device.', 'Ask the AS for a token with the audience of this device.'),
+  jwt_issuer_unknown: unauthorized('The issuer is not trusted here', '`iss` names no configured issuer, or none that this device takes. Issuers are compared letter by letter, a slash at the end and a port included.', 'Add it under [[issuers]], or use a token of a configured one.'),
+  jwt_audience_mismatch: forbidden('The token is for another audience', '`aud` does not name this device.', 'Ask the AS for a token with the audience of this device. For an AS that names it in another claim set `dialect` of the issuer, or `audience_claims` (docs/servers.md).'),
   jwt_expired: unauthorized('The token is expired', 'Its `exp` is past.', ASK_AS),
   jwt_not_yet_valid: unauthorized('The token is not valid yet', 'Its `nbf` is ahead, or clocks differ.', 'Wait, or correct the clocks.'),
   jwt_issued_in_future: unauthorized('The token was issued in the future', 'Its `iat` is ahead: clocks differ.', 'Correct the clocks of hub and AS.'),
@@ -174,7 +174,11 @@ export const CATALOGUE = {
 
   // Translation
   audience_ambiguous: forbidden('The token names several devices', 'It has more than one audience, so a copy would serve elsewhere too.', 'Ask for a token for one device.'),
-  scope_empty: forbidden('No scope is left for this device', 'The device knows none of the scopes of the token.', 'Ask for a scope that `latchkey devices show` lists.'),
+  scope_empty: forbidden(
+    'No scope is left for this device',
+    'The device knows none of the scopes of the token, or the token has none.',
+    'Ask for a scope that `latchkey devices show` lists. For an AS that writes scopes into another claim, such as `roles`, set `dialect` of the issuer, or `scope_claims` (docs/servers.md).',
+  ),
   confirmation_missing: forbidden('The token is not bound to a key', 'It has no `cnf`: whoever steals it can use it.', 'Have the AS bind it (DPoP), or allow bearer tokens for this device and accept that risk.'),
   confirmation_unsupported: forbidden('The token is bound in a way that devices cannot check', 'For example `x5t#S256`, which needs TLS.', 'Bind it with DPoP, a jwk or a jwe.'),
   confirmation_invalid: unauthorized('The confirmation of the token cannot be used', 'Its `cnf` has no or several members, or a key that is not acceptable.', ASK_AS),

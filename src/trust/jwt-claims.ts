@@ -1,7 +1,7 @@
 import { claimReaders } from '../codec/claim-values.ts';
 import { fromBase64url } from '../core/bytes.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
-import type { JsonObject, JsonValue } from '../core/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
 import { meetsDemand, ownMember, readMemberDemand } from '../core/member-demand.ts';
 import type { IssuerPolicy } from './issuer-policy.ts';
@@ -34,41 +34,39 @@ type ClaimNames = Pick<IssuerPolicy, 'scopeClaims' | 'audienceClaims' | 'clientC
  */
 export function readClaims(claims: JsonObject, names: ClaimNames): JwtClaims {
   const { iss, sub, exp, nbf, iat, jti, cnf, exi, cnonce } = claims;
-  const aud = firstOf(claims, names.audienceClaims, isNoAudience);
+  const aud = firstOf(claims, names.audienceClaims, true);
   const client = firstOf(claims, names.clientClaims);
   const scope = firstOf(claims, names.scopeClaims);
   return {
     issuer: required(text(iss, 'iss'), 'iss'),
     expiresAt: date(exp, 'exp'),
-    audience: required(audience(aud.value, aud.name), aud.name),
+    audience: required(
+      aud === undefined ? undefined : audience(claims[aud], aud),
+      aud ?? names.audienceClaims.join(' or '),
+    ),
     subject: text(sub, 'sub'),
     notBefore: date(nbf, 'nbf'),
     issuedAt: date(iat, 'iat'),
     jwtId: text(jti, 'jti'),
-    clientId: text(client.value, client.name),
-    scope: scopeOrList(scope.value, scope.name),
+    clientId: client === undefined ? undefined : text(claims[client], client),
+    scope: scope === undefined ? [] : scopeOrList(claims[scope], scope),
     confirmation: object(cnf, 'cnf'),
     expiresIn: date(exi, 'exi'),
     cnonce: nonce(text(cnonce, 'cnonce')),
   };
 }
 
-/** The first of these claims that is there; where none is, all that were looked for. */
-function firstOf(
-  claims: JsonObject,
-  names: readonly string[],
-  isNone: (value: JsonValue) => boolean = () => false,
-): { readonly name: string; readonly value: JsonValue | undefined } {
+/**
+ * Which of these claims is there first.
+ * @param notEmpty an empty list is not there: Hydra writes one for a client that asked for no audience
+ */
+function firstOf(claims: JsonObject, names: readonly string[], notEmpty = false): string | undefined {
   for (const name of names) {
     const value = ownMember(claims, name);
-    if (value !== undefined && !isNone(value)) return { name, value };
+    if (value === undefined || (notEmpty && Array.isArray(value) && value.length === 0)) continue;
+    return name;
   }
-  return { name: names.join(' or '), value: undefined };
-}
-
-/** Hydra writes an empty list for a client that asked for no audience. */
-function isNoAudience(value: JsonValue): boolean {
-  return Array.isArray(value) && value.length === 0;
+  return undefined;
 }
 
 /** Claims that OpenID Connect Core §3.1.3.6 and §3.3.2.11 put into ID tokens; no server writes them into access tokens. */

@@ -75,14 +75,17 @@ export class KeyRing {
    * @param algorithms what the `alg` of the token may stand for, of those that the issuer may use
    * @throws {LatchkeyError} `key_unknown`, or `jwt_algorithm_refused` when the key is held but serves another algorithm
    */
-  candidates(keyId: string | undefined, ...algorithms: readonly JwtAlgorithm[]): readonly SignatureVerifier[] {
+  candidates(
+    keyId: string | undefined,
+    algorithms: JwtAlgorithm | readonly JwtAlgorithm[],
+  ): readonly SignatureVerifier[] {
     const named = keyId === undefined ? this.#all : this.#byKeyId.get(keyId);
     if (named === undefined) throw new LatchkeyError('key_unknown');
-    const [only] = algorithms;
+    const only = typeof algorithms === 'string' || algorithms.length > 1 ? algorithms : algorithms[0];
     const verifiers =
-      algorithms.length === 1 && only !== undefined
+      typeof only === 'string'
         ? (named.get(only) ?? [])
-        : algorithms.flatMap((algorithm) => named.get(algorithm) ?? []);
+        : (only ?? []).flatMap((algorithm) => named.get(algorithm) ?? []);
     if (verifiers.length === 0) throw new LatchkeyError('jwt_algorithm_refused', 'not the algorithm of the key');
     if (keyId === undefined && verifiers.length > 1) throw new LatchkeyError('key_unknown', 'no kid, several keys');
     return verifiers;

@@ -131,9 +131,16 @@ function claimsFor(policy: IssuerPolicy, { claims, plainly }: UnverifiedJwt): Js
   return plainly === undefined || namesPlainClaims(policy) ? claims : strictClaims(plainly);
 }
 
-function namesPlainClaims({ scopeClaims, audienceClaims, clientClaims, requiredClaims }: IssuerPolicy): boolean {
-  const isPlain = areReadPlainly(scopeClaims) && areReadPlainly(audienceClaims) && areReadPlainly(clientClaims);
-  return isPlain && requiredClaims.length === 0;
+/** Asked for each token, so the answer is kept with the policy. */
+const plainPolicies = new WeakMap<IssuerPolicy, boolean>();
+
+function namesPlainClaims(policy: IssuerPolicy): boolean {
+  const known = plainPolicies.get(policy);
+  if (known !== undefined) return known;
+  const { scopeClaims, audienceClaims, clientClaims, requiredClaims } = policy;
+  const isPlain = requiredClaims.length === 0 && areReadPlainly([...scopeClaims, ...audienceClaims, ...clientClaims]);
+  plainPolicies.set(policy, isPlain);
+  return isPlain;
 }
 
 /** Read only to know whose keys to use; the signature by those keys is what makes it true. */
@@ -155,6 +162,8 @@ function judgeHeader({ algorithm, type, members }: JoseHeader, policy: IssuerPol
 /** The detail tells an algorithm that the operator may allow from one that no setting can. */
 function allowedOf(name: string, policy: IssuerPolicy): readonly JwtAlgorithm[] {
   const known = algorithmsNamed(name);
+  const [only] = known;
+  if (known.length === 1 && only !== undefined && policy.algorithms.includes(only)) return known;
   const allowed = known.filter((algorithm) => policy.algorithms.includes(algorithm));
   if (allowed.length > 0) return allowed;
   if (known.length > 0)
@@ -185,7 +194,7 @@ function isTyped({ type }: JoseHeader): boolean {
 
 function demandSignature(unverified: UnverifiedJwt, algorithms: readonly JwtAlgorithm[], keys: KeyRing): void {
   const { header, signingInput, signature } = unverified;
-  for (const verifier of keys.candidates(header.keyId, ...algorithms))
+  for (const verifier of keys.candidates(header.keyId, algorithms))
     if (verifier.verify(signingInput, signature)) return;
   throw new LatchkeyError('jwt_signature_invalid');
 }

@@ -36,7 +36,7 @@ function verifies(jws: string, key: KeyObject, allowed: readonly JwtAlgorithm[] 
   const { header, signature, signingInput } = parseCompact(jws);
   const candidates = new KeyRing({ keys: [jwkOf(key)] }, allowed).candidates(
     undefined,
-    ...algorithmsNamed(header.algorithm).filter((algorithm) => allowed.includes(algorithm)),
+    algorithmsNamed(header.algorithm).filter((algorithm) => allowed.includes(algorithm)),
   );
   return candidates.some((verifier) => verifier.verify(signingInput, signature));
 }

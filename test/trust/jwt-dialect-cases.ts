@@ -1,12 +1,37 @@
 /** JWTs under the settings that dialects are made of, each alone. What servers write is in test/trust/shapes. */
-import { CLAIMS, claims, header, type JwtCase, NOW, OWN_KEY, stranger, token, without } from './jwt-case-parts.ts';
+import {
+  CLAIMS,
+  claims,
+  ed448,
+  header,
+  type JwtCase,
+  NOW,
+  OWN_KEY,
+  stranger,
+  token,
+  without,
+} from './jwt-case-parts.ts';
 
 const UNTYPED = 'jose takes one type, and demands nothing of the claims beside';
 const ID_TOKEN = 'jose does not know an ID token by its claims';
 const DEMANDED = 'jose demands claims and no values';
 const ELSEWHERE = 'jose looks for the audience in aud alone';
 
+const ED448 = 'jose does not speak Ed448';
+
 export const GOOD_DIALECT_CASES: readonly JwtCase[] = [
+  {
+    name: 'Ed448 by its name of RFC 9864',
+    jwt: header({ alg: 'Ed448', kid: 'ed448-1' }, { key: ed448 }),
+    policy: { algorithms: ['Ed448'] },
+    difference: ED448,
+  },
+  {
+    name: 'Ed448 by its name of RFC 8037, beside Ed25519',
+    jwt: header({ alg: 'EdDSA', kid: 'ed448-1' }, { key: ed448 }),
+    policy: { algorithms: ['EdDSA', 'Ed448'] },
+    difference: ED448,
+  },
   {
     name: 'the scope in a claim of another name',
     jwt: claims({ scope: undefined as never, roles: ['read'] }),
@@ -57,6 +82,17 @@ export const GOOD_DIALECT_CASES: readonly JwtCase[] = [
 ];
 
 export const BAD_DIALECT_CASES: readonly JwtCase[] = [
+  {
+    name: 'Ed448, which the default list lacks, by the name EdDSA',
+    jwt: header({ alg: 'EdDSA', kid: 'ed448-1' }, { key: ed448 }),
+    code: 'key_unknown',
+  },
+  {
+    name: 'Ed448 by the name of Ed25519',
+    jwt: header({ alg: 'Ed25519', kid: 'ed448-1' }, { key: ed448 }),
+    policy: { algorithms: ['EdDSA', 'Ed448'] },
+    code: 'jwt_algorithm_refused',
+  },
   { name: 'at_hash: an ID token', jwt: claims({ at_hash: 'x' }), code: 'jwt_type_refused', difference: ID_TOKEN },
   {
     name: 'c_hash behind a nested claim: an ID token',

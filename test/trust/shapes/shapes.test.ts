@@ -8,6 +8,7 @@ import { importJwk } from '../../../src/codec/cose/key.ts';
 import { jwkThumbprint } from '../../../src/codec/jwk-thumbprint.ts';
 import { utf8 } from '../../../src/core/bytes.ts';
 import { DIALECT_NAMES } from '../../../src/core/dialect-names.ts';
+import { CATALOGUE, type ErrorCode } from '../../../src/core/error-catalogue.ts';
 import { isCoded } from '../../../src/core/errors.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { JWT_ALGORITHMS } from '../../../src/core/jwt-algorithms.ts';
@@ -203,6 +204,17 @@ describe('the table', () => {
       [],
     );
     expect(own.filter(({ kind }) => kind === 'ID token')).not.toEqual([]);
+  });
+
+  test('holds no refusal that a setting lifts and that does not name a setting', () => {
+    const lifted = SHAPES.filter(
+      ({ byDefault, underDialect, open }) =>
+        open === undefined && underDialect === 'delivered' && byDefault !== 'delivered',
+    );
+    for (const code of new Set(lifted.map(({ byDefault }) => byDefault as ErrorCode))) {
+      const { fix } = CATALOGUE[code];
+      expect(fix).toMatch(/`(dialect|algorithms|ignored_headers)` of the issuer|`algorithms`|`ignored_headers`/);
+    }
   });
 
   test('delivers nothing but access tokens', () => {
