@@ -47,8 +47,8 @@ interface UnverifiedJwt {
   readonly newHeader: string | undefined;
   /** All of them, or those alone that are read plainly. */
   readonly claims: JsonObject;
-  /** The text of the claims, where they were read plainly. */
-  readonly plainly: Uint8Array | undefined;
+  readonly isPlain: boolean;
+  readonly payload: Uint8Array;
   readonly signingInput: Uint8Array;
   readonly signature: Uint8Array;
   readonly digest: Uint8Array;
@@ -114,7 +114,8 @@ function takeApart(jwt: string): UnverifiedJwt {
     header,
     newHeader,
     claims: plain ?? strictClaims(payload),
-    plainly: plain === undefined ? undefined : payload,
+    isPlain: plain !== undefined,
+    payload,
     signingInput: signingInputOf(parts),
     signature,
     digest: sha256(parts.bytes),
@@ -127,8 +128,8 @@ function strictClaims(payload: Uint8Array): JsonObject {
 }
 
 /** The claims with all that the settings of the issuer name: read again where the fast reader left some of them out. */
-function claimsFor(policy: IssuerPolicy, { claims, plainly }: UnverifiedJwt): JsonObject {
-  return plainly === undefined || namesPlainClaims(policy) ? claims : strictClaims(plainly);
+function claimsFor(policy: IssuerPolicy, { claims, isPlain, payload }: UnverifiedJwt): JsonObject {
+  return !isPlain || namesPlainClaims(policy) ? claims : strictClaims(payload);
 }
 
 /** Asked for each token, so the answer is kept with the policy. */
