@@ -160,11 +160,17 @@ export const CATALOGUE = {
   introspection_overloaded: unavailable('Too many tokens wait for the authorization server', 'It answers more slowly than devices ask.', 'Try again in a few seconds.'),
 
   // Translation
-  audience_ambiguous: forbidden('The token names several devices', 'It has more than one audience, so a copy would serve elsewhere too.', 'Ask for a token for one device.'),
+  audience_ambiguous: forbidden('The token names several devices', 'It has more than one audience and is bound to no key (`cnf`), so a copy would serve elsewhere too.', 'Ask for a token with one audience, or have the AS bind it to a key (DPoP).'),
+  device_unnamed: forbidden(
+    'The token names no device that is registered',
+    'It has the shared audience of its issuer, and neither its scopes, nor its claim, nor its `authorization_details` name a device of this hub, as `device_by` has it.',
+    'Ask for a token that names the device by its id, and compare `device_by` of the issuer with what the AS writes.',
+  ),
+  device_ambiguous: forbidden('The token names more than one device', 'It has the shared audience of its issuer and names several devices, or it is a bearer token and names something else too.', 'Ask for a token for one device.'),
   scope_empty: forbidden('No scope is left for this device', 'The device knows none of the scopes of the token.', 'Ask for a scope that `latchkey devices show` lists.'),
   confirmation_missing: forbidden('The token is not bound to a key', 'It has no `cnf`: whoever steals it can use it.', 'Have the AS bind it (DPoP), or allow bearer tokens for this device and accept that risk.'),
   confirmation_unsupported: forbidden('The token is bound in a way that devices cannot check', 'For example `x5t#S256`, which needs TLS.', 'Bind it with DPoP, a jwk or a jwe.'),
-  confirmation_invalid: unauthorized('The confirmation of the token cannot be used', 'Its `cnf` has no or several members, or a key that is not acceptable.', ASK_AS),
+  confirmation_invalid: unauthorized('The confirmation of the token cannot be used', 'Its `cnf` has no member, members that do not go together, or a key that is not acceptable.', ASK_AS),
   cnonce_missing: unauthorized('The token lacks the nonce of the device', 'The device has no clock, and by a `cnonce` that it gave it knows that the token is new (RFC 9200 section 5.3.1).', 'Take the `cnonce` of `creation_hints`, and ask the authorization server for a token with it.'),
   token_too_large_for_device: entry('The token is too large for the device', 'Its claims need more bytes than the device takes.', 'Ask for fewer claims or use the slim profile; the log names the claims that cost most.', 413, '4.13'),
   claim_not_translatable: forbidden('A claim has no form on the device', 'Its value goes past what a CWT can carry.', 'Have the AS write it in the usual form.'),

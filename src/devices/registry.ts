@@ -59,6 +59,11 @@ export class Registry {
     return this.#byCertificate.get(hex(thumbprint));
   }
 
+  /** The device that this `aud` value names. */
+  byAudience(audience: string): Device | undefined {
+    return this.#byAudience.get(audience);
+  }
+
   /** The device that advertises this name. */
   byBleName(name: string): Device | undefined {
     return this.#byBleName.get(name);

@@ -5,11 +5,12 @@ import { readKeySet } from '../config/setting-files.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
+import { DEFAULT_SCOPE_PATTERN, readScopePattern } from '../core/scope-pattern.ts';
 import { type IssuerPolicy, issuerPolicy } from '../trust/issuer-policy.ts';
 import { KeyRing } from '../trust/key-ring.ts';
 
 export function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
-  const { issuer, discoveryUrl, jwksUrl, jwksFile } = settings;
+  const { confirmationKid, issuer, discoveryUrl, jwksUrl, jwksFile } = settings;
   return issuerPolicy({
     issuer,
     source:
@@ -22,11 +23,29 @@ export function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
     tokenTypes: settings.tokenTypes,
     requireRfc9068: settings.requireRfc9068,
     exiWithoutExp: settings.exiWithoutExp,
+    ...(confirmationKid === undefined ? {} : { confirmationKid }),
+    bind: settings.bind,
+    ...sharedAudienceOf(settings),
     offlineLimit: settings.offlineLimit,
     leeway: settings.leeway,
     refresh: { least: settings.refreshMin, most: settings.refreshMax },
     unknownKeyCooldown: settings.unknownKidCooldown,
   });
+}
+
+/** The rules of the configuration see to it that what `device_by` needs is there. */
+function sharedAudienceOf(settings: Config['issuers'][number]): Pick<IssuerPolicy, 'sharedAudience'> {
+  const { authorizationDetailsType: type, deviceBy, deviceClaim: claim, scopePattern, sharedAudience } = settings;
+  const pattern = readScopePattern(scopePattern ?? DEFAULT_SCOPE_PATTERN);
+  const namings = {
+    scope: pattern === undefined ? undefined : ({ by: 'scope', pattern } as const),
+    claim: claim === undefined ? undefined : ({ by: 'claim', claim } as const),
+    authorization_details: type === undefined ? undefined : ({ by: 'authorization_details', type } as const),
+  };
+  const naming = deviceBy === undefined ? undefined : namings[deviceBy];
+  return sharedAudience === undefined || naming === undefined
+    ? {}
+    : { sharedAudience: { audience: sharedAudience, naming } };
 }
 
 function usableKeys({ issuer, algorithms }: Config['issuers'][number], file: string): JsonObject {

@@ -1,6 +1,8 @@
 import { JWT_ALGORITHMS, type JwtAlgorithm } from '../codec/jws-signature.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { BindMode } from '../core/verified-token.ts';
+import type { SharedAudience } from './addressee.ts';
 import { isLocal, isLoopback } from './local-address.ts';
 
 /** Where the keys of an issuer come from. */
@@ -31,6 +33,12 @@ export interface IssuerPolicy {
   readonly requireRfc9068: boolean;
   /** Take tokens with `exi` and without `exp`, for devices that have no clock (RFC 9200 §5.10.3). */
   readonly exiWithoutExp: boolean;
+  /** What `cnf.kid` of its tokens is: a name of a key, or the JWK thumbprint of one (RFC 7638), which then counts as `jkt`. */
+  readonly confirmationKid: 'key-id' | 'thumbprint';
+  /** What becomes of its tokens without `cnf`. */
+  readonly bind: BindMode;
+  /** An audience that stands for many devices; a token with it names its device in another way. */
+  readonly sharedAudience?: SharedAudience;
   /** Bounds in seconds for how long a key set is used before the issuer is asked again, whatever its headers say. */
   readonly refresh: { readonly least: number; readonly most: number };
   /** Seconds between attempts that tokens cause, however many unknown `kid`s a sender makes up. */
@@ -48,6 +56,8 @@ const POLICY_DEFAULTS = {
   leeway: 60,
   requireRfc9068: false,
   exiWithoutExp: false,
+  confirmationKid: 'key-id',
+  bind: 'token',
   refresh: { least: 60, most: DAY },
   unknownKeyCooldown: 30,
 } as const satisfies Omit<IssuerPolicy, 'issuer' | 'source'>;

@@ -118,6 +118,7 @@ beforeAll(async () => {
   const registry = new Registry({ store: new FaultyStore(), log });
   await registry.add(device);
   const tokensOf = new TokenJudge({
+    names: { has: () => false, withAudience: () => undefined },
     issuers: [{ issuer: ISSUER, policy: 'opaque', introspector: { introspect } }],
     verify: (jwt, asking) =>
       verifyJwt(jwt, {

@@ -57,6 +57,7 @@ function good(changes: Partial<GoodToken> = {}): TokenVerdict {
     members: { scope: 'read', sub: 'doctor-7' },
     confirmation: { jkt: client.thumbprint },
     confidential: true,
+    verified: undefined,
     ...changes,
   };
   return { active: true, token, freshness, evidence };
