@@ -118,6 +118,7 @@ function translateOffline(
     audience: options.audience,
     keys: profile.keys,
     proofKey: profile.proofKey,
+    bindsToPresenter: token.confirmation === undefined && profile.device.bind === 'first-presenter',
     hubKeys: profile.hubKeys,
     random: { bytes: (length) => randomBytes(length) },
     time,
@@ -144,7 +145,8 @@ const EXPLANATIONS: Partial<Record<ErrorCode, (jwt: string, options: Options) =>
   audience_ambiguous: (jwt) => `aud is ${found(claim(jwt, 'aud'))}`,
   jwt_type_refused: (jwt) =>
     `typ is ${found(member(inspectJwt(jwt).header, 'typ'))}; --token-type names others to take`,
-  proof_missing: () => 'the token has cnf.jkt: put the public key of its holder into the profile as proofKey',
+  proof_missing: () =>
+    'put the public key of the client into the profile as proofKey: there is no proof on a command line',
   proof_key_mismatch: () => 'proofKey of the profile is not the key that cnf.jkt names',
 };
 

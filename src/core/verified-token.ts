@@ -45,8 +45,8 @@ export interface TokenFacts {
   readonly identity: Uint8Array;
   /** What the policy of the issuer makes of a token without `cnf`. */
   readonly bind: BindMode;
-  /** By the clock of the hub it was issued then at the earliest: `iat` less the leeway. Undefined without `iat`. */
-  readonly issuedNotBefore: number | undefined;
+  /** Seconds by which the clock of the issuer, and so `iat`, may run ahead. */
+  readonly leeway: number;
   /** Length of the compact JWT. */
   readonly bytes: number;
   readonly freshness: Freshness;

@@ -36,7 +36,7 @@ export async function openRelay(parts: {
   readonly log: Log;
 }): Promise<RelayParts> {
   const { config, introspectors, issuers: policies, log, verify } = parts;
-  const { audit, clock, registry, store } = parts.state;
+  const { audit, bindings, clock, registry, store } = parts.state;
   const { window } = config.dpop;
   const replay = await DurableReplayWindow.open({ store, bootId: bootId(), monotonic: monotonic(), window });
   const issuers = config.issuers.map(({ confirmationKid, introspection: policy, issuer }) => ({
@@ -50,6 +50,7 @@ export async function openRelay(parts: {
     registry,
     tokens: new TokenJudge({ issuers, verify, clock, names: namesOf(registry) }),
     replay,
+    bindings,
     keys: new ProofKeys(),
     clock,
     random: systemRandom,

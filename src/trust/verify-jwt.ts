@@ -183,7 +183,7 @@ function verified(
     digest: unverified.digest,
     identity: sha256(unverified.signingInput),
     bind: policy.bind,
-    issuedNotBefore: claims.issuedAt === undefined ? undefined : claims.issuedAt - policy.leeway,
+    leeway: policy.leeway,
     bytes: unverified.bytes,
     freshness: { keysAge, clock: certainty(time) },
   };
