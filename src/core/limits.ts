@@ -210,8 +210,8 @@ export const LIMITS = {
   tokenBindings: 16_384,
   /** Of them, those of one issuer: two issuers fill it. */
   tokenBindingsPerIssuer: 8_192,
-  /** Of them, those of one subject at one client: a token for each device of a ward, and a new one every half an hour. */
-  tokenBindingsPerHolder: 256,
+  /** Of them, those of one subject at one client: a service that has a token for each of a thousand devices. Eight fill the share of an issuer. */
+  tokenBindingsPerHolder: 1_024,
   /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,

@@ -158,6 +158,8 @@ export class DeliverFlow {
   #checkHolder(presented: PresentedToken, token: VerifiedToken): JsonObject | undefined {
     const thumbprint = token.confirmation?.jkt;
     if (thumbprint === undefined) {
+      // Said of the token rather than of the proof: no other key would help.
+      if (token.confirmation === undefined) throw new LatchkeyError('confirmation_missing');
       if (presented.scheme === 'DPoP' || presented.proof !== undefined)
         throw new LatchkeyError('proof_key_mismatch', 'the token has no jkt');
       return undefined;

@@ -75,9 +75,9 @@ export async function judgeProof(presented: PresentedProof | undefined, context:
 }
 
 function judgeUnbound(presented: PresentedProof | undefined, bearer: boolean): ProvenHolder {
-  // Whoever proves a key for a token that names none may believe that it is bound.
-  if (presented !== undefined) throw new LatchkeyError('proof_key_mismatch', 'the token is bound to no key');
   if (!bearer) throw new LatchkeyError('confirmation_missing');
+  // A client that proves a key for a token that names none may believe that it is bound.
+  if (presented !== undefined) throw new LatchkeyError('proof_key_mismatch', 'the token is bound to no key');
   return BEARER;
 }
 

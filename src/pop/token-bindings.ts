@@ -129,7 +129,9 @@ export class TokenBindings {
     const value = utf8(JSON.stringify({ jkt: thumbprint, exp: expiresAt, ...owners }));
     const written = this.#write(key, [{ put: key, value }, ...removals.map((remove) => ({ remove }))], removals);
     this.#keep(key, { thumbprint, expiresAt, ...owners, written });
-    return written;
+    await written;
+    const fields = { event: 'token_bound', issuer: request.issuer, key: thumbprint };
+    this.#options.log.info(fields, 'a token without a key is bound to that of its first presenter');
   }
 
   async #write(key: string, changes: readonly StoreChange[], removals: readonly string[]): Promise<void> {

@@ -282,10 +282,10 @@ describe('a token that its issuer bound to no key, with bind = "first-presenter"
   });
 
   test.each([
-    ['token', 'first-presenter', 'proof_key_mismatch', 0],
+    ['token', 'first-presenter', 'confirmation_missing', 0],
     ['first-presenter', 'token', 'none', 1],
     ['issuer', 'first-presenter', 'none', 1],
-    ['issuer', 'token', 'proof_key_mismatch', 0],
+    ['issuer', 'token', 'confirmation_missing', 0],
   ] as const)('goes by the device first: %s, with %s of the issuer', async (ofDevice, bind, code, bound) => {
     const { deliver, asked, registry } = await setup(unbound({ bind }));
     await registry.update(registry.get('tube-1'), { profile: deviceProfile({ bind: ofDevice }) });

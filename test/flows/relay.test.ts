@@ -276,7 +276,7 @@ test('an opaque token is bound to no presenter: what an AS may know by two names
   await registry.add({ ...device, profile: profileFromJson({ bind: 'first-presenter' }, { takesTokens: false }) });
   verdict = good({ confirmation: undefined });
   expect(await ask()).toMatchObject({ active: false, code: 'confirmation_missing' });
-  expect(await ask({ proof: await proof() })).toMatchObject({ active: false, code: 'proof_key_mismatch' });
+  expect(await ask({ proof: await proof() })).toMatchObject({ active: false, code: 'confirmation_missing' });
   expect(bound).toEqual([]);
 });
 
