@@ -131,6 +131,7 @@ function translateOffline(
     audience: options.audience,
     keys: profile.keys,
     proofKey: profile.proofKey,
+    bindsToPresenter: token.confirmation === undefined && profile.device.bind === 'first-presenter',
     hubKeys: profile.hubKeys,
     random: { bytes: (length) => randomBytes(length) },
     time,
@@ -161,7 +162,8 @@ const EXPLANATIONS: Partial<Record<ErrorCode, Explanation>> = {
     `typ is ${found(member(inspectJwt(jwt).header, 'typ'))}${detail === undefined ? '' : ` (${detail})`}; --dialect and --token-type say what to take`,
   jwt_claim_required: (jwt, { dialect = 'rfc9068' }, detail) =>
     `${detail} is demanded by --dialect ${dialect}; the claims are ${Object.keys(inspectJwt(jwt).claims ?? {}).join(' ')}`,
-  proof_missing: () => 'the token has cnf.jkt: put the public key of its holder into the profile as proofKey',
+  proof_missing: () =>
+    'put the public key of the client into the profile as proofKey: there is no proof on a command line',
   proof_key_mismatch: () => 'proofKey of the profile is not the key that cnf.jkt names',
 };
 

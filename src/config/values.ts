@@ -1,5 +1,6 @@
 /** The kinds of value that settings have, each with the words that describe it when it is wrong. */
 import * as z from 'zod/mini';
+import { readScopePattern } from '../core/scope-pattern.ts';
 
 const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const DURATION = /^(\d{1,9})(ms|s|m|h|d)$/;
@@ -195,10 +196,18 @@ export const topicPrefix = z
   .string({ error: TOPIC_WORDS })
   .check(z.regex(/^(?=.{1,64}$)[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/, { error: TOPIC_WORDS }));
 
+const PATTERN_WORDS =
+  'must have {device} and {scope} once each, with a character between them that no device id has, such as "{device}/{scope}"';
+
+/** Scopes that name a device. */
+export const scopePattern = z
+  .string({ error: PATTERN_WORDS })
+  .check(z.refine((text) => readScopePattern(text) !== undefined, { error: PATTERN_WORDS }));
+
 /** A name or an id that goes to another server as it is. */
-export function shortText() {
-  const words = 'must be text of 1 to 128 characters';
-  return z.string({ error: words }).check(z.minLength(1, { error: words }), z.maxLength(128, { error: words }));
+export function shortText(most = 128) {
+  const words = `must be text of 1 to ${most} characters`;
+  return z.string({ error: words }).check(z.minLength(1, { error: words }), z.maxLength(most, { error: words }));
 }
 
 export function flag() {

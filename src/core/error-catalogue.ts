@@ -173,23 +173,51 @@ export const CATALOGUE = {
   introspection_overloaded: unavailable('Too many tokens wait for the authorization server', 'It answers more slowly than devices ask.', 'Try again in a few seconds.'),
 
   // Translation
-  audience_ambiguous: forbidden('The token names several devices', 'It has more than one audience, so a copy would serve elsewhere too.', 'Ask for a token for one device.'),
+  audience_ambiguous: forbidden('The token names several devices', 'It has more than one audience and is bound to no key (`cnf`), so a copy would serve elsewhere too.', 'Ask for a token with one audience, or have the AS bind it to a key (DPoP).'),
+  device_unnamed: forbidden(
+    'The token names no device that is registered',
+    'It has the shared audience of its issuer, and neither its scopes, nor its claim, nor its `authorization_details` name a device of this hub, as `device_by` has it.',
+    'Ask for a token that names the device by its id, and compare `device_by` of the issuer with what the AS writes.',
+  ),
+  device_ambiguous: forbidden('The token names more than one device', 'It has the shared audience of its issuer and names several devices, or it is a bearer token and names something else too.', 'Ask for a token for one device.'),
   scope_empty: forbidden(
     'No scope is left for this device',
     'The device knows none of the scopes of the token, or the token has none.',
     'Ask for a scope that `latchkey devices show` lists. For an AS that writes scopes into another claim, such as `roles`, set `dialect` of the issuer, or `scope_claims` (docs/servers.md).',
   ),
-  confirmation_missing: forbidden('The token is not bound to a key', 'It has no `cnf`: whoever steals it can use it.', 'Have the AS bind it (DPoP), or allow bearer tokens for this device and accept that risk.'),
+  confirmation_missing: forbidden(
+    'The token is not bound to a key',
+    'It has no `cnf`: an attacker who steals it can use it.',
+    'Have the AS bind it (DPoP). For an AS that cannot, set `bind = "first-presenter"` of the issuer and accept its price (docs/security.md). A connected device may be registered with `--bearer`.',
+  ),
   confirmation_unsupported: forbidden('The token is bound in a way that devices cannot check', 'For example `x5t#S256`, which needs TLS.', 'Bind it with DPoP, a jwk or a jwe.'),
-  confirmation_invalid: unauthorized('The confirmation of the token cannot be used', 'Its `cnf` has no or several members, or a key that is not acceptable.', ASK_AS),
+  confirmation_invalid: unauthorized('The confirmation of the token cannot be used', 'Its `cnf` has no member, members that do not go together, or a key that is not acceptable.', ASK_AS),
   cnonce_missing: unauthorized('The token lacks the nonce of the device', 'The device has no clock, and by a `cnonce` that it gave it knows that the token is new (RFC 9200 section 5.3.1).', 'Take the `cnonce` of `creation_hints`, and ask the authorization server for a token with it.'),
   token_too_large_for_device: entry('The token is too large for the device', 'Its claims need more bytes than the device takes.', 'Ask for fewer claims or use the slim profile; the log names the claims that cost most.', 413, '4.13'),
   claim_not_translatable: forbidden('A claim has no form on the device', 'Its value goes past what a CWT can carry.', 'Have the AS write it in the usual form.'),
   profile_invalid: badRequest('The device profile is not possible', 'Wrap, algorithms and keys do not fit together.', 'Compare it with docs/protocol.md, "Device profiles".'),
   lifetime_empty: unauthorized('Nothing is left of the token after rounding', 'exp and iat or nbf are in the same second.', ASK_AS),
 
+  // Tokens bound to their first presenter
+  token_bound_elsewhere: unauthorized(
+    'The token is bound to another key',
+    'A client presented it first with another key, and the hub bound it to that key until it is dead (`bind = "first-presenter"`). The client changed its key, or the token was stolen.',
+    'Ask the authorization server for a new token, and present it with one key. Where no client changed its key, find out who presented it first: `latchkey audit list`.',
+  ),
+  token_binding_unknown: unauthorized(
+    'The token may be bound to another key',
+    'It was issued before the hub started, or so soon after that the clock of its issuer may hide it. It is not bound here, and the hub cannot know whether it was (`bind = "first-presenter"`).',
+    'Ask the authorization server for a new token. Where the answer has `Retry-After`, wait so many seconds first.',
+  ),
+  token_bindings_full: unavailable('Too many tokens are bound to their first presenter', 'One subject at one client may have 1,024 such tokens that are alive, one issuer 8,192, and all of them 16,384.', 'Use a token until it expires, or have the authorization server write tokens that live less long.'),
+  device_bearer_ended: local(
+    'An offline device takes no bearer tokens any more',
+    'It was registered with `--bearer` by an earlier version. Its tokens without `cnf` are refused with `confirmation_missing`.',
+    'Have the AS bind the tokens (DPoP), or set `bind = "first-presenter"` of the issuer. To end this message, register the device again.',
+  ),
+
   // Proof of possession
-  proof_missing: unauthorized('A proof of possession is missing', 'The token is bound to a key (`cnf`) and came without a proof.', 'Send `Authorization: DPoP` and a `DPoP` header (RFC 9449); a connected device hands on the proof of its client.'),
+  proof_missing: unauthorized('A proof of possession is missing', 'The token is bound to a key (`cnf`), or is to be bound to that of its presenter (`bind`), and came without a proof.', 'Send `Authorization: DPoP` and a `DPoP` header (RFC 9449); a connected device hands on the proof of its client.'),
   proof_malformed: unauthorized('The proof of possession is malformed', 'Not one DPoP JWT with jwk, jti, htm, htu and iat, or not a COSE_Sign1 or COSE_Mac0 with an empty payload.', 'Make it as RFC 9449 section 4.2, or docs/protocol.md, "Relayed proofs", says.'),
   proof_algorithm_refused: unauthorized('The algorithm of the proof is not allowed', 'It is neither ES256 nor EdDSA, nor HMAC 256/256 for a shared key, or not the one of the key.', 'Use ES256.'),
   proof_signature_invalid: unauthorized('The proof does not verify', 'It was altered, signed with another key, or (COSE) made for another nonce, token or audience.', 'Sign it with the key that it shows, for this very request.'),

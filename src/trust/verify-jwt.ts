@@ -1,3 +1,4 @@
+import { withKeyIdAsThumbprint } from '../codec/confirmation-method.ts';
 import { type JoseHeader, parseHeader, payloadOf, signatureOf, signingInputOf, splitCompact } from '../codec/jws.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { sha256 } from '../core/bytes.ts';
@@ -9,6 +10,7 @@ import { algorithmsNamed, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { meetsDemand, readMemberDemand } from '../core/member-demand.ts';
 import { judgeTimes, type WhenUnsure, witnessedMoment } from '../core/token-times.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
+import { type AskedDevice, addressedTo } from './addressee.ts';
 import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
@@ -21,6 +23,8 @@ type ExpectedAudience = string | ((audience: string) => boolean);
 
 interface JudgingOptions {
   readonly audience: ExpectedAudience;
+  /** The device of that audience, for issuers that have one audience for many devices. */
+  readonly device?: AskedDevice;
   readonly time: TimeBounds;
   readonly whenUnsure: WhenUnsure;
   /** Whether the token is for a device that has no clock: one that cannot judge `exp` (RFC 9200 §5.10.3). */
@@ -88,9 +92,9 @@ function judge(
   if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
   const written = claimsFor(policy, unverified);
   demandAccessToken(written, policy, isTyped(unverified.header));
-  const claims = readClaims(written, policy);
-  if (policy.requireRfc9068) demandRfc9068(claims);
-  demandAudience(claims.audience, options.audience);
+  const read = readClaims(written, policy);
+  if (policy.requireRfc9068) demandRfc9068(read);
+  const claims = forDevice(read, unverified.payload, options);
   const expiresAt = endOf(claims, { mayLackExpiry: policy.exiWithoutExp && options.withoutClock === true });
   const times = { ...claims, expiresAt };
   const moment = witnessedMoment(times);
@@ -200,6 +204,20 @@ function demandSignature(unverified: UnverifiedJwt, algorithms: readonly JwtAlgo
   throw new LatchkeyError('jwt_signature_invalid');
 }
 
+/** With audience and scope as they are for the device that it is presented for. */
+function forDevice(
+  read: JwtClaims,
+  payload: Uint8Array,
+  { audience, device, policy }: VerifyJwtWithKeysOptions,
+): JwtClaims {
+  const { sharedAudience: shared } = policy;
+  if (shared !== undefined && device !== undefined && read.audience.includes(shared.audience)) {
+    return addressedTo(read, parseStrictJsonObject(payload, { code: 'jwt_malformed' }), shared, device);
+  }
+  demandAudience(read.audience, audience);
+  return read;
+}
+
 function demandAudience(named: readonly string[], expected: ExpectedAudience): void {
   const fits = typeof expected === 'string' ? named.includes(expected) : named.some(expected);
   if (!fits) throw new LatchkeyError('jwt_audience_mismatch');
@@ -209,7 +227,7 @@ function demandAudience(named: readonly string[], expected: ExpectedAudience): v
 function verified(
   unverified: UnverifiedJwt,
   claims: JwtClaims & { readonly expiresAt: number },
-  { time, keysAge }: VerifyJwtWithKeysOptions,
+  { policy, time, keysAge }: VerifyJwtWithKeysOptions,
 ): VerifiedToken {
   const facts: TokenFacts = {
     issuer: claims.issuer,
@@ -221,12 +239,20 @@ function verified(
     jwtId: claims.jwtId,
     clientId: claims.clientId,
     scope: claims.scope,
-    confirmation: claims.confirmation,
+    confirmation: confirmationOf(claims, policy),
     expiresIn: claims.expiresIn,
     cnonce: claims.cnonce,
     digest: unverified.digest,
+    identity: sha256(unverified.signingInput),
+    bind: policy.bind,
+    leeway: policy.leeway,
     bytes: unverified.bytes,
     freshness: { keysAge, clock: certainty(time) },
   };
   return facts as VerifiedToken;
+}
+
+function confirmationOf({ confirmation }: JwtClaims, { confirmationKid }: IssuerPolicy): JsonObject | undefined {
+  if (confirmation === undefined || confirmationKid !== 'thumbprint') return confirmation;
+  return withKeyIdAsThumbprint(confirmation);
 }

@@ -1,4 +1,4 @@
-import { CLIENT, DEVICE, JKT, SEVERAL_AUDIENCES, type Shape, SUBJECT, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND_CLIENT } from './shape.ts';
 
 const SOURCE = 'github.com/keycloak/keycloak services/src/main/java/org/keycloak/protocol/oidc/TokenManager.java';
 const DPOP = 'https://www.keycloak.org/securing-apps/dpop';
@@ -102,7 +102,7 @@ export const KEYCLOAK_SHAPES: readonly Shape[] = [
     source: SEEN,
     claims: { ...USER, ...BOUND, aud: [DEVICE, 'account'] },
     byDefault: 'jwt_type_refused',
-    ...SEVERAL_AUDIENCES,
+    underDialect: 'delivered',
   },
   {
     ...BASE,
@@ -112,7 +112,7 @@ export const KEYCLOAK_SHAPES: readonly Shape[] = [
     byDefault: 'jwt_type_refused',
     underDialect: 'delivered',
   },
-  { ...BASE, name: 'Keycloak, a user without DPoP', claims: USER, byDefault: 'jwt_type_refused', ...UNBOUND },
+  { ...BASE, name: 'Keycloak, a user without DPoP', claims: USER, byDefault: 'jwt_type_refused', ...UNBOUND_CLIENT },
   {
     ...BASE,
     name: 'Keycloak, a machine without an audience mapper',
