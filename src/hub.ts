@@ -87,7 +87,7 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
   opened.add(() => issuers.close());
   const verify = verifierOf(config, state, issuers);
   const introspectors = openIntrospectors(config, state, issuers, log);
-  const relay = await openRelay({ config, state, verify, introspectors, log });
+  const relay = await openRelay({ config, state, verify, issuers, introspectors, log });
   opened.add(() => relay.close());
   opened.add(() => Promise.all(introspectors.map((each) => each.close())));
   const lines = new Map<string, SerialLine>();

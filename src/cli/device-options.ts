@@ -1,6 +1,6 @@
 /** The options that say what a device takes: of `devices add` and of `pair`. */
 import type { Command } from 'commander';
-import { SCOPE_FORMS, WRAPS } from '../core/device-profile.ts';
+import { DEVICE_BIND_MODES, SCOPE_FORMS, WRAPS } from '../core/device-profile.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { NewDevice } from '../ports/admin.ts';
@@ -18,7 +18,7 @@ export interface DeviceOptions {
   readonly maxTokenBytes?: string;
   readonly ctiBytes?: string;
   readonly cwtTag?: boolean;
-  readonly bearer?: boolean;
+  readonly bind?: string;
   readonly receipt: boolean;
   readonly clock: boolean;
 }
@@ -41,7 +41,10 @@ export function addDeviceOptions(command: Command): Command {
     .option('--max-token-bytes <n>', 'largest token that the device takes (default: 1024)')
     .option('--cti-bytes <n>', 'length of the identifier of a token, 4 to 16 (default: 16)')
     .option('--cwt-tag', 'put CBOR tag 61 before tokens')
-    .option('--bearer', 'take tokens without `cnf` too: whoever steals one can use it')
+    .option(
+      '--bind <mode>',
+      `what becomes of tokens without \`cnf\`: ${DEVICE_BIND_MODES.join(', ')} (default: issuer)`,
+    )
     .option('--no-receipt', 'the device answers without a receipt: nobody can tell that it was this device')
     .option('--no-clock', 'the device has no clock: its tokens need `exi`, and a `cnonce` that it gave (RFC 9200)');
 }
@@ -69,6 +72,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'profile.scopeForm': '--scope-form',
   'profile.maxTokenBytes': '--max-token-bytes',
   'profile.ctiBytes': '--cti-bytes',
+  'profile.bearer': '--bearer',
+  'profile.bind': '--bind',
 };
 
 /** The error in the words of the command line. @param names of options that this command calls otherwise */
@@ -93,7 +98,7 @@ export function profileOf(options: DeviceOptions): JsonObject {
     ...member('maxTokenBytes', wholeNumber('--max-token-bytes', options.maxTokenBytes)),
     ...member('ctiBytes', wholeNumber('--cti-bytes', options.ctiBytes)),
     ...member('cwtTag', options.cwtTag),
-    ...member('bearer', options.bearer),
+    ...member('bind', options.bind),
     receipt: options.receipt ? 'mac0' : 'none',
     ...(options.clock ? {} : { clock: 'none' }),
   };

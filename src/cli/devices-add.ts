@@ -16,6 +16,7 @@ interface Options extends AdminChoice, DeviceOptions {
   readonly line?: string;
   readonly ble?: string | true;
   readonly trust?: string;
+  readonly bearer?: boolean;
   readonly certificate?: string;
   readonly json?: boolean;
 }
@@ -33,6 +34,10 @@ export const command: CliCommand = {
       .option(
         '--certificate <file>',
         'certificate that it shows in TLS, PEM or DER in base64; the key stays with the device',
+      )
+      .option(
+        '--bearer',
+        'take tokens without `cnf` and without a proof: an attacker who steals one can use it. For connected devices alone',
       )
       .option('--trust <file>', 'where to write what the device is to trust (must not exist yet)');
     addAdminOptions(addDeviceOptions(command), 'print the device as JSON').action((id: string, options: Options) =>
@@ -90,6 +95,12 @@ async function request(id: string, options: Options, terminal: Terminal): Promis
   if (!takesTokens && (options.trust !== undefined || options.allow.length > 0)) {
     throw new LatchkeyError('usage', '--allow and --trust are for devices that take tokens: they need --line or --ble');
   }
+  if (takesTokens && options.bearer === true) {
+    throw new LatchkeyError(
+      'usage',
+      '--bearer is for connected devices: for an AS that binds no key use --bind first-presenter',
+    );
+  }
   const issuers = issuersOf(options);
   const text =
     certificate === undefined ? undefined : fromUtf8(await terminal.read(certificate, MAX_CERTIFICATE_BYTES));
@@ -98,7 +109,9 @@ async function request(id: string, options: Options, terminal: Terminal): Promis
     audience,
     ...(line === undefined ? {} : { line }),
     ...(ble === undefined ? {} : { ble: ble === true ? {} : { name: ble } }),
-    profile: takesTokens ? profileOf(options) : member('bearer', options.bearer),
+    profile: takesTokens
+      ? profileOf(options)
+      : { ...member('bearer', options.bearer), ...member('bind', options.bind) },
     ...(issuers === undefined ? {} : { issuers }),
     ...(text === undefined ? {} : { certificate: text }),
   };

@@ -47,11 +47,17 @@ function lines(device: DeviceView): readonly string[] {
 
 /** It takes no tokens, so it has neither scopes nor a form of token, and trusts nothing that has a version. */
 function connectedLines({ added_at, profile }: DeviceView): readonly string[] {
-  return [row('bearer', profile.bearer), row('added', instantText(added_at))];
+  const { bearer, bind } = profile;
+  return [
+    row('bearer', bearer),
+    ...(bind === undefined ? [] : [row('bind', bind)]),
+    row('added', instantText(added_at)),
+  ];
 }
 
 function tokenLines(device: DeviceView): readonly string[] {
-  const { permissions, scopes, ...profile } = device.profile;
+  // Offline devices take no bearer tokens.
+  const { bearer: _bearer, permissions, scopes, ...profile } = device.profile;
   const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
   return [
     row('scopes', (scopes as readonly string[]).join(' ')),

@@ -2,7 +2,7 @@
 import type { Problem } from './problems.ts';
 import type { Settings } from './schema.ts';
 import type { KeyPath } from './toml-positions.ts';
-import { isLoopback } from './values.ts';
+import { isFetchable, isLoopback } from './values.ts';
 
 function problem(path: KeyPath, words: string): Problem {
   return { code: 'config_invalid', path, words };
@@ -42,13 +42,43 @@ function* issuerRules({ issuers }: Settings): Generator<Problem> {
     if (issuer.jwks_file !== undefined && issuer.ca_file !== undefined && issuer.client_id === undefined) {
       yield problem(['issuers', index, 'ca_file'], `${here}.ca_file has no use with jwks_file: nothing is fetched`);
     }
+    if (!isFetchable(issuer.issuer) && issuer.jwks_url === undefined && issuer.jwks_file === undefined) {
+      yield problem(
+        ['issuers', index, 'issuer'],
+        `${here}.issuer must be an https address; one over http needs jwks_url or jwks_file, so that nothing is fetched from it`,
+      );
+    }
     yield* introspectionRules(issuer, index);
+    yield* deviceNamingRules(issuer, index);
     if (issuer.refresh_min > issuer.refresh_max) {
       yield problem(['issuers', index, 'refresh_min'], `${here}.refresh_min must not be longer than refresh_max`);
     }
     if (issuer.refresh_max > issuer.offline_limit) {
       yield problem(['issuers', index, 'refresh_max'], `${here}.refresh_max must not be longer than offline_limit`);
     }
+  }
+}
+
+/** Settings that one value of `device_by` alone reads, and whether it can do without. */
+const NAMING_SETTINGS = [
+  ['scope_pattern', 'scope', false],
+  ['device_claim', 'claim', true],
+  ['authorization_details_type', 'authorization_details', true],
+] as const;
+
+function* deviceNamingRules(issuer: Issuer, index: number): Generator<Problem> {
+  const here = `issuers[${index}]`;
+  const { device_by: by, shared_audience: shared } = issuer;
+  if ((by === undefined) !== (shared === undefined)) {
+    const [given, lacking] = by === undefined ? ['shared_audience', 'device_by'] : ['device_by', 'shared_audience'];
+    yield problem(['issuers', index, given], `${here}.${given} needs ${lacking}`);
+  }
+  for (const [name, value, isNeeded] of NAMING_SETTINGS) {
+    const isThere = issuer[name] !== undefined;
+    if (isThere && by !== value)
+      yield problem(['issuers', index, name], `${here}.${name} needs device_by = "${value}"`);
+    if (!isThere && by === value && isNeeded)
+      yield problem(['issuers', index, 'device_by'], `${here}.device_by = "${value}" needs ${name}`);
   }
 }
 

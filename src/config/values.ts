@@ -1,5 +1,6 @@
 /** The kinds of value that settings have, each with the words that describe it when it is wrong. */
 import * as z from 'zod/mini';
+import { readScopePattern } from '../core/scope-pattern.ts';
 
 const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const DURATION = /^(\d{1,9})(ms|s|m|h|d)$/;
@@ -96,10 +97,23 @@ function isAcceptableUrl(text: string, query: boolean): boolean {
   return secure && (query || !text.includes('?')) && !text.includes('#') && url.username === '' && url.password === '';
 }
 
-/** An issuer identifier (RFC 8414 §2) or another address by which we are known. Kept exactly as written. */
+/** An address by which we are known. Kept exactly as written. */
 export const identifierUrl = z
   .string({ error: URL_WORDS })
   .check(z.refine((text) => isAcceptableUrl(text, false), { error: URL_WORDS }));
+
+/**
+ * An issuer identifier (RFC 8414 §2), kept exactly as written. Some servers call themselves `http:` in their tokens, ADFS for
+ * one: that is a name as good as another where nothing is fetched from it (`issuerRules` in rules.ts).
+ */
+export const issuerIdentifier = z
+  .string({ error: URL_WORDS })
+  .check(z.refine((text) => isAcceptableUrl(text.replace(/^http:/, 'https:'), false), { error: URL_WORDS }));
+
+/** Whether a hub may fetch from there. */
+export function isFetchable(identifier: string): boolean {
+  return isAcceptableUrl(identifier, false);
+}
 
 /** An address that is fetched; it may have a query. */
 export const fetchUrl = z.string({ error: 'must be an https address (http only for loopback)' }).check(
@@ -182,10 +196,18 @@ export const topicPrefix = z
   .string({ error: TOPIC_WORDS })
   .check(z.regex(/^(?=.{1,64}$)[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/, { error: TOPIC_WORDS }));
 
+const PATTERN_WORDS =
+  'must have {device} and {scope} once each, with a character between them that no device id has, such as "{device}/{scope}"';
+
+/** Scopes that name a device. */
+export const scopePattern = z
+  .string({ error: PATTERN_WORDS })
+  .check(z.refine((text) => readScopePattern(text) !== undefined, { error: PATTERN_WORDS }));
+
 /** A name or an id that goes to another server as it is. */
-export function shortText() {
-  const words = 'must be text of 1 to 128 characters';
-  return z.string({ error: words }).check(z.minLength(1, { error: words }), z.maxLength(128, { error: words }));
+export function shortText(most = 128) {
+  const words = `must be text of 1 to ${most} characters`;
+  return z.string({ error: words }).check(z.minLength(1, { error: words }), z.maxLength(most, { error: words }));
 }
 
 export function flag() {

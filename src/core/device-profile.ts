@@ -1,4 +1,5 @@
 /** How one device wants its tokens. Shared by the registry, the translator and provisioning. */
+import { BIND_MODES } from './verified-token.ts';
 
 /** `a+b`: a, inside b (RFC 8392 A.6). */
 export const WRAPS = ['sign1', 'mac0', 'encrypt0', 'sign1+encrypt0', 'mac0+encrypt0'] as const;
@@ -22,6 +23,9 @@ export const SCOPE_FORMS = ['text', 'bytes', 'aif'] as const;
  */
 export type ScopeForm = (typeof SCOPE_FORMS)[number];
 
+/** What becomes of tokens that their issuer bound to no key: what `bind` of the issuer says, or one of its values. */
+export const DEVICE_BIND_MODES = ['issuer', ...BIND_MODES] as const;
+
 export interface DeviceProfile {
   readonly wrap: Wrap;
   /** Algorithm of the Sign1 or Mac0 (the only one, or the inner one). */
@@ -40,8 +44,12 @@ export interface DeviceProfile {
   readonly cwtTag: boolean;
   /** Length of cti in bytes, 4 to 16. */
   readonly ctiBytes: number;
-  /** Deliver tokens without `cnf`. Whoever holds such a token can use it: the operator has to say so. */
+  /**
+   * Take tokens without `cnf` and without a proof, for a connected device alone. An attacker who steals such a token can use it: the
+   * operator has to say so.
+   */
   readonly bearer: boolean;
+  readonly bind: (typeof DEVICE_BIND_MODES)[number];
   /** Whether the device answers /authz-info with a receipt under its own key (docs/protocol.md) or with a bare 2.01. */
   readonly receipt: 'mac0' | 'none';
   /** `none`: the device cannot judge `exp`, so its tokens need `exi`, and a `cnonce` that it gave (RFC 9200 §5.3.1). */

@@ -10,6 +10,13 @@ export interface Freshness {
   readonly clock: ClockCertainty;
 }
 
+/**
+ * What becomes of a token that its issuer bound to no key: it stays a bearer token, or the hub binds it to the key of the client that
+ * presents it first.
+ */
+export const BIND_MODES = ['token', 'first-presenter'] as const;
+export type BindMode = (typeof BIND_MODES)[number];
+
 /** What a JWT access token says, once verified. Times are NumericDate seconds, fractions kept as the issuer wrote them. */
 export interface TokenFacts {
   readonly issuer: string;
@@ -31,6 +38,15 @@ export interface TokenFacts {
   readonly cnonce: Uint8Array | undefined;
   /** SHA-256 over the compact JWT as received. 32 bytes. Caches and logs name a token by this, never by value. */
   readonly digest: Uint8Array;
+  /**
+   * SHA-256 over what the issuer signed: header and payload as they are spelled. 32 bytes. One token has one, however its signature
+   * is written: the holder of an ES256 signature can make a second good one out of it, and so another `digest`.
+   */
+  readonly identity: Uint8Array;
+  /** What the policy of the issuer makes of a token without `cnf`. */
+  readonly bind: BindMode;
+  /** Seconds by which the clock of the issuer, and so `iat`, may run ahead. */
+  readonly leeway: number;
   /** Length of the compact JWT. */
   readonly bytes: number;
   readonly freshness: Freshness;

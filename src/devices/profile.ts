@@ -1,5 +1,6 @@
 /** Device profiles as JSON: what `latchkey devices add` takes and the registry keeps. */
 import {
+  DEVICE_BIND_MODES,
   type DeviceProfile,
   SCOPE_FORMS,
   type ScopeForm,
@@ -30,6 +31,7 @@ const MEMBERS = [
   'cwtTag',
   'ctiBytes',
   'bearer',
+  'bind',
   'receipt',
   'clock',
 ] as const;
@@ -69,6 +71,10 @@ export function profileFromJson(
   const permissions = readPermissions(value.permissions ?? {});
   const scopes = readScopes(value.scopes ?? Object.keys(permissions));
   if (scopes.length === 0 && takesTokens) throw invalid('scopes', 'name at least one scope, or no token is ever taken');
+  const bearer = flag('bearer', value.bearer ?? false);
+  if (bearer && takesTokens) throw invalid('bearer', 'an offline device needs a key in each token; see bind');
+  const bind = oneOf('bind', value.bind ?? 'issuer', DEVICE_BIND_MODES);
+  if (bearer && bind === 'first-presenter') throw invalid('bind', 'not beside bearer');
   return Object.freeze({
     wrap,
     authentication,
@@ -80,7 +86,8 @@ export function profileFromJson(
     maxTokenBytes: integer('maxTokenBytes', value.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES, 64, 16_384),
     cwtTag: flag('cwtTag', value.cwtTag ?? false),
     ctiBytes: integer('ctiBytes', value.ctiBytes ?? 16, 4, 16),
-    bearer: flag('bearer', value.bearer ?? false),
+    bearer,
+    bind,
     receipt: oneOf<'mac0' | 'none'>('receipt', value.receipt ?? 'mac0', ['mac0', 'none']),
     clock: oneOf<'own' | 'none'>('clock', value.clock ?? 'own', ['own', 'none']),
   });

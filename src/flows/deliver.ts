@@ -2,6 +2,7 @@
  * deliver: judge the token, judge who presents it, translate it for the device, queue it durably, wait a little for the
  * device. Reads top to bottom; each step is a function of its own layer that refuses with a code.
  */
+import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { base64url, hex, sha256 } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
 import { UNREGISTERED } from '../core/device-id.ts';
@@ -13,6 +14,7 @@ import type { Delivery } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
+import type { TokenBindings } from '../pop/token-bindings.ts';
 import type { Audit, AuditEntry } from '../ports/audit.ts';
 import {
   CnonceMissing,
@@ -21,9 +23,10 @@ import {
   type PresentedToken,
   type RequestContext,
 } from '../ports/northbound.ts';
-import type { TranslatedToken } from '../token/translate.ts';
+import type { TranslatedToken, TranslationContext } from '../token/translate.ts';
 import type { AskForHints } from './creation-hints.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { bindingOf, bindsToPresenter } from './first-presenter.ts';
 
 export interface DeliverDependencies {
   readonly registry: Registry;
@@ -32,9 +35,15 @@ export interface DeliverDependencies {
   readonly random: Random;
   /** Signature, issuer (one of those that the device takes), audience and times of the JWT (trust/verify-jwt.ts). */
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
-  /** The DPoP proof against the token's `cnf.jkt` (pop/dpop.ts); the answer is the presenter's public key. */
-  readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string) => JsonObject;
-  readonly translate: (token: VerifiedToken, device: Device, proofKey: JsonObject | undefined) => TranslatedToken;
+  /** The DPoP proof against the token's `cnf.jkt`, if it has one (pop/dpop.ts); the answer is the presenter's public key. */
+  readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string | undefined) => JsonObject;
+  /** Tokens that are bound to the key of their first presenter. */
+  readonly bindings: Pick<TokenBindings, 'bind'>;
+  readonly translate: (
+    token: VerifiedToken,
+    device: Device,
+    presenter: Pick<TranslationContext, 'proofKey' | 'bindsToPresenter'>,
+  ) => TranslatedToken;
   /** What a device without a clock says of the token that it wants. */
   readonly hints: Pick<AskForHints, 'of'>;
   readonly audit: Audit;
@@ -93,8 +102,12 @@ export class DeliverFlow {
     if (!takesTokens(device)) throw new LatchkeyError('device_takes_no_tokens', device.id);
     const token = await this.#dependencies.verify(presented.token.expose(), device);
     judgement.token = token;
-    const proofKey = this.#checkHolder(presented, token);
-    const translated = this.#dependencies.translate(token, device, proofKey);
+    const toBeBound = bindsToPresenter(device, token);
+    const proofKey = toBeBound ? this.#judgePresenter(presented, token) : this.#checkHolder(presented, token);
+    const translated = this.#dependencies.translate(token, device, { proofKey, bindsToPresenter: toBeBound });
+    if (toBeBound && proofKey !== undefined) {
+      await this.#dependencies.bindings.bind(bindingOf(token, jwkThumbprint(proofKey)));
+    }
     // While keys were fetched the device may have been removed, or registered anew under another key.
     if (registry.get(deviceId).rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', deviceId);
     const id = hex(this.#dependencies.random.bytes(16));
@@ -132,6 +145,12 @@ export class DeliverFlow {
     return { delivery, isNew };
   }
 
+  /** A token that is bound to its presenter needs a proof of a key, in either scheme: for its issuer it is a Bearer token. */
+  #judgePresenter(presented: PresentedToken, token: VerifiedToken): JsonObject {
+    if (presented.proof === undefined) throw new LatchkeyError('proof_missing');
+    return this.#dependencies.judgeProof(presented, token, undefined);
+  }
+
   /**
    * A token bound by `jkt` needs the proof of that key. A proof that comes with any other token is refused rather than
    * passed over: its sender believes that it was checked.
@@ -139,6 +158,8 @@ export class DeliverFlow {
   #checkHolder(presented: PresentedToken, token: VerifiedToken): JsonObject | undefined {
     const thumbprint = token.confirmation?.jkt;
     if (thumbprint === undefined) {
+      // Said of the token rather than of the proof: no other key would help.
+      if (token.confirmation === undefined) throw new LatchkeyError('confirmation_missing');
       if (presented.scheme === 'DPoP' || presented.proof !== undefined)
         throw new LatchkeyError('proof_key_mismatch', 'the token has no jkt');
       return undefined;

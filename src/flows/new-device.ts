@@ -17,13 +17,17 @@ export interface NewDeviceSurroundings {
   /** Whether there is a radio. */
   readonly radio: boolean;
   readonly issuers: readonly string[];
+  /** Audiences that stand for many devices: no single one may have them. */
+  readonly sharedAudiences?: readonly string[];
 }
 
-/** Under a fresh root key. @throws {LatchkeyError} `device_invalid` */
+/** Under a fresh root key. @throws {LatchkeyError} `device_invalid`, `audience_taken` */
 export function newDeviceOf(request: NewDevice, surroundings: NewDeviceSurroundings): Device {
-  const { clock, issuers, lines, radio, random } = surroundings;
+  const { clock, issuers, lines, radio, random, sharedAudiences = [] } = surroundings;
   const ble = request.ble === undefined ? undefined : { name: request.ble.name ?? request.id };
   checkDeviceNames({ ...request, ble });
+  if (sharedAudiences.includes(request.audience))
+    throw new LatchkeyError('audience_taken', `${request.audience} is the shared_audience of an issuer`);
   if (request.line !== undefined && !lines.includes(request.line))
     throw new LatchkeyError('device_invalid', `line: ${known(request.line, lines, '[[lines]]')}`);
   if (ble !== undefined && !radio)

@@ -29,7 +29,7 @@ export function openNorthbound(parts: {
   readonly link: (device: Device) => DeviceLink;
 }): Northbound {
   const { config, dispatcher, link, verify } = parts;
-  const { audit, clock, hubKeys, queue, registry, trust } = parts.state;
+  const { audit, bindings, clock, hubKeys, queue, registry, trust } = parts.state;
   const { window } = config.dpop;
   const nonces = new DpopNonces({ random: systemRandom });
   const keys = new ProofKeys();
@@ -55,13 +55,14 @@ export function openNorthbound(parts: {
         replay,
         keys,
       }),
-    translate: (token, device, proofKey) =>
+    bindings,
+    translate: (token, device, presenter) =>
       translate(token, {
         profile: device.profile,
         device: device.id,
         audience: device.audience,
         keys: wrapKeys(device, hubKeysFor(device, trust.of(device), hubKeys)),
-        proofKey,
+        ...presenter,
         hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(token.issuer),
         isForeignKey: (keyId) => hubKeys.isOfAnotherIssuer(keyId, token.issuer),
         random: systemRandom,

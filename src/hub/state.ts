@@ -21,6 +21,7 @@ import { UnpairFlow } from '../flows/unpair.ts';
 import { AuditTrail } from '../observe/audit.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
 import { headText } from '../observe/audit-record.ts';
+import { TokenBindings } from '../pop/token-bindings.ts';
 import type { Admin, Difficulty, HubStatus } from '../ports/admin.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
@@ -80,6 +81,7 @@ export interface State {
   readonly queue: DeliveryQueue;
   readonly audit: AuditTrail;
   readonly trust: TrustRecords;
+  readonly bindings: TokenBindings;
   /** Of the configured lines; a reload changes it. */
   readonly lineNames: string[];
 }
@@ -102,8 +104,9 @@ export async function loadState(config: Config, stores: OpenState, log: Log): Pr
   await stores.auditBegan();
   const trust = new TrustRecords({ store, hubKeys, log });
   await trust.load();
+  const bindings = await TokenBindings.open({ store, clock, log });
   const lineNames = config.lines.map((line) => line.name);
-  return { store, stores, clock, hubKeys, registry, queue, audit, trust, lineNames };
+  return { store, stores, clock, hubKeys, registry, queue, audit, trust, bindings, lineNames };
 }
 
 export function openClock(config: Config, store: Store, log: Log): Promise<TimeFloor> {
@@ -227,6 +230,7 @@ export function newDeviceSurroundings(
     lines: lineNames,
     radio: config.ble.adapter !== undefined,
     issuers: config.issuers.map((issuer) => issuer.issuer),
+    sharedAudiences: config.issuers.flatMap(({ sharedAudience }) => sharedAudience ?? []),
   };
 }
 

@@ -1,11 +1,12 @@
 /** What every judge of a DPoP proof does (RFC 9449 §4.3), one step each. */
+
 import { type CompactParts, parseHeader, payloadOf, signatureOf, signingInputOf, splitCompact } from '../codec/jws.ts';
-import { jwtAlgorithm } from '../codec/jws-signature.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { base64url } from '../core/bytes.ts';
 import type { TimeBounds } from '../core/clock.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject } from '../core/json.ts';
+import { jwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { ProofKey, ProofKeys } from './proof-keys.ts';
 import { matchesTargetUri } from './target-uri.ts';
@@ -37,8 +38,8 @@ export interface DpopTarget {
   readonly uris: readonly string[];
   /** SHA-256 over the access token as it came: `ath`. 32 bytes. */
   readonly accessTokenDigest: Uint8Array;
-  /** JWK thumbprint (RFC 7638) of the key that the token is bound to. */
-  readonly confirmationThumbprint: string;
+  /** JWK thumbprint (RFC 7638) of the key that the token is bound to; undefined where it is to be bound to the key of the proof. */
+  readonly confirmationThumbprint: string | undefined;
 }
 
 /** Proofs are marked by their `jti`; a UUID is 36 characters long (RFC 9449 §4.2 asks for 96 bits). */
@@ -59,7 +60,8 @@ export function readDpopProof(proof: string, keys: ProofKeys): DpopProof {
 
 /** @throws {LatchkeyError} `proof_key_mismatch`, `proof_method_mismatch`, `proof_uri_mismatch`, `proof_token_mismatch` */
 export function judgeDpopTarget({ key, claims }: DpopProof, target: DpopTarget): void {
-  if (key.thumbprint !== target.confirmationThumbprint) throw new LatchkeyError('proof_key_mismatch');
+  const { confirmationThumbprint: bound } = target;
+  if (bound !== undefined && key.thumbprint !== bound) throw new LatchkeyError('proof_key_mismatch');
   if (claims.htm !== target.method) throw new LatchkeyError('proof_method_mismatch');
   if (!matchesTargetUri(claims.htu, target.uris)) throw new LatchkeyError('proof_uri_mismatch');
   if (claims.ath !== base64url(target.accessTokenDigest)) throw new LatchkeyError('proof_token_mismatch');

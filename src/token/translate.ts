@@ -30,6 +30,8 @@ export interface TranslationContext {
   readonly keys: CwtKeys;
   /** Public JWK that the presenter proved possession of (pop/dpop.ts). Needed for `cnf.jkt`. */
   readonly proofKey?: JsonObject | undefined;
+  /** Whether a token without `cnf` is bound to `proofKey`, the key of its first presenter. */
+  readonly bindsToPresenter?: boolean;
   /** Private keys of the hub that `cnf.jwe` of the token's issuer is opened with. */
   readonly hubKeys?: readonly JweKey[] | undefined;
   /** Whether a `kid` names a key of the hub that is for `cnf.jwe` of another issuer. */
@@ -91,7 +93,7 @@ export class TranslatedToken {
 export function translate(token: VerifiedToken, context: TranslationContext): TranslatedToken {
   const { profile } = context;
   const nonce = nonceSource(context.random);
-  checkAudience(token.audience, context.audience);
+  checkAudience(token, context.audience);
   const dates = wholeDates(token);
   const scope = narrowScope(token.scope, profile.scopes);
   const life = profile.clock === 'none' ? lifeByArrival(token, dates, context) : lifeByDate(token, dates, profile);
@@ -108,6 +110,7 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
     confirmation: translateConfirmation(token.confirmation, {
       profile,
       proofKey: context.proofKey,
+      bindsToPresenter: context.bindsToPresenter ?? false,
       hubKeys: context.hubKeys ?? [],
       isForeignKey: context.isForeignKey ?? (() => false),
       claims: token,
@@ -172,10 +175,15 @@ function lifeByArrival(
   return { expiresAt: undefined, expiresIn: left, cnonce, cti };
 }
 
-/** A token that names several devices could be shown to all of them by whoever holds one of its copies. */
-function checkAudience(audiences: readonly string[], audience: string): void {
-  if (audiences.length > 1) throw new LatchkeyError('audience_ambiguous', `${audiences.length} audiences`);
-  if (audiences[0] !== audience) throw new LatchkeyError('jwt_audience_mismatch');
+/**
+ * A bearer token with several audiences could be shown to all of them by each of them. One that the issuer bound to a key serves
+ * the holder of that key alone, and its CWT names this device alone.
+ */
+function checkAudience({ audience: named, confirmation }: VerifiedToken, audience: string): void {
+  if (named.length > 1 && confirmation === undefined) {
+    throw new LatchkeyError('audience_ambiguous', `${named.length} audiences`);
+  }
+  if (!named.includes(audience)) throw new LatchkeyError('jwt_audience_mismatch');
 }
 
 /**

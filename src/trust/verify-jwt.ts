@@ -1,24 +1,30 @@
+import { withKeyIdAsThumbprint } from '../codec/confirmation-method.ts';
 import { type JoseHeader, parseHeader, payloadOf, signatureOf, signingInputOf, splitCompact } from '../codec/jws.ts';
-import { type JwtAlgorithm, jwtAlgorithm } from '../codec/jws-signature.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { sha256 } from '../core/bytes.ts';
 import { certainty, type TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { IGNORABLE_HEADERS } from '../core/ignorable-headers.ts';
 import type { JsonObject } from '../core/json.ts';
+import { algorithmsNamed, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
+import { meetsDemand, readMemberDemand } from '../core/member-demand.ts';
 import { judgeTimes, type WhenUnsure, witnessedMoment } from '../core/token-times.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
+import { type AskedDevice, addressedTo } from './addressee.ts';
 import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
-import { demandRfc9068, endOf, type JwtClaims, readClaims } from './jwt-claims.ts';
+import { demandAccessToken, demandRfc9068, endOf, type JwtClaims, readClaims } from './jwt-claims.ts';
 import type { KeyRing } from './key-ring.ts';
-import { readPlainClaims } from './plain-claims.ts';
+import { areReadPlainly, readPlainClaims } from './plain-claims.ts';
 
 /** One audience, or what decides about each that the token names. One that fits is enough. */
 type ExpectedAudience = string | ((audience: string) => boolean);
 
 interface JudgingOptions {
   readonly audience: ExpectedAudience;
+  /** The device of that audience, for issuers that have one audience for many devices. */
+  readonly device?: AskedDevice;
   readonly time: TimeBounds;
   readonly whenUnsure: WhenUnsure;
   /** Whether the token is for a device that has no clock: one that cannot judge `exp` (RFC 9200 §5.10.3). */
@@ -43,7 +49,10 @@ interface UnverifiedJwt {
   readonly header: JoseHeader;
   /** The header as it is spelled, where this spelling was not seen before. */
   readonly newHeader: string | undefined;
+  /** All of them, or those alone that are read plainly. */
   readonly claims: JsonObject;
+  readonly isPlain: boolean;
+  readonly payload: Uint8Array;
   readonly signingInput: Uint8Array;
   readonly signature: Uint8Array;
   readonly digest: Uint8Array;
@@ -60,9 +69,9 @@ export async function verifyJwt(jwt: string, options: VerifyJwtOptions): Promise
   const unverified = takeApart(jwt);
   const issuer = options.issuers.find(unverifiedIssuer(unverified));
   if (issuer === undefined) throw new LatchkeyError('jwt_issuer_unknown');
-  const algorithm = judgeHeader(unverified.header, issuer.policy);
+  const algorithms = judgeHeader(unverified.header, issuer.policy);
   const held = await issuer.keys.forKeyId(unverified.header.keyId);
-  return judge(unverified, algorithm, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
+  return judge(unverified, algorithms, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
 }
 
 /** The same with keys at hand, synchronously: for one issuer, no network. @throws {LatchkeyError} as `verifyJwt` */
@@ -73,13 +82,19 @@ export function verifyJwtWithKeys(jwt: string, options: VerifyJwtWithKeysOptions
 }
 
 /** The steps in order: until the signature is known to be good, a sender learns nothing of what the claims lack. */
-function judge(unverified: UnverifiedJwt, algorithm: JwtAlgorithm, options: VerifyJwtWithKeysOptions): VerifiedToken {
+function judge(
+  unverified: UnverifiedJwt,
+  algorithms: readonly JwtAlgorithm[],
+  options: VerifyJwtWithKeysOptions,
+): VerifiedToken {
   const { policy, time, whenUnsure } = options;
-  demandSignature(unverified, algorithm, options.keys);
+  demandSignature(unverified, algorithms, options.keys);
   if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
-  const claims = readClaims(unverified.claims);
-  if (policy.requireRfc9068) demandRfc9068(claims);
-  demandAudience(claims.audience, options.audience);
+  const written = claimsFor(policy, unverified);
+  demandAccessToken(written, policy, isTyped(unverified.header));
+  const read = readClaims(written, policy);
+  if (policy.requireRfc9068) demandRfc9068(read);
+  const claims = forDevice(read, unverified.payload, options);
   const expiresAt = endOf(claims, { mayLackExpiry: policy.exiWithoutExp && options.withoutClock === true });
   const times = { ...claims, expiresAt };
   const moment = witnessedMoment(times);
@@ -94,20 +109,43 @@ function takeApart(jwt: string): UnverifiedJwt {
   const parts = splitCompact(jwt);
   const spelling = jwt.slice(0, parts.headerEnd);
   const known = headers.find(spelling);
-  const header = known ?? parseHeader(parts);
+  const header = known ?? parseHeader(parts, { ignorable: true });
   const signature = signatureOf(parts);
   const payload = payloadOf(parts);
-  const claims = readPlainClaims(payload) ?? parseStrictJsonObject(payload, { code: 'jwt_malformed' });
+  const plain = readPlainClaims(payload);
   const newHeader = known === undefined ? spelling : undefined;
   return {
     header,
     newHeader,
-    claims,
+    claims: plain ?? strictClaims(payload),
+    isPlain: plain !== undefined,
+    payload,
     signingInput: signingInputOf(parts),
     signature,
     digest: sha256(parts.bytes),
     bytes: parts.bytes.length,
   };
+}
+
+function strictClaims(payload: Uint8Array): JsonObject {
+  return parseStrictJsonObject(payload, { code: 'jwt_malformed' });
+}
+
+/** The claims with all that the settings of the issuer name: read again where the fast reader left some of them out. */
+function claimsFor(policy: IssuerPolicy, { claims, isPlain, payload }: UnverifiedJwt): JsonObject {
+  return !isPlain || namesPlainClaims(policy) ? claims : strictClaims(payload);
+}
+
+/** Asked for each token, so the answer is kept with the policy. */
+const plainPolicies = new WeakMap<IssuerPolicy, boolean>();
+
+function namesPlainClaims(policy: IssuerPolicy): boolean {
+  const known = plainPolicies.get(policy);
+  if (known !== undefined) return known;
+  const { scopeClaims, audienceClaims, clientClaims, requiredClaims } = policy;
+  const isPlain = requiredClaims.length === 0 && areReadPlainly([...scopeClaims, ...audienceClaims, ...clientClaims]);
+  plainPolicies.set(policy, isPlain);
+  return isPlain;
 }
 
 /** Read only to know whose keys to use; the signature by those keys is what makes it true. */
@@ -119,20 +157,65 @@ function unverifiedIssuer({ claims }: UnverifiedJwt): string {
 }
 
 /** RFC 8725 §3.1 (algorithm) and §3.11 (explicit type). */
-function judgeHeader({ algorithm, type }: JoseHeader, policy: IssuerPolicy): JwtAlgorithm {
-  const known = jwtAlgorithm(algorithm);
-  if (known === undefined || !policy.algorithms.includes(known)) {
-    throw new LatchkeyError('jwt_algorithm_refused', 'not in the allow-list of the issuer');
-  }
-  const isAccessToken = type === undefined ? policy.untyped : policy.tokenTypes.includes(plainType(type));
-  if (!isAccessToken) throw new LatchkeyError('jwt_type_refused', type === undefined ? 'no typ' : undefined);
-  return known;
+function judgeHeader({ algorithm, type, members }: JoseHeader, policy: IssuerPolicy): readonly JwtAlgorithm[] {
+  for (const name of IGNORABLE_HEADERS) if (members[name] !== undefined) demandIgnored(name, members, policy);
+  const algorithms = allowedOf(algorithm, policy);
+  judgeType(type === undefined ? undefined : plainType(type), policy);
+  return algorithms;
 }
 
-function demandSignature(unverified: UnverifiedJwt, algorithm: JwtAlgorithm, keys: KeyRing): void {
+/** The detail tells an algorithm that the operator may allow from one that no setting can. */
+function allowedOf(name: string, policy: IssuerPolicy): readonly JwtAlgorithm[] {
+  const known = algorithmsNamed(name);
+  const [only] = known;
+  if (known.length === 1 && only !== undefined && policy.algorithms.includes(only)) return known;
+  const allowed = known.filter((algorithm) => policy.algorithms.includes(algorithm));
+  if (allowed.length > 0) return allowed;
+  if (known.length > 0)
+    throw new LatchkeyError('jwt_algorithm_refused', `${name}: algorithms of the issuer may have it`);
+  throw new LatchkeyError('jwt_algorithm_refused', 'one that no issuer may use');
+}
+
+function demandIgnored(name: string, members: JsonObject, { ignoredHeaders }: IssuerPolicy): void {
+  const isIgnored = ignoredHeaders.some((text) => {
+    const demand = readMemberDemand(text);
+    return demand?.names.includes(name) === true && meetsDemand(members, demand);
+  });
+  if (isIgnored) return;
+  throw new LatchkeyError('jwt_header_refused', `header member ${name}, and ignored_headers does not name it`);
+}
+
+/** A type `none` is a type like others: what the setting calls none is no type at all. */
+function judgeType(type: string | undefined, { tokenTypes }: IssuerPolicy): void {
+  if (type === undefined ? tokenTypes.includes('none') : type !== 'none' && tokenTypes.includes(type)) return;
+  if (type === undefined) throw new LatchkeyError('jwt_type_refused', 'no typ: token_types may have "none"');
+  throw new LatchkeyError('jwt_type_refused', type === 'jwt' ? 'typ is JWT: token_types may have "JWT"' : undefined);
+}
+
+/** Whether the type says "access token": an ID token has no type, or JWT. */
+function isTyped({ type }: JoseHeader): boolean {
+  return type !== undefined && plainType(type) !== 'jwt';
+}
+
+function demandSignature(unverified: UnverifiedJwt, algorithms: readonly JwtAlgorithm[], keys: KeyRing): void {
   const { header, signingInput, signature } = unverified;
-  for (const verifier of keys.candidates(header.keyId, algorithm)) if (verifier.verify(signingInput, signature)) return;
+  for (const verifier of keys.candidates(header.keyId, algorithms))
+    if (verifier.verify(signingInput, signature)) return;
   throw new LatchkeyError('jwt_signature_invalid');
+}
+
+/** With audience and scope as they are for the device that it is presented for. */
+function forDevice(
+  read: JwtClaims,
+  payload: Uint8Array,
+  { audience, device, policy }: VerifyJwtWithKeysOptions,
+): JwtClaims {
+  const { sharedAudience: shared } = policy;
+  if (shared !== undefined && device !== undefined && read.audience.includes(shared.audience)) {
+    return addressedTo(read, parseStrictJsonObject(payload, { code: 'jwt_malformed' }), shared, device);
+  }
+  demandAudience(read.audience, audience);
+  return read;
 }
 
 function demandAudience(named: readonly string[], expected: ExpectedAudience): void {
@@ -144,7 +227,7 @@ function demandAudience(named: readonly string[], expected: ExpectedAudience): v
 function verified(
   unverified: UnverifiedJwt,
   claims: JwtClaims & { readonly expiresAt: number },
-  { time, keysAge }: VerifyJwtWithKeysOptions,
+  { policy, time, keysAge }: VerifyJwtWithKeysOptions,
 ): VerifiedToken {
   const facts: TokenFacts = {
     issuer: claims.issuer,
@@ -156,12 +239,20 @@ function verified(
     jwtId: claims.jwtId,
     clientId: claims.clientId,
     scope: claims.scope,
-    confirmation: claims.confirmation,
+    confirmation: confirmationOf(claims, policy),
     expiresIn: claims.expiresIn,
     cnonce: claims.cnonce,
     digest: unverified.digest,
+    identity: sha256(unverified.signingInput),
+    bind: policy.bind,
+    leeway: policy.leeway,
     bytes: unverified.bytes,
     freshness: { keysAge, clock: certainty(time) },
   };
   return facts as VerifiedToken;
+}
+
+function confirmationOf({ confirmation }: JwtClaims, { confirmationKid }: IssuerPolicy): JsonObject | undefined {
+  if (confirmation === undefined || confirmationKid !== 'thumbprint') return confirmation;
+  return withKeyIdAsThumbprint(confirmation);
 }

@@ -16,7 +16,13 @@ const DEVICE: DeviceView = {
   id: 'tube-1',
   audience: 'coap://tube-1',
   line: 'ward-3',
-  profile: { wrap: 'mac0', scopes: ['read', 'idle'], permissions: { read: [['temperature', 16]] }, bearer: false },
+  profile: {
+    wrap: 'mac0',
+    scopes: ['read', 'idle'],
+    permissions: { read: [['temperature', 16]] },
+    bearer: false,
+    bind: 'issuer',
+  },
   issuers: ['https://as.example'],
   trust_version: 1,
   added_at: 1_700_000_000,
@@ -59,7 +65,7 @@ test('show names issuers, permissions and every member of the profile', async ()
     '  scopes         read idle',
     '    read = FETCH temperature',
     '  wrap           mac0',
-    '  bearer         false',
+    '  bind           issuer',
     '  trust          version 1, since 2023-11-14T22:13:20Z',
     '  waiting        2',
   ]);
@@ -79,6 +85,7 @@ test('show says of a connected device nothing that is for devices which take tok
     '  line           none: a connected device, which asks the hub itself',
     '  issuers        https://as.example',
     '  bearer         true',
+    '  bind           issuer',
     '  added          2023-11-14T22:13:20Z',
   ]);
 });

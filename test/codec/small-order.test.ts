@@ -2,10 +2,10 @@ import { createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { coseKeyFromJwk, importJwk, jwkFromCoseKey } from '../../src/codec/cose/key.ts';
-import { JWT_ALGORITHMS } from '../../src/codec/jws-signature.ts';
 import { isOfSmallOrder } from '../../src/codec/small-order.ts';
 import { fromHex, utf8 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { JWT_ALGORITHMS } from '../../src/core/jwt-algorithms.ts';
 import { ProofKeys } from '../../src/pop/proof-keys.ts';
 import { translateConfirmation } from '../../src/token/confirmation.ts';
 import { importVerificationKey } from '../../src/trust/verification-key.ts';
@@ -50,7 +50,8 @@ describe.each(ENCODINGS)('the small-order key %s is refused', (encoding) => {
   });
   it('as the `cnf` of a token for a device', () => {
     const context = {
-      profile: { wrap: 'mac0' as const, bearer: false },
+      profile: { wrap: 'mac0' as const },
+      bindsToPresenter: false,
       proofKey: undefined,
       hubKeys: [],
       isForeignKey: () => false,

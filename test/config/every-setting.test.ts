@@ -27,12 +27,27 @@ tls_key_file = "${tls}/server-key.pem"
 issuer = "http://127.0.0.1:1/discovered"
 discovery_url = "http://127.0.0.1:1/metadata"
 ca_file = "${tls}/ca.pem"
+dialect = "cognito"
+token_types = ["none"]
+scope_claims = ["scope"]
+audience_claims = ["client_id"]
+client_claims = ["client_id"]
+required_claims = ["token_use=access"]
+ignored_headers = ["zip=NONE"]
+confirmation_kid = "thumbprint"
+bind = "first-presenter"
+shared_audience = "https://devices.example"
+device_by = "scope"
+scope_pattern = "{device}:{scope}"
 [[issuers]]
 issuer = "http://127.0.0.1:1/keys"
 jwks_url = "http://127.0.0.1:1/keys"
 client_id = "hub"
 client_secret_file = "secret"
 introspection_url = "http://127.0.0.1:1/introspect"
+shared_audience = "https://devices.example"
+device_by = "claim"
+device_claim = "device"
 [[issuers]]
 issuer = "https://static.example"
 jwks_file = "jwks.json"
@@ -47,6 +62,9 @@ client_id = "hub"
 client_auth = "private_key_jwt"
 client_key_file = "${tls}/client-key.pem"
 client_key_id = "k1"
+shared_audience = "https://devices.example"
+device_by = "authorization_details"
+authorization_details_type = "device"
 [[lines]]
 name = "bench"
 path = "tcp://127.0.0.1:1"

@@ -32,6 +32,27 @@ describe('together they are refused:', () => {
     ['a ca_file with nothing to fetch', issuer('jwks_file = "j"\nca_file = "c"'), 'ca_file has no use'],
     ['a shortest refresh longer than the longest', issuer('refresh_min = "2h"\nrefresh_max = "1h"'), 'refresh_min'],
     ['a refresh past the offline limit', issuer('refresh_max = "2d"\noffline_limit = "1d"'), 'refresh_max'],
+    [
+      'a shared audience without a name in it',
+      issuer('shared_audience = "https://a"'),
+      'shared_audience needs device_by',
+    ],
+    ['a name without a shared audience', issuer('device_by = "scope"'), 'device_by needs shared_audience'],
+    [
+      'a name in a claim that is not said',
+      issuer('shared_audience = "a"\ndevice_by = "claim"'),
+      'device_by = "claim" needs device_claim',
+    ],
+    [
+      'a pattern for names in a claim',
+      issuer('shared_audience = "a"\ndevice_by = "claim"\ndevice_claim = "d"\nscope_pattern = "{device}/{scope}"'),
+      'scope_pattern needs device_by = "scope"',
+    ],
+    [
+      'a pattern of two meanings',
+      issuer('shared_audience = "a"\ndevice_by = "scope"\nscope_pattern = "{device}-{scope}"'),
+      'a character between them that no device id has',
+    ],
     ['two lines of one name', line('a', 'tcp://x:1') + line('a', 'tcp://x:2'), 'lines[1].name was given before'],
     ['two lines on one port', line('a', '/dev/ttyS0') + line('b', '/dev/ttyS0'), 'lines[1].path was given before'],
   ])('%s', (_, text, words) => {

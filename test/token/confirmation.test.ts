@@ -5,6 +5,7 @@ import { type CborMap, decodeCbor, encodeCbor } from '../../src/codec/cbor.ts';
 import { openEncrypt0 } from '../../src/codec/cose/encrypt0.ts';
 import { jwkFromCoseKey } from '../../src/codec/cose/key-map.ts';
 import { importJweKey } from '../../src/codec/jwe-key.ts';
+import { jwkThumbprint } from '../../src/codec/jwk-thumbprint.ts';
 import { base64url, utf8 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { type ConfirmationContext, translateConfirmation } from '../../src/token/confirmation.ts';
@@ -25,8 +26,9 @@ const secretJwk: JsonObject = { kty: 'oct', kid: 'session', alg: 'HS256', k: bas
 
 function context(changes: Partial<ConfirmationContext> = {}): ConfirmationContext {
   return {
-    profile: { wrap: 'mac0', bearer: false },
+    profile: { wrap: 'mac0' },
     proofKey: undefined,
+    bindsToPresenter: false,
     hubKeys: [importJweKey(hubJwk)],
     isForeignKey: () => false,
     claims: { issuer: 'https://as.example', subject: 'nurse-7', audience: ['https://tube-1.example'] },
@@ -119,14 +121,14 @@ describe('jwe', () => {
 
   test.each(['encrypt0', 'mac0+encrypt0', 'sign1+encrypt0'] as const)('stands as it is inside %s', async (wrap) => {
     const jwe = await jweOf(JSON.stringify(secretJwk));
-    const confirmation = translateConfirmation({ jwe }, context({ profile: { wrap, bearer: false } }));
+    const confirmation = translateConfirmation({ jwe }, context({ profile: { wrap } }));
     expect(jwkFromCoseKey(coseKey(confirmation)).k).toBe(secretJwk.k);
   });
 
   test('serves HMAC 256/256 where the issuer named no algorithm', async () => {
     const { alg: _alg, ...unnamed } = secretJwk;
     const jwe = await jweOf(JSON.stringify(unnamed));
-    const confirmation = translateConfirmation({ jwe }, context({ profile: { wrap: 'encrypt0', bearer: false } }));
+    const confirmation = translateConfirmation({ jwe }, context({ profile: { wrap: 'encrypt0' } }));
     expect(jwkFromCoseKey(coseKey(confirmation)).alg).toBe('HMAC 256/256');
   });
 
@@ -191,20 +193,31 @@ test('a token without cnf is refused', () => {
   expect(refusal(undefined)).toBe('confirmation_missing');
 });
 
-test('a token without cnf goes to a device that takes bearer tokens', () => {
-  expect(translateConfirmation(undefined, context({ profile: { wrap: 'mac0', bearer: true } }))).toBeUndefined();
+test('a token without cnf gets the key of its first presenter, where that is allowed', () => {
+  const made = translateConfirmation(undefined, context({ bindsToPresenter: true, proofKey: jwk }));
+  expect(made).toEqual(translateConfirmation({ jkt: jwkThumbprint(jwk) }, context({ proofKey: jwk })));
+  expect(refusal(undefined, { proofKey: jwk })).toBe('confirmation_missing');
+  expect(refusal(undefined, { bindsToPresenter: true })).toBe('proof_missing');
 });
 
-test('a device that takes bearer tokens still gets no broken cnf', () => {
-  expect(refusal({}, { profile: { wrap: 'mac0', bearer: true } })).toBe('confirmation_invalid');
+test('a broken cnf is no missing one', () => {
+  expect(refusal({}, { bindsToPresenter: true, proofKey: jwk })).toBe('confirmation_invalid');
 });
 
 test.each([
   ['jwk', 'kid'],
-  ['jkt', 'x5t#S256'],
+  ['jwk', 'jkt'],
+  ['jwk', 'x5t#S256'],
   ['jwe', 'jwk'],
 ])('%s together with %s is refused', (one, other) => {
   expect(refusal({ [one]: 'x', [other]: 'y' })).toBe('confirmation_invalid');
+});
+
+test('of a thumbprint and a certificate the thumbprint counts, whose key was shown', () => {
+  const cnf = { 'x5t#S256': base64url(randomBytes(32)), jkt: jwkThumbprint(jwk) };
+  expect(translateConfirmation(cnf, context({ proofKey: jwk }))).toMatchObject({ method: 'COSE_Key' });
+  expect(refusal(cnf, {})).toBe('proof_missing');
+  expect(refusal(cnf, { proofKey: publicJwk('ec') })).toBe('proof_key_mismatch');
 });
 
 test.each(['x5t#S256', 'jku', 'something'])('%s is refused', (method) => {

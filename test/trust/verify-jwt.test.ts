@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { connectAuthorizationServer } from '../../drivers/as/authorization-server.ts';
 import { hex, sha256 } from '../../src/core/bytes.ts';
 import type { TimeBounds } from '../../src/core/clock.ts';
+import { isCoded } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { judgeTimes } from '../../src/core/token-times.ts';
 import { type IssuerPolicy, issuerPolicy } from '../../src/trust/issuer-policy.ts';
@@ -45,6 +46,16 @@ function verify(jwt: string, options: Partial<Parameters<typeof verifyJwtWithKey
 }
 const jwt = signJwt({ key, header: HEADER, claims: CLAIMS });
 
+function detailOf(action: () => unknown): string | undefined {
+  try {
+    action();
+  } catch (error) {
+    if (isCoded(error)) return error.detail;
+    throw error;
+  }
+  throw new Error('was accepted');
+}
+
 describe('a verified token', () => {
   test('tells what the JWT says, and how fresh the knowledge was', () => {
     expect(verify(jwt)).toEqual({
@@ -58,6 +69,9 @@ describe('a verified token', () => {
       scope: ['read', 'write'],
       confirmation: undefined,
       digest: expect.anything(),
+      identity: sha256(jwt.slice(0, jwt.lastIndexOf('.'))),
+      bind: 'token',
+      leeway: 60,
       bytes: jwt.length,
       freshness: { keysAge: 7, clock: 'sure' },
     });
@@ -65,6 +79,27 @@ describe('a verified token', () => {
 
   test('is named by the hash of the JWT as it was received', () => {
     expect(hex(verify(jwt).digest)).toBe(hex(sha256(jwt)));
+  });
+
+  test('has one identity, however its signature is written', () => {
+    // ES256: with s goes n − s (SEC 1 §4.1.4), so the holder of a token can make a second good one out of it.
+    const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+    const [input, signature] = [
+      jwt.slice(0, jwt.lastIndexOf('.')),
+      Buffer.from(jwt.slice(jwt.lastIndexOf('.') + 1), 'base64url'),
+    ];
+    const other = (order - BigInt(`0x${signature.subarray(32).toString('hex')}`)).toString(16).padStart(64, '0');
+    const bent = `${input}.${Buffer.concat([signature.subarray(0, 32), Buffer.from(other, 'hex')]).toString('base64url')}`;
+    expect(hex(verify(bent).digest)).not.toBe(hex(verify(jwt).digest));
+    expect(hex(verify(bent).identity)).toBe(hex(verify(jwt).identity));
+  });
+
+  test('has a kid for a jkt, where its issuer writes thumbprints', () => {
+    const cnf = { kid: 'V6N_HMPagNpYS_wxM14X73q3eWzbTr9Z31RyHkIcN0Y', xms_ksl: 'sw' };
+    const entra = signJwt({ key, header: HEADER, claims: { ...CLAIMS, cnf } });
+    expect(verify(entra).confirmation).toEqual(cnf);
+    const { confirmation } = verify(entra, { policy: { ...policy, confirmationKid: 'thumbprint' } });
+    expect(confirmation).toEqual({ jkt: cnf.kid, xms_ksl: 'sw' });
   });
 
   test('is for an audience that a function may choose', () => {
@@ -92,6 +127,29 @@ describe('a verified token', () => {
     expect(codeOf(() => verify(jwt, { policy: { ...policy, algorithms: ['EdDSA'] } }))).toBe('jwt_algorithm_refused');
     expect(codeOf(() => verify(jwt, { policy: { ...policy, tokenTypes: ['jwt'] } }))).toBe('jwt_type_refused');
     expect(codeOf(() => verify(`${jwt.slice(0, -4)}AAAA`))).toBe('jwt_signature_invalid');
+  });
+
+  test('has a header that one issuer may have and another may not, whichever comes first', () => {
+    const zipped = signJwt({ key, header: { ...HEADER, zip: 'NONE' }, claims: CLAIMS });
+    const lenient = { policy: { ...policy, ignoredHeaders: ['zip=NONE'] } };
+    expect(codeOf(() => verify(zipped))).toBe('jwt_header_refused');
+    expect(codeOf(() => verify(zipped, lenient))).toBe('none');
+    expect(codeOf(() => verify(zipped))).toBe('jwt_header_refused');
+  });
+
+  test.each<[string, JsonObject, RegExp | undefined]>([
+    ['an algorithm that the operator may allow', { alg: 'PS512' }, /^PS512: algorithms of the issuer may have it$/],
+    ['an algorithm that no operator may allow', { alg: 'HS512' }, /^one that no issuer may use$/],
+    ['an algorithm that is a text of the sender', { alg: 'own text' }, /^one that no issuer may use$/],
+    ['no typ', { typ: undefined as never }, /token_types may have "none"/],
+    ['the type JWT', { typ: 'JWT' }, /token_types may have "JWT"/],
+    ['a type that is a text of the sender', { typ: 'own text' }, undefined],
+    ['a member that may be ignored', { x5c: ['a'] }, /x5c, and ignored_headers does not name it/],
+  ])('is refused for %s with the setting that would take it, and no text of the sender', (_name, header, words) => {
+    const refused = signJwt({ key, header: { ...HEADER, ...header }, claims: CLAIMS, algorithm: 'ES256' });
+    const detail = detailOf(() => verify(refused));
+    if (words === undefined) expect(detail).toBeUndefined();
+    else expect(detail).toMatch(words);
   });
 
   test('can be made in one file only', () => {

@@ -1,12 +1,56 @@
 /** Settings of one authorization server. */
 import * as z from 'zod/mini';
+import { DIALECT_NAMES } from '../../core/dialect-names.ts';
+import { IGNORABLE_HEADERS } from '../../core/ignorable-headers.ts';
+import { ALGORITHM_NAMES, DEFAULT_ALGORITHMS } from '../../core/jwt-algorithms.ts';
+import { readMemberDemand } from '../../core/member-demand.ts';
+import { BIND_MODES } from '../../core/verified-token.ts';
 import { setting } from '../setting.ts';
-import { clientText, fetchUrl, filePath, flag, identifierUrl, milliseconds, oneOf, seconds } from '../values.ts';
+import {
+  clientText,
+  fetchUrl,
+  filePath,
+  flag,
+  issuerIdentifier,
+  milliseconds,
+  oneOf,
+  scopePattern,
+  seconds,
+  shortText,
+} from '../values.ts';
+
+/** A list of texts that has at least one. */
+function texts(what: string) {
+  return z
+    .array(z.string({ error: 'must be text' }).check(z.minLength(1, { error: 'must not be empty' })), {
+      error: `must be a list of ${what}s`,
+    })
+    .check(z.minLength(1, { error: `must name at least one ${what}` }));
+}
+
+const DEMAND_WORDS = 'must be "name", "name|other" or "name=value|value"';
+
+const demand = z
+  .string({ error: DEMAND_WORDS })
+  .check(z.refine((text) => readMemberDemand(text) !== undefined, { error: DEMAND_WORDS }));
+
+const demands = z.array(demand, { error: 'must be a list of claims' });
+
+const IGNORABLE: ReadonlySet<string> = new Set(IGNORABLE_HEADERS);
+
+const ignoredHeaders = z.array(
+  demand.check(
+    z.refine((text) => readMemberDemand(text)?.names.every((name) => IGNORABLE.has(name)) ?? true, {
+      error: 'must be of x5c, zip or enc: no other member may be ignored',
+    }),
+  ),
+  { error: 'must be a list of header members' },
+);
 
 export const issuer = z.strictObject({
   issuer: setting(
-    identifierUrl,
-    'Issuer identifier, exactly as in the `iss` claim of its tokens.',
+    issuerIdentifier,
+    'Issuer identifier, exactly as in the `iss` claim of its tokens. One that begins with http: needs `jwks_url` or `jwks_file`.',
     'https://as.example',
   ),
   discovery_url: setting(
@@ -32,22 +76,45 @@ export const issuer = z.strictObject({
   algorithms: setting(
     z._default(
       z
-        .array(oneOf(['ES256', 'EdDSA', 'PS256', 'RS256']), { error: 'must be a list of algorithms' })
+        .array(oneOf(ALGORITHM_NAMES), { error: 'must be a list of algorithms' })
         .check(z.minLength(1, { error: 'must name at least one algorithm' })),
-      ['ES256', 'EdDSA', 'PS256', 'RS256'],
+      [...DEFAULT_ALGORITHMS],
     ),
-    'Algorithms that its tokens may be signed with.',
+    `Algorithms that its tokens may be signed with, of ${ALGORITHM_NAMES.join(', ')}. EdDSA and Ed25519 are two names of one. HMAC (HS256 and the like) is for no issuer: the hub could sign with such a key itself.`,
+  ),
+  dialect: setting(
+    z._default(oneOf(DIALECT_NAMES), 'rfc9068'),
+    'Which server it is: a set of defaults for the settings from `token_types` to `confirmation_kid`. docs/servers.md has a recipe for each, and what cannot be had with it.',
   ),
   token_types: setting(
-    z._default(
-      z
-        .array(z.string({ error: 'must be text' }).check(z.minLength(1, { error: 'must not be empty' })), {
-          error: 'must be a list of types',
-        })
-        .check(z.minLength(1, { error: 'must name at least one type' })),
-      ['at+jwt'],
-    ),
-    'Values of the header `typ` that mark an access token (RFC 9068). What more costs: with "JWT" an ID token may pass for an access token.',
+    z.optional(texts('type')),
+    'Values of the header `typ` that mark an access token (RFC 9068); "none" stands for no `typ`. Default: that of the dialect. What "JWT" and "none" cost: an ID token may pass for an access token, unless `required_claims` names what only access tokens of this server have.',
+    ['at+jwt'],
+  ),
+  scope_claims: setting(
+    z.optional(texts('claim')),
+    'The first of these claims that a token has holds its scope: text, or a list of texts. Default: that of the dialect.',
+    ['scope', 'scp'],
+  ),
+  audience_claims: setting(
+    z.optional(texts('claim')),
+    'The first of these claims that a token has, and that is no empty list, says whom it is for. Default: that of the dialect. What another one than `aud` costs: the server may give the same value to tokens for somebody else.',
+    ['aud'],
+  ),
+  client_claims: setting(
+    z.optional(texts('claim')),
+    'The first of these claims that a token has names the client. Default: that of the dialect.',
+    ['client_id'],
+  ),
+  required_claims: setting(
+    z.optional(demands),
+    'Claims that a token must have: "name", "name|other" for one of several, or "name=value|value" for one of these texts. Default: that of the dialect, for one with `typ: JWT` or none what keeps out ID tokens.',
+    ['token_use=access'],
+  ),
+  ignored_headers: setting(
+    z.optional(ignoredHeaders),
+    'Header members of x5c, zip and enc that its tokens may have: "name", or "name=value". They are never obeyed. Default: that of the dialect.',
+    ['zip=NONE'],
   ),
   require_rfc9068: setting(
     z._default(flag(), false),
@@ -56,6 +123,40 @@ export const issuer = z.strictObject({
   exi_without_exp: setting(
     z._default(flag(), false),
     'Take tokens that have `exi` and no `exp` (RFC 9200 §5.10.3), for devices without a clock. The hub counts `exi` from `iat`. What it costs: a device that counts it from when the token comes, and not from when it gave the nonce, has a token that is held back live for up to twice as long as meant.',
+  ),
+  confirmation_kid: setting(
+    z.optional(oneOf(['key-id', 'thumbprint'])),
+    'What `kid` in the `cnf` of its tokens is: `key-id`, the name of a key that the device holds; `thumbprint`, the JWK thumbprint of the key of the client (RFC 7638), as Entra writes it. A thumbprint counts as `jkt`. Default: that of the dialect.',
+    'thumbprint',
+  ),
+  bind: setting(
+    z._default(oneOf(BIND_MODES), 'token'),
+    'What becomes of its tokens without `cnf`. `token`: they stay bearer tokens, which offline devices refuse. `first-presenter`: the client presents the token with a DPoP proof, and the hub binds the token to that key until it is dead. What it costs: an attacker who steals a token before its client has presented it can present it first, and then owns it.',
+  ),
+  shared_audience: setting(
+    z.optional(shortText(255)),
+    'An `aud` of its tokens that stands for many devices. `device_by` says how such a token names its device. Tokens with the audience of one device are taken as well.',
+    'https://devices.example',
+  ),
+  device_by: setting(
+    z.optional(oneOf(['scope', 'claim', 'authorization_details'])),
+    'How a token with the shared audience names its device: in its scopes, in a claim, or in `authorization_details` (RFC 9396). It must name one registered device.',
+    'scope',
+  ),
+  scope_pattern: setting(
+    z.optional(scopePattern),
+    'How a scope names device and permission, for `device_by = "scope"`. `{device}` is the id of a device. Scopes of another form are left out.',
+    '{device}/{scope}',
+  ),
+  device_claim: setting(
+    z.optional(shortText()),
+    'The claim with the id of the device, for `device_by = "claim"`.',
+    'device',
+  ),
+  authorization_details_type: setting(
+    z.optional(shortText()),
+    'The `type` of `authorization_details` that are for devices, for `device_by = "authorization_details"`. `identifier` is the id of a device, or `locations` has its audience; `actions` are the scope.',
+    'device_access',
   ),
   offline_limit: setting(
     z.prefault(seconds({ min: '1m', max: '365d' }), '30d'),
