@@ -21,7 +21,10 @@ export type BindMode = (typeof BIND_MODES)[number];
 export interface TokenFacts {
   readonly issuer: string;
   readonly subject: string | undefined;
+  /** With the audience of the device in place of one that stands for many devices. */
   readonly audience: readonly string[];
+  /** As its issuer wrote it. */
+  readonly statedAudience: readonly string[];
   /** Of a token without `exp`, where that is taken: `iat` and `exi` together. */
   readonly expiresAt: number;
   readonly notBefore: number | undefined;

@@ -159,7 +159,9 @@ export class DeliverFlow {
     const thumbprint = token.confirmation?.jkt;
     if (thumbprint === undefined) {
       // Said of the token rather than of the proof: no other key would help.
-      if (token.confirmation === undefined) throw new LatchkeyError('confirmation_missing');
+      if (token.confirmation === undefined) {
+        throw new LatchkeyError(token.audience.length > 1 ? 'audience_ambiguous' : 'confirmation_missing');
+      }
       if (presented.scheme === 'DPoP' || presented.proof !== undefined)
         throw new LatchkeyError('proof_key_mismatch', 'the token has no jkt');
       return undefined;

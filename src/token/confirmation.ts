@@ -33,7 +33,7 @@ export interface ConfirmationContext {
   readonly nonce: (algorithm: CoseKey['algorithm']) => Uint8Array;
 }
 
-type ReplicatedClaims = Pick<VerifiedToken, 'issuer' | 'subject' | 'audience'>;
+type ReplicatedClaims = Pick<VerifiedToken, 'issuer' | 'subject' | 'statedAudience'>;
 
 /** A device remembers a `kid` for each token; RFC 7800 sets no limit. */
 const MAX_KEY_ID_BYTES = 64;
@@ -154,7 +154,10 @@ function symmetricKey(value: JsonValue, context: ConfirmationContext): CwtConfir
  * RFC 7519 §5.3: claims that are replicated as header parameters must be those of the token. The JWE is encrypted apart
  * from the JWT around it, so this is what ties the one to the other.
  */
-function demandReplicated({ iss, sub, aud }: JsonObject, { issuer, subject, audience }: ReplicatedClaims): void {
+function demandReplicated(
+  { iss, sub, aud }: JsonObject,
+  { issuer, subject, statedAudience: audience }: ReplicatedClaims,
+): void {
   if (iss !== undefined && iss !== issuer) throw new LatchkeyError('jwe_foreign', 'iss');
   if (sub !== undefined && sub !== subject) throw new LatchkeyError('jwe_foreign', 'sub');
   const named = Array.isArray(aud) ? aud : [aud];

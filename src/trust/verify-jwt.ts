@@ -100,7 +100,7 @@ function judge(
   const moment = witnessedMoment(times);
   if (moment !== undefined) options.witness?.(moment);
   judgeTimes(times, { time, whenUnsure, leeway: policy.leeway });
-  return verified(unverified, times, options);
+  return verified(unverified, { ...times, statedAudience: read.audience }, options);
 }
 
 const headers = new HeaderMemory();
@@ -226,13 +226,14 @@ function demandAudience(named: readonly string[], expected: ExpectedAudience): v
 /** The one place that makes a `VerifiedToken` (a test searches for others). */
 function verified(
   unverified: UnverifiedJwt,
-  claims: JwtClaims & { readonly expiresAt: number },
+  claims: JwtClaims & Pick<TokenFacts, 'expiresAt' | 'statedAudience'>,
   { policy, time, keysAge }: VerifyJwtWithKeysOptions,
 ): VerifiedToken {
   const facts: TokenFacts = {
     issuer: claims.issuer,
     subject: claims.subject,
     audience: claims.audience,
+    statedAudience: claims.statedAudience,
     expiresAt: claims.expiresAt,
     notBefore: claims.notBefore,
     issuedAt: claims.issuedAt,

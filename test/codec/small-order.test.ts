@@ -55,7 +55,7 @@ describe.each(ENCODINGS)('the small-order key %s is refused', (encoding) => {
       proofKey: undefined,
       hubKeys: [],
       isForeignKey: () => false,
-      claims: { issuer: 'https://as.example', subject: undefined, audience: [] },
+      claims: { issuer: 'https://as.example', subject: undefined, statedAudience: [] },
       encryption: KEY['AES-CCM-16-64-128'],
       nonce: testNonce,
     };

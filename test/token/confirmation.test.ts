@@ -31,7 +31,7 @@ function context(changes: Partial<ConfirmationContext> = {}): ConfirmationContex
     bindsToPresenter: false,
     hubKeys: [importJweKey(hubJwk)],
     isForeignKey: () => false,
-    claims: { issuer: 'https://as.example', subject: 'nurse-7', audience: ['https://tube-1.example'] },
+    claims: { issuer: 'https://as.example', subject: 'nurse-7', statedAudience: ['https://tube-1.example'] },
     encryption: KEY['AES-CCM-16-64-128'],
     nonce: testNonce,
     ...changes,

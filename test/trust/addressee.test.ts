@@ -142,7 +142,10 @@ describe('a token for tube-1 is taken there, with its scope', () => {
 
   test('with its own audience in place of the shared one', () => {
     const jwt = sign({ aud: ['account', SHARED], scope: 'tube-1/read' });
-    expect(present(jwt, BY_SCOPE, IDS, 'tube-1')).toMatchObject({ audience: ['account', audienceOf('tube-1')] });
+    expect(present(jwt, BY_SCOPE, IDS, 'tube-1')).toMatchObject({
+      audience: ['account', audienceOf('tube-1')],
+      statedAudience: ['account', SHARED],
+    });
   });
 });
 

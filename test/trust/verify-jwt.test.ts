@@ -62,6 +62,7 @@ describe('a verified token', () => {
       issuer: ISSUER,
       subject: 's',
       audience: ['tube'],
+      statedAudience: ['tube'],
       expiresAt: NOW + 600,
       notBefore: undefined,
       issuedAt: NOW - 5,
