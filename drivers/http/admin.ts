@@ -117,6 +117,16 @@ function adminRoutes(admin: Admin): readonly Route[] {
       handle: async ({ query }) => ({ status: 200, body: await admin.deliveries(deliveriesQueryOf(query)) }),
     },
     {
+      method: 'POST',
+      path: '/deliveries/:id/cancel',
+      handle: async ({ parameters }) => ({ status: 200, body: await admin.cancelDelivery(parameters.id ?? '') }),
+    },
+    {
+      method: 'POST',
+      path: '/deliveries/:id/retry',
+      handle: async ({ parameters }) => ({ status: 202, body: await admin.retryDelivery(parameters.id ?? '') }),
+    },
+    {
       method: 'GET',
       path: '/trust',
       handle: async ({ query }) => ({ status: 200, body: await admin.trust({ after: words(query, 'after') }) }),

@@ -12,6 +12,7 @@ import type {
   HubStatus,
   ListedDelivery,
   Page,
+  RetriedDelivery,
   RotatedHubKey,
   TrustView,
   Unpaired,
@@ -153,7 +154,7 @@ const verification = z.object({
 
 const delivery = z.object({
   delivery: text,
-  state: z.enum(['queued', 'delivered', 'refused', 'expired']),
+  state: z.enum(['queued', 'delivered', 'refused', 'expired', 'cancelled']),
   device: text,
   audience: text,
   token_hash: text,
@@ -194,6 +195,8 @@ export const readDevice: (answer: JsonValue) => DeviceView = reader(device);
 export const readDevices: (answer: JsonValue) => Page<DeviceView> = reader(pageOf(device));
 export const readAddedDevice: (answer: JsonValue) => AddedDevice = reader(z.object({ device, trust: text }));
 export const readDeliveries = reader(pageOf(delivery)) as (answer: JsonValue) => Page<ListedDelivery>;
+export const readDelivery = reader(delivery) as (answer: JsonValue) => ListedDelivery;
+export const readRetried = reader(z.extend(delivery, { before: number })) as (answer: JsonValue) => RetriedDelivery;
 export const readTrust: (answer: JsonValue) => Page<TrustView> = reader(pageOf(trust));
 export const readRotated: (answer: JsonValue) => RotatedHubKey = reader(rotated);
 export const readClockReset: (answer: JsonValue) => ClockResetView = reader(

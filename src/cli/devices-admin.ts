@@ -20,6 +20,7 @@ import type {
   NewDevice,
   Page,
   PageQuery,
+  RetriedDelivery,
   RotatedHubKey,
   TrustView,
   Unpaired,
@@ -30,8 +31,10 @@ import {
   readClockReset,
   readCredentials,
   readDeliveries,
+  readDelivery,
   readDevice,
   readDevices,
+  readRetried,
   readRotated,
   readStatus,
   readTrust,
@@ -87,6 +90,20 @@ export async function withDevice<T>(
   }
 }
 
+/** As `withDevice`, for one delivery. */
+export async function withDelivery<T>(
+  id: string,
+  options: { choice: AdminChoice; terminal: Terminal },
+  action: (admin: Admin) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withAdmin(options, action);
+  } catch (error) {
+    if (!isCoded(error, 'delivery_unknown')) throw error;
+    throw new LatchkeyError('delivery_unknown', printable(id), { cause: error });
+  }
+}
+
 async function open(config: Config, terminal: Terminal, create: boolean): Promise<OpenStateFolder> {
   const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
   try {
@@ -137,6 +154,14 @@ class NoDevices implements Admin {
 
   async deliveries(): Promise<Page<ListedDelivery>> {
     return { items: [] };
+  }
+
+  cancelDelivery(): Promise<ListedDelivery> {
+    return Promise.reject(new LatchkeyError('delivery_unknown'));
+  }
+
+  retryDelivery(): Promise<RetriedDelivery> {
+    return Promise.reject(new LatchkeyError('delivery_unknown'));
   }
 
   async trust(): Promise<Page<TrustView>> {
@@ -211,6 +236,14 @@ class RemoteAdmin implements Admin {
     return readDeliveries(await this.#ask('GET', withQuery('/deliveries', { ...query })));
   }
 
+  async cancelDelivery(id: string): Promise<ListedDelivery> {
+    return readDelivery(await this.#ask('POST', `${deliveryPath(id)}/cancel`));
+  }
+
+  async retryDelivery(id: string): Promise<RetriedDelivery> {
+    return readRetried(await this.#ask('POST', `${deliveryPath(id)}/retry`));
+  }
+
   async trust(query: PageQuery): Promise<Page<TrustView>> {
     return readTrust(await this.#ask('GET', withQuery('/trust', { ...query })));
   }
@@ -242,6 +275,10 @@ class RemoteAdmin implements Admin {
 
 function devicePath(id: string): string {
   return `/devices/${encodeURIComponent(id)}`;
+}
+
+function deliveryPath(id: string): string {
+  return `/deliveries/${encodeURIComponent(id)}`;
 }
 
 function withQuery(path: string, members: Readonly<Record<string, string | number | boolean | undefined>>): string {

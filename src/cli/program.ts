@@ -11,7 +11,7 @@ interface Listed {
 }
 
 const GROUPS: Readonly<Record<string, string>> = {
-  deliveries: 'look at tokens on their way to devices',
+  deliveries: 'look after tokens on their way to devices',
   audit: 'look at the record of all verdicts, and verify it',
   devices: 'register devices, look at them and let them go',
   state: 'look after the state folder of a hub that is stopped',
@@ -64,6 +64,16 @@ export const COMMANDS: readonly Listed[] = [
     path: ['deliveries', 'list'],
     summary: 'list what waits for devices, and what became of the rest',
     load: () => import('./deliveries-list.ts'),
+  },
+  {
+    path: ['deliveries', 'cancel'],
+    summary: 'take a token that waits out of the queue',
+    load: () => import('./deliveries-cancel.ts'),
+  },
+  {
+    path: ['deliveries', 'retry'],
+    summary: 'try the device of a token that waits at once',
+    load: () => import('./deliveries-retry.ts'),
   },
   {
     path: ['trust', 'status'],

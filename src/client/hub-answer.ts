@@ -46,7 +46,7 @@ export class HubRefusal extends LatchkeyError {
   }
 }
 
-const STATES = ['queued', 'delivered', 'refused', 'expired'] as const;
+const STATES = ['queued', 'delivered', 'refused', 'expired', 'cancelled'] as const;
 
 export interface Delivery {
   readonly id: string;
@@ -59,7 +59,7 @@ export interface Delivery {
   /** NumericDate seconds. */
   readonly expiresAt: number;
   readonly scope: string;
-  /** Why it was refused or dropped: a code of docs/errors.md. */
+  /** Why it ended without success, or `device_full` where it waits for room on the device: a code of docs/errors.md. */
   readonly hubCode: string | undefined;
   /** CoAP code that the device answered with. */
   readonly deviceCode: string | undefined;

@@ -260,6 +260,13 @@ export const CATALOGUE = {
   certificate_invalid: badRequest('Not an acceptable certificate', 'It is neither one PEM certificate nor its DER in base64.', 'Give the end certificate alone, as PEM or DER.'),
   delivery_unknown: entry('No such delivery', 'The id is wrong, the device was removed, or the record was removed some time after the delivery ended.', 'Deliver again.', 404, '4.04'),
   delivery_expired: entry('The token expired before the device took it', 'The device was away for too long.', ASK_AS, 410, '5.04'),
+  delivery_cancelled: entry('An operator cancelled the delivery', 'The token waited for its device, and was taken out of the queue with `latchkey deliveries cancel`.', 'Ask the operator of the hub why. Then deliver a token again.', 410, '5.04'),
+  delivery_ended: entry('The delivery has ended', 'Its token was delivered, refused, expired or cancelled before. The hub has forgotten it.', 'Look at `latchkey deliveries list`. To bring the token to the device again, its client has to deliver it again.', 409, '4.09'),
+  device_full: unavailable(
+    'The device is full',
+    'It holds as many tokens as it has room for. Each client key takes a place of its own until its token expires.',
+    'Wait: the hub tries again, at the latest when a token of the device expires. Have clients keep their DPoP key, use tokens that live less long, or give the device more room.',
+  ),
   delivery_queue_full: unavailable('Too many tokens wait for devices', 'The queue of this device, or all of them, are full.', 'Bring the device back, or wait until waiting tokens expire.'),
   delivery_room_full: unavailable('There is no room for another delivered token', 'Tokens that are delivered and alive are not forgotten. They fill `delivery.max_overall`, or the half of it that one device may take.', 'Wait until tokens expire, use tokens that live less long, or raise `delivery.max_overall`.'),
   proxy_token_unknown: forbidden('The request names no token of this device', 'Only clients whose token was delivered may talk to a device.', 'Deliver the token first; use its token_hash.'),

@@ -4,7 +4,7 @@ import { base64url } from '../core/bytes.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
-import { hasEnded } from '../devices/delivery.ts';
+import { type Delivery, hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { checkName, type Device, takesTokens } from '../devices/device.ts';
 import { credentialsFileOf } from '../devices/device-credentials.ts';
@@ -21,11 +21,13 @@ import type {
   NewDevice,
   Page,
   PageQuery,
+  RetriedDelivery,
   TrustView,
 } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
 import { answerPage } from './answer-page.ts';
+import type { DeliveryAttempts } from './attempt-delivery.ts';
 import { viewDelivery } from './deliver.ts';
 import { deliveryEnd } from './delivery-end.ts';
 import { type NewDeviceSurroundings, newDeviceOf } from './new-device.ts';
@@ -39,6 +41,9 @@ export interface AdministerDependencies extends NewDeviceSurroundings {
   readonly audit: Audit;
   /** Of the dispatcher; nothing, where no hub runs. */
   readonly difficulty: (device: string) => Difficulty | undefined;
+  readonly cancel: DeliveryAttempts['cancel'];
+  /** Tries a device at once. @throws {LatchkeyError} `admin_unreachable` where no hub runs */
+  readonly wake: (device: string) => void;
   readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removal' | 'removed' | 'status' | 'versionOf'>;
 }
 
@@ -130,7 +135,7 @@ export class AdministerFlow {
 
   /** @throws {LatchkeyError} `request_invalid` for a cursor that is none */
   deliveries({ after, device, limit, waiting = false }: DeliveriesQuery): Page<ListedDelivery> {
-    const { difficulty, queue } = this.#dependencies;
+    const { queue } = this.#dependencies;
     if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new LatchkeyError('request_invalid', 'after');
     const found = queue.list(device).filter((delivery) => !waiting || !hasEnded(delivery));
     const wanted =
@@ -140,11 +145,33 @@ export class AdministerFlow {
     return answerPage(wanted, {
       cursor: ({ sequence }) => String(sequence),
       most: LIMITS.deliveriesAnswered,
-      view: (delivery) => ({
-        ...viewDelivery(delivery),
-        ...(hasEnded(delivery) ? {} : { difficulty: difficulty(delivery.device) }),
-      }),
+      view: (delivery) => this.viewListed(delivery),
     });
+  }
+
+  /** @throws {LatchkeyError} `delivery_unknown`; `delivery_ended` where another end came first */
+  async cancelDelivery(id: string): Promise<ListedDelivery> {
+    const { delivery, isFirst } = await this.#dependencies.cancel(id);
+    if (!isFirst) throw new LatchkeyError('delivery_ended', delivery.state);
+    await this.#dependencies.queue.forgetEnded();
+    return this.viewListed(delivery);
+  }
+
+  /** @throws {LatchkeyError} as `cancelDelivery`; `admin_unreachable` where no hub runs */
+  retryDelivery(id: string): RetriedDelivery {
+    const { log, queue, wake } = this.#dependencies;
+    const delivery = queue.get(id);
+    const { device } = delivery;
+    if (hasEnded(delivery)) throw new LatchkeyError('delivery_ended', delivery.state);
+    wake(device);
+    log.info({ event: 'delivery_retried', device, delivery: id }, 'an operator had a device tried at once');
+    const before = queue.waitingFor(device).filter(({ sequence }) => sequence < delivery.sequence).length;
+    return { ...this.viewListed(delivery), before };
+  }
+
+  viewListed(delivery: Delivery): ListedDelivery {
+    const difficulty = hasEnded(delivery) ? undefined : this.#dependencies.difficulty(delivery.device);
+    return { ...viewDelivery(delivery, difficulty), ...(difficulty === undefined ? {} : { difficulty }) };
   }
 
   /** Device and what it was given are on the medium together: that must be known however soon the hub gets another key. */

@@ -11,6 +11,7 @@ import { HubKeys } from '../devices/hub-keys.ts';
 import { Registry } from '../devices/registry.ts';
 import { TrustRecords } from '../devices/trust-records.ts';
 import { AdministerFlow } from '../flows/administer.ts';
+import { DeliveryAttempts } from '../flows/attempt-delivery.ts';
 import { FinishPairing } from '../flows/finish-pairing.ts';
 import { identifyDevice } from '../flows/identify.ts';
 import type { NewDeviceSurroundings } from '../flows/new-device.ts';
@@ -56,6 +57,10 @@ export async function openStateFolder(options: {
   const admin = adminOf(config, state, log, {
     status: async () => statusOfState(state),
     difficulty: () => undefined,
+    cancel: cancelAtRest(state, link, config, log),
+    wake: () => {
+      throw new LatchkeyError('admin_unreachable', 'devices are reached by a hub that runs');
+    },
     link,
     finish: finishPairing(state, link, log),
     trust: trustAtRest(config, state, log),
@@ -136,6 +141,9 @@ export function openAudit(
 export interface Running {
   readonly status: () => Promise<HubStatus>;
   readonly difficulty: (device: string) => Difficulty | undefined;
+  readonly cancel: DeliveryAttempts['cancel'];
+  /** @throws {LatchkeyError} `admin_unreachable` where none runs */
+  readonly wake: (device: string) => void;
   /** @throws {LatchkeyError} `link_unconfigured`; `admin_unreachable` where none runs */
   readonly link: (device: Device) => DeviceLink;
   readonly finish: FinishPairing;
@@ -172,6 +180,8 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     },
     unpairDevice: (id, options) => unpair.unpair(id, options),
     deliveries: async (query) => flow.deliveries(query),
+    cancelDelivery: (id) => flow.cancelDelivery(id),
+    retryDelivery: async (id) => flow.retryDelivery(id),
     trust: async (query) => flow.trust(query),
     rotateHubKey: () => trust.rotateHubKey(),
     resetClock: () => resetClock(state, systemRandom),
@@ -179,6 +189,20 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     verifyAudit: (pin) => reader.verify(pin),
     backup: () => backupOf(state),
   };
+}
+
+/** With no hub running nothing is under way: what is left of an attempt is the end of its delivery. */
+function cancelAtRest(
+  { audit, clock, queue, registry }: State,
+  link: Running['link'],
+  config: Config,
+  log: Log,
+): Running['cancel'] {
+  const { attemptTimeout } = config.delivery;
+  const certain = () => clock.certain();
+  const dependencies = { queue, registry, link, certain, random: systemRandom, log, audit, attemptTimeout };
+  const attempts = new DeliveryAttempts(dependencies, new AbortController().signal);
+  return (id) => attempts.cancel(id);
 }
 
 /** With all that was recorded and known until now. */
@@ -192,7 +216,7 @@ export function administerFlow(
   config: Config,
   state: State,
   log: Log,
-  { difficulty, trust }: Pick<Running, 'difficulty' | 'trust'>,
+  { cancel, difficulty, trust, wake }: Pick<Running, 'cancel' | 'difficulty' | 'trust' | 'wake'>,
 ): AdministerFlow {
   const { audit, hubKeys, queue, registry } = state;
   return new AdministerFlow({
@@ -202,8 +226,10 @@ export function administerFlow(
     hubKeys,
     log,
     audit,
+    cancel,
     difficulty,
     trust,
+    wake,
   });
 }
 

@@ -227,6 +227,11 @@ export interface ListedDelivery extends DeliveryView {
   readonly difficulty?: Difficulty | undefined;
 }
 
+export interface RetriedDelivery extends ListedDelivery {
+  /** Tokens that go to the device before this one. */
+  readonly before: number;
+}
+
 export interface AuditQuery {
   /** Records past this number, the oldest first; without it the newest ones that match. */
   readonly after?: number | undefined;
@@ -312,6 +317,17 @@ export interface Admin {
   identifyDevice(id: string): Promise<void>;
   /** Has it give up what it trusts, and forgets it; with `force` even if it does not answer. */
   unpairDevice(id: string, options: { readonly force: boolean }): Promise<Unpaired>;
+  /**
+   * Ends a delivery that waits. The device may have the token all the same, where an attempt was under way.
+   * @throws {LatchkeyError} `delivery_unknown`; `delivery_ended` where another end came first
+   */
+  cancelDelivery(id: string): Promise<ListedDelivery>;
+  /**
+   * Tries the device of a delivery at once. Needs a hub that runs. The answer is how it stands then: a device whose link is
+   * down is not tried.
+   * @throws {LatchkeyError} as `cancelDelivery`
+   */
+  retryDelivery(id: string): Promise<RetriedDelivery>;
   /** In the order of their arrival. */
   deliveries(query: DeliveriesQuery): Promise<Page<ListedDelivery>>;
   /** What each device that takes tokens trusts, in the order of their ids. */

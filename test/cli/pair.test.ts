@@ -48,6 +48,8 @@ const NO_ADMIN: Admin = {
   identifyDevice: none,
   unpairDevice: none,
   deliveries: none,
+  cancelDelivery: none,
+  retryDelivery: none,
   trust: none,
   rotateHubKey: none,
   resetClock: none,

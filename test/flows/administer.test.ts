@@ -8,6 +8,7 @@ import { HubKeys } from '../../src/devices/hub-keys.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { TrustRecords } from '../../src/devices/trust-records.ts';
 import { AdministerFlow } from '../../src/flows/administer.ts';
+import { DeliveryAttempts } from '../../src/flows/attempt-delivery.ts';
 import { RefreshTrust } from '../../src/flows/refresh-trust.ts';
 import type { NewDevice, Page } from '../../src/ports/admin.ts';
 import { AuditList } from '../fakes/audit-list.ts';
@@ -38,8 +39,24 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
     audit,
     wake: () => undefined,
   });
+  const woken: string[] = [];
+  const attempts = new DeliveryAttempts(
+    {
+      queue,
+      registry,
+      link: () => new ScriptedLink(() => 'silence'),
+      certain: () => time.certain(),
+      random: time,
+      log,
+      audit,
+      attemptTimeout: 1_000,
+    },
+    new AbortController().signal,
+  );
   const flow = new AdministerFlow({
     difficulty: () => ({ code: 'link_down', failures: 1 }),
+    cancel: (id) => attempts.cancel(id),
+    wake: (id) => void woken.push(id),
     registry,
     queue,
     hubKeys,
@@ -52,7 +69,7 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
     radio,
     issuers,
   });
-  return { audit, flow, log, queue, records, store, time };
+  return { audit, flow, log, queue, records, store, time, woken };
 }
 
 /** A device that is found by radio. */

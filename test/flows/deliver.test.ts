@@ -8,6 +8,7 @@ import type { Device } from '../../src/devices/device.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { type DeliverDependencies, DeliverFlow } from '../../src/flows/deliver.ts';
 import type { Dispatcher } from '../../src/flows/dispatch.ts';
+import type { Difficulty } from '../../src/ports/admin.ts';
 import type { PresentedToken } from '../../src/ports/northbound.ts';
 import type { TranslatedToken } from '../../src/token/translate.ts';
 import { AuditList } from '../fakes/audit-list.ts';
@@ -43,7 +44,11 @@ function translated(): TranslatedToken {
 }
 
 /** The flow over a real queue; what judges a token answers as told, and what was asked of it is kept. */
-async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<DeliverDependencies> = {}) {
+async function setup(
+  token: VerifiedToken = verifiedToken(),
+  changes: Partial<DeliverDependencies> = {},
+  difficulty?: Difficulty,
+) {
   const [log, store, time] = [new QuietLog(), new FaultyStore(), new FakeTime()];
   const registry = new Registry({ store, log });
   await registry.add(DEVICE);
@@ -53,6 +58,7 @@ async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<De
   const dispatcher = {
     wake: (id: string) => void asked.woken.push(id),
     settled: (id: string) => settled(id),
+    difficulty: () => difficulty,
   } as unknown as Dispatcher;
   const setSettled = (by: typeof settled) => {
     settled = by;
@@ -223,4 +229,14 @@ describe('for a device without a clock', () => {
     setSettled(async (id) => (await queue.end(id, refused)).delivery);
     expect(await deliver()).toMatchObject({ state: 'refused', device_code: '4.01', creation_hints: HINTS });
   });
+});
+
+test('a client whose token waits for room on the device is told so', async () => {
+  const { deliver } = await setup(verifiedToken(), {}, { code: 'device_full', failures: 1 });
+  expect(await deliver()).toMatchObject({ state: 'queued', code: 'device_full' });
+});
+
+test('of other reasons to wait a client learns nothing', async () => {
+  const { deliver } = await setup(verifiedToken(), {}, { code: 'link_down', failures: 0 });
+  expect(await deliver()).not.toHaveProperty('code');
 });

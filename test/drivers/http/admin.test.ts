@@ -51,6 +51,8 @@ const admin: Admin = {
     deliveriesAsked.push(query);
     return { items: [], next: '7' };
   },
+  cancelDelivery: (id) => Promise.reject(new LatchkeyError('delivery_ended', id)),
+  retryDelivery: (id) => Promise.reject(new LatchkeyError('delivery_unknown', id)),
   trust: async (query) => {
     pagesAsked.push(query);
     return { items: [] };
