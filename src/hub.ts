@@ -34,7 +34,7 @@ import type { Log } from './ports/log.ts';
 import type { Northbound } from './ports/northbound.ts';
 import { openState } from './store/open-state.ts';
 
-export { type OpenStateFolder, openStateFolder } from './hub/state.ts';
+export { type OpenStateFolder, openStateFolder, profilesAtRest } from './hub/state.ts';
 
 export interface RunningHub {
   /** Origin of the HTTP API, such as `http://127.0.0.1:8430`. */
@@ -148,6 +148,7 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
     config: given,
     lineSettings,
     lineNames: state.lineNames,
+    profiles: state.profiles,
     lines,
     openLine: (settings) => {
       const line = openLine(settings, state, serve, log);

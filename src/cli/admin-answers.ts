@@ -12,6 +12,7 @@ import type {
   HubStatus,
   ListedDelivery,
   Page,
+  ProfileView,
   RetriedDelivery,
   RotatedHubKey,
   TrustView,
@@ -29,6 +30,9 @@ const device = z.object({
   line: z.optional(text),
   ble: z.optional(z.object({ name: text })),
   profile: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
+  profile_name: z.optional(text),
+  profile_differs: z.optional(z.boolean()),
+  paired: z.optional(z.boolean()),
   issuers: z.union([z.array(text), z.literal('any')]),
   certificate: z.optional(text),
   trust_version: number,
@@ -36,6 +40,17 @@ const device = z.object({
   waiting: number,
   unfinished: z.optional(z.boolean()),
 });
+
+const profiles = z.array(
+  z.object({
+    name: text,
+    profile: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
+    audience: text,
+    issuers: z.optional(z.union([z.array(text), z.literal('any')])),
+    devices: number,
+    differing: number,
+  }),
+);
 
 const status = z.object({
   version: text,
@@ -193,6 +208,7 @@ function reader<T>(schema: z.ZodMiniType<T>): (answer: JsonValue) => T {
 export const readStatus: (answer: JsonValue) => HubStatus = reader(status);
 export const readDevice: (answer: JsonValue) => DeviceView = reader(device);
 export const readDevices: (answer: JsonValue) => Page<DeviceView> = reader(pageOf(device));
+export const readProfiles: (answer: JsonValue) => readonly ProfileView[] = reader(profiles);
 export const readAddedDevice: (answer: JsonValue) => AddedDevice = reader(z.object({ device, trust: text }));
 export const readDeliveries = reader(pageOf(delivery)) as (answer: JsonValue) => Page<ListedDelivery>;
 export const readDelivery = reader(delivery) as (answer: JsonValue) => ListedDelivery;

@@ -2,9 +2,9 @@
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
-import type { JsonValue } from '../core/json.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
 import { printable } from '../core/printable.ts';
-import { type OpenStateFolder, openStateFolder } from '../hub.ts';
+import { type OpenStateFolder, openStateFolder, profilesAtRest } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
 import type {
   AddedDevice,
@@ -20,6 +20,7 @@ import type {
   NewDevice,
   Page,
   PageQuery,
+  ProfileView,
   RetriedDelivery,
   RotatedHubKey,
   TrustView,
@@ -34,6 +35,7 @@ import {
   readDelivery,
   readDevice,
   readDevices,
+  readProfiles,
   readRetried,
   readRotated,
   readStatus,
@@ -109,19 +111,29 @@ async function open(config: Config, terminal: Terminal, create: boolean): Promis
   try {
     return await openStateFolder({ config, log: createLog({ level: 'error', destination }), create });
   } catch (error) {
-    if (isCoded(error, 'store_missing')) return { admin: new NoDevices(), close: async () => undefined };
+    if (isCoded(error, 'store_missing')) return { admin: new NoDevices(config), close: async () => undefined };
     throw withHolder(error, config.stateDir);
   }
 }
 
 /** The state before there is any. */
 class NoDevices implements Admin {
+  readonly #config: Config;
+
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
   status(): Promise<HubStatus> {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
 
   async listDevices(): Promise<Page<DeviceView>> {
     return { items: [] };
+  }
+
+  async profiles(): Promise<readonly ProfileView[]> {
+    return profilesAtRest(this.#config);
   }
 
   showDevice(): Promise<DeviceView> {
@@ -204,12 +216,16 @@ class RemoteAdmin implements Admin {
     return readDevices(await this.#ask('GET', withQuery('/devices', { ...query })));
   }
 
+  async profiles(): Promise<readonly ProfileView[]> {
+    return readProfiles(await this.#ask('GET', '/profiles'));
+  }
+
   async showDevice(id: string): Promise<DeviceView> {
     return readDevice(await this.#ask('GET', devicePath(id)));
   }
 
   async addDevice(device: NewDevice): Promise<AddedDevice> {
-    return readAddedDevice(await this.#ask('POST', '/devices', { ...device }));
+    return readAddedDevice(await this.#ask('POST', '/devices', { ...device } as JsonObject));
   }
 
   async deviceCredentials(id: string): Promise<string> {

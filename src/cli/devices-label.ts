@@ -11,6 +11,7 @@ import { intoNewFile } from './secret-file.ts';
 interface Options {
   readonly code?: string;
   readonly svg?: string;
+  readonly profile?: string;
   readonly json?: boolean;
 }
 
@@ -25,6 +26,7 @@ export const command: CliCommand = {
       )
       .argument('<id>', 'id of the device: a-z, 0-9, and . _ -')
       .option('--code <code>', 'the setup code that the device has; - reads it from standard input')
+      .option('--profile <name>', 'profile that the QR text names, for the hub that will pair the device')
       .option('--svg <file>', 'write the QR code as SVG to this file (must not exist yet), and nothing to the screen')
       .option('--json', 'print the code as JSON, without a drawing')
       .action((id: string, options: Options) => label(id, options, terminal));
@@ -34,7 +36,7 @@ export const command: CliCommand = {
 
 async function label(id: string, options: Options, terminal: Terminal): Promise<void> {
   const secret = await secretOf(id, options, terminal);
-  const text = setupCodeText(id, secret).expose();
+  const text = setupCodeText(id, secret, options.profile).expose();
   const typed = setupCodeToType(secret).expose();
   const { svg } = options;
   if (svg !== undefined) await intoNewFile(svg, async (file) => file.write(renderSVG(text, QR)));

@@ -33,6 +33,11 @@ export const COMMANDS: readonly Listed[] = [
     load: () => import('./devices-add.ts'),
   },
   { path: ['devices', 'list'], summary: 'list the devices', load: () => import('./devices-list.ts') },
+  {
+    path: ['devices', 'profiles'],
+    summary: 'list the profiles that devices can be registered with',
+    load: () => import('./devices-profiles.ts'),
+  },
   { path: ['devices', 'show'], summary: 'show one device', load: () => import('./devices-show.ts') },
   {
     path: ['devices', 'credentials'],

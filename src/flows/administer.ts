@@ -9,6 +9,7 @@ import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { checkName, type Device, takesTokens } from '../devices/device.ts';
 import { credentialsFileOf } from '../devices/device-credentials.ts';
 import { type HubSigningKeys, trustFileOf, trustOf } from '../devices/device-trust.ts';
+import { differs } from '../devices/named-profile.ts';
 import { profileToJson } from '../devices/profile.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { Provisioned } from '../devices/trust-records.ts';
@@ -21,6 +22,7 @@ import type {
   NewDevice,
   Page,
   PageQuery,
+  ProfileView,
   RetriedDelivery,
   TrustView,
 } from '../ports/admin.ts';
@@ -69,6 +71,18 @@ export class AdministerFlow {
       view: (device) => trust.status([device]),
     });
     return { items: items.flat(), ...(next === undefined ? {} : { next }) };
+  }
+
+  /** What the configuration has, in its order, and how many devices have it. */
+  profiles(): readonly ProfileView[] {
+    const { profiles, registry } = this.#dependencies;
+    return profiles.map((named) => {
+      const { audience, issuers, name, profile } = named;
+      const devices = registry.list().filter(({ profileName }) => profileName === name);
+      const differing = devices.filter((device) => differs(device.profile, named)).length;
+      const view = { name, profile: profileToJson(profile), audience, devices: devices.length, differing };
+      return issuers === undefined ? view : { ...view, issuers };
+    });
   }
 
   showDevice(id: string): DeviceView {
@@ -197,6 +211,11 @@ export class AdministerFlow {
     }
   }
 
+  #profileFacts(device: Device, name: string): Pick<DeviceView, 'profile_name' | 'profile_differs'> {
+    const named = this.#dependencies.profiles.find((profile) => profile.name === name);
+    return { profile_name: name, ...(differs(device.profile, named) ? { profile_differs: true } : {}) };
+  }
+
   view(device: Device): DeviceView {
     return {
       id: device.id,
@@ -205,6 +224,8 @@ export class AdministerFlow {
       ...(device.line === undefined ? {} : { line: device.line }),
       ...(device.ble === undefined ? {} : { ble: device.ble }),
       profile: profileToJson(device.profile) as JsonObject,
+      ...(device.profileName === undefined ? {} : this.#profileFacts(device, device.profileName)),
+      ...(device.paired === undefined ? {} : { paired: device.paired }),
       issuers: device.issuers ?? 'any',
       ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),
       trust_version: takesTokens(device) ? this.#dependencies.trust.versionOf(device) : device.trustVersion,

@@ -147,7 +147,7 @@ export class DeliveryAttempts {
         this.#dependencies.audit.record({ kind: 'answer', verdict: 'refused', device, request, delivery: id, code });
         link.proven?.(false);
       }
-      // Busy, or so somebody says.
+      // Busy, or an attacker says so.
       if (isCoded(error, 'device_answer_invalid')) link.doubted?.();
       throw error;
     }

@@ -5,6 +5,7 @@ import { bestGuess, type Clock, type Random } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import { checkDeviceNames, type Device, ROOT_KEY_BYTES, takesTokens } from '../devices/device.ts';
+import { audienceFor, membersOver, type NamedProfile, profileNamed } from '../devices/named-profile.ts';
 import { profileFromJson } from '../devices/profile.ts';
 import type { NewDevice } from '../ports/admin.ts';
 
@@ -16,11 +17,20 @@ export interface NewDeviceSurroundings {
   /** Whether there is a radio. */
   readonly radio: boolean;
   readonly issuers: readonly string[];
+  /** A reload changes them. */
+  readonly profiles: readonly NamedProfile[];
 }
 
-/** Under a fresh root key. @throws {LatchkeyError} `device_invalid` */
-export function newDeviceOf(request: NewDevice, surroundings: NewDeviceSurroundings): Device {
-  const { clock, issuers, lines, radio, random } = surroundings;
+/** Under a fresh root key. @throws {LatchkeyError} `device_invalid`, `profile_unknown` */
+export function newDeviceOf(asked: NewDevice, surroundings: NewDeviceSurroundings): Device {
+  const { clock, issuers, lines, profiles, radio, random } = surroundings;
+  const named = asked.profileName === undefined ? undefined : profileNamed(profiles, asked.profileName);
+  const request = {
+    ...asked,
+    audience: asked.audience ?? audienceFor(named ?? OF_NO_PROFILE, asked.id),
+    issuers: asked.issuers ?? named?.issuers,
+    profile: named === undefined ? asked.profile : membersOver(named, asked.profile),
+  };
   const ble = request.ble === undefined ? undefined : { name: request.ble.name ?? request.id };
   checkDeviceNames({ ...request, ble });
   if (request.line !== undefined && !lines.includes(request.line))
@@ -34,6 +44,8 @@ export function newDeviceOf(request: NewDevice, surroundings: NewDeviceSurroundi
     line: request.line,
     ble,
     profile: profileFromJson(request.profile, { takesTokens: takesTokens(request) }),
+    profileName: named?.name,
+    paired: false,
     issuers: issuersOf(request, issuers),
     certificate: request.certificate === undefined ? undefined : thumbprintOf(request.certificate),
     rootKey: new Secret(random.bytes(ROOT_KEY_BYTES)),
@@ -44,6 +56,8 @@ export function newDeviceOf(request: NewDevice, surroundings: NewDeviceSurroundi
   };
 }
 
+const OF_NO_PROFILE = { audience: 'coap://{id}' };
+
 function thumbprintOf(certificate: string): Uint8Array {
   return sha256(certificateFromText(certificate));
 }
@@ -52,7 +66,10 @@ function thumbprintOf(certificate: string): Uint8Array {
  * The issuers whose tokens open the device: those named, else the only one that is configured. With several it has to be
  * said which: the least trusted of them could otherwise mint tokens for every device.
  */
-function issuersOf(request: NewDevice, configured: readonly string[]): readonly string[] | undefined {
+function issuersOf(
+  request: { readonly issuers: NewDevice['issuers'] | undefined },
+  configured: readonly string[],
+): readonly string[] | undefined {
   if (request.issuers === 'any') return undefined;
   if (request.issuers === undefined) {
     if (configured.length === 1) return configured;

@@ -8,6 +8,8 @@ import { RELEASED_AT, VERSION } from '../core/version.ts';
 import { DeliveryQueue } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
 import { HubKeys } from '../devices/hub-keys.ts';
+import type { NamedProfile } from '../devices/named-profile.ts';
+import { profileToJson } from '../devices/profile.ts';
 import { Registry } from '../devices/registry.ts';
 import { TrustRecords } from '../devices/trust-records.ts';
 import { AdministerFlow } from '../flows/administer.ts';
@@ -21,14 +23,14 @@ import { UnpairFlow } from '../flows/unpair.ts';
 import { AuditTrail } from '../observe/audit.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
 import { headText } from '../observe/audit-record.ts';
-import type { Admin, Difficulty, HubStatus } from '../ports/admin.ts';
+import type { Admin, Difficulty, HubStatus, ProfileView } from '../ports/admin.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { backupLines } from '../store/backup-file.ts';
 import { type OpenState, openState } from '../store/open-state.ts';
 import { TimeFloor } from '../trust/time-floor.ts';
-import { pairingTimeout } from './settings.ts';
+import { pairingTimeout, profilesOf } from './settings.ts';
 import { trustAtRest } from './trust.ts';
 
 export interface OpenStateFolder {
@@ -75,6 +77,16 @@ export async function openStateFolder(options: {
   };
 }
 
+/** The profiles of a configuration before there is any state. */
+export function profilesAtRest(config: Config): readonly ProfileView[] {
+  return profilesOf(config).map(({ members: _, profile, ...named }) => ({
+    ...named,
+    profile: profileToJson(profile),
+    devices: 0,
+    differing: 0,
+  }));
+}
+
 export interface State {
   readonly store: Store;
   readonly stores: OpenState;
@@ -86,6 +98,8 @@ export interface State {
   readonly trust: TrustRecords;
   /** Of the configured lines; a reload changes it. */
   readonly lineNames: string[];
+  /** Of the configuration; a reload changes them. */
+  readonly profiles: NamedProfile[];
 }
 
 export async function loadState(config: Config, stores: OpenState, log: Log): Promise<State> {
@@ -106,7 +120,8 @@ export async function loadState(config: Config, stores: OpenState, log: Log): Pr
   const trust = new TrustRecords({ store, hubKeys, log });
   await trust.load();
   const lineNames = config.lines.map((line) => line.name);
-  return { store, stores, clock, hubKeys, registry, queue, audit, trust, lineNames };
+  const profiles = profilesOf(config);
+  return { store, stores, clock, hubKeys, registry, queue, audit, trust, lineNames, profiles };
 }
 
 export function openClock(config: Config, store: Store, log: Log): Promise<TimeFloor> {
@@ -169,6 +184,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
   return {
     status,
     listDevices: async (query) => flow.listDevices(query),
+    profiles: async () => flow.profiles(),
     showDevice: async (id) => flow.showDevice(id),
     addDevice: (device) => flow.addDevice(device),
     deviceCredentials: async (id) => flow.deviceCredentials(id),
@@ -241,7 +257,7 @@ export function finishPairing({ audit, registry }: State, link: Running['link'],
 /** What a new device is held against. */
 export function newDeviceSurroundings(
   config: Config,
-  { clock, lineNames }: Pick<State, 'clock' | 'lineNames'>,
+  { clock, lineNames, profiles }: Pick<State, 'clock' | 'lineNames' | 'profiles'>,
 ): NewDeviceSurroundings {
   return {
     clock,
@@ -249,6 +265,7 @@ export function newDeviceSurroundings(
     lines: lineNames,
     radio: config.ble.adapter !== undefined,
     issuers: config.issuers.map((issuer) => issuer.issuer),
+    profiles,
   };
 }
 

@@ -50,6 +50,12 @@ client_key_id = "k1"
 [[lines]]
 name = "bench"
 path = "tcp://127.0.0.1:1"
+[[profiles]]
+name = "tube"
+allow = ["read=GET x"]
+issuers = ["https://static.example"]
+wrap = "sign1"
+algorithm = "EdDSA"
 [ble]
 adapter = "/nonexistent/controller"
 `;

@@ -5,6 +5,7 @@ import { LIMITS } from '../../src/core/limits.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
 import { HubKeys } from '../../src/devices/hub-keys.ts';
+import type { NamedProfile } from '../../src/devices/named-profile.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { TrustRecords } from '../../src/devices/trust-records.ts';
 import { AdministerFlow } from '../../src/flows/administer.ts';
@@ -40,6 +41,7 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
     wake: () => undefined,
   });
   const woken: string[] = [];
+  const profiles: NamedProfile[] = [];
   const attempts = new DeliveryAttempts(
     {
       queue,
@@ -68,8 +70,9 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
     lines: ['line-1'],
     radio,
     issuers,
+    profiles,
   });
-  return { audit, flow, log, queue, records, store, time, woken };
+  return { audit, flow, log, queue, records, profiles, store, time, woken };
 }
 
 /** A device that is found by radio. */

@@ -54,7 +54,7 @@ describe('an answer of 5.03', () => {
     expect(judgeAnswer(tube, byRadio, proven)).toEqual({ isProven: true, outcome: 'full' });
   });
 
-  test('by radio without a MAC says nothing, and with another one that somebody else answers', () => {
+  test('by radio without a MAC says nothing, and with another one that it is an impostor', () => {
     expect(codeOf(() => judgeAnswer(tube, byRadio, full))).toBe('device_answer_invalid');
     const other = { ...full, payload: makeReceipt({ ...receipt, nonce: utf8('another1') }) };
     expect(codeOf(() => judgeAnswer(tube, byRadio, other))).toBe('device_answer_untrusted');

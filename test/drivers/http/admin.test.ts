@@ -37,6 +37,7 @@ const admin: Admin = {
     pagesAsked.push(query);
     return { items: [] };
   },
+  profiles: async () => [],
   showDevice: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
   addDevice: async (device) => {
     added.push(device);
