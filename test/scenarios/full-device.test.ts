@@ -16,7 +16,7 @@ afterEach(async () => {
 });
 
 async function deliver(opened: World): Promise<Delivery> {
-  return opened.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: await opened.token() });
+  return opened.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token: await opened.token(), wait: 0 });
 }
 
 test('client and operator hear that the device is full, and the client that the delivery was cancelled', async () => {
