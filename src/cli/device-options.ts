@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 import { DEVICE_BIND_MODES, SCOPE_FORMS, WRAPS } from '../core/device-profile.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { permissionRows, readPermission } from '../core/permission.ts';
 import type { NewDevice } from '../ports/admin.ts';
-import { methodBit } from './methods.ts';
 
 export interface DeviceOptions {
+  readonly profile?: string;
   readonly allow: readonly string[];
   readonly wrap?: string;
   readonly algorithm?: string;
@@ -25,6 +26,10 @@ export interface DeviceOptions {
 
 export function addDeviceOptions(command: Command): Command {
   return command
+    .option(
+      '--profile <name>',
+      'a profile of the configuration, which says what the other options leave out; see `latchkey devices profiles`',
+    )
     .option('--allow <permission>', 'what a scope permits: "scope=METHOD[,METHOD] path"; repeat for more', collect, [])
     .option('--wrap <wrap>', `${WRAPS.join(', ')} (default: mac0)`)
     .option('--algorithm <name>', 'of the signature or MAC: ES256, EdDSA, "HMAC 256/64", "HMAC 256/256"')
@@ -88,8 +93,7 @@ export function inOptions(error: unknown, names: Readonly<Record<string, string>
 export function profileOf(options: DeviceOptions): JsonObject {
   const permissions = permissionsOf(options.allow);
   return {
-    permissions,
-    scopes: Object.keys(permissions),
+    ...(options.allow.length === 0 ? {} : { permissions, scopes: Object.keys(permissions) }),
     ...member('wrap', options.wrap),
     ...member('authentication', options.algorithm),
     ...member('encryption', options.encryption),
@@ -99,24 +103,20 @@ export function profileOf(options: DeviceOptions): JsonObject {
     ...member('ctiBytes', wholeNumber('--cti-bytes', options.ctiBytes)),
     ...member('cwtTag', options.cwtTag),
     ...member('bind', options.bind),
-    receipt: options.receipt ? 'mac0' : 'none',
+    ...(options.receipt ? {} : { receipt: 'none' }),
     ...(options.clock ? {} : { clock: 'none' }),
   };
 }
 
 /** `scope=METHOD,METHOD path` as the rows of DeviceProfile.permissions. */
 function permissionsOf(allowed: readonly string[]): Readonly<Record<string, readonly (readonly [string, number])[]>> {
-  const permissions = new Map<string, readonly (readonly [string, number])[]>();
-  for (const text of allowed) {
-    const match = /^([^\s=]+)=([A-Za-z,]+) +\/?(\S+)$/.exec(text.trim());
-    const [, scope, methods, path] = match ?? [];
-    if (scope === undefined || methods === undefined || path === undefined) {
-      throw new LatchkeyError('usage', `--allow "${text}" is not "scope=METHOD[,METHOD] path"`);
-    }
-    const set = methods.split(',').reduce((bits, name) => bits | methodBit(name), 0);
-    permissions.set(scope, [...(permissions.get(scope) ?? []), [path, set]]);
-  }
-  return Object.fromEntries(permissions);
+  return permissionRows(
+    allowed.map((text) => {
+      const permission = readPermission(text);
+      if ('fault' in permission) throw new LatchkeyError('usage', `--allow "${text}": ${permission.fault}`);
+      return permission;
+    }),
+  );
 }
 
 function wholeNumber(option: string, text: string | undefined): number | undefined {

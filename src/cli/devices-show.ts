@@ -1,9 +1,9 @@
+import { methodNames } from '../core/permission.ts';
 import type { DeviceView } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withDevice } from './devices-admin.ts';
 import { instantText } from './instant.ts';
-import { methodNames } from './methods.ts';
 
 export const command: CliCommand = {
   configure(command, terminal) {
@@ -38,11 +38,17 @@ function lines(device: DeviceView): readonly string[] {
     `${device.id}  (${device.audience})`,
     ...(device.name === undefined ? [] : [row('name', device.name)]),
     ...(device.unfinished === true ? [row('pairing', 'unfinished: it did not say yet that it is paired')] : []),
+    ...(device.profile_name === undefined ? [] : [row('profile', profileText(device))]),
+    ...(device.paired === true && device.unfinished !== true ? [row('pairing', 'paired by its setup code')] : []),
     linkLine(device),
     ...(device.certificate === undefined ? [] : [row('x5t#S256', device.certificate)]),
     row('issuers', device.issuers === 'any' ? 'every configured one' : device.issuers.join(', ')),
     ...(device.line === undefined && device.ble === undefined ? connectedLines(device) : tokenLines(device)),
   ];
+}
+
+function profileText({ profile_differs: differs, profile_name: name }: DeviceView): string {
+  return differs === true ? `${name}, but with other settings than [[profiles]] has now` : String(name);
 }
 
 /** It takes no tokens, so it has neither scopes nor a form of token, and trusts nothing that has a version. */

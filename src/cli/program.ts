@@ -3,7 +3,7 @@ import { type ListedCommand, runListed } from './command-line.ts';
 import { RUN } from './hub-process.ts';
 
 const GROUPS: Readonly<Record<string, string>> = {
-  deliveries: 'look at tokens on their way to devices',
+  deliveries: 'look after tokens on their way to devices',
   audit: 'look at the record of all verdicts, and verify it',
   devices: 'register devices, look at them and let them go',
   state: 'look after the state folder of a hub that is stopped',
@@ -25,6 +25,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: () => import('./devices-add.ts'),
   },
   { path: ['devices', 'list'], summary: 'list the devices', load: () => import('./devices-list.ts') },
+  {
+    path: ['devices', 'profiles'],
+    summary: 'list the profiles that devices can be registered with',
+    load: () => import('./devices-profiles.ts'),
+  },
   { path: ['devices', 'show'], summary: 'show one device', load: () => import('./devices-show.ts') },
   {
     path: ['devices', 'credentials'],
@@ -56,6 +61,16 @@ export const COMMANDS: readonly ListedCommand[] = [
     path: ['deliveries', 'list'],
     summary: 'list what waits for devices, and what became of the rest',
     load: () => import('./deliveries-list.ts'),
+  },
+  {
+    path: ['deliveries', 'cancel'],
+    summary: 'take a token that waits out of the queue',
+    load: () => import('./deliveries-cancel.ts'),
+  },
+  {
+    path: ['deliveries', 'retry'],
+    summary: 'try the device of a token that waits at once',
+    load: () => import('./deliveries-retry.ts'),
   },
   {
     path: ['trust', 'status'],

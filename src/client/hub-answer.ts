@@ -60,7 +60,7 @@ export class HubRefusal extends LatchkeyError {
 
 const LONGEST_EXPLANATION = 500;
 
-const STATES = ['queued', 'delivered', 'refused', 'expired'] as const;
+const STATES = ['queued', 'delivered', 'refused', 'expired', 'cancelled'] as const;
 
 export interface Delivery {
   readonly id: string;
@@ -73,7 +73,7 @@ export interface Delivery {
   /** NumericDate seconds. */
   readonly expiresAt: number;
   readonly scope: string;
-  /** Why it was refused or dropped: a code of docs/errors.md. */
+  /** Why it ended without success, or `device_full` where it waits for room on the device: a code of docs/errors.md. */
   readonly hubCode: string | undefined;
   /** CoAP code that the device answered with. */
   readonly deviceCode: string | undefined;

@@ -1,4 +1,5 @@
 /** What settings must satisfy together. */
+import { MACS, SIGNATURES } from '../core/device-profile.ts';
 import type { Problem } from './problems.ts';
 import type { Settings } from './schema.ts';
 import type { KeyPath } from './toml-positions.ts';
@@ -174,6 +175,35 @@ function* mqttRules({ mqtt }: Settings): Generator<Problem> {
   }
 }
 
+function* profileRules({ issuers, profiles }: Settings): Generator<Problem> {
+  const configured = new Set(issuers.map(({ issuer }) => issuer));
+  const seen = new Set<string>();
+  for (const [index, { algorithm, any_issuer, audience, issuers: named = [], name, wrap }] of profiles.entries()) {
+    const here = `profiles[${index}]`;
+    if (seen.has(name)) yield problem(['profiles', index, 'name'], `${here}.name was given before`);
+    seen.add(name);
+    const known: readonly string[] = wrap === 'encrypt0' ? [] : wrap.startsWith('sign1') ? SIGNATURES : MACS;
+    if (algorithm !== undefined && !known.includes(algorithm)) {
+      const words = known.length === 0 ? 'has neither signature nor MAC' : `goes with ${known.join(' and ')}`;
+      yield problem(['profiles', index, 'algorithm'], `${here}.algorithm does not fit: ${wrap} ${words}`);
+    }
+    // Two devices with one audience would both take a token that is meant for one of them.
+    if (audience.split('{id}').length !== 2)
+      yield problem(['profiles', index, 'audience'], `${here}.audience must have {id} in it, once`);
+    if (any_issuer && named.length > 0)
+      yield problem(['profiles', index, 'any_issuer'], `${here} may have one of issuers and any_issuer, not both`);
+    const foreign = named.findIndex((each) => !configured.has(each));
+    if (foreign !== -1)
+      yield problem(['profiles', index, 'issuers'], `${here}.issuers[${foreign}] is none of [[issuers]]`);
+  }
+}
+
 export function brokenRules(settings: Settings): Problem[] {
-  return [...httpRules(settings), ...issuerRules(settings), ...lineRules(settings), ...mqttRules(settings)];
+  return [
+    ...httpRules(settings),
+    ...issuerRules(settings),
+    ...lineRules(settings),
+    ...profileRules(settings),
+    ...mqttRules(settings),
+  ];
 }

@@ -1,5 +1,7 @@
 /** The kinds of value that settings have, each with the words that describe it when it is wrong. */
 import * as z from 'zod/mini';
+import { isProfileName } from '../core/device-id.ts';
+import { METHODS, readPermission } from '../core/permission.ts';
 import { readScopePattern } from '../core/scope-pattern.ts';
 
 const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -134,6 +136,20 @@ const NAME_WORDS = 'must be 1 to 64 letters, digits, dots, dashes or underscores
 export const name = z
   .string({ error: NAME_WORDS })
   .check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: NAME_WORDS }));
+
+const PROFILE_WORDS = 'must be 1 to 32 of a-z, 0-9, dots, dashes and underscores, a letter or digit first';
+
+/** In the QR text of a label, which is short. */
+export const profileName = z
+  .string({ error: PROFILE_WORDS })
+  .check(z.refine((text) => isProfileName(text), { error: PROFILE_WORDS }));
+
+const PERMISSION_WORDS = `must be "scope=METHOD[,METHOD] path" with methods of ${METHODS.join(', ')}`;
+
+/** What a scope permits. */
+export const permission = z
+  .string({ error: PERMISSION_WORDS })
+  .check(z.refine((text) => !('fault' in readPermission(text)), { error: PERMISSION_WORDS }));
 
 const CLIENT_WORDS = 'must be 1 to 512 visible ASCII characters';
 

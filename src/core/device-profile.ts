@@ -16,6 +16,15 @@ export const WRAP_ALGORITHMS = [
 ] as const;
 export type WrapAlgorithm = (typeof WRAP_ALGORITHMS)[number];
 
+/** Those of a Sign1, of a Mac0 and of an Encrypt0. */
+export const SIGNATURES = ['ES256', 'EdDSA'] as const satisfies readonly WrapAlgorithm[];
+export const MACS = ['HMAC 256/64', 'HMAC 256/256'] as const satisfies readonly WrapAlgorithm[];
+export const CIPHERS = ['AES-CCM-16-64-128', 'A128GCM'] as const satisfies readonly WrapAlgorithm[];
+
+/** Sizes that a profile may have. */
+export const MAX_TOKEN_BYTES = { least: 64, most: 16_384 } as const;
+export const CTI_BYTES = { least: 4, most: 16 } as const;
+
 export const SCOPE_FORMS = ['text', 'bytes', 'aif'] as const;
 /**
  * `text`: one text string, names separated by a space (RFC 8693 §4.2). `bytes`: the same as a byte string (RFC 9200

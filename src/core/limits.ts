@@ -104,7 +104,7 @@ export const LIMITS = {
   pairingCandidates: 64,
   /** A line that somebody types, or pastes. */
   terminalLineLength: 4_096,
-  /** Text of a setup code: the longest QR text has 110 characters, a typed code with a dash behind each symbol 54. */
+  /** Text of a setup code: the longest QR text has 151 characters, a typed code with a dash behind each symbol 54. */
   setupCodeLength: 160,
   /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */
   deviceTrustBytes: 8_192,

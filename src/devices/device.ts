@@ -38,6 +38,10 @@ export interface Device {
   readonly line: string | undefined;
   readonly ble?: BleIdentity | undefined;
   readonly profile: DeviceProfile;
+  /** The profile of the configuration that it was registered with. It has a copy: later changes there do not reach it. */
+  readonly profileName?: string | undefined;
+  /** Whether it was paired, and not given a trust file. A record of an earlier version does not say. */
+  readonly paired?: boolean | undefined;
   /** Issuers whose tokens are taken for it; undefined for every configured one. */
   readonly issuers: readonly string[] | undefined;
   /** SHA-256 over the DER of the certificate that it shows in TLS, where it has one. 32 bytes. */
@@ -106,6 +110,8 @@ export function encodeDevice(device: Device): Uint8Array {
     ...(device.line === undefined ? {} : { line: device.line }),
     ...(device.ble === undefined ? {} : { ble: { name: device.ble.name } }),
     profile: profileToJson(device.profile),
+    ...(device.profileName === undefined ? {} : { profile_name: device.profileName }),
+    ...(device.paired === undefined ? {} : { paired: device.paired }),
     ...(device.issuers === undefined ? {} : { issuers: device.issuers }),
     ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),
     root_key: base64url(device.rootKey.expose()),
@@ -135,6 +141,8 @@ export function decodeDevice(
       line: json.line === undefined ? undefined : text(json.line),
       ble: json.ble === undefined ? undefined : bleFrom(json.ble),
       profile: profileOf(isBearer ? withoutBearer(json.profile) : json.profile, takesTokens(json)),
+      profileName: json.profile_name === undefined ? undefined : text(json.profile_name),
+      paired: typeof json.paired === 'boolean' ? json.paired : undefined,
       issuers: json.issuers === undefined ? undefined : list(json.issuers).map(text),
       certificate: json.certificate === undefined ? undefined : new Uint8Array(fromBase64url(text(json.certificate))),
       rootKey: new Secret(fromBase64url(text(json.root_key))),

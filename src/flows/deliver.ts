@@ -15,6 +15,7 @@ import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { TokenBindings } from '../pop/token-bindings.ts';
+import type { Difficulty } from '../ports/admin.ts';
 import type { Audit, AuditEntry } from '../ports/audit.ts';
 import {
   CnonceMissing,
@@ -82,7 +83,8 @@ export class DeliverFlow {
     // The nonce in the token may have been too old: the client gets a new one without having to ask for it.
     const isStale = settled.deviceCode === '4.01' && settled.expiresIn !== undefined;
     const hints = isStale ? await this.#hints(deviceId, context) : undefined;
-    return { ...viewDelivery(settled), ...(hints === undefined ? {} : { creation_hints: hints }) };
+    const view = viewDelivery(settled, dispatcher.difficulty(settled.device));
+    return { ...view, ...(hints === undefined ? {} : { creation_hints: hints }) };
   }
 
   /** Asked only for a client that holds a good token, so a stranger cannot make the device work. */
@@ -193,7 +195,10 @@ function auditEntry(
   return { kind: 'deliver', device, request: context.id, proof, ...facts };
 }
 
-export function viewDelivery(delivery: Delivery): DeliveryView {
+/** @param difficulty of its device: what a client learns of it is that the device is full */
+export function viewDelivery(delivery: Delivery, difficulty?: Difficulty): DeliveryView {
+  const isForRoom = delivery.state === 'queued' && difficulty?.code === 'device_full';
+  const code = isForRoom ? difficulty.code : delivery.code;
   return {
     delivery: delivery.id,
     state: delivery.state,
@@ -204,7 +209,7 @@ export function viewDelivery(delivery: Delivery): DeliveryView {
     expires_at: delivery.expiresAt,
     scope: delivery.scope,
     ...(delivery.deviceCode === undefined ? {} : { device_code: delivery.deviceCode }),
-    ...(delivery.code === undefined ? {} : { code: delivery.code }),
+    ...(code === undefined ? {} : { code }),
     ...(delivery.state === 'delivered' ? { receipt: delivery.receipt } : {}),
     bytes: { jwt: delivery.jwtBytes, cwt: delivery.cwtBytes },
     freshness: { keys_age: delivery.keysAge, clock: delivery.clock },

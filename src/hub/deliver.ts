@@ -2,6 +2,7 @@
 import { monotonic, systemRandom } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
+import type { Delivery } from '../devices/delivery.ts';
 import type { Device } from '../devices/device.ts';
 import { wrapKeys } from '../devices/device-trust.ts';
 import { hubKeysFor } from '../devices/wanted-trust.ts';
@@ -77,11 +78,12 @@ export function openNorthbound(parts: {
     audit,
     wait: config.delivery.wait,
   });
+  const view = (delivery: Delivery) => viewDelivery(delivery, dispatcher.difficulty(delivery.device));
   const proxy = new ProxyFlow({ registry, queue, link, clock, issuersOf, timeout: config.delivery.attemptTimeout });
   return {
     deliver: (device, presented, context) => deliver.deliver(device, presented, context),
-    delivery: (id) => viewDelivery(queue.get(id)),
-    watchDelivery: (id, listener) => queue.watchers.watch(id, (delivery) => listener(viewDelivery(delivery))),
+    delivery: (id) => view(queue.get(id)),
+    watchDelivery: (id, listener) => queue.watchers.watch(id, (delivery) => listener(view(delivery))),
     proxy: (request, context) => proxy.proxy(request, context),
     dpopNonce: () => nonces.current(monotonic()),
     publicKeys: (issuer) => hubKeys.publicJwks(issuer),

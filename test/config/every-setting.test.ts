@@ -68,6 +68,12 @@ authorization_details_type = "device"
 [[lines]]
 name = "bench"
 path = "tcp://127.0.0.1:1"
+[[profiles]]
+name = "tube"
+allow = ["read=GET x"]
+issuers = ["https://static.example"]
+wrap = "sign1"
+algorithm = "EdDSA"
 [ble]
 adapter = "/nonexistent/controller"
 `;

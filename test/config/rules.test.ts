@@ -13,6 +13,7 @@ function refusal(text: string): string {
 }
 
 const issuer = (more: string) => `[[issuers]]\nissuer = "https://as.example"\n${more}\n`;
+const profile = (more: string, name = 'tube') => `[[profiles]]\nname = "${name}"\nallow = ["read=GET x"]\n${more}\n`;
 const line = (name: string, path: string) => `[[lines]]\nname = "${name}"\npath = "${path}"\n`;
 
 describe('together they are refused:', () => {
@@ -54,6 +55,16 @@ describe('together they are refused:', () => {
       'a character between them that no device id has',
     ],
     ['two lines of one name', line('a', 'tcp://x:1') + line('a', 'tcp://x:2'), 'lines[1].name was given before'],
+    ['two profiles of one name', profile('') + profile(''), 'latchkey.toml:6:1: profiles[1].name was given before'],
+    ['an algorithm of another wrap', profile('algorithm = "ES256"'), 'mac0 goes with HMAC 256/64 and HMAC 256/256'],
+    ['an algorithm with encrypt0', profile('wrap = "encrypt0"\nalgorithm = "ES256"'), 'has neither signature nor MAC'],
+    ['one audience for all devices', profile('audience = "coap://tube"'), 'latchkey.toml:4:1: profiles[0].audience'],
+    [
+      'an issuer that is not configured',
+      profile('issuers = ["https://b.example"]') + issuer(''),
+      'issuers[0] is none of',
+    ],
+    ['issuers beside any', issuer('') + profile('issuers = ["https://as.example"]\nany_issuer = true'), 'not both'],
     ['two lines on one port', line('a', '/dev/ttyS0') + line('b', '/dev/ttyS0'), 'lines[1].path was given before'],
   ])('%s', (_, text, words) => {
     expect(refusal(text)).toContain(words);
@@ -72,9 +83,20 @@ test.each<[string, string]>([
     '[http]\nlisten = "[::]:443"\ntls_cert_file = "c"\ntls_key_file = "k"\npublic_url = "https://hub.example"',
   ],
   [
+    'two profiles',
+    profile('wrap = "sign1"\nalgorithm = "EdDSA"') + profile('audience = "https://x.example/{id}"', 'lamp'),
+  ],
+  [
     'two issuers on two lines',
     `${issuer('')}[[issuers]]\nissuer = "https://b.example"\n${line('a', '/dev/ttyS0')}${line('b', '/dev/ttyS1')}`,
   ],
 ])('%s is accepted', (_, text) => {
   expect(refusal(text)).toBe('accepted');
+});
+
+test.each([
+  ['read', 'profiles[0].allow[0] must be "scope=METHOD[,METHOD] path"'],
+  ['read=LOOK x', 'with methods of GET, POST, PUT, DELETE, FETCH, PATCH, iPATCH'],
+])('a profile that allows "%s" is refused', (allow, words) => {
+  expect(refusal(profile('').replace('read=GET x', allow))).toContain(words);
 });

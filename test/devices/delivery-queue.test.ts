@@ -394,7 +394,7 @@ describe('a token that was delivered and is alive', () => {
     await expect(queue.add(delivery({ device: 'tube-3' }))).rejects.toMatchObject({ code: 'delivery_room_full' });
     await time.advance(MINUTE);
     await queue.add(delivery({ device: 'tube-3' }));
-    expect(queue.counts()).toEqual({ queued: 1, delivered: 2, refused: 1, expired: 0 });
+    expect(queue.counts()).toEqual({ queued: 1, delivered: 2, refused: 1, expired: 0, cancelled: 0 });
   });
 });
 
@@ -572,7 +572,7 @@ describe('many deliveries', () => {
     expect(queue.expired(2_500)).toHaveLength(expiries.filter((expiry) => expiry <= 2_500).length);
     // Looking changes nothing.
     expect(queue.expired(2_500)).toHaveLength(expiries.filter((expiry) => expiry <= 2_500).length);
-    expect(queue.counts()).toEqual({ queued: expiries.length, delivered: 667, refused: 0, expired: 0 });
+    expect(queue.counts()).toEqual({ queued: expiries.length, delivered: 667, refused: 0, expired: 0, cancelled: 0 });
     expect([...queue.waitingDevices()].sort()).toEqual(Array.from({ length: 7 }, (_, device) => `tube-${device}`));
     for (let device = 0; device < 7; device += 1) {
       const waiting = queue.waitingFor(`tube-${device}`);

@@ -8,6 +8,7 @@ import type { Device } from '../../src/devices/device.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { type DeliverDependencies, DeliverFlow } from '../../src/flows/deliver.ts';
 import type { Dispatcher } from '../../src/flows/dispatch.ts';
+import type { Difficulty } from '../../src/ports/admin.ts';
 import type { PresentedToken } from '../../src/ports/northbound.ts';
 import type { TranslatedToken } from '../../src/token/translate.ts';
 import { AuditList } from '../fakes/audit-list.ts';
@@ -44,7 +45,11 @@ function translated(): TranslatedToken {
 }
 
 /** The flow over a real queue; what judges a token answers as told, and what was asked of it is kept. */
-async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<DeliverDependencies> = {}) {
+async function setup(
+  token: VerifiedToken = verifiedToken(),
+  changes: Partial<DeliverDependencies> = {},
+  difficulty?: Difficulty,
+) {
   const [log, store, time] = [new QuietLog(), new FaultyStore(), new FakeTime()];
   const registry = new Registry({ store, log });
   await registry.add(DEVICE);
@@ -59,6 +64,7 @@ async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<De
   const dispatcher = {
     wake: (id: string) => void asked.woken.push(id),
     settled: (id: string) => settled(id),
+    difficulty: () => difficulty,
   } as unknown as Dispatcher;
   const setSettled = (by: typeof settled) => {
     settled = by;
@@ -292,4 +298,14 @@ describe('a token that its issuer bound to no key, with bind = "first-presenter"
     expect(await asyncCodeOf(deliver(DPOP))).toBe(code);
     expect(asked.bindings).toHaveLength(bound);
   });
+});
+
+test('a client whose token waits for room on the device is told so', async () => {
+  const { deliver } = await setup(verifiedToken(), {}, { code: 'device_full', failures: 1 });
+  expect(await deliver()).toMatchObject({ state: 'queued', code: 'device_full' });
+});
+
+test('of other reasons to wait a client learns nothing', async () => {
+  const { deliver } = await setup(verifiedToken(), {}, { code: 'link_down', failures: 0 });
+  expect(await deliver()).not.toHaveProperty('code');
 });
