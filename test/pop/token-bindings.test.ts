@@ -250,7 +250,7 @@ describe('a lost binding lets no second key in', () => {
   });
 });
 
-describe('the client is told when to ask again', () => {
+describe('the refusal says when to ask again', () => {
   test('right after the start: once a new token is surely newer than it', async () => {
     const next = await open();
     const refusal = await next.bind(token('t')).catch(coded);
