@@ -135,6 +135,15 @@ describe('a lost binding lets no second key in', () => {
     expect(await bind({ ...issued, thumbprint: THIEF }, next)).toBe('token_binding_unknown');
   });
 
+  test('where the clock of its issuer is ahead, as far as it may be', async () => {
+    const issued = token('t', { issuedAt: now() + LEEWAY });
+    await bindings.bind(issued);
+    store = new FaultyStore();
+    time.skip(5_000);
+    const next = await open();
+    expect(await bind({ ...issued, thumbprint: THIEF }, next)).toBe('token_binding_unknown');
+  });
+
   test('where its record is damaged, and the log says so', async () => {
     const issued = token('t');
     await bindings.bind(issued);
