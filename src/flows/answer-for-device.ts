@@ -7,7 +7,7 @@ import { type AskedDevice, addressedTo, inPlaceOf, type SharedAudience, scopesOf
 export type ActiveAnswer = Extract<IntrospectedToken, { readonly active: true }>;
 
 /**
- * With the device's own audience, and the scope that is for it, in all that the device is told.
+ * With the device's own audience, and the scope that is for it, in all of the answer.
  * @param verified the same token as its own signature has it: then it has named the device already, and the answer can only narrow
  *   its scope
  * @throws {LatchkeyError} as `addressedTo`
@@ -40,7 +40,7 @@ function narrowed(
   return verified.scope.filter((name) => said.includes(name));
 }
 
-/** `authorization_details` of other devices, or of other types, are for nobody here; those of this one are its scope. */
+/** `authorization_details` of other devices, or of other types, mean nothing here; those of this one are its scope. */
 function membersFor(members: JsonObject, audience: readonly string[], scope: readonly string[]): JsonObject {
   const { authorization_details: _details, ...others } = members;
   const [only] = audience;

@@ -229,7 +229,7 @@ function boundToPresenter(device: Device, { confirmation, verified }: GoodToken)
   return bindsToPresenter(device, verified) ? verified : undefined;
 }
 
-/** What the device is told of a key that the hub bound the token to (RFC 9449 §6.2). */
+/** The key that the hub bound the token to, as the answer has it (RFC 9449 §6.2). */
 function confirmedBy({ thumbprint }: ProvenHolder): JsonObject {
   return thumbprint === undefined ? {} : { cnf: { jkt: thumbprint } };
 }

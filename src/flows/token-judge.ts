@@ -40,7 +40,7 @@ export interface GoodToken {
   readonly confirmation: JsonObject | undefined;
   /** The confirmation came from the AS itself, so a symmetric key in it is a secret. */
   readonly confidential: boolean;
-  /** The same token as its own signature has it; undefined where the word of the AS is all there is. */
+  /** The same token as its own signature has it; undefined where only the AS says that it is good. */
   readonly verified: VerifiedToken | undefined;
 }
 

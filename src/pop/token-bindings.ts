@@ -112,7 +112,7 @@ export class TokenBindings {
   /**
    * Binds the token to the key, unless it is bound to it already. Resolves once that is on the medium.
    * @throws {LatchkeyError} `token_bound_elsewhere`; `token_binding_unknown` for a token of before the line; `jwt_claim_missing`
-   *   without `iat`, `clock_unsure`, `clock_behind_floor`: then its age cannot be told; `token_bindings_full`; errors of the store
+   *   without `iat`, `clock_unsure`, `clock_behind_floor`: then its age is not known; `token_bindings_full`; errors of the store
    */
   async bind(request: BindingRequest): Promise<void> {
     const key = PREFIX + base64url(request.identity.subarray(0, MARK_BYTES));

@@ -292,12 +292,15 @@ describe('a token that its issuer bound to no key, with bind = "first-presenter"
     ['first-presenter', 'token', 'none', 1],
     ['issuer', 'first-presenter', 'none', 1],
     ['issuer', 'token', 'confirmation_missing', 0],
-  ] as const)('goes by the device first: %s, with %s of the issuer', async (ofDevice, bind, code, bound) => {
-    const { deliver, asked, registry } = await setup(unbound({ bind }));
-    await registry.update(registry.get('tube-1'), { profile: deviceProfile({ bind: ofDevice }) });
-    expect(await asyncCodeOf(deliver(DPOP))).toBe(code);
-    expect(asked.bindings).toHaveLength(bound);
-  });
+  ] as const)(
+    'is bound as the device has it, before the issuer: %s, with %s of the issuer',
+    async (ofDevice, bind, code, bound) => {
+      const { deliver, asked, registry } = await setup(unbound({ bind }));
+      await registry.update(registry.get('tube-1'), { profile: deviceProfile({ bind: ofDevice }) });
+      expect(await asyncCodeOf(deliver(DPOP))).toBe(code);
+      expect(asked.bindings).toHaveLength(bound);
+    },
+  );
 });
 
 test('a client whose token waits for room on the device is told so', async () => {

@@ -209,7 +209,7 @@ describe('a JWT that its issuer bound to no key, with bind = "first-presenter"',
   test.each([
     ['a DPoP proof', () => proof()],
     ['a COSE proof that shows its key', async () => presentCose(client.key, { show: client.publicJwk })],
-  ])('is bound to the key of %s, which the device is told', async (_, shown) => {
+  ])('is bound to the key of %s, which the answer has', async (_, shown) => {
     verdict = unbound();
     expect(await ask({ proof: await shown() })).toMatchObject({
       active: true,

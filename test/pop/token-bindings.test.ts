@@ -135,6 +135,15 @@ describe('a lost binding lets no second key in', () => {
     expect(await bind({ ...issued, thumbprint: THIEF }, next)).toBe('token_binding_unknown');
   });
 
+  test('where the clock of its issuer is ahead, as far as it may be', async () => {
+    const issued = token('t', { issuedAt: now() + LEEWAY });
+    await bindings.bind(issued);
+    store = new FaultyStore();
+    time.skip(5_000);
+    const next = await open();
+    expect(await bind({ ...issued, thumbprint: THIEF }, next)).toBe('token_binding_unknown');
+  });
+
   test('where its record is damaged, and the log says so', async () => {
     const issued = token('t');
     await bindings.bind(issued);
@@ -250,7 +259,7 @@ describe('a lost binding lets no second key in', () => {
   });
 });
 
-describe('the client is told when to ask again', () => {
+describe('the refusal says when to ask again', () => {
   test('right after the start: once a new token is surely newer than it', async () => {
     const next = await open();
     const refusal = await next.bind(token('t')).catch(coded);

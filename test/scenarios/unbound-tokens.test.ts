@@ -83,7 +83,7 @@ function bent(jwt: string): string {
   return `${jwt.slice(0, end)}.${other.toString('base64url')}`;
 }
 
-test('a token without a key opens the device for its first presenter, and for nobody else', async () => {
+test('a token without a key opens the device for its first presenter, and for no other key', async () => {
   const jwt = await fresh();
   const token = dpopToken(jwt, owner);
   const delivery = await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token });

@@ -131,7 +131,7 @@ export const issuer = z.strictObject({
   ),
   bind: setting(
     z._default(oneOf(BIND_MODES), 'token'),
-    'What becomes of its tokens without `cnf`. `token`: they stay bearer tokens, which offline devices refuse. `first-presenter`: the client presents the token with a DPoP proof, and the hub binds the token to that key until it is dead. What it costs: an attacker who steals a token before its client has presented it can present it first, and then owns it.',
+    'What becomes of its tokens without `cnf`. `token`: they stay bearer tokens, which offline devices refuse. `first-presenter`: the client presents the token with a DPoP proof, and the hub binds the token to that key until it is dead. What it costs: an attacker who steals a token before its client has presented it can present it first, and then owns it. After a start of the hub a token that was issued before, and not presented yet, is refused; for as long as `leeway` so is a new one.',
   ),
   shared_audience: setting(
     z.optional(shortText(255)),
