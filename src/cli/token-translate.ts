@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Option } from 'commander';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { fromUtf8, hex } from '../core/bytes.ts';
 import type { TimeBounds } from '../core/clock.ts';
@@ -7,6 +8,7 @@ import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
+import { BIND_MODES, type BindMode } from '../core/verified-token.ts';
 import { claimsToJson } from '../token/claims-json.ts';
 import { type TranslatedToken, translate } from '../token/translate.ts';
 import { DIALECTS } from '../trust/dialects.ts';
@@ -38,6 +40,7 @@ interface Options {
   readonly profile: string;
   readonly now?: string;
   readonly dialect?: DialectName;
+  readonly bind?: BindMode;
   readonly tokenType?: readonly string[];
   readonly json?: true;
 }
@@ -69,6 +72,12 @@ export const command: CliCommand = {
         '--token-type <typ>',
         'value of the header `typ` to take, "none" for no typ, repeatable (default: those of the dialect)',
         collect,
+      )
+      .addOption(
+        new Option(
+          '--bind <mode>',
+          "what becomes of a token without `cnf`, as `bind` of an issuer; the presenter's key is the profile's proofKey",
+        ).choices(BIND_MODES),
       )
       .option('--json', 'print one JSON object with the CWT and its claims')
       .action((file: string, options: Options) => run(file, options, terminal));
@@ -131,11 +140,16 @@ function translateOffline(
     audience: options.audience,
     keys: profile.keys,
     proofKey: profile.proofKey,
-    bindsToPresenter: token.confirmation === undefined && profile.device.bind === 'first-presenter',
+    bindsToPresenter: token.confirmation === undefined && bindOf(options, profile) === 'first-presenter',
     hubKeys: profile.hubKeys,
     random: { bytes: (length) => randomBytes(length) },
     time,
   });
+}
+
+/** What the device says comes before what its issuer says, as at the hub. */
+function bindOf({ bind = 'token' }: Options, { device }: TranslationProfile): BindMode {
+  return device.bind === 'issuer' ? bind : device.bind;
 }
 
 /**

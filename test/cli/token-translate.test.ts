@@ -295,6 +295,15 @@ describe('the dialect of a server', () => {
     expect(await refusal({ ...cognito, options })).toEqual({ status: 3, code: 'jwt_type_refused' });
   });
 
+  test('with --bind a token without cnf is for the key of its presenter', async () => {
+    const token = { claims: { cnf: undefined as never }, profile: { ...PROFILE, proofKey: clientJwk } };
+    const { claims } = await translated({ ...token, options: ['--bind', 'first-presenter'] });
+    expect(claims.cnf).toBeDefined();
+    expect(await refusal(token)).toEqual({ status: 3, code: 'confirmation_missing' });
+    const ofDevice = { ...token, profile: { ...token.profile, bind: 'token' }, options: ['--bind', 'first-presenter'] };
+    expect(await refusal(ofDevice)).toEqual({ status: 3, code: 'confirmation_missing' });
+  });
+
   test('that is none is a mistake on the command line', async () => {
     expect(await refusal({ options: ['--dialect', 'okto'] })).toEqual({ status: 2, code: 'usage' });
   });
