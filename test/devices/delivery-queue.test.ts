@@ -420,7 +420,7 @@ describe('a delivery that makes room for another', () => {
     store.failAt(1);
     await expect(queue.add(delivery({ device: 'tube-9' }))).rejects.toThrow('the medium failed');
     expect(ids.map((id) => queue.get(id).state)).toEqual(ids.map(() => 'refused'));
-    expect(queue.counts()).toEqual({ queued: 0, delivered: 0, refused: 4, expired: 0 });
+    expect(queue.counts()).toEqual({ queued: 0, delivered: 0, refused: 4, expired: 0, cancelled: 0 });
     expect(store.entries.size).toBe(4);
     await queue.add(delivery({ device: 'tube-9' }));
     expect(() => queue.get(ids[0] ?? '')).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
@@ -435,7 +435,7 @@ describe('a delivery that makes room for another', () => {
     expect(queue.get(ids[0] ?? '').state).toBe('refused');
     release();
     await Promise.all([first, second]);
-    expect(queue.counts()).toEqual({ queued: 2, delivered: 0, refused: 2, expired: 0 });
+    expect(queue.counts()).toEqual({ queued: 2, delivered: 0, refused: 2, expired: 0, cancelled: 0 });
     expect(store.entries.size).toBe(4);
   });
 });
