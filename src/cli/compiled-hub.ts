@@ -2,6 +2,7 @@
  * `latchkey run` as one script, together with the code that V8 made of it when it was built. To compile the source anew
  * takes two fifths of a start: Node 20 keeps no compiled code of modules, only of scripts (`vm.Script`, `cachedData`).
  */
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -19,7 +20,7 @@ export interface HubScript {
   /** Whether V8 took the code that was made before. */
   readonly isCompiled: boolean;
   load(): CompiledHub;
-  /** What V8 has compiled until now, functions that have run included. */
+  /** For the file: what V8 has compiled until now, functions that have run included, behind its digest. */
   compiled(): Uint8Array;
 }
 
@@ -37,8 +38,9 @@ export function compiledFile(file: string): string {
  */
 export function hubScript(file: string): HubScript {
   // ASCII, as esbuild writes it: one byte a character in memory too.
-  const source = readFileSync(file, 'latin1');
-  const cachedData = readCompiled(compiledFile(file));
+  const bytes = readFileSync(file);
+  const source = bytes.toString('latin1');
+  const cachedData = readCompiled(compiledFile(file), bytes);
   const script = new Script(`(function(exports,require,module,scriptUrl){${source}\n})`, {
     filename: file,
     ...(cachedData === undefined ? {} : { cachedData }),
@@ -53,7 +55,10 @@ export function hubScript(file: string): HubScript {
       evaluate(module.exports, require, module, pathToFileURL(file).href);
       return module.exports as CompiledHub;
     },
-    compiled: () => script.createCachedData(),
+    compiled: () => {
+      const data = script.createCachedData();
+      return Buffer.concat([digestOf(bytes, data), data]);
+    },
   };
 }
 
@@ -63,11 +68,24 @@ export function findHubScript(place: URL): HubScript | undefined {
   return existsSync(file) ? hubScript(file) : undefined;
 }
 
-function readCompiled(file: string): Buffer | undefined {
+/**
+ * Undefined for code that is not as it was written, or of another source. V8 compares lengths alone: one wrong byte ends the process
+ * without a word, or does something else than the source says.
+ */
+function readCompiled(file: string, source: Uint8Array): Buffer | undefined {
+  let read: Buffer;
   try {
-    return readFileSync(file);
+    read = readFileSync(file);
   } catch {
     // Built for another version, or not compiled: the source alone will do.
     return undefined;
   }
+  const data = read.subarray(DIGEST_BYTES);
+  return digestOf(source, data).equals(read.subarray(0, DIGEST_BYTES)) ? data : undefined;
+}
+
+const DIGEST_BYTES = 32;
+
+function digestOf(source: Uint8Array, data: Uint8Array): Buffer {
+  return createHash('sha256').update(source).update(data).digest();
 }

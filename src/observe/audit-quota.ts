@@ -1,6 +1,6 @@
 /**
  * How many records one device can cause. A device that asks without pause would otherwise displace the records of all others.
- * Each device has a quota for each kind and verdict, a day's worth at once at most. Entries beyond it are counted, and one
+ * Each device has a quota for each kind and verdict, apart for tokens that verify and for all else, a day's worth at once at most. Entries beyond it are counted, and one
  * record says how many they were.
  */
 import type { AuditEntry } from '../ports/audit.ts';
@@ -22,7 +22,7 @@ export class AuditQuotas {
   /** What came beyond a quota, as one entry each. */
   #sums = new Map<string, AuditEntry & { readonly count: number }>();
 
-  /** @param perDay records of one device, kind and verdict */
+  /** @param perDay records of one device, kind and verdict, with or without a token that verifies */
   constructor(perDay: number) {
     this.#perDay = perDay;
   }
@@ -30,7 +30,9 @@ export class AuditQuotas {
   /** Whether the entry gets a record of its own; otherwise it is counted. @param monotonic milliseconds */
   take(entry: AuditEntry, monotonic: number): boolean {
     if (!BOUNDED.has(entry.kind)) return true;
-    const name = `${entry.kind} ${entry.verdict} ${entry.device ?? ''}`;
+    // Without any token a peer can have requests refused: those must not use up the records of tokens that an issuer signed.
+    const origin = entry.issuer === undefined ? 'unknown' : 'issued';
+    const name = `${entry.kind} ${entry.verdict} ${origin} ${entry.device ?? ''}`;
     const quota = this.#quotas.get(name) ?? { left: this.#perDay, at: monotonic };
     this.#quotas.set(name, quota);
     this.#refill(quota, monotonic);

@@ -9,6 +9,7 @@ import { TEMPORARY } from './leftovers.ts';
 import { assertNotLost, databasesOf, openState } from './open-state.ts';
 import { markOf, openStore, SILENT, slotsOf } from './open-store.ts';
 import { noteRepair } from './repair-note.ts';
+import { rewriteWhereUnreadable } from './rewrite-database.ts';
 import { keysLost } from './sealed-store.ts';
 import { storeError, translated } from './store-errors.ts';
 
@@ -45,7 +46,11 @@ export async function repairState(
     copyAside(copy, folders, { db, audit });
     copied(copy);
     noteRepair(stateDir);
-    for (const folder of folders) if (hasData(folder)) await translated(() => ClassicLevel.repair(folder));
+    for (const folder of folders) {
+      if (!hasData(folder)) continue;
+      await translated(() => ClassicLevel.repair(folder));
+      await rewriteWhereUnreadable(folder);
+    }
     // Where nothing of the audit is left it begins anew.
     if (!hasData(audit)) rmSync(markOf(audit), { force: true });
     return { copy };

@@ -99,12 +99,18 @@ export function scopesOf(device: string, scope: readonly string[], pattern: Scop
 
 /** Names that do not fit the pattern, such as `openid`, are for no device. */
 function byScope(scope: readonly string[], pattern: ScopePattern, names: DeviceNames): Named {
-  const named = new Set(scope.flatMap((text) => namedScope(text, pattern)?.device ?? []));
-  const registered = [...named].filter((id) => names.has(id));
-  return {
-    registered: new Map(registered.map((id) => [id, scopesOf(id, scope, pattern)])),
-    hasOthers: registered.length < named.size,
-  };
+  // One pass: a token can name a thousand devices.
+  const registered = new Map<string, string[]>();
+  let hasOthers = false;
+  for (const text of scope) {
+    const named = namedScope(text, pattern);
+    if (named === undefined) continue;
+    const scopes = registered.get(named.device);
+    if (scopes !== undefined) scopes.push(named.scope);
+    else if (names.has(named.device)) registered.set(named.device, [named.scope]);
+    else hasOthers = true;
+  }
+  return { registered, hasOthers };
 }
 
 function byClaim(claim: string, claims: JsonObject, scope: readonly string[], names: DeviceNames): Named {

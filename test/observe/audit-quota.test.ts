@@ -34,6 +34,21 @@ describe('a device that asks without pause', () => {
     expect(rig.log.events()).not.toContain('audit_full');
   });
 
+  test('leaves those of tokens that verify their room, where requests without any are refused', async () => {
+    const rig = await rigOf();
+    const refused = { ...ENTRY, kind: 'deliver', verdict: 'refused', issuer: undefined } as const;
+    for (let count = 0; count < QUOTA + 5; count += 1) rig.trail.record({ ...refused, code: 'jwt_malformed' });
+    const theft = {
+      ...refused,
+      issuer: 'https://as.example',
+      code: 'token_bound_elsewhere',
+      subject: 'nurse-7',
+    } as const;
+    rig.trail.record(theft);
+    await rig.time.advance(MINUTE);
+    expect((await all(rig)).at(-1)).toMatchObject({ code: 'token_bound_elsewhere', issuer: theft.issuer });
+  });
+
   test('has its quota again a day later, and not by pieces of less than a record', async () => {
     const rig = await rigOf();
     for (let count = 0; count < QUOTA + 1; count += 1) rig.trail.record(ENTRY);

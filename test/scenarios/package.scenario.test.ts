@@ -65,6 +65,7 @@ describe('the tarball', () => {
     const expected = [
       /^(package\.json|npm-shrinkwrap\.json|LICENSE|README\.md)$/,
       /^dist\/(bin|children|chunks)\/[\w-]+\.js(\.LEGAL\.txt)?$/,
+      /^dist\/run\/(compile\.js|(hub|mqtt|undici)\.cjs(\.LEGAL\.txt)?|hub\.cjs\.v[\d.]+-\w+)$/,
       /^dist\/src\/[\w/-]+\.(js|d\.ts)$/,
       /^config\/(latchkey\.(toml|schema\.json)|mosquitto\/(acl|latchkey\.conf))$/,
       /^systemd\/latchkey(-radio)?\.(service|sysusers|tmpfiles|conf)$/,

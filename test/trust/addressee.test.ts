@@ -7,7 +7,7 @@ import type { JsonObject, JsonValue } from '../../src/core/json.ts';
 import { namedScope, readScopePattern, type ScopePattern } from '../../src/core/scope-pattern.ts';
 import type { VerifiedToken } from '../../src/core/verified-token.ts';
 import { translate } from '../../src/token/translate.ts';
-import type { AskedDevice, DeviceNaming } from '../../src/trust/addressee.ts';
+import { type AskedDevice, addressedTo, type DeviceNaming } from '../../src/trust/addressee.ts';
 import { issuerPolicy } from '../../src/trust/issuer-policy.ts';
 import { KeyRing } from '../../src/trust/key-ring.ts';
 import { verifyJwtWithKeys } from '../../src/trust/verify-jwt.ts';
@@ -392,4 +392,27 @@ describe('whatever is registered, no token reaches a device that it does not nam
     );
     expect(seen.taken).toBeGreaterThan(10);
   });
+});
+
+test('a token that names a thousand devices is read once', () => {
+  const pattern = readScopePattern('{device}/{scope}');
+  if (pattern === undefined) throw new Error('no pattern');
+  const ids = new Set(Array.from({ length: 1_000 }, (_, index) => `tube-${index}`));
+  let reads = 0;
+  const scope = new Proxy(
+    [...ids].map((id) => `${id}/read`),
+    {
+      get(list, name, receiver) {
+        if (typeof name === 'string' && /^\d+$/.test(name)) reads += 1;
+        return Reflect.get(list, name, receiver);
+      },
+    },
+  );
+  const names = { has: (id: string) => ids.has(id), withAudience: () => undefined };
+  const token = { audience: [SHARED], scope, confirmation: BOUND };
+  const shared = { audience: SHARED, naming: { by: 'scope', pattern } } as const;
+  expect(() => addressedTo(token, {}, shared, { id: 'tube-1', audience: audienceOf('tube-1'), names })).toThrow(
+    'device_ambiguous: 1000 devices',
+  );
+  expect(reads).toBeLessThanOrEqual(ids.size);
 });
