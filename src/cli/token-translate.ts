@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { fromUtf8, hex } from '../core/bytes.ts';
 import type { TimeBounds } from '../core/clock.ts';
+import { DIALECT_NAMES, type DialectName } from '../core/dialect-names.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
 import { claimsToJson } from '../token/claims-json.ts';
 import { type TranslatedToken, translate } from '../token/translate.ts';
+import { DIALECTS } from '../trust/dialects.ts';
 import { issuerPolicy } from '../trust/issuer-policy.ts';
 import { KeyRing } from '../trust/key-ring.ts';
 import { verifyJwtWithKeys } from '../trust/verify-jwt.ts';
@@ -35,6 +37,7 @@ interface Options {
   readonly audience: string;
   readonly profile: string;
   readonly now?: string;
+  readonly dialect?: DialectName;
   readonly tokenType?: readonly string[];
   readonly json?: true;
 }
@@ -57,7 +60,16 @@ export const command: CliCommand = {
         'device profile with keys, JSON (docs/protocol.md, "Profile of token translate")',
       )
       .option('--now <unix>', 'the present as seconds since 1970, instead of the clock')
-      .option('--token-type <typ>', 'value of the header `typ` to take, repeatable (default: at+jwt)', collect)
+      .option(
+        '--dialect <name>',
+        `which server wrote it, as \`dialect\` of an issuer: ${DIALECT_NAMES.join(', ')}`,
+        dialectName,
+      )
+      .option(
+        '--token-type <typ>',
+        'value of the header `typ` to take, "none" for no typ, repeatable (default: those of the dialect)',
+        collect,
+      )
       .option('--json', 'print one JSON object with the CWT and its claims')
       .action((file: string, options: Options) => run(file, options, terminal));
     addExample(
@@ -101,7 +113,8 @@ function translateOffline(
   const policy = issuerPolicy({
     issuer: options.issuer,
     source: { kind: 'file', jwks },
-    ...tokenTypes(options.tokenType ?? profile.tokenTypes),
+    dialect: options.dialect,
+    tokenTypes: options.tokenType ?? profile.tokenTypes,
   });
   const token = verifyJwtWithKeys(jwt, {
     policy,
@@ -133,20 +146,30 @@ function explained<T>(jwt: string, options: Options, action: () => T): T {
     return action();
   } catch (error) {
     if (!isCoded(error)) throw error;
-    const explanation = EXPLANATIONS[error.code]?.(jwt, options);
+    const explanation = EXPLANATIONS[error.code]?.(jwt, options, error.detail);
     throw explanation === undefined ? error : new LatchkeyError(error.code, explanation, { cause: error });
   }
 }
 
-const EXPLANATIONS: Partial<Record<ErrorCode, (jwt: string, options: Options) => string>> = {
+type Explanation = (jwt: string, options: Options, detail: string | undefined) => string;
+
+const EXPLANATIONS: Partial<Record<ErrorCode, Explanation>> = {
   jwt_issuer_unknown: (jwt, { issuer }) => `iss is ${found(claim(jwt, 'iss'))}, --issuer is "${issuer}"`,
-  jwt_audience_mismatch: (jwt, { audience }) => `aud is ${found(claim(jwt, 'aud'))}, --audience is "${audience}"`,
+  jwt_audience_mismatch: (jwt, options) => `${audienceOf(jwt, options)}, --audience is "${options.audience}"`,
   audience_ambiguous: (jwt) => `aud is ${found(claim(jwt, 'aud'))}`,
-  jwt_type_refused: (jwt) =>
-    `typ is ${found(member(inspectJwt(jwt).header, 'typ'))}; --token-type names others to take`,
+  jwt_type_refused: (jwt, _, detail) =>
+    `typ is ${found(member(inspectJwt(jwt).header, 'typ'))}${detail === undefined ? '' : ` (${detail})`}; --dialect and --token-type say what to take`,
+  jwt_claim_required: (jwt, { dialect = 'rfc9068' }, detail) =>
+    `${detail} is demanded by --dialect ${dialect}; the claims are ${Object.keys(inspectJwt(jwt).claims ?? {}).join(' ')}`,
   proof_missing: () => 'the token has cnf.jkt: put the public key of its holder into the profile as proofKey',
   proof_key_mismatch: () => 'proofKey of the profile is not the key that cnf.jkt names',
 };
+
+/** The claim that the audience was looked for in, and what it is. */
+function audienceOf(jwt: string, { dialect = 'rfc9068' }: Options): string {
+  const name = DIALECTS[dialect].audienceClaims.find((one) => claim(jwt, one) !== undefined) ?? 'aud';
+  return `${name} is ${found(claim(jwt, name))}`;
+}
 
 const MOST_REPEATED = 200;
 
@@ -174,6 +197,12 @@ async function readJwt(file: string, terminal: Terminal): Promise<string> {
   }
 }
 
+function dialectName(name: string): DialectName {
+  const known = DIALECT_NAMES.find((one) => one === name);
+  if (known === undefined) throw new LatchkeyError('usage', `--dialect takes ${DIALECT_NAMES.join(', ')}`);
+  return known;
+}
+
 /** An option that may be given several times. */
 function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
@@ -186,8 +215,4 @@ function present(now: string | undefined): TimeBounds {
   }
   if (!/^\d{1,12}(\.\d{1,9})?$/.test(now)) throw new LatchkeyError('usage', '--now takes seconds since 1970');
   return { earliest: Number(now), latest: Number(now) };
-}
-
-function tokenTypes(types: readonly string[] | undefined): { tokenTypes?: readonly string[] } {
-  return types === undefined ? {} : { tokenTypes: types };
 }

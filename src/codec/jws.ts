@@ -1,6 +1,7 @@
 import { decodeBase64url, utf8 } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { IGNORABLE_HEADERS } from '../core/ignorable-headers.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
 import { parseStrictJsonObject } from './strict-json.ts';
@@ -31,6 +32,8 @@ export interface CompactJwsOptions {
   readonly tooLarge?: ErrorCode;
   /** A DPoP proof carries its key in `jwk` (RFC 9449 §4.2); anywhere else a token would choose its own key. */
   readonly embeddedKey?: boolean;
+  /** Members that an operator may ignore (core/ignorable-headers.ts) are left in the header: the caller decides about them. */
+  readonly ignorable?: boolean;
 }
 
 /**
@@ -39,7 +42,9 @@ export interface CompactJwsOptions {
  * issuer's set alone, so none of them would be obeyed; a token that has one is not of an AS that we can work with.
  * `x5t` and `x5t#S256` only point at a certificate (Entra writes them): they are left alone.
  */
-const REFUSED = ['jku', 'jwk', 'x5u', 'x5c', 'b64', 'zip', 'enc'] as const;
+const REFUSED = ['jku', 'jwk', 'x5u', 'b64'] as const;
+
+const ALL_REFUSED = [...REFUSED, ...IGNORABLE_HEADERS] as const;
 
 /** A compact JWS and where its dots are. How its parts are spelled is not judged yet. */
 export interface CompactParts {
@@ -114,7 +119,7 @@ export function parseHeader({ bytes, headerEnd }: CompactParts, options: Compact
   const { alg, crit } = members;
   if (typeof alg !== 'string' || alg === '') throw new LatchkeyError(malformed, 'no alg');
   if (crit !== undefined) refuseCritical(crit, malformed);
-  for (const name of REFUSED) {
+  for (const name of options.ignorable === true ? REFUSED : ALL_REFUSED) {
     if (members[name] === undefined || (options.embeddedKey === true && name === 'jwk')) continue;
     throw new LatchkeyError('jwt_header_refused', `header member ${name}`);
   }

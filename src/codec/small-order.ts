@@ -8,7 +8,6 @@
  * the eight canonical and six other encodings of C2SP/CCTV, ed25519/README.md.
  */
 
-const BYTES = 32;
 const SIGN_BIT = 0x80;
 
 /** y, little-endian, in hexadecimal. The sign of x is in the highest bit of the last byte, and left out here. */
@@ -30,7 +29,34 @@ const SMALL_ORDER: ReadonlySet<string> = new Set([
 
 /** @param publicKey 32 bytes, as RFC 8032 §5.1.2 encodes a point */
 export function isOfSmallOrder(publicKey: Uint8Array): boolean {
+  return SMALL_ORDER.has(yOf(publicKey));
+}
+
+/**
+ * The same on edwards448 (RFC 8032 §5.2): the y of the four points of order 1, 2 and 4, and what is at or above
+ * p = 2^448 − 2^224 − 1 and stands for the same y.
+ */
+const SMALL_ORDER_448: ReadonlySet<string> = new Set([
+  // 0, order 4
+  '00'.repeat(57),
+  // 1, the identity
+  `01${'00'.repeat(56)}`,
+  // p − 1, order 2
+  `fe${'ff'.repeat(27)}fe${'ff'.repeat(27)}00`,
+  // p, again 0
+  `${'ff'.repeat(28)}fe${'ff'.repeat(27)}00`,
+  // p + 1, again 1
+  `${'00'.repeat(28)}${'ff'.repeat(28)}00`,
+]);
+
+/** @param publicKey 57 bytes, as RFC 8032 §5.2.2 encodes a point */
+export function isOfSmallOrder448(publicKey: Uint8Array): boolean {
+  return SMALL_ORDER_448.has(yOf(publicKey));
+}
+
+function yOf(publicKey: Uint8Array): string {
   const y = Buffer.from(publicKey);
-  y[BYTES - 1] = (y[BYTES - 1] ?? 0) & ~SIGN_BIT;
-  return SMALL_ORDER.has(y.toString('hex'));
+  const last = y.length - 1;
+  y[last] = (y[last] ?? 0) & ~SIGN_BIT;
+  return y.toString('hex');
 }

@@ -2,7 +2,7 @@
 import type { Problem } from './problems.ts';
 import type { Settings } from './schema.ts';
 import type { KeyPath } from './toml-positions.ts';
-import { isLoopback } from './values.ts';
+import { isFetchable, isLoopback } from './values.ts';
 
 function problem(path: KeyPath, words: string): Problem {
   return { code: 'config_invalid', path, words };
@@ -41,6 +41,12 @@ function* issuerRules({ issuers }: Settings): Generator<Problem> {
     }
     if (issuer.jwks_file !== undefined && issuer.ca_file !== undefined && issuer.client_id === undefined) {
       yield problem(['issuers', index, 'ca_file'], `${here}.ca_file has no use with jwks_file: nothing is fetched`);
+    }
+    if (!isFetchable(issuer.issuer) && issuer.jwks_url === undefined && issuer.jwks_file === undefined) {
+      yield problem(
+        ['issuers', index, 'issuer'],
+        `${here}.issuer must be an https address; one over http needs jwks_url or jwks_file, so that nothing is fetched from it`,
+      );
     }
     yield* introspectionRules(issuer, index);
     if (issuer.refresh_min > issuer.refresh_max) {

@@ -96,10 +96,23 @@ function isAcceptableUrl(text: string, query: boolean): boolean {
   return secure && (query || !text.includes('?')) && !text.includes('#') && url.username === '' && url.password === '';
 }
 
-/** An issuer identifier (RFC 8414 §2) or another address by which we are known. Kept exactly as written. */
+/** An address by which we are known. Kept exactly as written. */
 export const identifierUrl = z
   .string({ error: URL_WORDS })
   .check(z.refine((text) => isAcceptableUrl(text, false), { error: URL_WORDS }));
+
+/**
+ * An issuer identifier (RFC 8414 §2), kept exactly as written. Some servers call themselves `http:` in their tokens, ADFS for
+ * one: that is a name as good as another where nothing is fetched from it (`issuerRules` in rules.ts).
+ */
+export const issuerIdentifier = z
+  .string({ error: URL_WORDS })
+  .check(z.refine((text) => isAcceptableUrl(text.replace(/^http:/, 'https:'), false), { error: URL_WORDS }));
+
+/** Whether a hub may fetch from there. */
+export function isFetchable(identifier: string): boolean {
+  return isAcceptableUrl(identifier, false);
+}
 
 /** An address that is fetched; it may have a query. */
 export const fetchUrl = z.string({ error: 'must be an https address (http only for loopback)' }).check(

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import { readKeySet } from '../config/setting-files.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { JWT_ALGORITHMS, type JwtAlgorithm, jwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { LIMITS } from '../core/limits.ts';
 import { type IssuerPolicy, issuerPolicy } from '../trust/issuer-policy.ts';
 import { KeyRing } from '../trust/key-ring.ts';
@@ -18,8 +19,14 @@ export function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
         : jwksUrl !== undefined
           ? { kind: 'jwks', url: jwksUrl }
           : { kind: 'discovery', ...(discoveryUrl === undefined ? {} : { url: discoveryUrl }) },
-    algorithms: settings.algorithms,
+    algorithms: allowedAlgorithms(settings),
+    dialect: settings.dialect,
     tokenTypes: settings.tokenTypes,
+    scopeClaims: settings.scopeClaims,
+    audienceClaims: settings.audienceClaims,
+    clientClaims: settings.clientClaims,
+    requiredClaims: settings.requiredClaims,
+    ignoredHeaders: settings.ignoredHeaders,
     requireRfc9068: settings.requireRfc9068,
     exiWithoutExp: settings.exiWithoutExp,
     offlineLimit: settings.offlineLimit,
@@ -29,11 +36,17 @@ export function policyOf(settings: Config['issuers'][number]): IssuerPolicy {
   });
 }
 
-function usableKeys({ issuer, algorithms }: Config['issuers'][number], file: string): JsonObject {
+/** Ed25519 has two names in the file. */
+function allowedAlgorithms({ algorithms }: Config['issuers'][number]): readonly JwtAlgorithm[] {
+  return JWT_ALGORITHMS.filter((one) => algorithms.some((name) => jwtAlgorithm(name) === one));
+}
+
+function usableKeys(settings: Config['issuers'][number], file: string): JsonObject {
+  const { issuer } = settings;
   const setting = `jwks_file of ${issuer}`;
   const jwks = readKeySet(setting, file);
   try {
-    new KeyRing(jwks, algorithms);
+    new KeyRing(jwks, allowedAlgorithms(settings));
   } catch (error) {
     throw new LatchkeyError('jwks_invalid', `${setting}: ${file}: ${coded(error).detail}`, { cause: error });
   }

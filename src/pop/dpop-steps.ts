@@ -1,11 +1,12 @@
 /** What every judge of a DPoP proof does (RFC 9449 §4.3), one step each. */
+
 import { type CompactParts, parseHeader, payloadOf, signatureOf, signingInputOf, splitCompact } from '../codec/jws.ts';
-import { jwtAlgorithm } from '../codec/jws-signature.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { base64url } from '../core/bytes.ts';
 import type { TimeBounds } from '../core/clock.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject } from '../core/json.ts';
+import { jwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { ProofKey, ProofKeys } from './proof-keys.ts';
 import { matchesTargetUri } from './target-uri.ts';

@@ -1,6 +1,6 @@
-import type { JwtAlgorithm } from '../codec/jws-signature.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import type { JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import type { IntrospectionAddresses } from './discovery.ts';
 import type { IssuerPolicy } from './issuer-policy.ts';
 import { KeyRing, type SkippedKey } from './key-ring.ts';

@@ -1,6 +1,9 @@
-import { JWT_ALGORITHMS, type JwtAlgorithm } from '../codec/jws-signature.ts';
+import type { DialectName } from '../core/dialect-names.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { DEFAULT_ALGORITHMS, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
+import { readMemberDemand } from '../core/member-demand.ts';
+import { DIALECTS, type DialectRules } from './dialects.ts';
 import { isLocal, isLoopback } from './local-address.ts';
 
 /** Where the keys of an issuer come from. */
@@ -13,16 +16,14 @@ type IssuerSource =
   | { readonly kind: 'file'; readonly jwks: JsonObject };
 
 /** What is believed of one issuer, and under which conditions. */
-export interface IssuerPolicy {
+export interface IssuerPolicy extends DialectRules {
   /** Compared with `iss` code point by code point (RFC 8414 §2, RFC 8725 §3.8). */
   readonly issuer: string;
   readonly source: IssuerSource;
+  /** Where the defaults of `DialectRules` come from. Nothing is decided by its name. */
+  readonly dialect: DialectName;
   /** Allow-list for the header's `alg` (RFC 8725 §3.1). */
   readonly algorithms: readonly JwtAlgorithm[];
-  /** Values of the header's `typ` that mean "access token", lower case, without `application/` (RFC 7515 §4.1.9). */
-  readonly tokenTypes: readonly string[];
-  /** Take tokens without `typ`. An ID token may pass for an access token then (RFC 9068 §5). */
-  readonly untyped: boolean;
   /** Seconds that keys are believed without word from the issuer. */
   readonly offlineLimit: number;
   /** Seconds by which the issuer's clock may run ahead, for `nbf` and `iat`. Never for `exp`. */
@@ -40,9 +41,7 @@ export interface IssuerPolicy {
 const DAY = 86_400;
 
 const POLICY_DEFAULTS = {
-  algorithms: JWT_ALGORITHMS,
-  tokenTypes: ['at+jwt'],
-  untyped: false,
+  algorithms: DEFAULT_ALGORITHMS,
   /** A clinic's uplink can be out for a holiday; a withdrawn key must not live for a season. */
   offlineLimit: 30 * DAY,
   leeway: 60,
@@ -50,14 +49,22 @@ const POLICY_DEFAULTS = {
   exiWithoutExp: false,
   refresh: { least: 60, most: DAY },
   unknownKeyCooldown: 30,
-} as const satisfies Omit<IssuerPolicy, 'issuer' | 'source'>;
+} as const satisfies Omit<IssuerPolicy, 'issuer' | 'source' | 'dialect' | keyof DialectRules>;
+
+type PolicySettings = Pick<IssuerPolicy, 'issuer' | 'source'> & {
+  readonly [Name in keyof IssuerPolicy]?: IssuerPolicy[Name] | undefined;
+};
 
 /**
- * A policy with defaults filled in and its addresses judged.
+ * A policy with defaults filled in, those of the dialect too, and its addresses judged.
  * @throws {LatchkeyError} `config_invalid`
  */
-export function issuerPolicy(settings: Pick<IssuerPolicy, 'issuer' | 'source'> & Partial<IssuerPolicy>): IssuerPolicy {
-  const policy: IssuerPolicy = { ...POLICY_DEFAULTS, ...settings };
+export function issuerPolicy(settings: PolicySettings): IssuerPolicy {
+  const { issuer, source, dialect = 'rfc9068' } = settings;
+  const given: Partial<IssuerPolicy> = Object.fromEntries(
+    Object.entries(settings).filter(([, value]) => value !== undefined),
+  );
+  const policy: IssuerPolicy = { ...POLICY_DEFAULTS, ...DIALECTS[dialect], dialect, ...given, issuer, source };
   if (policy.source.kind === 'discovery') {
     demandAddress('issuer', policy.issuer);
     // RFC 8414 §2. The well-known path would be put in the wrong place.
@@ -66,6 +73,9 @@ export function issuerPolicy(settings: Pick<IssuerPolicy, 'issuer' | 'source'> &
   if (policy.source.kind !== 'file' && policy.source.url !== undefined) demandAddress('url', policy.source.url);
   if (policy.algorithms.length === 0) throw new LatchkeyError('config_invalid', 'an issuer without algorithms');
   if (policy.refresh.least > policy.refresh.most) throw new LatchkeyError('config_invalid', 'refresh bounds');
+  for (const demand of [...policy.requiredClaims, ...policy.ignoredHeaders]) {
+    if (readMemberDemand(demand) === undefined) throw new LatchkeyError('config_invalid', `"${demand}" is no demand`);
+  }
   return { ...policy, tokenTypes: policy.tokenTypes.map(plainType) };
 }
 

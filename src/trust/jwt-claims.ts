@@ -3,6 +3,8 @@ import { fromBase64url } from '../core/bytes.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
+import { meetsDemand, ownMember, readMemberDemand } from '../core/member-demand.ts';
+import type { IssuerPolicy } from './issuer-policy.ts';
 
 /** Registered claims of an access token, each of the type that its RFC gives it. Not judged against anything yet. */
 export interface JwtClaims {
@@ -21,30 +23,78 @@ export interface JwtClaims {
   readonly cnonce: Uint8Array | undefined;
 }
 
-const { text, date, audience, scope: scopeNames, scopeOrList, object } = claimReaders('jwt_claim_invalid');
+const { text, date, audience, scopeOrList, object } = claimReaders('jwt_claim_invalid');
+
+type ClaimNames = Pick<IssuerPolicy, 'scopeClaims' | 'audienceClaims' | 'clientClaims'>;
 
 /**
- * Reads the claims that Latchkey knows (RFC 7519 §4.1, RFC 7800 §3.1, RFC 8693 §4.2, RFC 9068 §2.2, RFC 9200 §5.10). Some
- * servers call the scope `scp`, as drafts of RFC 8693 did: Entra with a text, Okta with a list. It is looked at where there is
- * no `scope`.
+ * Reads the claims that Latchkey knows (RFC 7519 §4.1, RFC 7800 §3.1, RFC 8693 §4.2, RFC 9068 §2.2, RFC 9200 §5.10). Scope,
+ * audience and client are where the settings of the issuer say.
  * @throws {LatchkeyError} `jwt_claim_missing`, `jwt_claim_invalid`; the detail names the claim, never its value
  */
-export function readClaims(claims: JsonObject): JwtClaims {
-  const { iss, sub, aud, exp, nbf, iat, jti, client_id, scope, scp, cnf, exi, cnonce } = claims;
+export function readClaims(claims: JsonObject, names: ClaimNames): JwtClaims {
+  const { iss, sub, exp, nbf, iat, jti, cnf, exi, cnonce } = claims;
+  const aud = firstOf(claims, names.audienceClaims, true);
+  const client = firstOf(claims, names.clientClaims);
+  const scope = firstOf(claims, names.scopeClaims);
   return {
     issuer: required(text(iss, 'iss'), 'iss'),
     expiresAt: date(exp, 'exp'),
-    audience: required(audience(aud, 'aud'), 'aud'),
+    audience: required(
+      aud === undefined ? undefined : audience(claims[aud], aud),
+      aud ?? names.audienceClaims.join(' or '),
+    ),
     subject: text(sub, 'sub'),
     notBefore: date(nbf, 'nbf'),
     issuedAt: date(iat, 'iat'),
     jwtId: text(jti, 'jti'),
-    clientId: text(client_id, 'client_id'),
-    scope: scope === undefined ? scopeOrList(scp, 'scp') : scopeNames(scope, 'scope'),
+    clientId: client === undefined ? undefined : text(claims[client], client),
+    scope: scope === undefined ? [] : scopeOrList(claims[scope], scope),
     confirmation: object(cnf, 'cnf'),
     expiresIn: date(exi, 'exi'),
     cnonce: nonce(text(cnonce, 'cnonce')),
   };
+}
+
+/**
+ * Which of these claims is there first.
+ * @param notEmpty an empty list is not there: Hydra writes one for a client that asked for no audience
+ */
+function firstOf(claims: JsonObject, names: readonly string[], notEmpty = false): string | undefined {
+  for (const name of names) {
+    const value = ownMember(claims, name);
+    if (value === undefined || (notEmpty && Array.isArray(value) && value.length === 0)) continue;
+    return name;
+  }
+  return undefined;
+}
+
+/** Claims that OpenID Connect Core §3.1.3.6 and §3.3.2.11 put into ID tokens; no server writes them into access tokens. */
+const ID_TOKEN_HASHES = ['at_hash', 'c_hash'] as const;
+
+/**
+ * Keeps ID tokens out, and whatever else lacks the claims that access tokens of this issuer have. `nonce` is of an ID token
+ * too (OpenID Connect Core §2), but some servers copy it into access tokens: it counts where nothing in the token says "access token".
+ * @param isTyped whether the type of the token says that it is an access token
+ * @throws {LatchkeyError} `jwt_type_refused`, `jwt_claim_required`
+ */
+export function demandAccessToken(
+  claims: JsonObject,
+  { requiredClaims }: Pick<IssuerPolicy, 'requiredClaims'>,
+  isTyped: boolean,
+): void {
+  for (const name of ID_TOKEN_HASHES) if (claims[name] !== undefined) throw idToken(name);
+  let isNamed = isTyped;
+  for (const text of requiredClaims) {
+    const demand = readMemberDemand(text);
+    if (demand === undefined || !meetsDemand(claims, demand)) throw new LatchkeyError('jwt_claim_required', text);
+    isNamed ||= demand.values !== undefined;
+  }
+  if (!isNamed && claims.nonce !== undefined) throw idToken('nonce');
+}
+
+function idToken(mark: string): LatchkeyError {
+  return new LatchkeyError('jwt_type_refused', `an ID token: it has ${mark}`);
 }
 
 /** In JSON a byte string is base64url without padding (RFC 9200 §5.8.4.4). */

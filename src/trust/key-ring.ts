@@ -1,6 +1,7 @@
-import type { JwtAlgorithm, SignatureVerifier } from '../codec/jws-signature.ts';
+import type { SignatureVerifier } from '../codec/jws-signature.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { JWT_ALGORITHMS, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { LIMITS } from '../core/limits.ts';
 import { importVerificationKey, type VerificationKey } from './verification-key.ts';
 
@@ -13,7 +14,7 @@ const MOST_REASONS = 8;
 /** What of a published key is worth keeping on disk: what `importVerificationKey` reads. */
 const KEPT_MEMBERS = ['kty', 'kid', 'alg', 'use', 'key_ops', 'crv', 'x', 'y', 'n', 'e'] as const;
 
-type Candidates = Readonly<Record<JwtAlgorithm, readonly SignatureVerifier[]>>;
+type Candidates = ReadonlyMap<JwtAlgorithm, readonly SignatureVerifier[]>;
 
 export interface SkippedKey {
   /** Undefined also where it is too long to be repeated. */
@@ -71,12 +72,20 @@ export class KeyRing {
   /**
    * The verifiers that a token may be checked with. A token with a `kid` is checked with keys of that name only. One
    * without is checked with the one key that serves its algorithm; where there are several it is for the issuer to say.
+   * @param algorithms what the `alg` of the token may stand for, of those that the issuer may use
    * @throws {LatchkeyError} `key_unknown`, or `jwt_algorithm_refused` when the key is held but serves another algorithm
    */
-  candidates(keyId: string | undefined, algorithm: JwtAlgorithm): readonly SignatureVerifier[] {
+  candidates(
+    keyId: string | undefined,
+    algorithms: JwtAlgorithm | readonly JwtAlgorithm[],
+  ): readonly SignatureVerifier[] {
     const named = keyId === undefined ? this.#all : this.#byKeyId.get(keyId);
     if (named === undefined) throw new LatchkeyError('key_unknown');
-    const verifiers = named[algorithm];
+    const only = typeof algorithms === 'string' || algorithms.length > 1 ? algorithms : algorithms[0];
+    const verifiers =
+      typeof only === 'string'
+        ? (named.get(only) ?? [])
+        : (only ?? []).flatMap((algorithm) => named.get(algorithm) ?? []);
     if (verifiers.length === 0) throw new LatchkeyError('jwt_algorithm_refused', 'not the algorithm of the key');
     if (keyId === undefined && verifiers.length > 1) throw new LatchkeyError('key_unknown', 'no kid, several keys');
     return verifiers;
@@ -91,7 +100,7 @@ export class KeyRing {
 function candidatesOf(keys: readonly VerificationKey[]): Candidates {
   const serving = (algorithm: JwtAlgorithm) =>
     keys.flatMap(({ verifiers }) => verifiers.get(algorithm) ?? []).slice(0, MOST_CANDIDATES);
-  return { ES256: serving('ES256'), EdDSA: serving('EdDSA'), PS256: serving('PS256'), RS256: serving('RS256') };
+  return new Map(JWT_ALGORITHMS.map((algorithm) => [algorithm, serving(algorithm)]));
 }
 
 function publicMembers(jwk: JsonObject): JsonObject {

@@ -13,11 +13,54 @@ export function readPlainClaims(bytes: Uint8Array): JsonObject | undefined {
   const reader = new Reader(bytes);
   const claims = reader.object(CLAIMS, UNKNOWN_CLAIMS);
   if (claims === undefined || !reader.atEnd()) return undefined;
-  const [iss, sub, aud, exp, nbf, iat, jti, client_id, scope, scp, cnf, exi, cnonce] = claims;
-  return { iss, sub, aud, exp, nbf, iat, jti, client_id, scope, scp, cnf, exi, cnonce } as JsonObject;
+  const [iss, sub, aud, exp, nbf, iat, jti, client_id, scope, scp, cnf, exi, cnonce, azp, nonce, at_hash, c_hash] =
+    claims;
+  return {
+    iss,
+    sub,
+    aud,
+    exp,
+    nbf,
+    iat,
+    jti,
+    client_id,
+    scope,
+    scp,
+    cnf,
+    exi,
+    cnonce,
+    azp,
+    nonce,
+    at_hash,
+    c_hash,
+  } as JsonObject;
 }
 
-const CLAIMS = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'scp', 'cnf', 'exi', 'cnonce'];
+const CLAIMS = [
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'nbf',
+  'iat',
+  'jti',
+  'client_id',
+  'scope',
+  'scp',
+  'cnf',
+  'exi',
+  'cnonce',
+  'azp',
+  'nonce',
+  'at_hash',
+  'c_hash',
+];
+const READ: ReadonlySet<string> = new Set(CLAIMS);
+
+/** Whether all of these claims are among those that are read here. */
+export function areReadPlainly(names: readonly string[]): boolean {
+  return names.every((name) => READ.has(name));
+}
 const CONFIRMATION = ['jwk', 'jkt', 'kid'];
 const JWK = ['kty', 'crv', 'x', 'y'];
 

@@ -1,9 +1,10 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { type JwtAlgorithm, jwtAlgorithm, type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
-import { isOfSmallOrder } from '../codec/small-order.ts';
+import { type SignatureVerifier, signatureVerifier } from '../codec/jws-signature.ts';
+import { isOfSmallOrder, isOfSmallOrder448 } from '../codec/small-order.ts';
 import { fromBase64url } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { algorithmsNamed, factsOf, JWT_ALGORITHMS, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { LIMITS } from '../core/limits.ts';
 
 /** A public key of an issuer, imported once, with a verifier for each algorithm that the key may serve. */
@@ -17,13 +18,6 @@ const RSA_BITS = { least: 2048, most: 8192 } as const;
 
 /** Members that only a private or secret key has (RFC 7518 §6.2.2, §6.3.2, §6.4). */
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const;
-
-/** Which of our algorithms a kind of key can serve at all: JWK `kty`, and `crv` where it has one. */
-const ALGORITHMS_OF: Readonly<Record<string, readonly JwtAlgorithm[]>> = {
-  'EC P-256': ['ES256'],
-  'OKP Ed25519': ['EdDSA'],
-  RSA: ['PS256', 'RS256'],
-};
 
 /**
  * Imports a JWK as a key that checks signatures, for those of `allowed` that its kty, crv, alg, use and key_ops permit
@@ -40,8 +34,10 @@ export function importVerificationKey(jwk: JsonValue, allowed: readonly JwtAlgor
     if (jwk[name] !== undefined) refuse('a private or secret key, published');
   }
   judgeUse(jwk);
-  const algorithms = servedAlgorithms(jwk).filter((algorithm) => allowed.includes(algorithm));
-  if (algorithms.length === 0) refuse('no algorithm of it is allowed for this issuer');
+  const served = servedAlgorithms(jwk);
+  const algorithms = served.filter((algorithm) => allowed.includes(algorithm));
+  if (served.length === 0) refuse('of a kind that no algorithm is known for');
+  if (algorithms.length === 0) refuse(`for ${served.join(' or ')}, which is not among the algorithms of the issuer`);
   const key = importPublic(jwk);
   return {
     keyId: kid,
@@ -58,10 +54,10 @@ function judgeUse({ use, key_ops: operations }: JsonObject): void {
 
 function servedAlgorithms({ kty, crv, alg }: JsonObject): readonly JwtAlgorithm[] {
   const kind = crv === undefined ? `${kty}` : `${kty} ${crv}`;
-  const possible = Object.hasOwn(ALGORITHMS_OF, kind) ? (ALGORITHMS_OF[kind] ?? []) : [];
+  const possible = JWT_ALGORITHMS.filter((algorithm) => factsOf(algorithm).key === kind);
   if (alg === undefined) return possible;
-  const named = typeof alg === 'string' ? jwtAlgorithm(alg) : undefined;
-  return named !== undefined && possible.includes(named) ? [named] : [];
+  const named = typeof alg === 'string' ? algorithmsNamed(alg) : [];
+  return possible.filter((algorithm) => named.includes(algorithm));
 }
 
 function importPublic(jwk: JsonObject): KeyObject {
@@ -75,11 +71,14 @@ function importPublic(jwk: JsonObject): KeyObject {
     throw new LatchkeyError('jwk_invalid', 'its members are missing or of the wrong form', { cause });
   }
   if (key.asymmetricKeyType === 'rsa') judgeRsa(key);
-  // Node took `x` as 32 bytes of base64url by now. It is lenient about padding, so the bytes are those of its own export.
-  if (key.asymmetricKeyType === 'ed25519' && isOfSmallOrder(fromBase64url(String(key.export({ format: 'jwk' }).x)))) {
-    refuse('an Ed25519 key of small order, under which a signature proves nothing');
-  }
+  if (isEdwardsOfSmallOrder(key)) refuse('an Edwards key of small order, under which a signature proves nothing');
   return key;
+}
+
+/** Node took `x` in its full length by now. It is lenient about padding, so the bytes are those of its own export. */
+function isEdwardsOfSmallOrder(key: KeyObject): boolean {
+  const isOf = { ed25519: isOfSmallOrder, ed448: isOfSmallOrder448 }[String(key.asymmetricKeyType)];
+  return isOf?.(fromBase64url(String(key.export({ format: 'jwk' }).x))) === true;
 }
 
 function judgeRsa(key: KeyObject): void {

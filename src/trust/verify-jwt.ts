@@ -1,18 +1,20 @@
 import { type JoseHeader, parseHeader, payloadOf, signatureOf, signingInputOf, splitCompact } from '../codec/jws.ts';
-import { type JwtAlgorithm, jwtAlgorithm } from '../codec/jws-signature.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { sha256 } from '../core/bytes.ts';
 import { certainty, type TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { IGNORABLE_HEADERS } from '../core/ignorable-headers.ts';
 import type { JsonObject } from '../core/json.ts';
+import { algorithmsNamed, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
+import { meetsDemand, readMemberDemand } from '../core/member-demand.ts';
 import { judgeTimes, type WhenUnsure, witnessedMoment } from '../core/token-times.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
 import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
-import { demandRfc9068, endOf, type JwtClaims, readClaims } from './jwt-claims.ts';
+import { demandAccessToken, demandRfc9068, endOf, type JwtClaims, readClaims } from './jwt-claims.ts';
 import type { KeyRing } from './key-ring.ts';
-import { readPlainClaims } from './plain-claims.ts';
+import { areReadPlainly, readPlainClaims } from './plain-claims.ts';
 
 /** One audience, or what decides about each that the token names. One that fits is enough. */
 type ExpectedAudience = string | ((audience: string) => boolean);
@@ -43,7 +45,10 @@ interface UnverifiedJwt {
   readonly header: JoseHeader;
   /** The header as it is spelled, where this spelling was not seen before. */
   readonly newHeader: string | undefined;
+  /** All of them, or those alone that are read plainly. */
   readonly claims: JsonObject;
+  /** The text of the claims, where they were read plainly. */
+  readonly plainly: Uint8Array | undefined;
   readonly signingInput: Uint8Array;
   readonly signature: Uint8Array;
   readonly digest: Uint8Array;
@@ -60,9 +65,9 @@ export async function verifyJwt(jwt: string, options: VerifyJwtOptions): Promise
   const unverified = takeApart(jwt);
   const issuer = options.issuers.find(unverifiedIssuer(unverified));
   if (issuer === undefined) throw new LatchkeyError('jwt_issuer_unknown');
-  const algorithm = judgeHeader(unverified.header, issuer.policy);
+  const algorithms = judgeHeader(unverified.header, issuer.policy);
   const held = await issuer.keys.forKeyId(unverified.header.keyId);
-  return judge(unverified, algorithm, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
+  return judge(unverified, algorithms, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
 }
 
 /** The same with keys at hand, synchronously: for one issuer, no network. @throws {LatchkeyError} as `verifyJwt` */
@@ -73,11 +78,17 @@ export function verifyJwtWithKeys(jwt: string, options: VerifyJwtWithKeysOptions
 }
 
 /** The steps in order: until the signature is known to be good, a sender learns nothing of what the claims lack. */
-function judge(unverified: UnverifiedJwt, algorithm: JwtAlgorithm, options: VerifyJwtWithKeysOptions): VerifiedToken {
+function judge(
+  unverified: UnverifiedJwt,
+  algorithms: readonly JwtAlgorithm[],
+  options: VerifyJwtWithKeysOptions,
+): VerifiedToken {
   const { policy, time, whenUnsure } = options;
-  demandSignature(unverified, algorithm, options.keys);
+  demandSignature(unverified, algorithms, options.keys);
   if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
-  const claims = readClaims(unverified.claims);
+  const written = claimsFor(policy, unverified);
+  demandAccessToken(written, policy, isTyped(unverified.header));
+  const claims = readClaims(written, policy);
   if (policy.requireRfc9068) demandRfc9068(claims);
   demandAudience(claims.audience, options.audience);
   const expiresAt = endOf(claims, { mayLackExpiry: policy.exiWithoutExp && options.withoutClock === true });
@@ -94,20 +105,42 @@ function takeApart(jwt: string): UnverifiedJwt {
   const parts = splitCompact(jwt);
   const spelling = jwt.slice(0, parts.headerEnd);
   const known = headers.find(spelling);
-  const header = known ?? parseHeader(parts);
+  const header = known ?? parseHeader(parts, { ignorable: true });
   const signature = signatureOf(parts);
   const payload = payloadOf(parts);
-  const claims = readPlainClaims(payload) ?? parseStrictJsonObject(payload, { code: 'jwt_malformed' });
+  const plain = readPlainClaims(payload);
   const newHeader = known === undefined ? spelling : undefined;
   return {
     header,
     newHeader,
-    claims,
+    claims: plain ?? strictClaims(payload),
+    plainly: plain === undefined ? undefined : payload,
     signingInput: signingInputOf(parts),
     signature,
     digest: sha256(parts.bytes),
     bytes: parts.bytes.length,
   };
+}
+
+function strictClaims(payload: Uint8Array): JsonObject {
+  return parseStrictJsonObject(payload, { code: 'jwt_malformed' });
+}
+
+/** The claims with all that the settings of the issuer name: read again where the fast reader left some of them out. */
+function claimsFor(policy: IssuerPolicy, { claims, plainly }: UnverifiedJwt): JsonObject {
+  return plainly === undefined || namesPlainClaims(policy) ? claims : strictClaims(plainly);
+}
+
+/** Asked for each token, so the answer is kept with the policy. */
+const plainPolicies = new WeakMap<IssuerPolicy, boolean>();
+
+function namesPlainClaims(policy: IssuerPolicy): boolean {
+  const known = plainPolicies.get(policy);
+  if (known !== undefined) return known;
+  const { scopeClaims, audienceClaims, clientClaims, requiredClaims } = policy;
+  const isPlain = requiredClaims.length === 0 && areReadPlainly([...scopeClaims, ...audienceClaims, ...clientClaims]);
+  plainPolicies.set(policy, isPlain);
+  return isPlain;
 }
 
 /** Read only to know whose keys to use; the signature by those keys is what makes it true. */
@@ -119,19 +152,50 @@ function unverifiedIssuer({ claims }: UnverifiedJwt): string {
 }
 
 /** RFC 8725 §3.1 (algorithm) and §3.11 (explicit type). */
-function judgeHeader({ algorithm, type }: JoseHeader, policy: IssuerPolicy): JwtAlgorithm {
-  const known = jwtAlgorithm(algorithm);
-  if (known === undefined || !policy.algorithms.includes(known)) {
-    throw new LatchkeyError('jwt_algorithm_refused', 'not in the allow-list of the issuer');
-  }
-  const isAccessToken = type === undefined ? policy.untyped : policy.tokenTypes.includes(plainType(type));
-  if (!isAccessToken) throw new LatchkeyError('jwt_type_refused', type === undefined ? 'no typ' : undefined);
-  return known;
+function judgeHeader({ algorithm, type, members }: JoseHeader, policy: IssuerPolicy): readonly JwtAlgorithm[] {
+  for (const name of IGNORABLE_HEADERS) if (members[name] !== undefined) demandIgnored(name, members, policy);
+  const algorithms = allowedOf(algorithm, policy);
+  judgeType(type === undefined ? undefined : plainType(type), policy);
+  return algorithms;
 }
 
-function demandSignature(unverified: UnverifiedJwt, algorithm: JwtAlgorithm, keys: KeyRing): void {
+/** The detail tells an algorithm that the operator may allow from one that no setting can. */
+function allowedOf(name: string, policy: IssuerPolicy): readonly JwtAlgorithm[] {
+  const known = algorithmsNamed(name);
+  const [only] = known;
+  if (known.length === 1 && only !== undefined && policy.algorithms.includes(only)) return known;
+  const allowed = known.filter((algorithm) => policy.algorithms.includes(algorithm));
+  if (allowed.length > 0) return allowed;
+  if (known.length > 0)
+    throw new LatchkeyError('jwt_algorithm_refused', `${name}: algorithms of the issuer may have it`);
+  throw new LatchkeyError('jwt_algorithm_refused', 'one that no issuer may use');
+}
+
+function demandIgnored(name: string, members: JsonObject, { ignoredHeaders }: IssuerPolicy): void {
+  const isIgnored = ignoredHeaders.some((text) => {
+    const demand = readMemberDemand(text);
+    return demand?.names.includes(name) === true && meetsDemand(members, demand);
+  });
+  if (isIgnored) return;
+  throw new LatchkeyError('jwt_header_refused', `header member ${name}, and ignored_headers does not name it`);
+}
+
+/** A type `none` is a type like others: what the setting calls none is no type at all. */
+function judgeType(type: string | undefined, { tokenTypes }: IssuerPolicy): void {
+  if (type === undefined ? tokenTypes.includes('none') : type !== 'none' && tokenTypes.includes(type)) return;
+  if (type === undefined) throw new LatchkeyError('jwt_type_refused', 'no typ: token_types may have "none"');
+  throw new LatchkeyError('jwt_type_refused', type === 'jwt' ? 'typ is JWT: token_types may have "JWT"' : undefined);
+}
+
+/** Whether the type says "access token": an ID token has no type, or JWT. */
+function isTyped({ type }: JoseHeader): boolean {
+  return type !== undefined && plainType(type) !== 'jwt';
+}
+
+function demandSignature(unverified: UnverifiedJwt, algorithms: readonly JwtAlgorithm[], keys: KeyRing): void {
   const { header, signingInput, signature } = unverified;
-  for (const verifier of keys.candidates(header.keyId, algorithm)) if (verifier.verify(signingInput, signature)) return;
+  for (const verifier of keys.candidates(header.keyId, algorithms))
+    if (verifier.verify(signingInput, signature)) return;
   throw new LatchkeyError('jwt_signature_invalid');
 }
 

@@ -261,6 +261,34 @@ describe('a header as Keycloak writes it', () => {
   });
 });
 
+describe('the dialect of a server', () => {
+  const cognito = {
+    header: { alg: 'ES256', kid: 'as-1' },
+    claims: { aud: undefined as never, client_id: AUDIENCE, token_use: 'access' },
+  };
+
+  test('takes what the server writes', async () => {
+    expect((await translated({ ...cognito, options: ['--dialect', 'cognito'] })).claims.aud).toBe(AUDIENCE);
+  });
+
+  test('keeps its ID tokens out, and says what was demanded', async () => {
+    const token = { ...cognito, claims: { ...cognito.claims, token_use: 'id' } };
+    const { noted } = await run({ ...token, options: ['--dialect', 'cognito'] });
+    const { error } = JSON.parse(noted[0] ?? '') as { error: Record<string, string> };
+    expect(error.code).toBe('jwt_claim_required');
+    expect(error.detail).toContain('token_use=access is demanded by --dialect cognito; the claims are');
+  });
+
+  test('gives way to --token-type', async () => {
+    const options = ['--dialect', 'cognito', '--token-type', 'at+jwt'];
+    expect(await refusal({ ...cognito, options })).toEqual({ status: 3, code: 'jwt_type_refused' });
+  });
+
+  test('that is none is a mistake on the command line', async () => {
+    expect(await refusal({ options: ['--dialect', 'okto'] })).toEqual({ status: 2, code: 'usage' });
+  });
+});
+
 describe('a refused token ends with status 3:', () => {
   test.each<[string, Setting, string]>([
     ['no JWT', { token: 'x' }, 'jwt_malformed'],

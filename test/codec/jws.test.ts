@@ -2,8 +2,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseCompact } from '../../src/codec/jws.ts';
-import { jwtAlgorithm, signatureVerifier } from '../../src/codec/jws-signature.ts';
+import { signatureVerifier } from '../../src/codec/jws-signature.ts';
 import { base64url, utf8 } from '../../src/core/bytes.ts';
+import { jwtAlgorithm } from '../../src/core/jwt-algorithms.ts';
 import { codeOf } from '../fixtures/code-of.ts';
 import { HOSTILE_JWS } from '../fixtures/hostile-text.ts';
 import { signBytes } from '../fixtures/jwt-signing.ts';
@@ -121,7 +122,7 @@ describe('signatureVerifier', () => {
 
   test('EdDSA goes by its name of RFC 9864 too; other names mean nothing', () => {
     expect(jwtAlgorithm('Ed25519')).toBe('EdDSA');
-    for (const name of ['none', 'HS256', 'ES384', 'Ed448', 'es256', '', 'constructor']) {
+    for (const name of ['none', 'HS256', 'es256', '', 'constructor']) {
       expect(jwtAlgorithm(name)).toBeUndefined();
     }
   });

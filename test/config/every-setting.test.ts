@@ -27,6 +27,13 @@ tls_key_file = "${tls}/server-key.pem"
 issuer = "http://127.0.0.1:1/discovered"
 discovery_url = "http://127.0.0.1:1/metadata"
 ca_file = "${tls}/ca.pem"
+dialect = "cognito"
+token_types = ["none"]
+scope_claims = ["scope"]
+audience_claims = ["client_id"]
+client_claims = ["client_id"]
+required_claims = ["token_use=access"]
+ignored_headers = ["zip=NONE"]
 [[issuers]]
 issuer = "http://127.0.0.1:1/keys"
 jwks_url = "http://127.0.0.1:1/keys"

@@ -30,7 +30,7 @@ describe('defaults', () => {
     const [issuer] = parseConfig(ISSUER, origin).issuers;
     expect(issuer).toMatchObject({
       algorithms: ['ES256', 'EdDSA', 'PS256', 'RS256'],
-      tokenTypes: ['at+jwt'],
+      dialect: 'rfc9068',
       offlineLimit: 2_592_000,
       leeway: 60,
       refreshMin: 60,
@@ -85,6 +85,12 @@ describe('values', () => {
       maxSize: 2_097_152,
       maxEvidence: 524_288,
     });
+  });
+
+  test('of an issuer that calls itself http: are taken with the address of its keys', () => {
+    const text =
+      '[[issuers]]\nissuer = "http://adfs.example/adfs/services/trust"\njwks_url = "https://adfs.example/keys"';
+    expect(parseConfig(text, origin).issuers[0]?.issuer).toBe('http://adfs.example/adfs/services/trust');
   });
 
   test('that are paths are relative to the file', () => {
@@ -145,6 +151,11 @@ describe('a value that is not possible', () => {
     ['a port past 65535', '[http]\nlisten = "127.0.0.1:65536"', 'http.listen must be "host:port"'],
     ['an issuer without its identifier', '[[issuers]]\nleeway = "5s"', 'issuers[0].issuer is missing'],
     ['an issuer over http', '[[issuers]]\nissuer = "http://as.example"', 'issuers[0].issuer must be an https address'],
+    [
+      'an issuer over http with keys that are discovered',
+      '[[issuers]]\nissuer = "http://as.example"\ndiscovery_url = "https://as.example/metadata"',
+      'issuers[0].issuer must be an https address; one over http needs jwks_url or jwks_file',
+    ],
     ['an issuer with a query', '[[issuers]]\nissuer = "https://as.example?a"', 'issuers[0].issuer must be an https'],
     [
       'an issuer with a password',
@@ -154,6 +165,20 @@ describe('a value that is not possible', () => {
     ['a key set over http', `${ISSUER}jwks_url = "http://as.example/jwks"`, 'issuers[0].jwks_url must be an https'],
     ['an algorithm without signature', `${ISSUER}algorithms = ["none"]`, 'issuers[0].algorithms[0] must be one of'],
     ['no algorithm at all', `${ISSUER}algorithms = []`, 'issuers[0].algorithms must name at least one'],
+    ['a dialect that is none', `${ISSUER}dialect = "okto"`, 'issuers[0].dialect must be one of "rfc9068"'],
+    ['no token type at all', `${ISSUER}token_types = []`, 'issuers[0].token_types must name at least one type'],
+    ['an empty token type', `${ISSUER}token_types = [""]`, 'issuers[0].token_types[0] must not be empty'],
+    ['no claim for the scope', `${ISSUER}scope_claims = []`, 'issuers[0].scope_claims must name at least one claim'],
+    ['a demand without a value', `${ISSUER}required_claims = ["a="]`, 'issuers[0].required_claims[0] must be "name"'],
+    ['a demand without a name', `${ISSUER}required_claims = ["=a"]`, 'issuers[0].required_claims[0] must be "name"'],
+    ['a value for two names', `${ISSUER}required_claims = ["a|b=c"]`, 'issuers[0].required_claims[0] must be "name"'],
+    ['an ignored header that chooses a key', `${ISSUER}ignored_headers = ["jwk"]`, 'must be of x5c, zip or enc'],
+    ['an ignored header crit', `${ISSUER}ignored_headers = ["crit"]`, 'must be of x5c, zip or enc'],
+    [
+      'one that may be ignored beside one that may not',
+      `${ISSUER}ignored_headers = ["zip|b64"]`,
+      'must be of x5c, zip',
+    ],
     ['a line name with a slash', '[[lines]]\nname = "a/b"\npath = "/dev/ttyS0"', 'lines[0].name must be 1 to 64'],
     ['a line of a foreign scheme', '[[lines]]\nname = "a"\npath = "udp://h:1"', 'lines[0].path must be a device'],
     ['a network line without port', '[[lines]]\nname = "a"\npath = "tcp://h"', 'lines[0].path must be a device'],

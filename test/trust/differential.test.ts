@@ -42,7 +42,7 @@ async function acceptedByJose(one: JwtCase): Promise<boolean> {
   };
   // jose takes one type; a token without typ is its default.
   const [type] = policy.tokenTypes;
-  if (!policy.untyped && type !== undefined) options.typ = type;
+  if (type !== 'none' && type !== undefined) options.typ = type;
   try {
     await jwtVerify(one.jwt, createLocalJWKSet((one.jwks ?? JWKS) as unknown as JSONWebKeySet), options);
     return true;

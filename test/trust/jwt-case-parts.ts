@@ -18,13 +18,14 @@ export const forEncryption = signingKey('P-256', 'enc-1', { use: 'enc' });
 export const forSigning = signingKey('P-256', 'ops-1', { key_ops: ['sign'] });
 export const weak = signingKey('RSA 1024', 'weak-1', { alg: 'RS256' });
 export const p384 = signingKey('P-384', 'p384-1');
+export const ed448 = signingKey('Ed448', 'ed448-1');
 export const stranger = signingKey('P-256', 'es-1');
 /** Two keys that share a name: an issuer that forgot to rename its key when it rotated. */
 export const twins = [signingKey('P-256', 'twin'), signingKey('P-256', 'twin')] as const;
 
 /** The issuer's key set. */
 export const JWKS: JsonObject = {
-  keys: [es, ed, rs, ps, forEncryption, forSigning, weak, p384, ...twins].map(({ jwk }) => jwk),
+  keys: [es, ed, rs, ps, forEncryption, forSigning, weak, p384, ed448, ...twins].map(({ jwk }) => jwk),
 };
 export const ONE_KEY: JsonObject = { keys: [es.jwk] };
 

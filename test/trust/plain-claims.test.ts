@@ -7,7 +7,10 @@ import { readPlainClaims } from '../../src/trust/plain-claims.ts';
 
 const read = (text: string) => readPlainClaims(utf8(text));
 
-const KNOWN = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'scp', 'cnf', 'exi', 'cnonce'];
+const KNOWN = [
+  ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'scp', 'cnf', 'exi', 'cnonce'],
+  ...['azp', 'nonce', 'at_hash', 'c_hash'],
+];
 
 /** What the strict parser makes of a text, known claims alone; undefined where it refuses. */
 function strictly(text: string): unknown {
@@ -30,7 +33,8 @@ describe('plain claims are read', () => {
     ['a key of two members', '{"cnf":{"jwk":{"kty":"OKP","crv":"Ed25519","x":"AA"}}}'],
     ['a thumbprint', '{"cnf":{"jkt":"AA"},"exp":1}'],
     ['the name of a key', '{"cnf":{"kid":"AA"}}'],
-    ['claims that are not known', '{"azp":"x","exp":1,"acr":1}'],
+    ['claims that are not known', '{"idp":"x","exp":1,"acr":1}'],
+    ['marks of an ID token', '{"exp":1,"nonce":"n","at_hash":"a","c_hash":"c","azp":"x"}'],
     ['spaces after commas and colons', '{"iss": "a", "exp": 12, "cnf": {"kid": "b"}}'],
     ['the largest number of its kind', '{"exp":999999999999999}'],
     ['texts of what has a meaning elsewhere', '{"iss":"{[,:]}","sub":"true"}'],
@@ -46,7 +50,7 @@ describe('is left to the strict parser:', () => {
     ['an empty object', '{}'],
     ['an array', '["iss"]'],
     ['a claim twice', '{"iss":"a","exp":1,"iss":"a"}'],
-    ['an unknown claim twice', '{"azp":"a","exp":1,"azp":"b"}'],
+    ['an unknown claim twice', '{"idp":"a","exp":1,"idp":"b"}'],
     ['a member of the key twice', '{"cnf":{"jwk":{"kty":"EC","crv":"P-256","x":"A","x":"B","y":"C"}}}'],
     ['a key twice', `{"cnf":{"jwk":${JWK},"jwk":${JWK}}}`],
     ['two methods', '{"cnf":{"jkt":"A","kid":"B"}}'],
@@ -95,7 +99,7 @@ test('what is read is what the strict parser reads, of claims as issuers write t
     {
       ...Object.fromEntries(KNOWN.map((name) => [name, scalar])),
       cnf: fc.oneof(cnf, scalar),
-      azp: scalar,
+      idp: scalar,
       roles: fc.oneof({ weight: 5, arbitrary: text }, fc.array(text)),
     },
     { requiredKeys: [] },
@@ -114,7 +118,7 @@ test('what is read is what the strict parser reads, of claims as issuers write t
 });
 
 test('whatever is read is JSON to the strict parser too, and the same', () => {
-  const good = `{"iss":"https://as","exp":17,"azp":"x","cnf":{"jwk":${JWK}},"iat": 12}`;
+  const good = `{"iss":"https://as","exp":17,"idp":"x","cnf":{"jwk":${JWK}},"iat": 12}`;
   const change = fc.record({
     at: fc.nat(good.length),
     remove: fc.nat(3),

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { connectAuthorizationServer } from '../../drivers/as/authorization-server.ts';
 import { hex, sha256 } from '../../src/core/bytes.ts';
 import type { TimeBounds } from '../../src/core/clock.ts';
+import { isCoded } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { judgeTimes } from '../../src/core/token-times.ts';
 import { type IssuerPolicy, issuerPolicy } from '../../src/trust/issuer-policy.ts';
@@ -44,6 +45,16 @@ function verify(jwt: string, options: Partial<Parameters<typeof verifyJwtWithKey
   });
 }
 const jwt = signJwt({ key, header: HEADER, claims: CLAIMS });
+
+function detailOf(action: () => unknown): string | undefined {
+  try {
+    action();
+  } catch (error) {
+    if (isCoded(error)) return error.detail;
+    throw error;
+  }
+  throw new Error('was accepted');
+}
 
 describe('a verified token', () => {
   test('tells what the JWT says, and how fresh the knowledge was', () => {
@@ -92,6 +103,29 @@ describe('a verified token', () => {
     expect(codeOf(() => verify(jwt, { policy: { ...policy, algorithms: ['EdDSA'] } }))).toBe('jwt_algorithm_refused');
     expect(codeOf(() => verify(jwt, { policy: { ...policy, tokenTypes: ['jwt'] } }))).toBe('jwt_type_refused');
     expect(codeOf(() => verify(`${jwt.slice(0, -4)}AAAA`))).toBe('jwt_signature_invalid');
+  });
+
+  test('has a header that one issuer may have and another may not, whichever comes first', () => {
+    const zipped = signJwt({ key, header: { ...HEADER, zip: 'NONE' }, claims: CLAIMS });
+    const lenient = { policy: { ...policy, ignoredHeaders: ['zip=NONE'] } };
+    expect(codeOf(() => verify(zipped))).toBe('jwt_header_refused');
+    expect(codeOf(() => verify(zipped, lenient))).toBe('none');
+    expect(codeOf(() => verify(zipped))).toBe('jwt_header_refused');
+  });
+
+  test.each<[string, JsonObject, RegExp | undefined]>([
+    ['an algorithm that the operator may allow', { alg: 'PS512' }, /^PS512: algorithms of the issuer may have it$/],
+    ['an algorithm that no operator may allow', { alg: 'HS512' }, /^one that no issuer may use$/],
+    ['an algorithm that is a text of the sender', { alg: 'own text' }, /^one that no issuer may use$/],
+    ['no typ', { typ: undefined as never }, /token_types may have "none"/],
+    ['the type JWT', { typ: 'JWT' }, /token_types may have "JWT"/],
+    ['a type that is a text of the sender', { typ: 'own text' }, undefined],
+    ['a member that may be ignored', { x5c: ['a'] }, /x5c, and ignored_headers does not name it/],
+  ])('is refused for %s with the setting that would take it, and no text of the sender', (_name, header, words) => {
+    const refused = signJwt({ key, header: { ...HEADER, ...header }, claims: CLAIMS, algorithm: 'ES256' });
+    const detail = detailOf(() => verify(refused));
+    if (words === undefined) expect(detail).toBeUndefined();
+    else expect(detail).toMatch(words);
   });
 
   test('can be made in one file only', () => {

@@ -1,12 +1,44 @@
 /** Settings of one authorization server. */
 import * as z from 'zod/mini';
+import { DIALECT_NAMES } from '../../core/dialect-names.ts';
+import { IGNORABLE_HEADERS } from '../../core/ignorable-headers.ts';
+import { ALGORITHM_NAMES, DEFAULT_ALGORITHMS } from '../../core/jwt-algorithms.ts';
+import { readMemberDemand } from '../../core/member-demand.ts';
 import { setting } from '../setting.ts';
-import { clientText, fetchUrl, filePath, flag, identifierUrl, milliseconds, oneOf, seconds } from '../values.ts';
+import { clientText, fetchUrl, filePath, flag, issuerIdentifier, milliseconds, oneOf, seconds } from '../values.ts';
+
+/** A list of texts that has at least one. */
+function texts(what: string) {
+  return z
+    .array(z.string({ error: 'must be text' }).check(z.minLength(1, { error: 'must not be empty' })), {
+      error: `must be a list of ${what}s`,
+    })
+    .check(z.minLength(1, { error: `must name at least one ${what}` }));
+}
+
+const DEMAND_WORDS = 'must be "name", "name|other" or "name=value|value"';
+
+const demand = z
+  .string({ error: DEMAND_WORDS })
+  .check(z.refine((text) => readMemberDemand(text) !== undefined, { error: DEMAND_WORDS }));
+
+const demands = z.array(demand, { error: 'must be a list of claims' });
+
+const IGNORABLE: ReadonlySet<string> = new Set(IGNORABLE_HEADERS);
+
+const ignoredHeaders = z.array(
+  demand.check(
+    z.refine((text) => readMemberDemand(text)?.names.every((name) => IGNORABLE.has(name)) ?? true, {
+      error: 'must be of x5c, zip or enc: no other member may be ignored',
+    }),
+  ),
+  { error: 'must be a list of header members' },
+);
 
 export const issuer = z.strictObject({
   issuer: setting(
-    identifierUrl,
-    'Issuer identifier, exactly as in the `iss` claim of its tokens.',
+    issuerIdentifier,
+    'Issuer identifier, exactly as in the `iss` claim of its tokens. One that begins with http: needs `jwks_url` or `jwks_file`.',
     'https://as.example',
   ),
   discovery_url: setting(
@@ -32,22 +64,45 @@ export const issuer = z.strictObject({
   algorithms: setting(
     z._default(
       z
-        .array(oneOf(['ES256', 'EdDSA', 'PS256', 'RS256']), { error: 'must be a list of algorithms' })
+        .array(oneOf(ALGORITHM_NAMES), { error: 'must be a list of algorithms' })
         .check(z.minLength(1, { error: 'must name at least one algorithm' })),
-      ['ES256', 'EdDSA', 'PS256', 'RS256'],
+      [...DEFAULT_ALGORITHMS],
     ),
-    'Algorithms that its tokens may be signed with.',
+    `Algorithms that its tokens may be signed with, of ${ALGORITHM_NAMES.join(', ')}. EdDSA and Ed25519 are two names of one. HMAC (HS256 and the like) is for no issuer: the hub could sign with such a key itself.`,
+  ),
+  dialect: setting(
+    z._default(oneOf(DIALECT_NAMES), 'rfc9068'),
+    'Which server it is: a set of defaults for the settings from `token_types` to `ignored_headers`. docs/servers.md has a recipe for each, and what cannot be had with it.',
   ),
   token_types: setting(
-    z._default(
-      z
-        .array(z.string({ error: 'must be text' }).check(z.minLength(1, { error: 'must not be empty' })), {
-          error: 'must be a list of types',
-        })
-        .check(z.minLength(1, { error: 'must name at least one type' })),
-      ['at+jwt'],
-    ),
-    'Values of the header `typ` that mark an access token (RFC 9068). What more costs: with "JWT" an ID token may pass for an access token.',
+    z.optional(texts('type')),
+    'Values of the header `typ` that mark an access token (RFC 9068); "none" stands for no `typ`. Default: that of the dialect. What "JWT" and "none" cost: an ID token may pass for an access token, unless `required_claims` names what only access tokens of this server have.',
+    ['at+jwt'],
+  ),
+  scope_claims: setting(
+    z.optional(texts('claim')),
+    'The first of these claims that a token has holds its scope: text, or a list of texts. Default: that of the dialect.',
+    ['scope', 'scp'],
+  ),
+  audience_claims: setting(
+    z.optional(texts('claim')),
+    'The first of these claims that a token has, and that is no empty list, says whom it is for. Default: that of the dialect. What another one than `aud` costs: the server may give the same value to tokens for somebody else.',
+    ['aud'],
+  ),
+  client_claims: setting(
+    z.optional(texts('claim')),
+    'The first of these claims that a token has names the client. Default: that of the dialect.',
+    ['client_id'],
+  ),
+  required_claims: setting(
+    z.optional(demands),
+    'Claims that a token must have: "name", "name|other" for one of several, or "name=value|value" for one of these texts. Default: that of the dialect, for one with `typ: JWT` or none what keeps out ID tokens.',
+    ['token_use=access'],
+  ),
+  ignored_headers: setting(
+    z.optional(ignoredHeaders),
+    'Header members of x5c, zip and enc that its tokens may have: "name", or "name=value". They are never obeyed. Default: that of the dialect.',
+    ['zip=NONE'],
   ),
   require_rfc9068: setting(
     z._default(flag(), false),

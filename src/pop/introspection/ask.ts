@@ -1,12 +1,14 @@
 /** One question to the AS about one token: request, answer, and what of the answer may be believed. */
+
 import { readCacheControl } from '../../codec/cache-control.ts';
-import type { JwtAlgorithm, SignatureVerifier } from '../../codec/jws-signature.ts';
+import type { SignatureVerifier } from '../../codec/jws-signature.ts';
 import { retryAfterOf } from '../../codec/retry-after.ts';
 import { parseStrictJson, parseStrictJsonObject } from '../../codec/strict-json.ts';
 import { fromUtf8, sha256 } from '../../core/bytes.ts';
 import type { Clock, Random } from '../../core/clock.ts';
 import { coded, isCoded, LatchkeyError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json.ts';
+import type { JwtAlgorithm } from '../../core/jwt-algorithms.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { AuthorizationServer, PostedAnswer } from '../../ports/authorization-server.ts';
 import { type ClientAuthentication, formEncoded } from './client-authentication.ts';

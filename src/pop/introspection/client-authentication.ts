@@ -1,9 +1,10 @@
 /** How the hub shows the AS who it is (RFC 7662 §2.1 leaves the method to client and server). */
+
 import { constants, createPrivateKey, type KeyObject, sign } from 'node:crypto';
-import type { JwtAlgorithm } from '../../codec/jws-signature.ts';
 import { base64url, utf8 } from '../../core/bytes.ts';
 import { bestGuess, type Random, type TimeBounds } from '../../core/clock.ts';
 import { LatchkeyError } from '../../core/errors.ts';
+import type { JwtAlgorithm } from '../../core/jwt-algorithms.ts';
 import { Secret } from '../../core/secret.ts';
 
 /** Names of the methods as the OAuth registry has them. */

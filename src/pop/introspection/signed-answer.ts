@@ -1,10 +1,11 @@
 /** Signed introspection answers (RFC 9701 §5). Pure: keys and time are handed in. */
 import { type CompactJws, parseCompact } from '../../codec/jws.ts';
-import { type JwtAlgorithm, jwtAlgorithm, type SignatureVerifier } from '../../codec/jws-signature.ts';
+import type { SignatureVerifier } from '../../codec/jws-signature.ts';
 import { parseStrictJsonObject } from '../../codec/strict-json.ts';
 import type { TimeBounds } from '../../core/clock.ts';
 import { coded, LatchkeyError } from '../../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../../core/json.ts';
+import { type JwtAlgorithm, jwtAlgorithm } from '../../core/jwt-algorithms.ts';
 import { LIMITS } from '../../core/limits.ts';
 
 /** A signed answer taken apart; nothing in it is believed yet. */
