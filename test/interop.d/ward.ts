@@ -114,7 +114,7 @@ ack_timeout = "200ms"
   }
 
   /** Has the hub take the token for the tube, and does not wait for the tube. */
-  send(token: DpopToken): Promise<Delivery> {
+  send(token: AccessToken): Promise<Delivery> {
     return this.#client().deliver({ device: 'tube-1', audience: this.#audiences.tube, token, wait: 0 });
   }
 

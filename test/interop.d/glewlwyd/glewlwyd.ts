@@ -31,7 +31,7 @@ export class Glewlwyd {
     const address = `http://127.0.0.1:${port}`;
     try {
       const database = join(folder, 'glewlwyd.db');
-      execFileSync('sqlite3', [database], { input: gunzipSync(readFileSync(SCHEMA)) });
+      execFileSync('/usr/bin/sqlite3', [database], { input: gunzipSync(readFileSync(SCHEMA)) });
       const config = join(folder, 'glewlwyd.conf');
       writeFileSync(config, configuration(port, database));
       const process = await ServerProcess.start({
