@@ -1,0 +1,125 @@
+/**
+ * OAuth libraries of Python at the built hub: a client, and a resource server. Prints a line for each case.
+ *
+ *   PYTHON SCRIPT   the interpreter that has the libraries, and what it runs
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { DpopKey, dpopToken } from '../../../src/client/index.ts';
+import {
+  EKG_AUDIENCE,
+  HUB_CLIENT,
+  issueToken,
+  MACHINE_CLIENT,
+  revokeToken,
+  startAuthorizationServer,
+  TUBE_AUDIENCE,
+} from '../../fixtures/authorization-server.ts';
+import { Report } from '../report.ts';
+import { using } from '../using.ts';
+import { Ward } from '../ward.ts';
+
+type Answer = Readonly<Record<string, unknown>>;
+type Ask = (command: string, ...args: readonly string[]) => Promise<Answer>;
+type Server = Awaited<ReturnType<typeof startAuthorizationServer>>;
+
+/** Milliseconds for one command of the peer. */
+const DEADLINE = 40_000;
+
+function peer(python: string, script: string): Ask {
+  return async (command, ...args) => {
+    const { stdout } = await promisify(execFile)(python, ['-B', script, command, ...args], { timeout: DEADLINE });
+    return JSON.parse(stdout) as Answer;
+  };
+}
+
+async function clientCases(report: Report, ask: Ask, as: Server, ward: Ward): Promise<void> {
+  const endpoint = `${ward.address}/devices/tube-1/authz-info`;
+  const { id, secret } = MACHINE_CLIENT;
+
+  await report.check('requests_oauth2client has its DPoP token delivered, and the device answers its key', async () => {
+    await ward.plugIn();
+    const given = await ask('deliver', as.issuer, id, secret, 'read', TUBE_AUDIENCE, endpoint);
+    assert.ok(given.status === 201 || given.status === 202, `the hub answered ${String(given.status)}`);
+    const key = await DpopKey.fromJwk(given.key as Parameters<typeof DpopKey.fromJwk>[0]);
+    assert.ok((await ward.use(dpopToken(String(given.token), key))) > 0);
+  });
+
+  await report.check('a token of requests_oauth2client for another device is refused', async () => {
+    const { status } = await ask('deliver', as.issuer, id, secret, 'read', EKG_AUDIENCE, endpoint);
+    assert.equal(status, 401);
+  });
+}
+
+async function serverCases(report: Report, ask: Ask, as: Server, ward: Ward): Promise<void> {
+  const protect = (token: string, scope = 'read') =>
+    ask(
+      'protect',
+      `${ward.address}/introspect`,
+      ward.credentials.device,
+      ward.credentials.httpSecret.expose(),
+      token,
+      scope,
+    );
+  const bearer = async () => (await issueToken(as, { resource: EKG_AUDIENCE, bound: false })).jwt;
+
+  await report.check('Authlib takes a bearer token that the hub says is active', async () => {
+    assert.deepEqual(await protect(await bearer()), { outcome: 'taken', scope: 'read' });
+  });
+
+  await report.check('Authlib refuses it for a scope that it does not have', async () => {
+    assert.deepEqual(await protect(await bearer(), 'configure'), { outcome: 'insufficient_scope' });
+  });
+
+  await report.check('Authlib refuses a token that its client revoked', async () => {
+    const token = await bearer();
+    await revokeToken(as, token);
+    assert.deepEqual(await protect(token), { outcome: 'invalid_token' });
+  });
+
+  await report.check('Authlib hears of an error where the authorization server is away', async () => {
+    const token = await bearer();
+    await as.close();
+    assert.deepEqual(await protect(token), { outcome: 'http 503' });
+  });
+}
+
+async function main(python: string, script: string): Promise<boolean> {
+  const report = new Report('python-oauth');
+  const ask = peer(python, script);
+  let isAway = false;
+  await using(
+    async () => {
+      const as = await startAuthorizationServer();
+      const end = as.close.bind(as);
+      // The last case ends it, and so does the end of the run.
+      return Object.assign(as, {
+        close: async () => {
+          if (isAway) return;
+          isAway = true;
+          await end();
+        },
+      });
+    },
+    async (as) => {
+      await using(
+        () =>
+          Ward.open({
+            issuers: `[[issuers]]\nissuer = "${as.issuer}"\nclient_id = "${HUB_CLIENT.id}"\nclient_secret_file = "secret"\n`,
+            credential: { file: 'secret', content: HUB_CLIENT.secret },
+            audiences: { tube: TUBE_AUDIENCE, ekg: EKG_AUDIENCE },
+            ekgOptions: ['--bearer'],
+          }),
+        async (ward) => {
+          await clientCases(report, ask, as, ward);
+          await serverCases(report, ask, as, ward);
+        },
+      );
+    },
+  );
+  return report.isGood;
+}
+
+const [python = '', script = ''] = process.argv.slice(2);
+if (!(await main(python, script))) process.exitCode = 1;
