@@ -45,7 +45,7 @@ def protect(endpoint, device, secret, token, scope):
     except OAuth2Error as error:
         return {"outcome": error.error}
     except requests.HTTPError as error:
-        return {"outcome": f"http {error.response.status_code}"}
+        return {"outcome": "unavailable" if error.response.status_code == 503 else str(error)}
     return {"outcome": "taken", "scope": taken["scope"]}
 
 
