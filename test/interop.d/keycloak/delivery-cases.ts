@@ -1,22 +1,16 @@
 /** Tokens of the realm on their way to a device that cannot reach it. */
 import assert from 'node:assert/strict';
 import { DpopKey, type DpopToken } from '../../../src/client/index.ts';
+import { insideOf } from '../inside-of.ts';
 import type { Report } from '../report.ts';
+import type { Ward } from '../ward.ts';
 import { type Clients, FOR_EKG, FOR_TUBE } from './clients.ts';
 import { TUBE_AUDIENCE } from './realm.ts';
-import type { Ward } from './ward.ts';
 
 export interface DeliveryParts {
   readonly clients: Clients;
   readonly report: Report;
   readonly ward: Ward;
-}
-
-/** Header and claims, as they are. */
-export function insideOf(token: DpopToken): { readonly header: string; readonly claims: Record<string, unknown> } {
-  const [header = '', claims = ''] = token.value.expose().split('.');
-  const text = (part: string) => Buffer.from(part, 'base64url').toString();
-  return { header: text(header), claims: JSON.parse(text(claims)) as Record<string, unknown> };
 }
 
 /** The delivery has to fail with this code of the hub. */

@@ -2,10 +2,14 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DpopKey, type DpopToken } from '../../../src/client/index.ts';
+import { insideOf } from '../inside-of.ts';
+import type { Answer, Ward } from '../ward.ts';
 import { FOR_EKG, FOR_TUBE } from './clients.ts';
-import { type DeliveryParts, insideOf } from './delivery-cases.ts';
+import type { DeliveryParts } from './delivery-cases.ts';
 import type { Keycloak } from './keycloak.ts';
-import { type Answer, CACHE, type Ward } from './ward.ts';
+
+/** Seconds for which the hub believes "active". */
+export const CACHE = 2;
 
 export interface IntrospectionParts extends DeliveryParts {
   readonly keycloak: Keycloak;

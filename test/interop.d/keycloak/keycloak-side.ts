@@ -5,47 +5,28 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { Report } from '../report.ts';
+import { using } from '../using.ts';
+import { Ward, type WardOptions } from '../ward.ts';
 import { Clients } from './clients.ts';
 import { deliveryCases } from './delivery-cases.ts';
-import { introspectionCases, keyClientCases } from './introspection-cases.ts';
+import { CACHE, introspectionCases, keyClientCases } from './introspection-cases.ts';
 import { Keycloak } from './keycloak.ts';
-import { Realm } from './realm.ts';
+import { EKG_AUDIENCE, Realm, TUBE_AUDIENCE } from './realm.ts';
 import { rotationCases } from './rotation-cases.ts';
-import { Ward, type WardOptions } from './ward.ts';
-
-/** What is running, by how it ends. Told to stop, we end it, and whatever waits for it fails. */
-const running = new Set<() => Promise<void>>();
-let isStopping = false;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => {
-    isStopping = true;
-    process.exitCode = 1;
-    // Keycloak is still starting: it goes with us.
-    if (running.size === 0) process.exit();
-    for (const close of running) void close();
-  });
-}
 
 const KEY_CLIENT = 'latchkey-hub-by-key';
 
-interface Closable {
-  /** May be called again. */
-  close(): Promise<void>;
-}
-
-/** Opens something and runs with it; closes it whatever happens. */
-async function using<T extends Closable>(open: () => Promise<T>, run: (it: T) => Promise<void>): Promise<void> {
-  if (isStopping) throw new Error('told to stop');
-  const it = await open();
-  const close = () => it.close();
-  running.add(close);
-  try {
-    if (isStopping) throw new Error('told to stop');
-    await run(it);
-  } finally {
-    await close();
-    running.delete(close);
-  }
+function settings(issuer: string, authentication: string): string {
+  return `
+[[issuers]]
+issuer = "${issuer}"
+token_types = ["JWT", "at+jwt"]
+refresh_min = "1s"
+unknown_kid_cooldown = "1s"
+introspection = "always"
+introspection_cache = "${CACHE}s"
+${authentication}
+`;
 }
 
 async function main(home: string, realmFile: string): Promise<boolean> {
@@ -61,8 +42,8 @@ async function main(home: string, realmFile: string): Promise<boolean> {
       await keycloak.importRealm(realm.withClientKey(KEY_CLIENT, publicKey));
       const clients = new Clients(issuer, realm);
       const bySecret: WardOptions = {
-        issuer,
-        authentication: 'client_id = "latchkey-hub"\nclient_secret_file = "secret"',
+        issuers: settings(issuer, 'client_id = "latchkey-hub"\nclient_secret_file = "secret"'),
+        audiences: { tube: TUBE_AUDIENCE, ekg: EKG_AUDIENCE },
         credential: { file: 'secret', content: realm.secretOf('latchkey-hub') },
       };
       await using(
@@ -75,8 +56,11 @@ async function main(home: string, realmFile: string): Promise<boolean> {
         },
       );
       const byKey: WardOptions = {
-        issuer,
-        authentication: `client_id = "${KEY_CLIENT}"\nclient_auth = "private_key_jwt"\nclient_key_file = "key.pem"`,
+        issuers: settings(
+          issuer,
+          `client_id = "${KEY_CLIENT}"\nclient_auth = "private_key_jwt"\nclient_key_file = "key.pem"`,
+        ),
+        audiences: { tube: TUBE_AUDIENCE, ekg: EKG_AUDIENCE },
         credential: { file: 'key.pem', content: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string },
       };
       await using(

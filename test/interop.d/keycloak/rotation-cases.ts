@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DpopToken, HubRefusal } from '../../../src/client/index.ts';
+import { insideOf } from '../inside-of.ts';
+import type { Ward } from '../ward.ts';
 import { FOR_EKG, FOR_TUBE } from './clients.ts';
-import { insideOf } from './delivery-cases.ts';
 import type { IntrospectionParts } from './introspection-cases.ts';
-import type { Ward } from './ward.ts';
 
 /** Milliseconds that the hub gets for seeing what changed at the realm; it may ask once a second here. */
 const PATIENCE = 15_000;

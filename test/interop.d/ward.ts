@@ -1,29 +1,38 @@
-/** The built hub as a client of the realm, with a tube on a line and a connected EKG machine. */
+/** The built hub as a client of a real authorization server, with a tube on a line and a connected EKG machine. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeDpopProof } from '../../../src/client/dpop-proof.ts';
-import { type Delivery, type DpopToken, HubClient, Secret, systemEnvironment } from '../../../src/client/index.ts';
-import { type Credentials, readCredentialsFile } from '../../../src/codec/credentials-file.ts';
-import { writeIntrospectionForm } from '../../../src/codec/introspection-message.ts';
-import { readTrustFile } from '../../../src/codec/trust-file.ts';
-import type { IntrospectionQuestion } from '../../../src/core/introspection.ts';
-import { type RunningSimulator, startSimulator } from '../../../src/simulator.ts';
-import { HubFolder, type HubProcess } from '../../fixtures/hub-process.ts';
-import { LineRelay } from '../../fixtures/line-relay.ts';
-import { EKG_AUDIENCE, TUBE_AUDIENCE } from './realm.ts';
-
-/** Seconds for which the hub believes "active". */
-export const CACHE = 2;
-const TUBE = { device: 'tube-1', audience: TUBE_AUDIENCE } as const;
-/** What clients of the EKG machine ask for. */
-const READINGS = new URL(`${EKG_AUDIENCE}/readings`);
+import { makeDpopProof } from '../../src/client/dpop-proof.ts';
+import {
+  type AccessToken,
+  type Delivery,
+  type DpopToken,
+  HubClient,
+  Secret,
+  systemEnvironment,
+} from '../../src/client/index.ts';
+import { type Credentials, readCredentialsFile } from '../../src/codec/credentials-file.ts';
+import { writeIntrospectionForm } from '../../src/codec/introspection-message.ts';
+import { readTrustFile } from '../../src/codec/trust-file.ts';
+import type { IntrospectionQuestion } from '../../src/core/introspection.ts';
+import { type RunningSimulator, startSimulator } from '../../src/simulator.ts';
+import { HubFolder, type HubProcess } from '../fixtures/hub-process.ts';
+import { LineRelay } from '../fixtures/line-relay.ts';
 
 export interface WardOptions {
-  readonly issuer: string;
-  /** TOML for the table of the issuer: how the hub authenticates there. */
-  readonly authentication: string;
+  /** TOML of the issuers. */
+  readonly issuers: string;
   /** A file that the settings above name, and its content. */
-  readonly credential: { readonly file: string; readonly content: string };
+  readonly credential?: { readonly file: string; readonly content: string };
+  readonly audiences: Audiences;
+  /** More of `devices add` for the EKG machine. */
+  readonly ekgOptions?: readonly string[];
+}
+
+export interface Audiences {
+  /** Of the tube, which is reached by a line alone. */
+  readonly tube: string;
+  /** Of the EKG machine, which asks the hub about tokens; an address. */
+  readonly ekg: string;
 }
 
 /** An answer of `POST /introspect`. */
@@ -44,6 +53,7 @@ export class Ward {
   readonly #trust: string;
   readonly #ekg: Credentials;
   readonly #hub: HubProcess;
+  readonly #audiences: Audiences;
   #tube: RunningSimulator | undefined;
   #closed: Promise<void> | undefined;
 
@@ -53,22 +63,26 @@ export class Ward {
     trust: string;
     ekg: Credentials;
     hub: HubProcess;
+    audiences: Audiences;
   }) {
     this.#folder = parts.folder;
     this.#line = parts.line;
     this.#trust = parts.trust;
     this.#ekg = parts.ekg;
     this.#hub = parts.hub;
+    this.#audiences = parts.audiences;
   }
 
   /** The tube is registered and away: `plugIn` brings it. */
-  static async open({ issuer, authentication, credential }: WardOptions): Promise<Ward> {
+  static async open({ issuers, credential, audiences, ekgOptions = [] }: WardOptions): Promise<Ward> {
     const folder = new HubFolder();
     const line = await LineRelay.open();
-    writeFileSync(join(folder.path, credential.file), credential.content, { mode: 0o600 });
+    if (credential !== undefined)
+      writeFileSync(join(folder.path, credential.file), credential.content, { mode: 0o600 });
     folder.configure(`
 [delivery]
 wait = "500ms"
+<<<<<<< HEAD:test/interop.d/keycloak/ward.ts
 [[issuers]]
 issuer = "${issuer}"
 dialect = "keycloak"
@@ -77,18 +91,32 @@ unknown_kid_cooldown = "1s"
 introspection = "always"
 introspection_cache = "${CACHE}s"
 ${authentication}
+=======
+${issuers}
+>>>>>>> w/srv:test/interop.d/ward.ts
 [[lines]]
 name = "ward-3"
 path = "${line.path}"
 ack_timeout = "200ms"
 `);
     const trust = await written(folder, 'trust.json', (file) => [
-      ...['devices', 'add', 'tube-1', '--audience', TUBE_AUDIENCE, '--line', 'ward-3', '--trust', file],
+      ...['devices', 'add', 'tube-1', '--audience', audiences.tube, '--line', 'ward-3', '--trust', file],
       ...['--allow', 'read=FETCH temperature'],
     ]);
-    await run(folder, ['devices', 'add', 'ekg-1', '--audience', EKG_AUDIENCE]);
+    await run(folder, ['devices', 'add', 'ekg-1', '--audience', audiences.ekg, ...ekgOptions]);
     const ekg = await written(folder, 'ekg.json', (file) => ['devices', 'credentials', 'ekg-1', '--out', file]);
-    return new Ward({ folder, line, trust, ekg: readCredentialsFile(ekg), hub: await folder.start() });
+    const credentials = readCredentialsFile(ekg);
+    return new Ward({ folder, line, trust, ekg: credentials, hub: await folder.start(), audiences });
+  }
+
+  /** Where the hub listens. */
+  get address(): string {
+    return this.#hub.address;
+  }
+
+  /** What the EKG machine authenticates with at the hub. */
+  get credentials(): Credentials {
+    return this.#ekg;
   }
 
   async plugIn(): Promise<void> {
@@ -97,14 +125,14 @@ ack_timeout = "200ms"
   }
 
   /** Has the hub take the token for the tube, and does not wait for the tube. */
-  send(token: DpopToken): Promise<Delivery> {
-    return this.#client().deliver({ ...TUBE, token, wait: 0 });
+  send(token: AccessToken): Promise<Delivery> {
+    return this.#client().deliver({ device: 'tube-1', audience: this.#audiences.tube, token, wait: 0 });
   }
 
   /** Delivers, and has the tube answer a request of the token's holder; answers with the size of what it said. */
   async use(token: DpopToken): Promise<number> {
     const client = this.#client();
-    const delivery = await client.deliver({ ...TUBE, token, wait: 20_000 });
+    const delivery = await client.deliver({ device: 'tube-1', audience: this.#audiences.tube, token, wait: 20_000 });
     if (delivery.state !== 'delivered') throw new Error(`it is ${delivery.state}`);
     const answer = await client.session(delivery, token).request({ method: 'FETCH', path: ['temperature'] });
     return answer.payload.length;
@@ -112,18 +140,20 @@ ack_timeout = "200ms"
 
   /** The EKG machine was shown the token, with a proof by `by`, and asks the hub. */
   async ask(token: DpopToken, { by = token.key, wantsSessionKey = false } = {}): Promise<Answer> {
-    const shown = { token: { ...token, key: by }, method: 'POST', url: READINGS, nonce: 'of-the-device' };
+    // What clients of the EKG machine ask for.
+    const readings = new URL(`${this.#audiences.ekg}/readings`);
+    const shown = { token: { ...token, key: by }, method: 'POST', url: readings, nonce: 'of-the-device' };
     const proof = new Secret(await makeDpopProof({ ...shown, environment: systemEnvironment }));
     return this.#introspect({
       token: token.value,
-      proof: { kind: 'dpop', proof, method: shown.method, uri: READINGS.href, nonce: shown.nonce },
+      proof: { kind: 'dpop', proof, method: shown.method, uri: readings.href, nonce: shown.nonce },
       wantsSessionKey,
       clientFormat: 'jose',
     });
   }
 
   /** As a resource server does that knows RFC 7662 and nothing more. */
-  askPlainly(token: DpopToken): Promise<Answer> {
+  askPlainly(token: AccessToken): Promise<Answer> {
     return this.#introspect({
       token: token.value,
       proof: undefined,
