@@ -89,6 +89,14 @@ function connect(as: DemoAuthorizationServer, settings = BASIC, options: Partial
   return (token: string) => introspector.introspect(new Secret(token), sha256(token), 'ekg-1');
 }
 
+test('a server that wants the secret in the form gets it there, and refuses Basic', async () => {
+  const hub = { ...HUB_CLIENT, secretMethod: 'client_secret_post' as const };
+  const as = await start({ clients: [MACHINE_CLIENT, APP_CLIENT, hub] });
+  const { jwt: token } = await issueToken(as, { resource: EKG_AUDIENCE });
+  expect(await connect(as, { ...BASIC, method: 'client_secret_post' })(token)).toMatchObject({ active: true });
+  expect(await rejection(connect(as)(token))).toMatchObject({ code: 'introspection_client_refused' });
+});
+
 describe('an opaque token of node-oidc-provider', () => {
   test('is active, with its audience, scope and DPoP key', async () => {
     const as = await start();
