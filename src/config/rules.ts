@@ -86,6 +86,7 @@ function* deviceNamingRules(issuer: Issuer, index: number): Generator<Problem> {
 /** Files that each way of client authentication needs; all others have no use with it. */
 const CLIENT_FILES = {
   client_secret_basic: ['client_secret_file'],
+  client_secret_post: ['client_secret_file'],
   private_key_jwt: ['client_key_file'],
   tls_client_auth: ['client_cert_file', 'client_key_file'],
   self_signed_tls_client_auth: ['client_cert_file', 'client_key_file'],
@@ -100,6 +101,7 @@ const CLIENT_SETTINGS = [
   'client_cert_file',
   'client_key_id',
   'introspection_url',
+  'assume_audience',
 ] as const;
 
 function* introspectionRules(issuer: Issuer, index: number): Generator<Problem> {

@@ -23,6 +23,8 @@ export interface RelayIssuer {
   readonly kidIsThumbprint?: boolean;
   /** An audience that stands for many devices, and how its answers name the device. */
   readonly sharedAudience?: SharedAudience | undefined;
+  /** The audience of its answers that name none. */
+  readonly assumedAudience?: string | undefined;
   /** Undefined where the hub is no client of the issuer. */
   readonly introspector: Pick<Introspector, 'introspect'> | undefined;
 }
@@ -151,7 +153,7 @@ export class TokenJudge {
   /** @param verified the same token as its own signature has it, for what the AS left out */
   #judgeAnswer(
     answer: IntrospectedToken,
-    { issuer, kidIsThumbprint = false, sharedAudience }: RelayIssuer,
+    { issuer, kidIsThumbprint = false, sharedAudience, assumedAudience }: RelayIssuer,
     device: Device,
     verified: VerifiedToken | undefined,
   ): TokenVerdict {
@@ -159,11 +161,13 @@ export class TokenJudge {
     const concealed = verified === undefined;
     const about = { freshness, evidence: answer.evidence, issuer, concealed };
     if (!answer.active) return { ...about, active: false, code: answer.code };
+    // The audience that a JWT has itself counts more than one that is assumed.
+    const named = verified === undefined ? withAudience(answer, assumedAudience) : answer;
     let said: ActiveAnswer;
     try {
       const { id, audience } = device;
       const asked = { id, audience, names: this.#dependencies.names };
-      said = sharedAudience === undefined ? answer : answerFor(asked, answer, sharedAudience, verified);
+      said = sharedAudience === undefined ? named : answerFor(asked, named, sharedAudience, verified);
     } catch (error) {
       return { ...about, active: false, code: refusalOf(error) };
     }
@@ -184,7 +188,8 @@ export class TokenJudge {
         audience: [...new Set([...audience, ...(verified?.audience ?? [])])],
         subject: said.subject ?? verified?.subject,
         expiresAt,
-        members: verified === undefined ? members : { ...membersOf(verified), ...members },
+        // With two issuers a subject alone could be of either.
+        members: { ...(verified === undefined ? { iss: issuer } : membersOf(verified)), ...members },
         // An AS that does not repeat `cnf` does not take it back: the token would be a bearer token all at once.
         confirmation: confirmation ?? verified?.confirmation,
         confidential: confirmation !== undefined,
@@ -259,6 +264,11 @@ function membersOf(verified: VerifiedToken): JsonObject {
     exi: expiresIn,
   };
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as JsonObject;
+}
+
+function withAudience(answer: ActiveAnswer, assumed: string | undefined): ActiveAnswer {
+  if (assumed === undefined || answer.audience.length > 0) return answer;
+  return { ...answer, audience: [assumed], members: { ...answer.members, aud: assumed } };
 }
 
 /** With the key that the AS shares with the client back in its place: that is what the proof is checked with. */

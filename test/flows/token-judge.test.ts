@@ -298,7 +298,7 @@ describe('of a token with an audience for many devices the device learns what is
   test('an opaque one', async () => {
     const asked = issuer(yes(says(`openid ${device.id}/read`)), { sharedAudience: byScope });
     const verdict = await judge(OPAQUE, { issuers: [asked] });
-    const members = { active: true, aud: device.audience, exp: END, scope: 'read' };
+    const members = { iss: ISSUER, active: true, aud: device.audience, exp: END, scope: 'read' };
     expect(verdict).toMatchObject({ active: true, token: { audience: [device.audience] } });
     expect(verdict.active && verdict.token.members).toEqual(members);
   });
@@ -340,4 +340,51 @@ test('a kid in an answer is the thumbprint of a key, where the issuer writes it 
   expect(await judge(OPAQUE, { issuers: [issuer(said)] })).toMatchObject({ token: { confirmation: cnf } });
   const asked = issuer(said, { kidIsThumbprint: true });
   expect(await judge(OPAQUE, { issuers: [asked] })).toMatchObject({ token: { confirmation: { jkt: cnf.kid } } });
+});
+
+describe('an answer that names no audience', () => {
+  const nameless = yes({ audience: [] });
+
+  test('is good for no device', async () => {
+    expect(await judge(OPAQUE, { issuers: [issuer(nameless)] })).toMatchObject({
+      active: false,
+      code: 'jwt_audience_mismatch',
+    });
+  });
+
+  test('is good for the device of the assumed audience, which is told of it', async () => {
+    const issuers = [issuer(nameless, { assumedAudience: device.audience })];
+    expect(await judge(OPAQUE, { issuers })).toMatchObject({
+      active: true,
+      token: { audience: [device.audience], members: { aud: device.audience } },
+    });
+  });
+
+  test('is good for no other device', async () => {
+    const issuers = [issuer(nameless, { assumedAudience: 'https://another.example' })];
+    expect(await judge(OPAQUE, { issuers })).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
+  });
+
+  test('names its device by scope where the assumed audience is the shared one', async () => {
+    const pattern = readScopePattern('{device}/{scope}');
+    if (pattern === undefined) throw new Error('no pattern');
+    const shared = { audience: 'https://site.example', naming: { by: 'scope', pattern } } as const;
+    const changes = { assumedAudience: shared.audience, sharedAudience: shared };
+    const about = (id: string) => yes({ audience: [], scope: [`${id}/read`] });
+    expect(await judge(OPAQUE, { issuers: [issuer(about(device.id), changes)] })).toMatchObject({
+      active: true,
+      token: { members: { aud: device.audience, scope: 'read' } },
+    });
+    expect(await judge(OPAQUE, { issuers: [issuer(about(NEIGHBOUR), changes)] })).toMatchObject({ active: false });
+  });
+});
+
+test('an audience that the answer names is not replaced by the assumed one', async () => {
+  const issuers = [issuer(yes({ audience: ['https://another.example'] }), { assumedAudience: device.audience })];
+  expect(await judge(OPAQUE, { issuers })).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
+});
+
+test('the device learns which issuer answered, where the answer has no iss', async () => {
+  const issuers = [issuer(NO), issuer(yes(), { issuer: OTHER })];
+  expect(await judge(OPAQUE, { issuers })).toMatchObject({ active: true, token: { members: { iss: OTHER } } });
 });

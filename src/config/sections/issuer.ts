@@ -186,14 +186,20 @@ export const issuer = z.strictObject({
   ),
   client_auth: setting(
     z._default(
-      oneOf(['client_secret_basic', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth']),
+      oneOf([
+        'client_secret_basic',
+        'client_secret_post',
+        'private_key_jwt',
+        'tls_client_auth',
+        'self_signed_tls_client_auth',
+      ]),
       'client_secret_basic',
     ),
     'How the hub shows that it is that client.',
   ),
   client_secret_file: setting(
     z.optional(filePath),
-    'File with the secret for client_secret_basic. Let nobody but the hub read it.',
+    'File with the secret for client_secret_basic or client_secret_post. Let nobody but the hub read it.',
     'as-client-secret',
   ),
   client_key_file: setting(
@@ -215,6 +221,11 @@ export const issuer = z.strictObject({
     z.optional(fetchUrl),
     'Address of its introspection endpoint, if its metadata does not name the right one.',
     'https://as.example/introspect',
+  ),
+  assume_audience: setting(
+    z.optional(shortText(255)),
+    'The audience of introspection answers that name none: `aud` is missing or an empty list. It may be that of one device, or `shared_audience`. What it costs: a token that the server issued for another service, and whose answer names no audience, is accepted here too. Default: such a token is good for no device.',
+    'coap://ekg-1',
   ),
   introspection_signed: setting(
     z._default(oneOf(['required', 'optional']), 'optional'),

@@ -27,13 +27,17 @@ export function readAnswer(members: JsonObject, issuer: string): IntrospectionAn
   if (named !== undefined && named !== issuer) throw new LatchkeyError('introspection_answer_untrusted', 'iss');
   for (const name of ['username', 'token_type', 'jti'] as const) text(members[name], name);
   const { confirmation, confirmationKey } = readConfirmation(object(members.cnf, 'cnf'));
+  // Hydra writes an empty list where the client asked for no audience. It means the same as no `aud`.
+  const { aud: _empty, ...others } = members;
+  const namesNone = Array.isArray(aud) && aud.length === 0;
+  const kept = namesNone ? others : members;
   return {
     active,
-    members: confirmation === undefined ? members : { ...members, cnf: confirmation },
+    members: confirmation === undefined ? kept : { ...kept, cnf: confirmation },
     expiresAt: date(exp, 'exp'),
     notBefore: date(nbf, 'nbf'),
     issuedAt: date(iat, 'iat'),
-    audience: audience(aud, 'aud') ?? [],
+    audience: namesNone ? [] : (audience(aud, 'aud') ?? []),
     scope: scope(scopes, 'scope'),
     subject: text(sub, 'sub'),
     clientId: text(clientId, 'client_id'),

@@ -10,6 +10,7 @@ import { Secret } from '../../core/secret.ts';
 /** Names of the methods as the OAuth registry has them. */
 type ClientAuthenticationMethod =
   | 'client_secret_basic'
+  | 'client_secret_post'
   | 'private_key_jwt'
   | 'tls_client_auth'
   | 'self_signed_tls_client_auth';
@@ -17,7 +18,7 @@ type ClientAuthenticationMethod =
 export interface ClientAuthenticationSettings {
   readonly method: ClientAuthenticationMethod;
   readonly clientId: string;
-  /** Of client_secret_basic, as in its file; white space at its end is not part of it. */
+  /** Of client_secret_basic and client_secret_post, as in its file; white space at its end is not part of it. */
   readonly secret?: Secret<string>;
   /** Of private_key_jwt: EC P-256, Ed25519 or RSA from 2048 bits, PEM. (A key for TLS is with the driver.) */
   readonly key?: Secret<string>;
@@ -51,6 +52,12 @@ export function clientAuthentication(settings: ClientAuthenticationSettings, iss
       const authorization = basic(clientId, settings.secret);
       return { method, clientId, credentials: () => ({ authorization: authorization.expose(), parameters: '' }) };
     }
+    case 'client_secret_post': {
+      // RFC 6749 §2.3.1, for servers that take no Basic.
+      const secret = formEncoded(secretText(settings.secret));
+      const parameters = new Secret(`&client_id=${formEncoded(clientId)}&client_secret=${secret}`);
+      return { method, clientId, credentials: () => ({ parameters: parameters.expose() }) };
+    }
     case 'private_key_jwt': {
       const signer = assertionSigner(settings, issuer);
       return { method, clientId, credentials: (present) => ({ parameters: assertionParameters(signer(present)) }) };
@@ -66,10 +73,14 @@ export function clientAuthentication(settings: ClientAuthenticationSettings, iss
 
 /** RFC 6749 §2.3.1: both are form-encoded first, so that a colon in the id does not cut it short. */
 function basic(clientId: string, secret: Secret<string> | undefined): Secret<string> {
+  const pair = `${formEncoded(clientId)}:${formEncoded(secretText(secret))}`;
+  return new Secret(`Basic ${Buffer.from(pair).toString('base64')}`);
+}
+
+function secretText(secret: Secret<string> | undefined): string {
   const text = secret?.expose().trimEnd() ?? '';
   if (text === '') throw new LatchkeyError('config_invalid', 'the client secret is empty');
-  const pair = `${formEncoded(clientId)}:${formEncoded(text)}`;
-  return new Secret(`Basic ${Buffer.from(pair).toString('base64')}`);
+  return text;
 }
 
 /** One value by the application/x-www-form-urlencoded algorithm (RFC 6749 appendix B). */

@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https';
 import {
   allowInsecureRequests,
   ClientSecretBasic,
+  ClientSecretPost,
   Configuration,
   customFetch,
   TlsClientAuth,
@@ -116,6 +117,52 @@ describe('a third-party library, unchanged', () => {
       status: 401,
       cause: [{ scheme: 'basic', parameters: { realm: 'latchkey' } }],
     });
+  });
+});
+
+describe('a secret in the form', () => {
+  const inForm = (body: string, headers: Readonly<Record<string, string>> = {}) =>
+    fetch(`${origin}/introspect`, { method: 'POST', body, headers: { ...FORM, ...headers } });
+  const withSecret = (secret: string, id = 'ekg-1') =>
+    inForm(new URLSearchParams({ token: 't', client_id: id, client_secret: secret }).toString());
+
+  it('of a third-party library authenticates the device', async () => {
+    const known = new Configuration(
+      { issuer: origin, introspection_endpoint: `${origin}/introspect` },
+      'ekg-1',
+      undefined,
+      ClientSecretPost(SECRET),
+    );
+    allowInsecureRequests(known);
+    expect(await tokenIntrospection(known, 'opaque-token')).toMatchObject({ active: true, sub: 'doctor-7' });
+    expect(relay.requests[0]).toMatchObject({ device: 'ekg-1', proof: undefined });
+  });
+
+  it.each([
+    ['of another device', () => withSecret(httpSecret(pump).expose())],
+    ['of no device', () => withSecret(SECRET, 'nurse-1')],
+    ['without an id', () => inForm(`token=t&client_secret=${SECRET}`)],
+    ['that is missing', () => inForm('token=t&client_id=ekg-1')],
+    ['sent twice', () => inForm(`token=t&client_id=ekg-1&client_secret=${SECRET}&client_secret=${SECRET}`)],
+    ['in JSON', () => inForm('{}', { 'content-type': 'application/json' })],
+  ])('%s is refused, and nothing is asked', async (_, ask) => {
+    const answer = await ask();
+    expect(answer.status).toBe(401);
+    expect(await problem(answer)).toMatchObject({ code: 'device_unauthenticated' });
+    expect(relay.requests).toEqual([]);
+  });
+
+  it('does not help a header with a wrong one', async () => {
+    const authorization = basic('ekg-1', httpSecret(pump).expose());
+    const answer = await inForm(`token=t&client_id=ekg-1&client_secret=${SECRET}`, { authorization });
+    expect(answer.status).toBe(401);
+  });
+
+  it('is in no line of the log, and in no answer', async () => {
+    const answer = await withSecret('canary-secret');
+    expect(await answer.text()).not.toContain('canary');
+    expect(log.lines.length).toBeGreaterThan(0);
+    expect(JSON.stringify(log.lines)).not.toContain('canary');
   });
 });
 

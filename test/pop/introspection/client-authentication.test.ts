@@ -51,6 +51,29 @@ describe('client_secret_basic', () => {
   });
 });
 
+describe('client_secret_post', () => {
+  const method = 'client_secret_post';
+
+  test('puts id and secret into the form, encoded, and nothing into the header', () => {
+    const secret = new Secret('p@ss word:+&%é\n');
+    const { authorization, parameters } = credentials({ method, clientId: 'hub:1', secret });
+    expect(authorization).toBeUndefined();
+    expect([...new URLSearchParams(parameters.slice(1))]).toEqual([
+      ['client_id', 'hub:1'],
+      ['client_secret', 'p@ss word:+&%é'],
+    ]);
+  });
+
+  test('without a secret is refused', () => {
+    expect(codeOf(() => credentials({ method, clientId: 'hub' }))).toBe('config_invalid');
+  });
+
+  test('prints no secret', () => {
+    const authentication = clientAuthentication({ method, clientId: 'hub', secret: new Secret('s3cret') }, ISSUER);
+    expect(JSON.stringify(authentication)).not.toContain('s3cret');
+  });
+});
+
 describe('private_key_jwt', () => {
   const method = 'private_key_jwt';
   const pem = (key: KeyObject) => new Secret(key.export({ type: 'pkcs8', format: 'pem' }).toString());

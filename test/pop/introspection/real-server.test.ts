@@ -89,6 +89,15 @@ function connect(as: DemoAuthorizationServer, settings = BASIC, options: Partial
   return (token: string) => introspector.introspect(new Secret(token), sha256(token), 'ekg-1');
 }
 
+test('a server that wants the secret in the form gets it there, and refuses a wrong one', async () => {
+  const hub = { ...HUB_CLIENT, secretMethod: 'client_secret_post' as const };
+  const as = await start({ clients: [MACHINE_CLIENT, APP_CLIENT, hub] });
+  const { jwt: token } = await issueToken(as, { resource: EKG_AUDIENCE });
+  expect(await connect(as, { ...BASIC, method: 'client_secret_post' })(token)).toMatchObject({ active: true });
+  const wrong = connect(as, { ...BASIC, method: 'client_secret_post', secret: new Secret('wrong') });
+  expect(await rejection(wrong(token))).toBe('introspection_client_refused');
+});
+
 describe('an opaque token of node-oidc-provider', () => {
   test('is active, with its audience, scope and DPoP key', async () => {
     const as = await start();
