@@ -82,18 +82,7 @@ export class Ward {
     folder.configure(`
 [delivery]
 wait = "500ms"
-<<<<<<< HEAD:test/interop.d/keycloak/ward.ts
-[[issuers]]
-issuer = "${issuer}"
-dialect = "keycloak"
-refresh_min = "1s"
-unknown_kid_cooldown = "1s"
-introspection = "always"
-introspection_cache = "${CACHE}s"
-${authentication}
-=======
 ${issuers}
->>>>>>> w/srv:test/interop.d/ward.ts
 [[lines]]
 name = "ward-3"
 path = "${line.path}"

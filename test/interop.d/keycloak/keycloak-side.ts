@@ -20,7 +20,7 @@ function settings(issuer: string, authentication: string): string {
   return `
 [[issuers]]
 issuer = "${issuer}"
-token_types = ["JWT", "at+jwt"]
+dialect = "keycloak"
 refresh_min = "1s"
 unknown_kid_cooldown = "1s"
 introspection = "always"
