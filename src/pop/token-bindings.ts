@@ -104,6 +104,11 @@ export class TokenBindings {
     return this.#bindings.size;
   }
 
+  /** The thumbprint of the key that a token is bound to; undefined where it is bound to none. */
+  ownerOf(identity: Uint8Array): string | undefined {
+    return this.#bindings.get(keyOf(identity))?.thumbprint;
+  }
+
   /** From now on no token is bound that may have been issued before. */
   drawLine(): void {
     this.#lineAt = this.#options.clock.monotonic();
@@ -115,7 +120,7 @@ export class TokenBindings {
    *   without `iat`, `clock_unsure`, `clock_behind_floor`: then its age is not known; `token_bindings_full`; errors of the store
    */
   async bind(request: BindingRequest): Promise<void> {
-    const key = PREFIX + base64url(request.identity.subarray(0, MARK_BYTES));
+    const key = keyOf(request.identity);
     const known = this.#bindings.get(key);
     if (known !== undefined) {
       if (known.thumbprint !== request.thumbprint) throw new LatchkeyError('token_bound_elsewhere');
@@ -199,6 +204,10 @@ export class TokenBindings {
       else this.#counts.delete(owner);
     }
   }
+}
+
+function keyOf(identity: Uint8Array): string {
+  return PREFIX + base64url(identity.subarray(0, MARK_BYTES));
 }
 
 /** Hashes: what fills the room is counted, and no name of a person is written down for it. */
