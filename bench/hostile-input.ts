@@ -86,6 +86,7 @@ function attacks(): Readonly<Record<string, readonly Attack[]>> {
     method: 'POST',
     uris: ['https://hub.example/devices/tube-1/authz-info'],
     accessTokenDigest: new Uint8Array(32),
+    tokenIdentity: new Uint8Array(32),
     confirmationThumbprint: 'none',
     time: { earliest: NOW, latest: NOW },
     monotonic: 0,

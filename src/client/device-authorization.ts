@@ -33,6 +33,8 @@ interface DeviceAuthorizationAnswer {
 
 /** RFC 8628 §3.2, where the server names none. */
 const DEFAULT_INTERVAL = 5;
+/** Seconds, whatever the server names: with 0.001 the client would hardly pause. oauth4webapi refuses 0 itself. */
+const SHORTEST_INTERVAL = 1;
 /** RFC 8628 §3.5: what `slow_down` adds, for all questions that follow. */
 const SLOW_DOWN = 5;
 /** Seconds: a server that is back is noticed within a minute. */
@@ -48,7 +50,7 @@ export function pendingDeviceAuthorization(
     verificationUri: answer.verification_uri,
     verificationUriComplete: answer.verification_uri_complete,
     expiresAt: bestGuess(clock.now()) + answer.expires_in,
-    interval: answer.interval ?? DEFAULT_INTERVAL,
+    interval: Math.max(SHORTEST_INTERVAL, answer.interval ?? DEFAULT_INTERVAL),
     deviceCode: new Secret(answer.device_code),
     request,
   };

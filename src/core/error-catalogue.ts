@@ -229,7 +229,7 @@ export const CATALOGUE = {
   proof_stale: unauthorized('The proof is too old or from the future', '`iat` is outside the window, or of a time before a power cut of which the hub may have lost its memory.', 'Make it anew, with the nonce that was given.'),
   proof_replayed: unauthorized('The proof was used before', 'Its `jti`, or its nonce, was seen with this key.', 'Make a proof for each request.'),
   proof_nonce_required: unauthorized('The proof needs the nonce that was given', 'It has none, an old one, or another one.', 'Take the one of the DPoP-Nonce header, or of the device, and try again (RFC 9449 section 9).'),
-  proof_window_full: unavailable('Too many proofs at once', 'One key, one device or all of them showed more proofs than the hub remembers. Each is remembered for some minutes.', 'Try again after the seconds in Retry-After, and show proofs less often.'),
+  proof_window_full: unavailable('Too many proofs at once', 'One key, one token without a key, one device or all of them showed more proofs than the hub remembers. Each is remembered for some minutes.', 'Try again after the seconds in Retry-After, and show proofs less often.'),
 
   // Session keys
   session_key_unsupported: badRequest('No session key is possible with this client', 'Its key is one of Ed25519, of a certificate, or there is none: nothing can be encrypted to it.', 'Use a P-256 key, or a key that the authorization server shares with the client.'),

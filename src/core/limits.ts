@@ -217,12 +217,14 @@ export const LIMITS = {
   coapExchanges: 64,
   /** DPoP proof identifiers remembered for replay: 300 s of proofs at 200 a second. */
   replayEntries: 65_536,
-  /** Of these, what one client key may take: a request every 1.2 s, all the time. */
+  /** Of these, what one client key may take, or one token without a key: a request every 1.2 s, all the time. */
   replayEntriesPerKey: 256,
   /** The same for proofs that devices relay, where one client may visit a whole ward: 27 a second, all the time. */
   relayedProofsPerKey: 4_096,
   /** The same for all proofs that one device brings, which may have as many clients as it likes: 16 devices fill it. */
   relayedProofsPerDevice: 4_096,
+  /** The same for one token without a key, which costs one proof before it is bound: a sixteenth of what its device may take. */
+  relayedProofsPerToken: 256,
   /** Tokens that are bound to their first presenter at once, 300 bytes each: 200 clients with 80 living tokens. */
   tokenBindings: 16_384,
   /** Of them, those of one issuer: two issuers fill it. */

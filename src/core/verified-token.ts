@@ -33,6 +33,8 @@ export interface TokenFacts {
   readonly clientId: string | undefined;
   /** Scope tokens of RFC 6749 §3.3, in the issuer's order. */
   readonly scope: readonly string[];
+  /** As its issuer wrote it: where the token names one of many devices, `scope` is what is for that device. */
+  readonly statedScope: readonly string[];
   /** The `cnf` claim as it stood (RFC 7800), or undefined. */
   readonly confirmation: JsonObject | undefined;
   /** Seconds that it lives from when a device first receives it (`exi`, RFC 9200 §5.10.3). */

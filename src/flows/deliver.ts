@@ -39,7 +39,7 @@ export interface DeliverDependencies {
   /** The DPoP proof against the token's `cnf.jkt`, if it has one (pop/dpop.ts); the answer is the presenter's public key. */
   readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string | undefined) => JsonObject;
   /** Tokens that are bound to the key of their first presenter. */
-  readonly bindings: Pick<TokenBindings, 'bind'>;
+  readonly bindings: Pick<TokenBindings, 'bind' | 'ownerOf'>;
   readonly translate: (
     token: VerifiedToken,
     device: Device,
@@ -150,7 +150,14 @@ export class DeliverFlow {
   /** A token that is bound to its presenter needs a proof of a key, in either scheme: for its issuer it is a Bearer token. */
   #judgePresenter(presented: PresentedToken, token: VerifiedToken): JsonObject {
     if (presented.proof === undefined) throw new LatchkeyError('proof_missing');
-    return this.#dependencies.judgeProof(presented, token, undefined);
+    const owner = this.#dependencies.bindings.ownerOf(token.identity);
+    try {
+      return this.#dependencies.judgeProof(presented, token, owner);
+    } catch (error) {
+      // Said before the proof takes room in the replay window: a copy of the token must not fill it.
+      if (owner !== undefined && isCoded(error, 'proof_key_mismatch')) throw new LatchkeyError('token_bound_elsewhere');
+      throw error;
+    }
   }
 
   /**

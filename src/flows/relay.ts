@@ -31,7 +31,7 @@ export interface RelayDependencies {
   readonly tokens: Pick<TokenJudge, 'judge'>;
   readonly replay: DurableReplayWindow;
   /** Tokens that are bound to the key of their first presenter. */
-  readonly bindings: Pick<TokenBindings, 'bind'>;
+  readonly bindings: Pick<TokenBindings, 'bind' | 'ownerOf'>;
   readonly keys: ProofKeys;
   readonly clock: Clock;
   readonly random: Random;
@@ -144,7 +144,11 @@ export class RelayFlow implements Relay {
       replay,
       keys,
       bearer: device.profile.bearer,
-      bindTo: toBeBound && ((thumbprint) => bindings.bind(bindingOf(toBeBound, thumbprint))),
+      firstPresenter: toBeBound && {
+        identity: toBeBound.identity,
+        owner: () => bindings.ownerOf(toBeBound.identity),
+        bind: (thumbprint) => bindings.bind(bindingOf(toBeBound, thumbprint)),
+      },
     });
   }
 

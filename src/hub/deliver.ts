@@ -48,6 +48,7 @@ export function openNorthbound(parts: {
         method: presented.method,
         uris: presented.uris,
         accessTokenDigest: token.digest,
+        tokenIdentity: token.identity,
         confirmationThumbprint: thumbprint,
         time: clock.now(),
         monotonic: monotonic(),

@@ -23,6 +23,8 @@ export interface DpopContext extends DpopTarget {
   readonly window: number;
   readonly nonces: DpopNonces;
   readonly replay: ReplayWindow;
+  /** SHA-256 over what the issuer of the token signed. 32 bytes. It names the token, however its signature is written. */
+  readonly tokenIdentity: Uint8Array;
   readonly keys: ProofKeys;
 }
 
@@ -43,9 +45,16 @@ export function judgeDpopProof(proof: string | readonly string[] | undefined, co
     throw new LatchkeyError('proof_nonce_required');
   }
   judgeDpopSignature(read);
-  const { thumbprint, jwk } = read.key;
-  context.replay.use(base64url(sha256(dpopIdentifier(read))), thumbprint, context.monotonic);
-  return jwk;
+  context.replay.use(base64url(sha256(dpopIdentifier(read))), shareOf(context), context.monotonic);
+  return read.key.jwk;
+}
+
+/**
+ * Whose share of the replay window a proof takes. Where the token has no key yet, the presenter chooses the key, and could choose one
+ * for each share. So the proof takes the share of the token.
+ */
+function shareOf({ confirmationThumbprint, tokenIdentity }: DpopContext): string {
+  return confirmationThumbprint ?? `token ${base64url(tokenIdentity)}`;
 }
 
 /** RFC 9449 §4.3 step 1: there is not more than one DPoP header. Node joins several with ", ", which no proof contains. */

@@ -26,7 +26,7 @@ interface Slice {
   /** Monotonic millisecond from which nothing in it can be good any more. */
   readonly until: number;
   readonly marks: Set<string>;
-  /** Marks by who had them made, client keys and devices; of those that were loaded nobody knows. */
+  /** Marks by who had them made: client keys, tokens without a key, and devices; of those that were loaded nobody knows. */
   readonly shares: Map<string, number>;
   /** Keys of its records in the store. */
   readonly keys: string[];
@@ -34,8 +34,10 @@ interface Slice {
 
 /** Whose proof it is. */
 export interface ProofOwner {
-  /** Names the key that made it. */
+  /** Names the key that made it; undefined for a token without a key, whose presenter could choose one for each proof. */
   readonly key: string | undefined;
+  /** Names the token that it came with, where that has no key. */
+  readonly token?: string | undefined;
   /** Id of the device that brought it. */
   readonly device: string;
 }
@@ -166,10 +168,11 @@ export class DurableReplayWindow {
     await this.#store.write([{ put: BOOT_KEY, value: utf8(this.#bootId + state) }]);
   }
 
-  #takeShares(slice: Slice, { device, key }: ProofOwner, monotonic: number): void {
+  #takeShares(slice: Slice, { device, key, token }: ProofOwner, monotonic: number): void {
     const shares = [
       [`device ${device}`, LIMITS.relayedProofsPerDevice],
       ...(key === undefined ? [] : [[`key ${key}`, LIMITS.relayedProofsPerKey] as const]),
+      ...(token === undefined ? [] : [[`token ${token}`, LIMITS.relayedProofsPerToken] as const]),
     ] as const;
     for (const [owner, most] of shares) {
       const taken = this.#slices.reduce((sum, { shares: ofSlice }) => sum + (ofSlice.get(owner) ?? 0), 0);

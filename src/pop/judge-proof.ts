@@ -8,7 +8,7 @@ import type { JsonObject } from '../core/json.ts';
 import { ANY_KEY, type Binding, bindingOf } from './binding.ts';
 import { judgeCertificate } from './certificate-proof.ts';
 import { judgeCoseProof } from './cose-proof.ts';
-import type { DurableReplayWindow } from './durable-replay-window.ts';
+import type { DurableReplayWindow, ProofOwner } from './durable-replay-window.ts';
 import type { ProofKey, ProofKeys } from './proof-keys.ts';
 import { judgeRelayedDpop } from './relayed-dpop.ts';
 
@@ -31,8 +31,17 @@ export interface ProofContext {
   readonly keys: ProofKeys;
   /** The device takes tokens that are bound to no key. */
   readonly bearer: boolean;
-  /** Binds a token without `cnf` to the key of its first presenter (pop/token-bindings.ts); undefined where it stays unbound. */
-  readonly bindTo?: ((thumbprint: string) => Promise<void>) | undefined;
+  /** For a token without `cnf` that is bound to the key of its first presenter; undefined where it stays unbound. */
+  readonly firstPresenter?: FirstPresenter | undefined;
+}
+
+/** What is known of the first presenter of one token (pop/token-bindings.ts). */
+interface FirstPresenter {
+  /** SHA-256 over what the issuer signed. 32 bytes. */
+  readonly identity: Uint8Array;
+  /** The thumbprint of the key that the token is bound to; undefined where it is bound to none. */
+  readonly owner: () => string | undefined;
+  readonly bind: (thumbprint: string) => Promise<void>;
 }
 
 /** The client key that was proven, as far as the hub knows it. */
@@ -59,19 +68,37 @@ const BEARER: ProvenHolder = { kind: 'none', thumbprint: undefined, key: undefin
  * A token without `cnf` is good without a proof, as RFC 7662 has it, for a device that takes such tokens. One that is to be bound to
  * its first presenter needs a proof of a public key.
  * @throws {LatchkeyError} a code `proof_*`; `confirmation_missing`, `confirmation_invalid`, `confirmation_unsupported`;
- *   `clock_unsure`; those of `bindTo`; errors of the store
+ *   `clock_unsure`; `token_bound_elsewhere` and what `bind` throws; errors of the store
  */
 export async function judgeProof(presented: PresentedProof | undefined, context: ProofContext): Promise<ProvenHolder> {
-  const { bindTo, confirmation } = context;
-  if (confirmation === undefined && bindTo === undefined) return judgeUnbound(presented, context.bearer);
+  const { confirmation } = context;
+  const firstPresenter = confirmation === undefined ? context.firstPresenter : undefined;
+  if (confirmation === undefined && firstPresenter === undefined) return judgeUnbound(presented, context.bearer);
   const binding = confirmation === undefined ? ANY_KEY : bindingOf(confirmation, context);
   if (presented === undefined) throw new LatchkeyError('proof_missing');
   const { holder, identifier } = await judge(presented, binding, context);
+  const owner = ownerOf(holder, firstPresenter);
   if (identifier !== undefined) {
-    await context.replay.use(identifier, context.monotonic, { key: holder.thumbprint, device: context.device });
+    await context.replay.use(identifier, context.monotonic, { ...owner, device: context.device });
   }
-  if (confirmation === undefined && holder.thumbprint !== undefined) await bindTo?.(holder.thumbprint);
+  if (holder.thumbprint !== undefined) await firstPresenter?.bind(holder.thumbprint);
   return holder;
+}
+
+/**
+ * Whose share of the replay window the proof takes. Where the token has no key yet, the presenter chooses the key, and could choose
+ * one for each share. So the proof takes the share of the token.
+ * @throws {LatchkeyError} `token_bound_elsewhere`: a copy of the token must not fill the window
+ */
+function ownerOf(
+  { thumbprint }: ProvenHolder,
+  firstPresenter: FirstPresenter | undefined,
+): Pick<ProofOwner, 'key' | 'token'> {
+  if (firstPresenter === undefined) return { key: thumbprint };
+  const owner = firstPresenter.owner();
+  if (owner === undefined) return { key: undefined, token: base64url(firstPresenter.identity) };
+  if (owner !== thumbprint) throw new LatchkeyError('token_bound_elsewhere');
+  return { key: owner };
 }
 
 function judgeUnbound(presented: PresentedProof | undefined, bearer: boolean): ProvenHolder {

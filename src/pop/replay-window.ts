@@ -5,12 +5,12 @@ import { LIMITS } from '../core/limits.ts';
 /**
  * Remembers each identifier for a fixed time and no more of them than a limit. What is still remembered is never
  * thrown out to make room: a full window refuses new proofs, since forgetting one would let it be used twice. Every
- * key has a share of the window, so that one client cannot lock the others out.
+ * key has a share of the window, and so has every token without a key, so that one client cannot lock the others out.
  */
 export class ReplayWindow {
-  /** Identifier to its key and the monotonic millisecond of its end. All live equally long: the oldest comes first. */
+  /** Identifier to its owner and the monotonic millisecond of its end. All live equally long: the oldest comes first. */
   readonly #entries = new Map<string, { readonly owner: string; readonly expiresAt: number }>();
-  /** Ends of the entries of each key, the oldest first. */
+  /** Ends of the entries of each key or token, the oldest first. */
   readonly #shares = new Map<string, number[]>();
   readonly #lifetime: number;
   readonly #limit: number;
@@ -26,7 +26,7 @@ export class ReplayWindow {
   }
 
   /**
-   * Marks `identifier` as used by the key that `owner` names (its thumbprint).
+   * Marks `identifier` as used by the key or token that `owner` names.
    * @param monotonic milliseconds of the monotonic clock
    * @throws {LatchkeyError} `proof_replayed` if it was used before, `proof_window_full` if there is no room to remember it: it says when
    *   there will be
@@ -37,7 +37,7 @@ export class ReplayWindow {
     const share = this.#shares.get(owner) ?? [];
     const full = (detail: string, oldest: number | undefined) =>
       new LatchkeyError('proof_window_full', detail, { retryAfter: ((oldest ?? monotonic) - monotonic) / 1_000 });
-    if (share.length >= LIMITS.replayEntriesPerKey) throw full(`${share.length} proofs of one key`, share[0]);
+    if (share.length >= LIMITS.replayEntriesPerKey) throw full(`${share.length} proofs of one key or token`, share[0]);
     if (this.#entries.size >= this.#limit) {
       const [oldest] = this.#entries.values();
       throw full(`${this.#limit} proofs`, oldest?.expiresAt);

@@ -23,6 +23,8 @@ const MARK_BYTES = 16;
 const OWNER_BYTES = 12;
 /** Milliseconds between two times that dead bindings are looked for. */
 const SWEEP_EVERY = 10_000;
+/** The same while a share is full: a refused attempt must not cost a walk over all bindings. */
+const SWEEP_EVERY_WHEN_FULL = 1_000;
 /** The part of a second that surely passed when the monotonic clock says one second: crystals are off by 100 ppm. */
 const SLOWEST_CRYSTAL = 0.9999;
 
@@ -104,6 +106,11 @@ export class TokenBindings {
     return this.#bindings.size;
   }
 
+  /** The thumbprint of the key that a token is bound to; undefined where it is bound to none. */
+  ownerOf(identity: Uint8Array): string | undefined {
+    return this.#bindings.get(keyOf(identity))?.thumbprint;
+  }
+
   /** From now on no token is bound that may have been issued before. */
   drawLine(): void {
     this.#lineAt = this.#options.clock.monotonic();
@@ -115,7 +122,7 @@ export class TokenBindings {
    *   without `iat`, `clock_unsure`, `clock_behind_floor`: then its age is not known; `token_bindings_full`; errors of the store
    */
   async bind(request: BindingRequest): Promise<void> {
-    const key = PREFIX + base64url(request.identity.subarray(0, MARK_BYTES));
+    const key = keyOf(request.identity);
     const known = this.#bindings.get(key);
     if (known !== undefined) {
       if (known.thumbprint !== request.thumbprint) throw new LatchkeyError('token_bound_elsewhere');
@@ -125,9 +132,10 @@ export class TokenBindings {
     const { expiresAt, thumbprint } = request;
     const owners = ownersOf(request);
     this.#demandRoom(owners);
-    const removals = this.#dead.splice(0);
+    // A record that was written anew since it was found dead stays.
+    const removals = this.#dead.splice(0).filter((dead) => !this.#bindings.has(dead));
     const value = utf8(JSON.stringify({ jkt: thumbprint, exp: expiresAt, ...owners }));
-    const written = this.#write(key, [{ put: key, value }, ...removals.map((remove) => ({ remove }))], removals);
+    const written = this.#write(key, [...removals.map((remove) => ({ remove })), { put: key, value }], removals);
     this.#keep(key, { thumbprint, expiresAt, ...owners, written });
     await written;
     const fields = { event: 'token_bound', issuer: request.issuer, key: thumbprint };
@@ -135,6 +143,8 @@ export class TokenBindings {
   }
 
   async #write(key: string, changes: readonly StoreChange[], removals: readonly string[]): Promise<void> {
+    // A store that throws at once must not do so before the binding is kept: it could not be forgotten.
+    await Promise.resolve();
     try {
       await this.#options.store.write(changes);
     } catch (error) {
@@ -167,7 +177,7 @@ export class TokenBindings {
     const count = (owner: string) => this.#counts.get(owner) ?? 0;
     const isFull = () =>
       this.#bindings.size >= limits.overall || count(issuer) >= limits.perIssuer || count(holder) >= limits.perHolder;
-    if (clock.monotonic() - this.#sweptAt >= SWEEP_EVERY || isFull()) this.#sweep();
+    if (clock.monotonic() - this.#sweptAt >= (isFull() ? SWEEP_EVERY_WHEN_FULL : SWEEP_EVERY)) this.#sweep();
     if (!isFull()) return;
     const detail = count(holder) >= limits.perHolder ? 'of one client and subject' : 'of an issuer, or overall';
     throw new LatchkeyError('token_bindings_full', detail);
@@ -199,6 +209,10 @@ export class TokenBindings {
       else this.#counts.delete(owner);
     }
   }
+}
+
+function keyOf(identity: Uint8Array): string {
+  return PREFIX + base64url(identity.subarray(0, MARK_BYTES));
 }
 
 /** Hashes: what fills the room is counted, and no name of a person is written down for it. */

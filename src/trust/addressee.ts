@@ -97,6 +97,11 @@ export function scopesOf(device: string, scope: readonly string[], pattern: Scop
   });
 }
 
+/** The scope that `authorization_details` have for a device. */
+export function detailsScopeOf({ id, names }: AskedDevice, details: JsonValue, type: string): readonly string[] {
+  return byDetails(type, details, names).registered.get(id) ?? [];
+}
+
 /** Names that do not fit the pattern, such as `openid`, are for no device. */
 function byScope(scope: readonly string[], pattern: ScopePattern, names: DeviceNames): Named {
   // One pass: a token can name a thousand devices.

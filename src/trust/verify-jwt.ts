@@ -100,7 +100,7 @@ function judge(
   const moment = witnessedMoment(times);
   if (moment !== undefined) options.witness?.(moment);
   judgeTimes(times, { time, whenUnsure, leeway: policy.leeway });
-  return verified(unverified, { ...times, statedAudience: read.audience }, options);
+  return verified(unverified, { ...times, statedAudience: read.audience, statedScope: read.scope }, options);
 }
 
 const headers = new HeaderMemory();
@@ -226,7 +226,7 @@ function demandAudience(named: readonly string[], expected: ExpectedAudience): v
 /** The one place that makes a `VerifiedToken` (a test searches for others). */
 function verified(
   unverified: UnverifiedJwt,
-  claims: JwtClaims & Pick<TokenFacts, 'expiresAt' | 'statedAudience'>,
+  claims: JwtClaims & Pick<TokenFacts, 'expiresAt' | 'statedAudience' | 'statedScope'>,
   { policy, time, keysAge }: VerifyJwtWithKeysOptions,
 ): VerifiedToken {
   const facts: TokenFacts = {
@@ -234,6 +234,7 @@ function verified(
     subject: claims.subject,
     audience: claims.audience,
     statedAudience: claims.statedAudience,
+    statedScope: claims.statedScope,
     expiresAt: claims.expiresAt,
     notBefore: claims.notBefore,
     issuedAt: claims.issuedAt,

@@ -71,6 +71,7 @@ describe('the device authorization grant', () => {
   test.each([
     ['waits the interval before each question', [pending, pending], {}, [5, 10, 15]],
     ['waits the interval that the server names', [pending], { interval: 2 }, [2, 4]],
+    ['waits a second where the server names less', [pending, pending], { interval: 0.01 }, [1, 2, 3]],
     ['asks 5 s later from slow_down on', [() => says('slow_down'), pending], {}, [5, 15, 25]],
     ['asks at half the rate from each lost connection on', [unreachable, unreachable, pending], {}, [5, 15, 35, 55]],
     ['asks at half the rate of a server that fails', [() => json(503, {})], {}, [5, 15]],

@@ -80,6 +80,7 @@ async function setup(
       return PROOF_KEY;
     },
     bindings: {
+      ownerOf: () => undefined,
       bind: async (request) => {
         asked.bindings.push([request.thumbprint, queue.waiting('tube-1')]);
       },
@@ -267,9 +268,21 @@ describe('a token that its issuer bound to no key, with bind = "first-presenter"
     const bind = async () => {
       throw new LatchkeyError('token_bound_elsewhere');
     };
-    const { deliver, queue } = await setup(unbound(), { bindings: { bind } });
+    const { deliver, queue } = await setup(unbound(), { bindings: { bind, ownerOf: () => undefined } });
     await expect(deliver(DPOP)).rejects.toMatchObject({ code: 'token_bound_elsewhere' });
     expect(queue.waiting('tube-1')).toBe(0);
+  });
+
+  test('is refused with another key before its proof counts as used', async () => {
+    const expected: (string | undefined)[] = [];
+    const judgeProof: DeliverDependencies['judgeProof'] = (_, __, thumbprint) => {
+      expected.push(thumbprint);
+      throw new LatchkeyError('proof_key_mismatch');
+    };
+    const bindings = { bind: async () => undefined, ownerOf: () => 'owner' };
+    const { deliver } = await setup(unbound(), { bindings, judgeProof });
+    await expect(deliver(DPOP)).rejects.toMatchObject({ code: 'token_bound_elsewhere' });
+    expect(expected).toEqual(['owner']);
   });
 
   test('is bound to no key where it cannot be translated', async () => {

@@ -86,12 +86,15 @@ beforeEach(async () => {
   verdict = good();
   bound = [];
   refusal = undefined;
+  owner = undefined;
   meanwhile = async () => undefined;
 });
 
 /** Keys that tokens were bound to. */
 let bound: string[];
 let refusal: LatchkeyError | undefined;
+/** The key that the token is bound to. */
+let owner: string | undefined;
 const bind = async ({ thumbprint }: BindingRequest) => {
   if (refusal !== undefined) throw refusal;
   bound.push(thumbprint);
@@ -104,7 +107,7 @@ function makeFlow(): RelayFlow {
     return verdict;
   };
   return new RelayFlow({
-    bindings: { bind },
+    bindings: { bind, ownerOf: () => owner },
     registry,
     tokens: { judge },
     replay,
@@ -250,6 +253,13 @@ describe('a JWT that its issuer bound to no key, with bind = "first-presenter"',
     verdict = unbound();
     refusal = new LatchkeyError('token_bound_elsewhere');
     expect(await ask({ proof: await proof() })).toMatchObject({ active: false, code: 'token_bound_elsewhere' });
+  });
+
+  test('takes no room in the replay window where it is bound to another key', async () => {
+    verdict = unbound();
+    owner = edwards.thumbprint;
+    expect(await ask({ proof: await proof() })).toMatchObject({ active: false, code: 'token_bound_elsewhere' });
+    expect([replay.size, bound]).toEqual([0, []]);
   });
 
   test('is not active with several audiences: elsewhere it is a bearer token', async () => {

@@ -334,6 +334,35 @@ describe('of a token with an audience for many devices the device learns what is
   });
 });
 
+describe('of a JWT with an audience for many devices, of which the AS does not say the audience again,', () => {
+  const SHARED = 'https://devices.example';
+  const byDetails = { audience: SHARED, naming: { by: 'authorization_details', type: 'd' } } as const;
+  const detail = (identifier: string, ...actions: string[]) => ({ type: 'd', identifier, actions });
+  const mine = [detail(device.id, 'read', 'write'), detail('elsewhere', 'admin')];
+  const [wide, openid] = [['read', 'write', 'admin'], ['openid']];
+
+  test.each([
+    ['no more than is in the token', 'read write admin', mine, wide, 'read write'],
+    ['less, where its scope has less', 'read', mine, wide, 'read'],
+    ['less, where its details have less', 'read write admin', [detail(device.id, 'write')], wide, 'write'],
+    ['nothing, where its details are of others', 'read', [detail('elsewhere', 'read')], wide, ''],
+    ['nothing, where its scope lost all actions', 'admin', undefined, wide, ''],
+    ['what is in the token, where no scope speaks of actions', 'openid', undefined, openid, 'read write'],
+  ])('the device learns %s', async (_, scope, details, statedScope, expected) => {
+    const members = {
+      active: true,
+      scope,
+      ...(details === undefined ? {} : { authorization_details: details }),
+    };
+    const said = yes({ audience: [], scope: scope.split(' '), members });
+    const asked = issuer(said, { policy: 'always', sharedAudience: byDetails });
+    const verify = jwt({ statedAudience: [SHARED], scope: ['read', 'write'], statedScope });
+    const verdict = await judge(JWT, { issuers: [asked], verify });
+    expect(verdict).toMatchObject({ token: { members: { scope: expected, aud: device.audience } } });
+    expect(verdict.active && verdict.token.members).not.toHaveProperty('authorization_details');
+  });
+});
+
 test('a kid in an answer is the thumbprint of a key, where the issuer writes it so', async () => {
   const cnf = { kid: 'V6N_HMPagNpYS_wxM14X73q3eWzbTr9Z31RyHkIcN0Y' };
   const said = yes({ confirmation: cnf });

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
+import { LIMITS } from '../../src/core/limits.ts';
 import { type DpopContext, judgeDpopProof } from '../../src/pop/dpop.ts';
 import { DpopNonces } from '../../src/pop/dpop-nonces.ts';
 import { ProofKeys } from '../../src/pop/proof-keys.ts';
@@ -47,6 +48,7 @@ function context(changes: Partial<DpopContext> = {}): DpopContext {
     method: 'POST',
     uris: [URI],
     accessTokenDigest: createHash('sha256').update(TOKEN).digest(),
+    tokenIdentity: new Uint8Array(32),
     confirmationThumbprint: client.thumbprint,
     time: { earliest: NOW, latest: NOW },
     monotonic: 0,
@@ -305,4 +307,22 @@ test('the key that is answered holds no member that the thumbprint does not cove
   const jwk: JsonObject = { ...(client.jwk as JsonObject), kid: 'chosen by the client', x5u: 'https://evil.example' };
   const proof = await makeProof({ header: { jwk } });
   expect(Object.keys(judgeDpopProof(proof, context())).sort()).toEqual(['crv', 'kty', 'x', 'y']);
+});
+
+describe('a token without a key takes one share of the window, whatever keys its presenter makes', () => {
+  const fill = async (tokenIdentity: Uint8Array, by: Client, count: number) => {
+    const codes = new Set<string>();
+    for (let turn = 0; turn < count; turn += 1)
+      codes.add(await refusal({ by }, { confirmationThumbprint: undefined, tokenIdentity }));
+    return [...codes];
+  };
+
+  test('and another token has a share of its own', async () => {
+    const [one, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+    expect(await fill(one, client, LIMITS.replayEntriesPerKey / 2)).toEqual(['none']);
+    expect(await fill(one, stranger, LIMITS.replayEntriesPerKey / 2)).toEqual(['none']);
+    expect(await fill(one, await makeClient('EdDSA'), 1)).toEqual(['proof_window_full']);
+    expect(await fill(other, client, 1)).toEqual(['none']);
+    expect(await refusal({})).toBe('none');
+  });
 });

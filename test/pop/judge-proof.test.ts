@@ -6,8 +6,10 @@ import { makeEncrypt0 } from '../../src/codec/cose/encrypt0.ts';
 import { importJwk } from '../../src/codec/cose/key.ts';
 import { makeSign1 } from '../../src/codec/cose/sign1.ts';
 import { base64url, EMPTY } from '../../src/core/bytes.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
 import type { PresentedProof } from '../../src/core/introspection.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { LIMITS } from '../../src/core/limits.ts';
 import type { DurableReplayWindow } from '../../src/pop/durable-replay-window.ts';
 import { judgeProof, type ProofContext } from '../../src/pop/judge-proof.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
@@ -428,4 +430,33 @@ test('proofs of two devices with one nonce do not stand in each other’s way', 
   await judge(presentCose(client.key), BOUND.jwk);
   const audience = 'https://ekg-2.example';
   expect(await code(presentCose(client.key, { audience }), BOUND.jwk, { audience })).toBe('none');
+});
+
+describe('a token that is bound to its first presenter', () => {
+  const unbound = (owner: string | undefined, bind = async () => undefined) => ({
+    firstPresenter: { identity: new Uint8Array(32), owner: () => owner, bind },
+  });
+
+  test('takes no room in the replay window with a key that is not its owner', async () => {
+    const proofs = [presentDpop(await makeDpop(stranger)), presentCose(stranger.key, { show: stranger.publicJwk })];
+    for (const proof of proofs)
+      expect(await code(proof, undefined, unbound(client.thumbprint))).toBe('token_bound_elsewhere');
+    expect(replay.size).toBe(0);
+    expect(await code(await dpop(), undefined, unbound(client.thumbprint))).toBe('none');
+  });
+
+  test('takes one share of its own before it is bound, whatever keys its presenter makes', async () => {
+    const bind = async () => {
+      throw new LatchkeyError('token_binding_unknown');
+    };
+    const [half, keys] = [LIMITS.relayedProofsPerToken / 2, [edwards, makeClient('EdDSA')]];
+    for (const by of keys) {
+      for (let turn = 0; turn < half; turn += 1) {
+        const proof = presentDpop(await makeDpop(by));
+        expect(await code(proof, undefined, unbound(undefined, bind))).toBe('token_binding_unknown');
+      }
+    }
+    expect(await code(await dpop(), undefined, unbound(undefined, bind))).toBe('proof_window_full');
+    expect(await code(await dpop(), BOUND.jkt)).toBe('none');
+  });
 });

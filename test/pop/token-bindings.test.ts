@@ -106,6 +106,28 @@ describe('a token belongs to the key that presented it first', () => {
     expect(await bind({ ...issued, thumbprint: THIEF })).toBe('none');
   });
 
+  test('not where the store throws at once', async () => {
+    const issued = token('t');
+    const write = store.write.bind(store);
+    store.write = () => {
+      throw new Error('the store is closed');
+    };
+    await expect(bindings.bind(issued)).rejects.toThrow('the store is closed');
+    expect(bindings.size).toBe(0);
+    store.write = write;
+    expect(await bind({ ...issued, thumbprint: THIEF })).toBe('none');
+  });
+
+  test('on the medium too, where a damaged record of it was found before', async () => {
+    const issued = token('t', { issuedAt: now() + 130 });
+    await bindings.bind(issued);
+    for (const key of store.entries.keys()) store.entries.set(key, new Uint8Array([0x7b]));
+    const next = await open();
+    time.skip(1_000);
+    expect(await bind(issued, next)).toBe('none');
+    expect(await bind({ ...issued, thumbprint: THIEF }, await open())).toBe('token_bound_elsewhere');
+  });
+
   test('whatever became of a write that failed', async () => {
     const issued = token('t');
     store.failAt(1, { afterwards: true });
@@ -300,6 +322,25 @@ describe('the room is shared', () => {
     expect([few.size, store.entries.size]).toEqual([1, 1]);
     const next = await open({ limits });
     expect(next.size).toBe(1);
+  });
+
+  test('and a full share does not look for dead tokens at each attempt', async () => {
+    let looked = 0;
+    const clock: FloorClock = {
+      now: () => time.now(),
+      monotonic: () => time.monotonic(),
+      certain: () => {
+        looked += 1;
+        return time.certain();
+      },
+    };
+    const few = await open({ limits, clock });
+    time.skip(120_000);
+    for (const name of ['a', 'b']) await few.bind(token(name));
+    time.skip(1_000);
+    const before = looked;
+    for (let turn = 0; turn < 50; turn += 1) expect(await bind(token(`n${turn}`), few)).toBe('token_bindings_full');
+    expect(looked - before).toBe(1);
   });
 
   test('a failed write keeps none', async () => {

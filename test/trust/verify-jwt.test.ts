@@ -63,6 +63,7 @@ describe('a verified token', () => {
       subject: 's',
       audience: ['tube'],
       statedAudience: ['tube'],
+      statedScope: ['read', 'write'],
       expiresAt: NOW + 600,
       notBefore: undefined,
       issuedAt: NOW - 5,
