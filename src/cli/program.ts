@@ -105,6 +105,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: () => import('./token-inspect.ts'),
   },
   {
+    path: ['token', 'check'],
+    summary: 'explain whether a device would get a token, and what would help',
+    load: () => import('./token-check.ts'),
+  },
+  {
     path: ['token', 'translate'],
     summary: 'make the CWT of a device from a JWT, offline',
     load: () => import('./token-translate.ts'),

@@ -2,80 +2,21 @@
  * Tokens as real servers write them, through all that the hub does with a token for an offline device: verified by the settings that
  * docs/servers.md gives for the server, then translated.
  */
-import { CompactEncrypt, generateKeyPair } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { importJwk } from '../../../src/codec/cose/key.ts';
-import { jwkThumbprint } from '../../../src/codec/jwk-thumbprint.ts';
-import { utf8 } from '../../../src/core/bytes.ts';
 import { DIALECT_NAMES } from '../../../src/core/dialect-names.ts';
 import { CATALOGUE, type ErrorCode } from '../../../src/core/error-catalogue.ts';
 import { isCoded } from '../../../src/core/errors.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { JWT_ALGORITHMS } from '../../../src/core/jwt-algorithms.ts';
 import type { VerifiedToken } from '../../../src/core/verified-token.ts';
 import { policyOf } from '../../../src/hub/settings.ts';
 import { type TranslatedToken, translate } from '../../../src/token/translate.ts';
 import { type IssuerPolicy, issuerPolicy } from '../../../src/trust/issuer-policy.ts';
-import { KeyRing } from '../../../src/trust/key-ring.ts';
 import { verifyJwtWithKeys } from '../../../src/trust/verify-jwt.ts';
-import { signingKey, signJwt } from '../../fixtures/jwt-signing.ts';
 import { deviceProfile } from '../../fixtures/verified-token.ts';
-import { ADFS_SHAPES } from './adfs.ts';
-import { AUTH0_SHAPES } from './auth0.ts';
-import { COGNITO_SHAPES } from './cognito.ts';
-import { ENTRA_SHAPES } from './entra.ts';
-import { FORGEROCK_SHAPES } from './forgerock.ts';
-import { GLEWLWYD_SHAPES } from './glewlwyd.ts';
-import { HYDRA_SHAPES } from './hydra.ts';
-import { IDENTITYSERVER_SHAPES } from './identityserver.ts';
-import { KEYCLOAK_SHAPES } from './keycloak.ts';
-import { OKTA_SHAPES } from './okta.ts';
-import { PING_SHAPES } from './ping.ts';
-import { RECIPES, type Recipe } from './recipes.ts';
-import { RFC9068_SHAPES } from './rfc9068.ts';
-import { CLIENT, DEVICE, JKT, NOW, type Outcome, type Shape, TIMES } from './shape.ts';
-import { SPRING_SHAPES } from './spring.ts';
-
-const SHAPES: readonly Shape[] = [
-  ...RFC9068_SHAPES,
-  ...KEYCLOAK_SHAPES,
-  ...ENTRA_SHAPES,
-  ...OKTA_SHAPES,
-  ...AUTH0_SHAPES,
-  ...COGNITO_SHAPES,
-  ...SPRING_SHAPES,
-  ...PING_SHAPES,
-  ...FORGEROCK_SHAPES,
-  ...IDENTITYSERVER_SHAPES,
-  ...HYDRA_SHAPES,
-  ...ADFS_SHAPES,
-  ...GLEWLWYD_SHAPES,
-];
-
-const rsa = signingKey('RSA 2048', 'rsa-1');
-const ec = signingKey('P-256', 'ec-1');
-const ec384 = signingKey('P-384', 'ec-2');
-const keys = new KeyRing({ keys: [rsa.jwk, ec.jwk, ec384.jwk] }, JWT_ALGORITHMS);
-const { kid: _kid, ...clientKey } = signingKey('P-256', 'client').jwk;
-const hubKey = await generateKeyPair('RSA-OAEP-256');
-
-async function tokenOf(shape: Shape): Promise<string> {
-  if (shape.form === 'opaque') return 'ory_at_2Jr0hLhq0vVnZrL8.8cQmXw';
-  const { alg = 'RS256' } = shape.header;
-  const key = alg === 'ES256' ? ec : alg === 'ES384' ? ec384 : rsa;
-  const header: JsonObject = { kid: key.kid, alg, ...shape.header };
-  const claims = JSON.parse(JSON.stringify(shape.claims).replaceAll(JKT, jwkThumbprint(clientKey as JsonObject)));
-  const jwt = signJwt({ key, header, claims });
-  if (shape.form !== 'encrypted') return jwt;
-  const encrypt = new CompactEncrypt(utf8(jwt)).setProtectedHeader({ alg: 'RSA-OAEP-256', enc: 'A256GCM', cty: 'JWT' });
-  return encrypt.encrypt(hubKey.publicKey);
-}
-
-function recipeOf(dialect: string): Recipe {
-  const recipe = RECIPES.find(({ issuers }) => issuers.some((issuer) => issuer.dialect === dialect));
-  if (recipe === undefined) throw new Error(`docs/servers.md has no recipe for ${dialect}`);
-  return recipe;
-}
+import { RECIPES } from './recipes.ts';
+import { CLIENT, DEVICE, NOW, type Outcome, type Shape, TIMES } from './shape.ts';
+import { clientKey, keys, recipeOf, SHAPES, tokenOf } from './table.ts';
 
 function byRecipe({ dialect, settings = '' }: Shape): readonly IssuerPolicy[] {
   return recipeOf(dialect).with(settings).map(policyOf);
