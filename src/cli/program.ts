@@ -10,7 +10,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   sim: 'simulate what real installations have',
   clock: 'what the hub holds for surely past',
   trust: 'what devices trust, and the signing key of the hub',
-  token: 'look into tokens and translate them, without a hub',
+  token: 'look into tokens, see why one is refused, and translate them',
 };
 
 /** Every command, in the order of `--help`. A command is imported when it is asked for: `latchkey run` loads no demo. */
