@@ -35,8 +35,6 @@ export default defineConfig({
           include: ['test/**/*.scenario.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          // They wait for processes and for pauses of the product more than they compute: three keep two cores busy.
-          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },

@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { JWK } from 'oidc-provider';
@@ -12,6 +11,7 @@ import { type RunningConnectedDevice, startConnectedDevice } from '../../src/sim
 import { EKG_AUDIENCE, HUB_CLIENT, MACHINE_CLIENT, TUBE_AUDIENCE } from '../fixtures/authorization-server.ts';
 import { decide } from '../fixtures/device-page.ts';
 import { EXAMPLES, ExampleFolder } from '../fixtures/doc-examples.ts';
+import { freePort } from '../fixtures/free-port.ts';
 import { registerDevice } from '../fixtures/relay-asking.ts';
 import { World } from '../fixtures/world.ts';
 
@@ -85,14 +85,6 @@ async function connectedDevice(): Promise<RunningConnectedDevice> {
   });
   await isUp;
   return running;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 function adapted(source: string): string {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { readCredentialsFile } from '../../src/codec/credentials-file.ts';
+import { freePort } from '../fixtures/free-port.ts';
 import { HubFolder, type HubProcess } from '../fixtures/hub-process.ts';
 import { StaticIssuer } from '../fixtures/static-issuer.ts';
 import type { Adapter } from '../fixtures/virtual-radio/adapter.ts';
@@ -122,14 +123,6 @@ function memoryOf(pid: number): number {
       : [];
   });
   return Number(own) * 1_024 + children.reduce((sum, child) => sum + memoryOf(Number(child)), 0);
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await new Promise<number>((resolve) => server.listen(0, '127.0.0.1', () => resolve(portOf(server))));
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function portOf(server: Server): number {

@@ -1,7 +1,8 @@
 /** A broker that serves others already, with the files that we ship beside their configuration. */
 import { connectAsync, type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { brokerCa, freePort, Mosquitto } from '../fixtures/mosquitto.ts';
+import { freePort } from '../fixtures/free-port.ts';
+import { brokerCa, Mosquitto } from '../fixtures/mosquitto.ts';
 
 const HUB = { username: '@hub', password: 'hub-password' };
 

@@ -2,11 +2,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePort } from '../fixtures/free-port.ts';
 import { PROGRAM } from '../fixtures/hub-process.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -17,14 +17,6 @@ beforeEach(() => {
 });
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-async function freePort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? String(address.port) : '';
-}
 
 /** The first script under a heading that begins with these words, without them: they hold on this machine already. */
 function script(page: string, heading: string, done: string): string {
@@ -50,7 +42,7 @@ async function type(shell: string): Promise<string> {
 test('the hub of "Start a hub of your own" delivers a token', async () => {
   const walk = script('README.md', 'Start a hub of your own', 'npm ci && npm run build && mkdir try')
     .replaceAll(/\btry(?=[/ ])/g, folder)
-    .replaceAll('4161', await freePort())
+    .replaceAll('4161', String(await freePort()))
     .replaceAll('127.0.0.1:8430', `127.0.0.1:${await freePort()}`);
   const listen = /http:\/\/(127\.0\.0\.1:\d+)\/devices/.exec(walk)?.[1] ?? '';
   // The port of the hub is its default one in the README, and a free one here.
@@ -62,7 +54,7 @@ test('the hub of "Start a hub of your own" delivers a token', async () => {
 test('the simulated device of "Pairing devices" is paired, blinks and is unpaired', async () => {
   const walk = script('docs/operations.md', 'Pairing devices', 'mkdir try-pair')
     .replaceAll('try-pair', folder)
-    .replaceAll('4162', await freePort())
+    .replaceAll('4162', String(await freePort()))
     .replaceAll('127.0.0.1:8432', '127.0.0.1:0');
   const said = await type(walk);
   for (const words of [
@@ -76,10 +68,10 @@ test('the simulated device of "Pairing devices" is paired, blinks and is unpaire
 });
 
 test('"A connected device of your own" and its client come to a key', async () => {
-  const broker = await freePort();
+  const broker = String(await freePort());
   const walk = script('docs/operations.md', 'A connected device of your own', 'mkdir try-ekg')
     .replaceAll('try-ekg', folder)
-    .replaceAll('8431', await freePort())
+    .replaceAll('8431', String(await freePort()))
     .replaceAll('127.0.0.1:1883', `127.0.0.1:${broker}`)
     .replaceAll('127.0.0.1:8433', '127.0.0.1:0')
     .replace(/^embedded = true.*$/m, `embedded = true\nembedded_listen = "127.0.0.1:${broker}"`);
