@@ -196,7 +196,7 @@ export const CATALOGUE = {
   cnonce_missing: unauthorized('The token lacks the nonce of the device', 'The device has no clock, and by a `cnonce` that it gave it knows that the token is new (RFC 9200 section 5.3.1).', 'Take the `cnonce` of `creation_hints`, and ask the authorization server for a token with it.'),
   token_too_large_for_device: entry('The token is too large for the device', 'Its claims need more bytes than the device takes.', 'Ask for fewer claims or use the slim profile; the log names the claims that cost most.', 413, '4.13'),
   claim_not_translatable: forbidden('A claim has no form on the device', 'Its value goes past what a CWT can carry.', 'Have the AS write it in the usual form.'),
-  profile_invalid: badRequest('The device profile is not possible', 'Wrap, algorithms and keys do not fit together.', 'Compare it with docs/protocol.md, "Device profiles".'),
+  profile_invalid: badRequest('The device profile is not possible', 'A member is missing or unknown, or does not fit the others.', 'Compare the file with docs/protocol.md, "Profile of token translate". A trust file is another file.'),
   lifetime_empty: unauthorized('Nothing is left of the token after rounding', 'exp and iat or nbf are in the same second.', ASK_AS),
 
   // Tokens bound to their first presenter

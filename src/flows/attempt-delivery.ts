@@ -134,7 +134,7 @@ export class DeliveryAttempts {
     return { ...outcome, expiresAt: Math.min(expiresAt, earliest() + expiresIn) };
   }
 
-  /** On an open medium somebody else may have answered: then another one is sought, and it goes on record. */
+  /** On an open medium an impostor may have answered. The hub then seeks another peer and records the answer. */
   #judge(link: DeviceLink, delivery: Delivery, judge: () => Judgement): Judgement['outcome'] {
     try {
       const { isProven, outcome } = judge();

@@ -51,7 +51,7 @@ export class HubKeyRotation {
       const request = this.#requestId();
       audit.record({ kind: 'hub-key', verdict: 'rotated', device: undefined, request });
       await this.#retire();
-      log.warn({ event: 'hub_key_rotated', keys: this.#currentKeyIds(), request }, 'the hub has a new signing key');
+      log.warn({ event: 'hub_key_rotated', key_ids: this.#currentKeyIds(), request }, 'the hub has a new signing key');
       return { keys: this.#currentKeyIds(), waiting: await this.#trustingOlderKeys() };
     });
   }
@@ -77,7 +77,7 @@ export class HubKeyRotation {
     onChanged();
     const request = this.#requestId();
     audit.record({ kind: 'hub-key', verdict: 'retired', device: undefined, request });
-    log.info({ event: 'hub_key_retired', keys: retired, request }, 'no device needs these keys of the hub any more');
+    log.info({ event: 'hub_key_retired', key_ids: retired, request }, 'no device needs these keys of the hub any more');
   }
 
   /** Hub keys that the device may have to be reached with, or that its waiting tokens are signed with. */

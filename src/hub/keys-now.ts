@@ -22,6 +22,7 @@ export async function keysNow(config: Config, settings: Config['issuers'][number
   try {
     return (await fetchKeys(as, policy, { known: undefined, lookUp: true })).ring;
   } catch (error) {
+    // Why the disk has none says less than why the issuer could not be asked.
     const kept = await keptKeys(config, policy, log).catch(() => undefined);
     if (kept !== undefined) return kept;
     throw error;

@@ -26,7 +26,7 @@ interface Slice {
   /** Monotonic millisecond from which nothing in it can be good any more. */
   readonly until: number;
   readonly marks: Set<string>;
-  /** Marks by who had them made: client keys, tokens without a key, and devices; of those that were loaded nobody knows. */
+  /** Marks by who had them made: client keys, tokens without a key, and devices; for marks that were loaded the cause is unknown. */
   readonly shares: Map<string, number>;
   /** Keys of its records in the store. */
   readonly keys: string[];

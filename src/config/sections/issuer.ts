@@ -199,7 +199,7 @@ export const issuer = z.strictObject({
   ),
   client_secret_file: setting(
     z.optional(filePath),
-    'File with the secret for client_secret_basic or client_secret_post. Let nobody but the hub read it.',
+    'File with the secret for client_secret_basic or client_secret_post. Only the user of the hub should be able to read it.',
     'as-client-secret',
   ),
   client_key_file: setting(
