@@ -5,7 +5,7 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { importJwk } from '../codec/cose/key.ts';
-import { importJweKey, type JweKey } from '../codec/jwe-key.ts';
+import { type DecryptionKeys, importJweKey, type JweKey } from '../codec/jwe-key.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { fromUtf8, utf8 } from '../core/bytes.ts';
 import type { WrapAlgorithm } from '../core/device-profile.ts';
@@ -36,7 +36,7 @@ interface KeySet {
   readonly hasRemains: boolean;
 }
 
-export class HubKeys implements HubSigningKeys {
+export class HubKeys implements HubSigningKeys, DecryptionKeys {
   readonly #store: Store;
   #jwks: Secret<KeySet>;
   /** Under their kid. */
@@ -148,11 +148,10 @@ export class HubKeys implements HubSigningKeys {
     return keys;
   }
 
-  /** Whether a key of this name is for `cnf.jwe` of an issuer other than the one given. */
-  isOfAnotherIssuer(keyId: string, issuer: string): boolean {
-    return [...this.#jwks.expose().jwe].some(
-      ([owner, { current, older }]) => owner !== issuer && [current.kid, older?.kid].includes(keyId),
-    );
+  issuerOfKey(keyId: string): string | undefined {
+    for (const [issuer, { current, older }] of this.#jwks.expose().jwe)
+      if (current.kid === keyId || older?.kid === keyId) return issuer;
+    return undefined;
   }
 
   /**

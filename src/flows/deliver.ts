@@ -8,7 +8,7 @@ import { UNREGISTERED } from '../core/device-id.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
-import type { VerifiedToken } from '../core/verified-token.ts';
+import { presentedDigest, type VerifiedToken } from '../core/verified-token.ts';
 import type { Delivery } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
@@ -21,6 +21,7 @@ import {
   type PresentedToken,
   type RequestContext,
 } from '../ports/northbound.ts';
+import type { ConfirmationKey } from '../token/confirmation-key.ts';
 import type { TranslatedToken } from '../token/translate.ts';
 import type { AskForHints } from './creation-hints.ts';
 import type { Dispatcher } from './dispatch.ts';
@@ -34,12 +35,21 @@ export interface DeliverDependencies {
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
   /** The DPoP proof against the token's `cnf.jkt` (pop/dpop.ts); the answer is the presenter's public key. */
   readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string) => JsonObject;
-  readonly translate: (token: VerifiedToken, device: Device, proofKey: JsonObject | undefined) => TranslatedToken;
+  /** The symmetric key of a token that came encrypted (token/confirmation-key.ts). */
+  readonly openConfirmationKey: (token: VerifiedToken) => Promise<ConfirmationKey | undefined>;
+  readonly translate: (token: VerifiedToken, device: Device, keys: HolderKeys) => TranslatedToken;
   /** What a device without a clock says of the token that it wants. */
   readonly hints: Pick<AskForHints, 'of'>;
   readonly audit: Audit;
   /** Milliseconds to wait for the device before the answer is "queued". */
   readonly wait: number;
+}
+
+/** Keys that the client has, where the token does not hold them in the clear. */
+interface HolderKeys {
+  /** Shown by a DPoP proof. */
+  readonly proofKey: JsonObject | undefined;
+  readonly confirmationKey: ConfirmationKey | undefined;
 }
 
 /** What is known of a token by the time that it is refused or accepted. */
@@ -94,8 +104,9 @@ export class DeliverFlow {
     const token = await this.#dependencies.verify(presented.token.expose(), device);
     judgement.token = token;
     const proofKey = this.#checkHolder(presented, token);
-    const translated = this.#dependencies.translate(token, device, proofKey);
-    // While keys were fetched the device may have been removed, or registered anew under another key.
+    const confirmationKey = await this.#dependencies.openConfirmationKey(token);
+    const translated = this.#dependencies.translate(token, device, { proofKey, confirmationKey });
+    // While keys were fetched or a key was decrypted, the device may have been removed, or registered anew under another key.
     if (registry.get(deviceId).rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', deviceId);
     const id = hex(this.#dependencies.random.bytes(16));
     const delivery = await queue.add({
@@ -110,7 +121,7 @@ export class DeliverFlow {
       expiresAt: translated.expiresAt,
       expiresIn: translated.expiresIn,
       scope: translated.scope.join(' '),
-      jwtBytes: token.bytes,
+      jwtBytes: token.envelope?.bytes ?? token.bytes,
       cwtBytes: translated.cwt.expose().length,
       keysAge: Math.ceil(token.freshness.keysAge),
       clock: token.freshness.clock,
@@ -161,7 +172,7 @@ function auditEntry(
     token === undefined
       ? { token: sha256(presented.token.expose()) }
       : {
-          token: token.digest,
+          token: presentedDigest(token),
           issuer: token.issuer,
           subject: token.subject,
           freshness: { source: 'jwt', age: Math.ceil(token.freshness.keysAge), stale: false },

@@ -45,11 +45,13 @@ function authorityOf(issuer: string, file: string | undefined): { readonly ca?: 
 }
 
 /** How a JWT for this device is verified, whichever way it comes. */
-export function verifierOf(config: Config, { clock }: State, issuers: Issuers) {
+export function verifierOf(config: Config, { clock, hubKeys }: State, issuers: Issuers) {
   const { whenUnsure } = config.clock;
+  const configured = config.issuers.map(({ issuer }) => issuer);
   return (jwt: string, device: Device): Promise<VerifiedToken> =>
     verifyJwt(jwt, {
       issuers: issuersFor(device, issuers),
+      decryption: { issuers: device.issuers ?? configured, keys: hubKeys },
       audience: device.audience,
       time: clock.now(),
       whenUnsure,

@@ -291,8 +291,8 @@ describe('the dialect of a server', () => {
 
 describe('a refused token ends with status 3:', () => {
   test.each<[string, Setting, string]>([
-    ['no JWT', { token: 'x' }, 'jwt_malformed'],
-    ['nothing', { token: '' }, 'jwt_malformed'],
+    ['no JWT', { token: 'x' }, 'token_opaque'],
+    ['nothing', { token: '' }, 'token_opaque'],
     ['too large', { token: `a.b.${'c'.repeat(20_000)}` }, 'jwt_too_large'],
     ['expired', { claims: { exp: NOW } }, 'jwt_expired'],
     ['not valid yet', { claims: { nbf: NOW + 300 } }, 'jwt_not_yet_valid'],

@@ -52,9 +52,7 @@ describe.each(ENCODINGS)('the small-order key %s is refused', (encoding) => {
     const context = {
       profile: { wrap: 'mac0' as const, bearer: false },
       proofKey: undefined,
-      hubKeys: [],
-      isForeignKey: () => false,
-      claims: { issuer: 'https://as.example', subject: undefined, audience: [] },
+      confirmationKey: undefined,
       encryption: KEY['AES-CCM-16-64-128'],
       nonce: testNonce,
     };

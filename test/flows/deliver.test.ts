@@ -67,7 +67,8 @@ async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<De
       asked.proofs += 1;
       return PROOF_KEY;
     },
-    translate: (_, __, proofKey) => {
+    openConfirmationKey: async () => undefined,
+    translate: (_, __, { proofKey }) => {
       asked.proofKeys.push(proofKey);
       return translated();
     },

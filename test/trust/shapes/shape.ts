@@ -60,9 +60,9 @@ export const SEVERAL_AUDIENCES = {
   open: { setting: 'several audiences of a key-bound token', code: 'audience_ambiguous' },
 } as const satisfies Partial<Shape>;
 
-/** A token that is encrypted as a whole. */
+/** A token that is encrypted as a whole, and not for the hub. */
 export const ENCRYPTED = {
   form: 'encrypted',
-  byDefault: 'jwt_malformed',
-  underDialect: 'jwt_malformed',
+  byDefault: 'token_encrypted',
+  underDialect: 'token_encrypted',
 } as const satisfies Partial<Shape>;
