@@ -1,5 +1,4 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { CompactEncrypt, importJWK, type JWK } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { openJwe } from '../../src/codec/jwe.ts';
 import { fromUtf8, utf8 } from '../../src/core/bytes.ts';
@@ -8,6 +7,7 @@ import { HubKeys } from '../../src/devices/hub-keys.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { asyncCodeOf } from '../fixtures/async-code-of.ts';
 import { codeOf } from '../fixtures/code-of.ts';
+import { encryptTo } from '../fixtures/encrypting-issuer.ts';
 
 const [A, B] = ['https://a.example', 'https://b.example'] as const;
 const kidOf = (keys: HubKeys, issuer?: string) => (keys.publicJwks(issuer).keys as JsonObject[])[0]?.kid;
@@ -16,10 +16,8 @@ const recordOf = (store: FaultyStore) =>
 
 /** What an issuer sends: encrypted to the key that is published for it now. */
 async function sealed(keys: HubKeys, issuer: string): Promise<string> {
-  const [jwk] = keys.publicJwks(issuer).keys as JWK[];
-  return new CompactEncrypt(utf8('secret'))
-    .setProtectedHeader({ alg: 'ECDH-ES+A128KW', enc: 'A128GCM', ...(jwk?.kid === undefined ? {} : { kid: jwk.kid }) })
-    .encrypt(await importJWK(jwk ?? {}, 'ECDH-ES+A128KW'));
+  const [jwk] = keys.publicJwks(issuer).keys as JsonObject[];
+  return encryptTo(jwk ?? {}, 'secret', { header: { alg: jwk?.alg ?? 'ECDH-ES+A128KW' } });
 }
 const opened = (keys: HubKeys, issuer: string, jwe: string) => asyncCodeOf(openJwe(jwe, keys.decryptionKeys(issuer)));
 
@@ -40,8 +38,16 @@ describe('the keys that cnf.jwe is encrypted to', () => {
   it('are one for each issuer, public, and the same after a restart', async () => {
     const store = new FaultyStore();
     const first = await HubKeys.load(store, [A, B]);
-    expect(first.publicJwks(A).keys).toMatchObject([{ kty: 'EC', crv: 'P-256', alg: 'ECDH-ES+A128KW', use: 'enc' }]);
-    expect((first.publicJwks(A).keys as JsonObject[])[0]?.d).toBeUndefined();
+    expect(first.publicJwks(A).keys).toMatchObject([{ kty: 'EC', crv: 'P-256', use: 'enc' }]);
+    // It serves three algorithms, so it names none.
+    expect(Object.keys((first.publicJwks(A).keys as JsonObject[])[0] ?? {}).toSorted()).toEqual([
+      'crv',
+      'kid',
+      'kty',
+      'use',
+      'x',
+      'y',
+    ]);
     expect(kidOf(first, A)).not.toBe(kidOf(first, B));
     const second = await HubKeys.load(new FaultyStore(store.entries), [A, B]);
     expect([kidOf(second, A), kidOf(second, B)]).toEqual([kidOf(first, A), kidOf(first, B)]);
@@ -84,6 +90,53 @@ describe('the keys that cnf.jwe is encrypted to', () => {
     const without = await HubKeys.load(store, [A]);
     expect(codeOf(() => without.publicJwks(B))).toBe('jwks_issuer_unknown');
     expect(kidOf(await HubKeys.load(store, [A, B]), B)).toBe(before);
+  });
+});
+
+describe('an issuer that encrypts to RSA alone', () => {
+  const RSA = new Map([[A, 'RSA' as const]]);
+  const keysIn = (store: FaultyStore) => recordOf(store).jwe as readonly { current: JsonObject; older?: JsonObject }[];
+
+  it('gets an RSA key of which the public part is published, the same after a restart', async () => {
+    const store = new FaultyStore();
+    const keys = await HubKeys.load(store, [A, B], RSA);
+    const [jwk] = keys.publicJwks(A).keys as JsonObject[];
+    expect(jwk).toEqual({
+      kty: 'RSA',
+      alg: 'RSA-OAEP-256',
+      use: 'enc',
+      e: 'AQAB',
+      kid: expect.any(String),
+      n: expect.any(String),
+    });
+    expect(Buffer.from(String(jwk?.n), 'base64url')).toHaveLength(256);
+    expect(keys.publicJwks(B).keys).toMatchObject([{ kty: 'EC' }]);
+    const again = await HubKeys.load(new FaultyStore(store.entries), [A, B], RSA);
+    expect(kidOf(again, A)).toBe(jwk?.kid);
+    expect(await opened(again, A, await sealed(again, A))).toBe('none');
+  });
+
+  it('keeps what was encrypted to its EC key until the next rotation', async () => {
+    const store = new FaultyStore();
+    const before = await HubKeys.load(store, [A]);
+    const jwe = await sealed(before, A);
+    const keys = await HubKeys.load(store, [A], RSA);
+    expect(keys.publicJwks(A).keys).toMatchObject([{ kty: 'RSA' }]);
+    expect(await opened(keys, A, jwe)).toBe('none');
+    await keys.rotate();
+    expect(keys.publicJwks(A).keys).toMatchObject([{ kty: 'RSA' }]);
+    expect(await opened(keys, A, jwe)).toBe('jwe_decryption_failed');
+  });
+
+  it('has no private part of a key that was replaced twice on the medium', async () => {
+    const store = new FaultyStore();
+    const first = await HubKeys.load(store, [A]);
+    await first.rotate();
+    const [held] = keysIn(store);
+    await HubKeys.load(store, [A], RSA);
+    expect(JSON.stringify(recordOf(store))).toContain(String(held?.current.d));
+    expect(JSON.stringify(recordOf(store))).not.toContain(String(held?.older?.d));
+    expect(store.forgotten).toEqual(['hub/']);
   });
 });
 
