@@ -33,6 +33,11 @@ import { KEYS, makeJwt, NOW, random, verifyReference } from './reference-token.t
 import { bareVerification } from './translation.ts';
 
 const TIME_GOAL = 10;
+/**
+ * A JWE costs more: the private key of RSA-2048 alone costs ten verifications, and jose takes a dozen steps on other threads
+ * for ECDH. A stranger reaches this with a token that is encrypted as a whole; `cnf.jwe` is decrypted after the signature.
+ */
+const TIME_GOAL_OF: Readonly<Record<string, number>> = { jwe: 20 };
 const MEMORY_GOAL = 2;
 const MEBIBYTE = 1_048_576;
 /** Times of one input, of which the middle counts: a collection of garbage in between is not the parser's. */
@@ -41,6 +46,8 @@ const REPETITIONS = 25;
 interface Attack {
   readonly name: string;
   readonly act: () => void | Promise<void>;
+  /** Part of the work is done by other threads: all of their time counts, and not how long they let it wait. */
+  readonly isThreaded?: boolean;
 }
 
 interface Damage {
@@ -69,7 +76,7 @@ function figures(parser: string, damages: readonly Damage[], unit: number): read
     {
       name: `hostile-${parser}-time`,
       value: slowest.time / unit,
-      goal: TIME_GOAL,
+      goal: TIME_GOAL_OF[parser] ?? TIME_GOAL,
       better: 'lower',
       remark: `verifications; worst of ${damages.length} inputs: ${slowest.name}, ${micro(slowest.time)}`,
     },
@@ -138,6 +145,7 @@ function refused(name: string, parse: () => unknown): Attack {
 function refusedLater(name: string, parse: () => Promise<unknown>): Attack {
   return {
     name,
+    isThreaded: true,
     act: async () => {
       try {
         await parse();
@@ -165,9 +173,9 @@ function pushAll(bytes: Uint8Array): void {
   new SlipmuxDecoder().push(bytes, { onCoap: ignore, onDiagnostic: ignore, onNoise: ignore });
 }
 
-async function measure({ name, act }: Attack): Promise<Damage> {
+async function measure({ name, act, isThreaded = false }: Attack): Promise<Damage> {
   await act();
-  const time = await medianTime(act, REPETITIONS);
+  const time = isThreaded ? await processorTime(act) : await medianTime(act, REPETITIONS);
   // What was allocated since a full collection is the most that can have been alive at once.
   collectGarbage();
   const before = process.memoryUsage();
@@ -187,6 +195,18 @@ async function medianTime(act: () => unknown, repetitions: number): Promise<numb
     times.push(performance.now() - start);
   }
   return quantile(times, 0.5);
+}
+
+/** Milliseconds of all threads together: the middle of five rounds. */
+async function processorTime(act: () => unknown): Promise<number> {
+  const rounds: number[] = [];
+  for (let round = 0; round < 5; round += 1) {
+    const before = process.cpuUsage();
+    for (let count = 0; count < REPETITIONS; count += 1) await act();
+    const { user, system } = process.cpuUsage(before);
+    rounds.push((user + system) / 1_000 / REPETITIONS);
+  }
+  return quantile(rounds, 0.5);
 }
 
 /** `node --expose-gc` without asking whoever starts the bench for it. */

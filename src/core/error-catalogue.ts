@@ -141,7 +141,7 @@ export const CATALOGUE = {
   jwe_invalid: unauthorized(
     'Not an acceptable JWE',
     'Not five base64url parts, or its header has an algorithm or a member that is not allowed, such as `zip` or `crit`.',
-    'Encrypt with ECDH-ES, ECDH-ES+A128KW, ECDH-ES+A256KW or RSA-OAEP-256, as the key is, and A128GCM, A256GCM or A128CBC-HS256 (docs/protocol.md, "JWE").',
+    'Encrypt with ECDH-ES, ECDH-ES+A128KW, ECDH-ES+A256KW or RSA-OAEP-256, as the key is, and A128GCM, A256GCM or A128CBC-HS256 (docs/protocol.md, "North: HTTP").',
   ),
   jwe_decryption_failed: unauthorized('The JWE cannot be decrypted', 'It was altered, or encrypted to another key.', 'Encrypt to the key that the hub publishes now at /jwks?issuer=<issuer of the token>, and name it by its `kid`.'),
   jwe_foreign: unauthorized('The JWE does not belong to this token', 'It is encrypted to the key of the hub for another issuer, or its `iss`, `sub` or `aud` are not those of the token.', 'Encrypt anew for this token, to the key at /jwks?issuer=<issuer of the token>.'),

@@ -11,6 +11,7 @@ import { LatchkeyError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { claimsToJson } from '../../src/token/claims-json.ts';
 import { JWK as DEVICE_JWK, publicJwk } from '../fixtures/cose-keys.ts';
+import { decryptionJwk, encryptTo } from '../fixtures/encrypting-issuer.ts';
 import { type SigningKey, signingKey, signJwt } from '../fixtures/jwt-signing.ts';
 
 const NOW = 1_700_000_000;
@@ -230,6 +231,18 @@ describe('confirmation', () => {
     const profile = { ...PROFILE, hubKey, encryptionKey: cipherKey };
     const { claims } = await translated({ claims: { cnf: { jwe } }, profile });
     expect(claims.cnf).toEqual({ encrypted: expect.any(Number) });
+  });
+
+  test('of a token that is encrypted as a whole, with the key of the hub in the profile and not without', async () => {
+    const hubKey = decryptionJwk('hub-1', 'RSA');
+    const header = { alg: 'RSA-OAEP-256', enc: 'A256GCM', cty: 'JWT' };
+    const signed = jwt();
+    const token = await encryptTo(hubKey, signed, { header });
+    const plain = await translated({ token: signed });
+    expect((await translated({ token, profile: { ...PROFILE, hubKey } })).claims).toEqual(plain.claims);
+    expect(await refusal({ token })).toEqual({ status: 3, code: 'token_encrypted' });
+    const broken = { token: `${token.slice(0, -4)}AAAA`, profile: { ...PROFILE, hubKey } };
+    expect(await refusal(broken)).toEqual({ status: 3, code: 'jwe_decryption_failed' });
   });
 
   test('none, for a profile that takes bearer tokens', async () => {
