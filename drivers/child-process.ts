@@ -72,7 +72,7 @@ const DEFAULT_SETTINGS: ChildSettings = {
  * only a process with a loader for TypeScript can start the latter: it hands its own `--import=` on.
  */
 export function childFile(name: string, source: URL): string {
-  const file = import.meta.url.endsWith('.js') ? new URL(`../children/${name}.js`, import.meta.url) : source;
+  const file = /\.c?js$/.test(import.meta.url) ? new URL(`../children/${name}.js`, import.meta.url) : source;
   return fileURLToPath(file);
 }
 

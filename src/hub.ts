@@ -34,7 +34,7 @@ import type { Log } from './ports/log.ts';
 import type { Northbound } from './ports/northbound.ts';
 import { openState } from './store/open-state.ts';
 
-export { type OpenStateFolder, openStateFolder } from './hub/state.ts';
+export { type OpenStateFolder, openStateFolder, profilesAtRest } from './hub/state.ts';
 
 export interface RunningHub {
   /** Origin of the HTTP API, such as `http://127.0.0.1:8430`. */
@@ -87,7 +87,7 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
   opened.add(() => issuers.close());
   const verify = verifierOf(config, state, issuers);
   const introspectors = openIntrospectors(config, state, issuers, log);
-  const relay = await openRelay({ config, state, verify, introspectors, log });
+  const relay = await openRelay({ config, state, verify, issuers, introspectors, log });
   opened.add(() => relay.close());
   opened.add(() => Promise.all(introspectors.map((each) => each.close())));
   const lines = new Map<string, SerialLine>();
@@ -106,6 +106,7 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
     lines,
     radio: undefined,
     trust,
+    dispatcher,
     trustWarnAfter: config.trust.warnAfter,
     startedAt: monotonic(),
     mqtt: undefined,
@@ -114,6 +115,8 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
   const admin = adminOf(config, state, log, {
     status: () => statusOf(running),
     difficulty: (device) => dispatcher.difficulty(device),
+    cancel: (id) => dispatcher.cancel(id),
+    wake,
     link,
     finish,
     trust,
@@ -130,7 +133,8 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
   const port = await listen(server, config);
   servers.push(server);
   origins = originsOf(config, port);
-  running.mqtt = await openMqttFront(config, relay, deliveryFeed(state), log);
+  const feed = deliveryFeed({ ...state, difficulty: (device) => dispatcher.difficulty(device) });
+  running.mqtt = await openMqttFront(config, relay, feed, log);
   opened.add(async () => running.mqtt?.close(STOP_GRACE));
   const serve = deviceServer(state, relay);
   for (const line of config.lines) lines.set(line.name, openLine(line, state, serve, log));
@@ -144,6 +148,7 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
     config: given,
     lineSettings,
     lineNames: state.lineNames,
+    profiles: state.profiles,
     lines,
     openLine: (settings) => {
       const line = openLine(settings, state, serve, log);
@@ -181,6 +186,7 @@ function openDispatcher(
     certain: () => clock.certain(),
     earliest: () => clock.now().earliest,
     timers: systemTimers,
+    monotonic,
     random: systemRandom,
     log,
     audit,

@@ -12,7 +12,22 @@ if (major < 20 || (major === 20 && minor < 19)) {
 process.on('SIGUSR1', () => undefined);
 // Packages below trace where DEBUG tells them to, each packet with passwords and tokens. They ask once, when they load.
 delete process.env.DEBUG;
-const { runProcess } = await import('./cli/process.ts');
-process.exitCode = await runProcess(process.argv.slice(2));
+const args = process.argv.slice(2);
+process.exitCode = await ((await compiledHub()) ?? (await commandLine())).runProcess(args);
+
+/** The hub itself, where it is built; undefined for another command, and where the sources are run. */
+async function compiledHub() {
+  if (args[0] !== 'run') return undefined;
+  const { findHubScript } = await import('./cli/compiled-hub.ts');
+  return findHubScript(new URL('../run/hub.cjs', import.meta.url))?.load();
+}
+
+async function commandLine() {
+  const [{ runAsProcess }, { runCommandLine }] = await Promise.all([
+    import('./cli/process.ts'),
+    import('./cli/program.ts'),
+  ]);
+  return { runProcess: (given: readonly string[]) => runAsProcess((terminal) => runCommandLine(given, terminal)) };
+}
 
 export {};

@@ -13,7 +13,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import * as client from '../src/client/index.ts';
 import { runLine } from './fixtures/fake-terminal.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -147,11 +146,4 @@ test('docs/protocol.md has every request of the admin socket', () => {
     ([, method, path, below = '']) => `${method} ${path?.replace(':id', '{id}') ?? `/pairing${below}`}`,
   );
   expect(written.sort()).toEqual(served.sort());
-});
-
-test('docs/client.md imports what latchkey/client exports', () => {
-  const imports = [...text('docs/client.md').matchAll(/import \{([^}]+)\} from 'latchkey\/client'/g)];
-  const asked = imports.flatMap(([, names = '']) => names.split(',').map((name) => name.trim()));
-  expect(asked).toEqual(expect.arrayContaining(['HubClient', 'ConnectedDevice']));
-  expect(asked.filter((name) => !(name in client))).toEqual([]);
 });

@@ -1,7 +1,7 @@
 /**
  * A real OAuth server on loopback, for the demo and the tests: node-oidc-provider with RFC 9068 access tokens (ES256),
- * DPoP (RFC 9449), resource indicators (RFC 8707), client credentials, the authorization code grant with PKCE, opaque
- * tokens where a resource wants them, and introspection (RFC 7662, RFC 9701) and revocation (RFC 7009) of those.
+ * DPoP (RFC 9449), resource indicators (RFC 8707), client credentials, the authorization code grant with PKCE, the device
+ * authorization grant (RFC 8628), refresh tokens, opaque tokens where a resource wants them, and introspection (RFC 7662, RFC 9701) and revocation (RFC 7009) of those.
  * Whoever arrives at its login page is logged in as `account` at once, so it must never listen anywhere else.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -25,12 +25,18 @@ interface DemoResource {
 
 interface DemoClient {
   readonly id: string;
-  /** With a secret: `client_secret_basic`. Without: a public client, which must use PKCE. */
+  /** Without one: a public client, which must use PKCE. */
   readonly secret?: string;
+  /** Where the secret goes: `client_secret_basic` by default. */
+  readonly secretMethod?: 'client_secret_basic' | 'client_secret_post';
   /** `authorization_code` for clients with a redirect URI, `client_credentials` for those with a secret. */
   readonly redirectUris?: readonly string[];
   /** Public keys for `private_key_jwt`, in place of a secret. */
   readonly keys?: readonly JWK[];
+  /** May be approved by code on another machine (RFC 8628). */
+  readonly hasNoBrowser?: boolean;
+  /** Gets refresh tokens with the tokens of a person. */
+  readonly refreshes?: boolean;
   /** May introspect the tokens of every client. */
   readonly introspects?: boolean;
 }
@@ -50,6 +56,8 @@ export interface DemoAuthorizationServerOptions {
   readonly account?: string;
   /** Private signing JWKs with `kid`, first one signs; a fresh ES256 key by default. Hand the same in to restart. */
   readonly keys?: readonly JWK[];
+  /** Gives a new refresh token with each use, and withdraws all where an old one comes again. */
+  readonly rotatesRefreshTokens?: boolean;
   /** Signs introspection answers for clients that take them (RFC 9701). */
   readonly signsIntrospection?: boolean;
   readonly customizeToken?: (parts: DemoTokenParts) => void;
@@ -201,12 +209,15 @@ function configuration(
       AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? DEFAULT_LIFETIME,
       ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? DEFAULT_LIFETIME,
       AuthorizationCode: 60,
+      DeviceCode: 600,
       Grant: 3600,
       IdToken: 600,
       Interaction: 600,
       RefreshToken: 3600,
       Session: 3600,
     },
+    issueRefreshToken: async (_context, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: options.rotatesRefreshTokens ?? false,
     formats: {
       customizers: {
         jwt(_context, _token, parts) {
@@ -218,6 +229,7 @@ function configuration(
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       dPoP: { enabled: true },
+      deviceFlow: { enabled: true, userCodeInputSource: page, userCodeConfirmSource: page, successSource: donePage },
       introspection: { enabled: true, allowedPolicy: (_context, client) => introspecting.has(client.clientId) },
       jwtIntrospection: { enabled: options.signsIntrospection ?? false },
       revocation: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
@@ -240,6 +252,15 @@ function configuration(
   };
 }
 
+/** Only its form: the pages of oidc-provider are made to be replaced. */
+function page(context: { body?: unknown }, form: string): void {
+  context.body = form;
+}
+
+function donePage(context: { body?: unknown }): void {
+  context.body = 'done';
+}
+
 async function invalidTarget(): Promise<Error> {
   const { errors } = await loadProvider();
   return new errors.InvalidTarget();
@@ -250,6 +271,8 @@ function clientMetadata(client: DemoClient): ClientMetadata {
   const grants = [
     ...(redirects.length > 0 ? ['authorization_code'] : []),
     ...(client.secret === undefined && client.keys === undefined ? [] : ['client_credentials']),
+    ...(client.hasNoBrowser === true ? ['urn:ietf:params:oauth:grant-type:device_code'] : []),
+    ...(client.refreshes === true ? ['refresh_token'] : []),
   ];
   return {
     client_id: client.id,
@@ -261,10 +284,10 @@ function clientMetadata(client: DemoClient): ClientMetadata {
   };
 }
 
-function credentialsOf({ secret, keys }: DemoClient): Partial<ClientMetadata> {
+function credentialsOf({ secret, secretMethod = 'client_secret_basic', keys }: DemoClient): Partial<ClientMetadata> {
   if (keys !== undefined) return { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [...keys] } };
   if (secret === undefined) return { token_endpoint_auth_method: 'none' };
-  return { token_endpoint_auth_method: 'client_secret_basic', client_secret: secret };
+  return { token_endpoint_auth_method: secretMethod, client_secret: secret };
 }
 
 function freshKey(): JWK {

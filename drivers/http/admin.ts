@@ -8,7 +8,7 @@ import { LIMITS } from '../../src/core/limits.ts';
 import type { Admin, AuditQuery, DeliveriesQuery, NewDevice } from '../../src/ports/admin.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { Pairing } from '../../src/ports/pairing.ts';
-import { issuersOf, parse, text } from './admin-body.ts';
+import { issuersOf, optionalText, parse, text } from './admin-body.ts';
 import { pairingRoutes } from './pairing-routes.ts';
 import { type HttpRequest, HttpServer, type Route } from './server.ts';
 
@@ -90,6 +90,7 @@ function adminRoutes(admin: Admin): readonly Route[] {
       bodyBytes: LIMITS.adminBodyBytes,
       handle: async (request) => ({ status: 201, body: await admin.addDevice(newDeviceOf(request)) }),
     },
+    { method: 'GET', path: '/profiles', handle: async () => ({ status: 200, body: await admin.profiles() }) },
     {
       method: 'GET',
       path: '/devices/:id',
@@ -115,6 +116,16 @@ function adminRoutes(admin: Admin): readonly Route[] {
       method: 'GET',
       path: '/deliveries',
       handle: async ({ query }) => ({ status: 200, body: await admin.deliveries(deliveriesQueryOf(query)) }),
+    },
+    {
+      method: 'POST',
+      path: '/deliveries/:id/cancel',
+      handle: async ({ parameters }) => ({ status: 200, body: await admin.cancelDelivery(parameters.id ?? '') }),
+    },
+    {
+      method: 'POST',
+      path: '/deliveries/:id/retry',
+      handle: async ({ parameters }) => ({ status: 202, body: await admin.retryDelivery(parameters.id ?? '') }),
     },
     {
       method: 'GET',
@@ -177,14 +188,15 @@ function auditQueryOf(query: URLSearchParams): AuditQuery {
 
 function newDeviceOf(request: HttpRequest): NewDevice {
   const body = parse(request.body);
-  const { id, audience, line, ble, profile, issuers, certificate } = body;
-  if (typeof id !== 'string' || typeof audience !== 'string' || !isJsonObject(profile)) {
-    throw new LatchkeyError('request_invalid', 'id, audience and profile are needed');
+  const { id, audience, line, ble, profile, profileName, issuers, certificate } = body;
+  if (typeof id !== 'string' || !isJsonObject(profile) || (audience === undefined && profileName === undefined)) {
+    throw new LatchkeyError('request_invalid', 'id, profile, and audience or profileName are needed');
   }
   return {
     id,
-    audience,
+    audience: optionalText(audience, 'audience'),
     profile,
+    profileName: optionalText(profileName, 'profileName'),
     ...(line === undefined ? {} : { line: text(line, 'line') }),
     ...(ble === undefined ? {} : { ble: bleOf(ble) }),
     ...(issuers === undefined ? {} : { issuers: issuersOf(issuers) }),

@@ -18,7 +18,7 @@ export interface NorthboundRoutes {
 export function northboundRoutes({ northbound, origins }: NorthboundRoutes): readonly Route[] {
   const deliver = async (request: HttpRequest): Promise<HttpAnswer> => {
     const view = await northbound.deliver(parameter(request, 'id'), presentedToken(request, origins()), request);
-    return deliveryAnswer(view, northbound.dpopNonce(), request.id);
+    return deliveryAnswer(view, { root: rootOf(origins()), nonce: northbound.dpopNonce(), id: request.id });
   };
   const proxy = async (request: HttpRequest): Promise<HttpAnswer> => {
     const answer = await northbound.proxy(
@@ -55,8 +55,11 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
 }
 
 /** 201 with the receipt, 202 while the device is away, or the reason why it will not have the token. */
-function deliveryAnswer(view: DeliveryView, nonce: string, id: string): HttpAnswer {
-  const headers = { location: `/deliveries/${view.delivery}`, 'dpop-nonce': nonce };
+function deliveryAnswer(
+  view: DeliveryView,
+  { id, nonce, root }: { readonly root: string; readonly nonce: string; readonly id: string },
+): HttpAnswer {
+  const headers = { location: `${root}/deliveries/${view.delivery}`, 'dpop-nonce': nonce };
   switch (view.state) {
     case 'delivered':
       return { status: 201, headers, body: view };
@@ -70,7 +73,14 @@ function deliveryAnswer(view: DeliveryView, nonce: string, id: string): HttpAnsw
       });
     case 'expired':
       return problemAnswer(new LatchkeyError('delivery_expired'), id, { headers });
+    case 'cancelled':
+      return problemAnswer(new LatchkeyError('delivery_cancelled'), id, { headers });
   }
+}
+
+/** The path that `http.public_url` has, without a slash at its end: a proxy takes it off before requests come here. */
+function rootOf([first]: readonly string[]): string {
+  return first === undefined ? '' : new URL(first).pathname.replace(/\/$/, '');
 }
 
 function issuerNamed(query: URLSearchParams): string | undefined {

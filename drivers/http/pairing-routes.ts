@@ -72,13 +72,14 @@ function pairRequestOf(bytes: Uint8Array): PairRequest {
   };
 }
 
-function draftOf({ audience, id, issuers, name, profile }: JsonObject): PairDraft {
+function draftOf({ audience, id, issuers, name, profile, profileName }: JsonObject): PairDraft {
   if (!isJsonObject(profile)) throw new LatchkeyError('request_invalid', 'profile');
   return {
     id: optionalText(id, 'id'),
     audience: optionalText(audience, 'audience'),
     name: optionalText(name, 'name'),
     profile,
+    profileName: optionalText(profileName, 'profileName'),
     ...(issuers === undefined ? {} : { issuers: issuersOf(issuers) }),
   };
 }

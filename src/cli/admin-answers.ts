@@ -12,6 +12,8 @@ import type {
   HubStatus,
   ListedDelivery,
   Page,
+  ProfileView,
+  RetriedDelivery,
   RotatedHubKey,
   TrustView,
   Unpaired,
@@ -28,6 +30,9 @@ const device = z.object({
   line: z.optional(text),
   ble: z.optional(z.object({ name: text })),
   profile: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
+  profile_name: z.optional(text),
+  profile_differs: z.optional(z.boolean()),
+  paired: z.optional(z.boolean()),
   issuers: z.union([z.array(text), z.literal('any')]),
   certificate: z.optional(text),
   trust_version: number,
@@ -35,6 +40,17 @@ const device = z.object({
   waiting: number,
   unfinished: z.optional(z.boolean()),
 });
+
+const profiles = z.array(
+  z.object({
+    name: text,
+    profile: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
+    audience: text,
+    issuers: z.optional(z.union([z.array(text), z.literal('any')])),
+    devices: number,
+    differing: number,
+  }),
+);
 
 const status = z.object({
   version: text,
@@ -153,7 +169,7 @@ const verification = z.object({
 
 const delivery = z.object({
   delivery: text,
-  state: z.enum(['queued', 'delivered', 'refused', 'expired']),
+  state: z.enum(['queued', 'delivered', 'refused', 'expired', 'cancelled']),
   device: text,
   audience: text,
   token_hash: text,
@@ -192,8 +208,11 @@ function reader<T>(schema: z.ZodMiniType<T>): (answer: JsonValue) => T {
 export const readStatus: (answer: JsonValue) => HubStatus = reader(status);
 export const readDevice: (answer: JsonValue) => DeviceView = reader(device);
 export const readDevices: (answer: JsonValue) => Page<DeviceView> = reader(pageOf(device));
+export const readProfiles: (answer: JsonValue) => readonly ProfileView[] = reader(profiles);
 export const readAddedDevice: (answer: JsonValue) => AddedDevice = reader(z.object({ device, trust: text }));
 export const readDeliveries = reader(pageOf(delivery)) as (answer: JsonValue) => Page<ListedDelivery>;
+export const readDelivery = reader(delivery) as (answer: JsonValue) => ListedDelivery;
+export const readRetried = reader(z.extend(delivery, { before: number })) as (answer: JsonValue) => RetriedDelivery;
 export const readTrust: (answer: JsonValue) => Page<TrustView> = reader(pageOf(trust));
 export const readRotated: (answer: JsonValue) => RotatedHubKey = reader(rotated);
 export const readClockReset: (answer: JsonValue) => ClockResetView = reader(

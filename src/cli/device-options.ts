@@ -1,12 +1,13 @@
 /** The options that say what a device takes: of `devices add` and of `pair`. */
 import type { Command } from 'commander';
-import { SCOPE_FORMS, WRAPS } from '../core/device-profile.ts';
+import { DEVICE_BIND_MODES, SCOPE_FORMS, WRAPS } from '../core/device-profile.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { permissionRows, readPermission } from '../core/permission.ts';
 import type { NewDevice } from '../ports/admin.ts';
-import { methodBit } from './methods.ts';
 
 export interface DeviceOptions {
+  readonly profile?: string;
   readonly allow: readonly string[];
   readonly wrap?: string;
   readonly algorithm?: string;
@@ -18,13 +19,17 @@ export interface DeviceOptions {
   readonly maxTokenBytes?: string;
   readonly ctiBytes?: string;
   readonly cwtTag?: boolean;
-  readonly bearer?: boolean;
+  readonly bind?: string;
   readonly receipt: boolean;
   readonly clock: boolean;
 }
 
 export function addDeviceOptions(command: Command): Command {
   return command
+    .option(
+      '--profile <name>',
+      'a profile of the configuration, which says what the other options leave out; see `latchkey devices profiles`',
+    )
     .option('--allow <permission>', 'what a scope permits: "scope=METHOD[,METHOD] path"; repeat for more', collect, [])
     .option('--wrap <wrap>', `${WRAPS.join(', ')} (default: mac0)`)
     .option('--algorithm <name>', 'of the signature or MAC: ES256, EdDSA, "HMAC 256/64", "HMAC 256/256"')
@@ -41,7 +46,10 @@ export function addDeviceOptions(command: Command): Command {
     .option('--max-token-bytes <n>', 'largest token that the device takes (default: 1024)')
     .option('--cti-bytes <n>', 'length of the identifier of a token, 4 to 16 (default: 16)')
     .option('--cwt-tag', 'put CBOR tag 61 before tokens')
-    .option('--bearer', 'take tokens without `cnf` too: whoever steals one can use it')
+    .option(
+      '--bind <mode>',
+      `what becomes of tokens without \`cnf\`: ${DEVICE_BIND_MODES.join(', ')} (default: issuer)`,
+    )
     .option('--no-receipt', 'the device answers without a receipt: nobody can tell that it was this device')
     .option('--no-clock', 'the device has no clock: its tokens need `exi`, and a `cnonce` that it gave (RFC 9200)');
 }
@@ -69,6 +77,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'profile.scopeForm': '--scope-form',
   'profile.maxTokenBytes': '--max-token-bytes',
   'profile.ctiBytes': '--cti-bytes',
+  'profile.bearer': '--bearer',
+  'profile.bind': '--bind',
 };
 
 /** The error in the words of the command line. @param names of options that this command calls otherwise */
@@ -83,8 +93,7 @@ export function inOptions(error: unknown, names: Readonly<Record<string, string>
 export function profileOf(options: DeviceOptions): JsonObject {
   const permissions = permissionsOf(options.allow);
   return {
-    permissions,
-    scopes: Object.keys(permissions),
+    ...(options.allow.length === 0 ? {} : { permissions, scopes: Object.keys(permissions) }),
     ...member('wrap', options.wrap),
     ...member('authentication', options.algorithm),
     ...member('encryption', options.encryption),
@@ -93,25 +102,21 @@ export function profileOf(options: DeviceOptions): JsonObject {
     ...member('maxTokenBytes', wholeNumber('--max-token-bytes', options.maxTokenBytes)),
     ...member('ctiBytes', wholeNumber('--cti-bytes', options.ctiBytes)),
     ...member('cwtTag', options.cwtTag),
-    ...member('bearer', options.bearer),
-    receipt: options.receipt ? 'mac0' : 'none',
+    ...member('bind', options.bind),
+    ...(options.receipt ? {} : { receipt: 'none' }),
     ...(options.clock ? {} : { clock: 'none' }),
   };
 }
 
 /** `scope=METHOD,METHOD path` as the rows of DeviceProfile.permissions. */
 function permissionsOf(allowed: readonly string[]): Readonly<Record<string, readonly (readonly [string, number])[]>> {
-  const permissions = new Map<string, readonly (readonly [string, number])[]>();
-  for (const text of allowed) {
-    const match = /^([^\s=]+)=([A-Za-z,]+) +\/?(\S+)$/.exec(text.trim());
-    const [, scope, methods, path] = match ?? [];
-    if (scope === undefined || methods === undefined || path === undefined) {
-      throw new LatchkeyError('usage', `--allow "${text}" is not "scope=METHOD[,METHOD] path"`);
-    }
-    const set = methods.split(',').reduce((bits, name) => bits | methodBit(name), 0);
-    permissions.set(scope, [...(permissions.get(scope) ?? []), [path, set]]);
-  }
-  return Object.fromEntries(permissions);
+  return permissionRows(
+    allowed.map((text) => {
+      const permission = readPermission(text);
+      if ('fault' in permission) throw new LatchkeyError('usage', `--allow "${text}": ${permission.fault}`);
+      return permission;
+    }),
+  );
 }
 
 function wholeNumber(option: string, text: string | undefined): number | undefined {

@@ -12,10 +12,11 @@ import { intoNewFile, type NewFile } from './secret-file.ts';
 const MAX_CERTIFICATE_BYTES = 16_384;
 
 interface Options extends AdminChoice, DeviceOptions {
-  readonly audience: string;
+  readonly audience?: string;
   readonly line?: string;
   readonly ble?: string | true;
   readonly trust?: string;
+  readonly bearer?: boolean;
   readonly certificate?: string;
   readonly json?: boolean;
 }
@@ -27,12 +28,16 @@ export const command: CliCommand = {
         'Register a device and write the file of what it is to trust. The file holds its secret keys and cannot be had a second time: hand it to the device, then delete it. Without --line or --ble, --allow and --trust it is a connected device, which takes no tokens and asks the hub about those that it is shown: see `latchkey devices credentials`.',
       )
       .argument('<id>', 'name of the device: a-z, 0-9, and . _ -')
-      .requiredOption('--audience <aud>', 'the `aud` of tokens for this device')
+      .option('--audience <aud>', 'the `aud` of tokens for this device (default: that of its profile)')
       .option('--line <name>', 'the line it is on, by its name under [[lines]]')
       .option('--ble [name]', 'reach it by radio; the name that it advertises, if that is not its id')
       .option(
         '--certificate <file>',
         'certificate that it shows in TLS, PEM or DER in base64; the key stays with the device',
+      )
+      .option(
+        '--bearer',
+        'take tokens without `cnf` and without a proof: an attacker who steals one can use it. For connected devices alone',
       )
       .option('--trust <file>', 'where to write what the device is to trust (must not exist yet)');
     addAdminOptions(addDeviceOptions(command), 'print the device as JSON').action((id: string, options: Options) =>
@@ -47,6 +52,7 @@ function example(command: Command): void {
     command,
     '$ latchkey devices add tube-1 --audience coap://tube-1 --line ward-3 \\',
     '    --allow "read=FETCH temperature" --allow "write=PUT led" --trust tube-1-trust.json',
+    '$ latchkey devices add tube-3 --profile tube --line ward-3 --trust tube-3-trust.json',
     '$ latchkey devices add tube-2 --audience coap://tube-2 --ble --allow "read=FETCH temperature" --trust tube-2-trust.json',
     '$ latchkey devices add ekg-1 --audience https://ekg-1.ward.example',
   );
@@ -85,20 +91,33 @@ function choiceText({ config, socket }: AdminChoice): string {
 }
 
 async function request(id: string, options: Options, terminal: Terminal): Promise<NewDevice> {
-  const { audience, ble, certificate, line } = options;
+  const { audience, ble, certificate, line, profile: profileName } = options;
   const takesTokens = line !== undefined || ble !== undefined;
+  if (audience === undefined && profileName === undefined)
+    throw new LatchkeyError('usage', '--audience is needed, or --profile with a profile that says it');
+  if (!takesTokens && profileName !== undefined)
+    throw new LatchkeyError('usage', '--profile is for devices that take tokens: they need --line or --ble');
   if (!takesTokens && (options.trust !== undefined || options.allow.length > 0)) {
     throw new LatchkeyError('usage', '--allow and --trust are for devices that take tokens: they need --line or --ble');
+  }
+  if (takesTokens && options.bearer === true) {
+    throw new LatchkeyError(
+      'usage',
+      '--bearer is for connected devices: for an AS that binds no key use --bind first-presenter',
+    );
   }
   const issuers = issuersOf(options);
   const text =
     certificate === undefined ? undefined : fromUtf8(await terminal.read(certificate, MAX_CERTIFICATE_BYTES));
   return {
     id,
-    audience,
+    ...(audience === undefined ? {} : { audience }),
+    ...(profileName === undefined ? {} : { profileName }),
     ...(line === undefined ? {} : { line }),
     ...(ble === undefined ? {} : { ble: ble === true ? {} : { name: ble } }),
-    profile: takesTokens ? profileOf(options) : member('bearer', options.bearer),
+    profile: takesTokens
+      ? profileOf(options)
+      : { ...member('bearer', options.bearer), ...member('bind', options.bind) },
     ...(issuers === undefined ? {} : { issuers }),
     ...(text === undefined ? {} : { certificate: text }),
   };

@@ -2,9 +2,9 @@
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
-import type { JsonValue } from '../core/json.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
 import { printable } from '../core/printable.ts';
-import { type OpenStateFolder, openStateFolder } from '../hub.ts';
+import { type OpenStateFolder, openStateFolder, profilesAtRest } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
 import type {
   AddedDevice,
@@ -20,6 +20,8 @@ import type {
   NewDevice,
   Page,
   PageQuery,
+  ProfileView,
+  RetriedDelivery,
   RotatedHubKey,
   TrustView,
   Unpaired,
@@ -30,8 +32,11 @@ import {
   readClockReset,
   readCredentials,
   readDeliveries,
+  readDelivery,
   readDevice,
   readDevices,
+  readProfiles,
+  readRetried,
   readRotated,
   readStatus,
   readTrust,
@@ -87,24 +92,48 @@ export async function withDevice<T>(
   }
 }
 
+/** As `withDevice`, for one delivery. */
+export async function withDelivery<T>(
+  id: string,
+  options: { choice: AdminChoice; terminal: Terminal },
+  action: (admin: Admin) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withAdmin(options, action);
+  } catch (error) {
+    if (!isCoded(error, 'delivery_unknown')) throw error;
+    throw new LatchkeyError('delivery_unknown', printable(id), { cause: error });
+  }
+}
+
 async function open(config: Config, terminal: Terminal, create: boolean): Promise<OpenStateFolder> {
   const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
   try {
     return await openStateFolder({ config, log: createLog({ level: 'error', destination }), create });
   } catch (error) {
-    if (isCoded(error, 'store_missing')) return { admin: new NoDevices(), close: async () => undefined };
+    if (isCoded(error, 'store_missing')) return { admin: new NoDevices(config), close: async () => undefined };
     throw withHolder(error, config.stateDir);
   }
 }
 
 /** The state before there is any. */
 class NoDevices implements Admin {
+  readonly #config: Config;
+
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
   status(): Promise<HubStatus> {
     return Promise.reject(new LatchkeyError('store_missing'));
   }
 
   async listDevices(): Promise<Page<DeviceView>> {
     return { items: [] };
+  }
+
+  async profiles(): Promise<readonly ProfileView[]> {
+    return profilesAtRest(this.#config);
   }
 
   showDevice(): Promise<DeviceView> {
@@ -137,6 +166,14 @@ class NoDevices implements Admin {
 
   async deliveries(): Promise<Page<ListedDelivery>> {
     return { items: [] };
+  }
+
+  cancelDelivery(): Promise<ListedDelivery> {
+    return Promise.reject(new LatchkeyError('delivery_unknown'));
+  }
+
+  retryDelivery(): Promise<RetriedDelivery> {
+    return Promise.reject(new LatchkeyError('delivery_unknown'));
   }
 
   async trust(): Promise<Page<TrustView>> {
@@ -179,12 +216,16 @@ class RemoteAdmin implements Admin {
     return readDevices(await this.#ask('GET', withQuery('/devices', { ...query })));
   }
 
+  async profiles(): Promise<readonly ProfileView[]> {
+    return readProfiles(await this.#ask('GET', '/profiles'));
+  }
+
   async showDevice(id: string): Promise<DeviceView> {
     return readDevice(await this.#ask('GET', devicePath(id)));
   }
 
   async addDevice(device: NewDevice): Promise<AddedDevice> {
-    return readAddedDevice(await this.#ask('POST', '/devices', { ...device }));
+    return readAddedDevice(await this.#ask('POST', '/devices', { ...device } as JsonObject));
   }
 
   async deviceCredentials(id: string): Promise<string> {
@@ -209,6 +250,14 @@ class RemoteAdmin implements Admin {
 
   async deliveries(query: DeliveriesQuery): Promise<Page<ListedDelivery>> {
     return readDeliveries(await this.#ask('GET', withQuery('/deliveries', { ...query })));
+  }
+
+  async cancelDelivery(id: string): Promise<ListedDelivery> {
+    return readDelivery(await this.#ask('POST', `${deliveryPath(id)}/cancel`));
+  }
+
+  async retryDelivery(id: string): Promise<RetriedDelivery> {
+    return readRetried(await this.#ask('POST', `${deliveryPath(id)}/retry`));
   }
 
   async trust(query: PageQuery): Promise<Page<TrustView>> {
@@ -242,6 +291,10 @@ class RemoteAdmin implements Admin {
 
 function devicePath(id: string): string {
   return `/devices/${encodeURIComponent(id)}`;
+}
+
+function deliveryPath(id: string): string {
+  return `/deliveries/${encodeURIComponent(id)}`;
 }
 
 function withQuery(path: string, members: Readonly<Record<string, string | number | boolean | undefined>>): string {

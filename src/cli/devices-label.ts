@@ -11,6 +11,7 @@ import { intoNewFile } from './secret-file.ts';
 interface Options {
   readonly code?: string;
   readonly svg?: string;
+  readonly profile?: string;
   readonly json?: boolean;
 }
 
@@ -25,6 +26,7 @@ export const command: CliCommand = {
       )
       .argument('<id>', 'id of the device: a-z, 0-9, and . _ -')
       .option('--code <code>', 'the setup code that the device has; - reads it from standard input')
+      .option('--profile <name>', 'profile that the QR text names, for the hub that will pair the device')
       .option('--svg <file>', 'write the QR code as SVG to this file (must not exist yet), and nothing to the screen')
       .option('--json', 'print the code as JSON, without a drawing')
       .action((id: string, options: Options) => label(id, options, terminal));
@@ -33,8 +35,8 @@ export const command: CliCommand = {
 };
 
 async function label(id: string, options: Options, terminal: Terminal): Promise<void> {
-  const secret = await secretOf(id, options, terminal);
-  const text = setupCodeText(id, secret).expose();
+  const { profile, secret } = await codeOf(id, options, terminal);
+  const text = setupCodeText(id, secret, options.profile ?? profile).expose();
   const typed = setupCodeToType(secret).expose();
   const { svg } = options;
   if (svg !== undefined) await intoNewFile(svg, async (file) => file.write(renderSVG(text, QR)));
@@ -43,9 +45,13 @@ async function label(id: string, options: Options, terminal: Terminal): Promise<
   else for (const line of [...renderUnicodeCompact(text, QR).split('\n'), text, typed]) terminal.print(line);
 }
 
-async function secretOf(id: string, { code }: Options, terminal: Terminal): Promise<Secret<Uint8Array>> {
-  if (code === undefined) return newSetupSecret({ bytes: randomBytes });
+async function codeOf(
+  id: string,
+  { code }: Options,
+  terminal: Terminal,
+): Promise<{ readonly secret: Secret<Uint8Array>; readonly profile?: string | undefined }> {
+  if (code === undefined) return { secret: newSetupSecret({ bytes: randomBytes }) };
   const read = readSetupCode(code === '-' ? fromUtf8(await terminal.read('-', LIMITS.setupCodeLength)) : code);
   if (read.id !== undefined && read.id !== id) throw new LatchkeyError('usage', `the code is that of ${read.id}`);
-  return read.secret;
+  return read;
 }

@@ -1,9 +1,9 @@
+import { methodNames } from '../core/permission.ts';
 import type { DeviceView } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand } from './command.ts';
 import { type AdminChoice, withDevice } from './devices-admin.ts';
 import { instantText } from './instant.ts';
-import { methodNames } from './methods.ts';
 
 export const command: CliCommand = {
   configure(command, terminal) {
@@ -38,6 +38,8 @@ function lines(device: DeviceView): readonly string[] {
     `${device.id}  (${device.audience})`,
     ...(device.name === undefined ? [] : [row('name', device.name)]),
     ...(device.unfinished === true ? [row('pairing', 'unfinished: it did not say yet that it is paired')] : []),
+    ...(device.profile_name === undefined ? [] : [row('profile', profileText(device))]),
+    ...(device.paired === true && device.unfinished !== true ? [row('pairing', 'paired by its setup code')] : []),
     linkLine(device),
     ...(device.certificate === undefined ? [] : [row('x5t#S256', device.certificate)]),
     row('issuers', device.issuers === 'any' ? 'every configured one' : device.issuers.join(', ')),
@@ -45,13 +47,23 @@ function lines(device: DeviceView): readonly string[] {
   ];
 }
 
+function profileText({ profile_differs: differs, profile_name: name }: DeviceView): string {
+  return differs === true ? `${name}, but with other settings than [[profiles]] has now` : String(name);
+}
+
 /** It takes no tokens, so it has neither scopes nor a form of token, and trusts nothing that has a version. */
 function connectedLines({ added_at, profile }: DeviceView): readonly string[] {
-  return [row('bearer', profile.bearer), row('added', instantText(added_at))];
+  const { bearer, bind } = profile;
+  return [
+    row('bearer', bearer),
+    ...(bind === undefined ? [] : [row('bind', bind)]),
+    row('added', instantText(added_at)),
+  ];
 }
 
 function tokenLines(device: DeviceView): readonly string[] {
-  const { permissions, scopes, ...profile } = device.profile;
+  // Offline devices take no bearer tokens.
+  const { bearer: _bearer, permissions, scopes, ...profile } = device.profile;
   const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
   return [
     row('scopes', (scopes as readonly string[]).join(' ')),

@@ -16,14 +16,26 @@ export interface PairOptions extends DeviceOptions {
   readonly json?: boolean;
 }
 
+/** Asks, and says what is wrong with an answer. */
+export interface Asking {
+  /**
+   * @param option that answers it on the command line
+   * @throws {LatchkeyError} `request_cancelled` where standard input has ended
+   */
+  ask(question: string, option: string): Promise<string>;
+  note(line: string): void;
+  /** @throws what is no coded error */
+  say(error: unknown): void;
+}
+
 /** What is an argument of `devices add` and an option here. */
 export const PAIR_OPTIONS = { id: '--id' };
 
 /** What the options say of it, but for the code and the profile. */
 export function requestOf(options: PairOptions): Omit<PairRequest, 'code' | 'profile'> {
-  const { audience, id, name } = options;
+  const { audience, id, name, profile: profileName } = options;
   const issuers = issuersOf(options);
-  return { audience, id, name, ...(issuers === undefined ? {} : { issuers }) };
+  return { audience, id, name, profileName, ...(issuers === undefined ? {} : { issuers }) };
 }
 
 export function describeCandidate({ medium, name, rivals = 0, signal }: CandidateView): string {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { readSetupCode } from '../codec/setup-code.ts';
+import { readSetupCode, type SetupCode } from '../codec/setup-code.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { CATALOGUE } from '../core/error-catalogue.ts';
 import { LatchkeyError } from '../core/errors.ts';
@@ -31,7 +31,7 @@ export const command: CliCommand = {
         '--id <id>',
         'its id: a-z, 0-9, and . _ - (default: that of the QR text, or with --ble the name that it advertises)',
       )
-      .option('--audience <aud>', 'the `aud` of tokens for it (default: coap:// and its id)')
+      .option('--audience <aud>', 'the `aud` of tokens for it (default: that of its profile, else coap:// and its id)')
       .option('--name <name>', 'what people call it');
     addAdminOptions(addDeviceOptions(command), 'print JSON lines').action((options: PairOptions) =>
       pair(options, terminal),
@@ -44,6 +44,7 @@ function example(command: Command): void {
   addExample(
     command,
     '$ latchkey pair --for 2m',
+    '$ latchkey pair --profile tube',
     '$ latchkey pair --line ward-3 --id tube-1 --allow "read=FETCH temperature" --code - < label.txt',
   );
 }
@@ -53,12 +54,13 @@ async function pair(options: PairOptions, terminal: Terminal): Promise<void> {
     throw new LatchkeyError('usage', '--line and --ble are two places');
   const seconds = secondsOption('--for', options.for, LIMITS.pairingWindowSeconds);
   const code = options.code === undefined ? undefined : await codeOf(options.code, terminal);
-  const labelled = code === undefined ? undefined : readSetupCode(code.expose()).id;
+  const label = code === undefined ? undefined : readSetupCode(code.expose());
+  const labelled = label?.id;
   // All that can be wrong without a device is found before the window opens: here, or by the hub that opens it.
-  if (code !== undefined) checkComplete(options, labelled);
+  if (label !== undefined) checkComplete(options, label);
   const profile = profileOf(options);
   const isOnlyWatching = code === undefined && options.json === true;
-  const device = isOnlyWatching ? undefined : draftOf(options, labelled, profile);
+  const device = isOnlyWatching ? undefined : draftOf(options, label, profile);
   const pairing = new PairingClient(findAdminSockets({ ...options, environment: terminal.environment }));
   const medium = options.line !== undefined ? 'line' : options.ble !== undefined ? 'ble' : undefined;
   const tell = teller(options, terminal);
@@ -72,7 +74,10 @@ async function pair(options: PairOptions, terminal: Terminal): Promise<void> {
         const candidate = await watch.choose(nameOf(options) ?? labelled ?? options.id, tell.seen);
         tell.paired(await pairing.pair({ ...requestOf(options), code, candidate: candidate.key, profile }));
       } else if (isOnlyWatching) await watch.untilClosed(tell.seen);
-      else tell.paired(await new PairDialogue({ options, pairing, terminal, watch }).run());
+      else {
+        const profiles = await pairing.profiles();
+        tell.paired(await new PairDialogue({ options, pairing, profiles, terminal, watch }).run());
+      }
     } finally {
       // It may be closed already, or the hub be gone: then there is nothing to close.
       await pairing.close().catch(() => undefined);
@@ -85,19 +90,20 @@ async function pair(options: PairOptions, terminal: Terminal): Promise<void> {
 }
 
 /** With a code nothing is asked, so all has to be said. @throws {LatchkeyError} `usage` */
-function checkComplete({ allow, ble, id }: PairOptions, labelled: string | undefined): void {
-  if (allow.length === 0) throw new LatchkeyError('usage', '--code needs --allow: what tokens may permit');
-  if (id === undefined && labelled === undefined && ble === undefined)
+function checkComplete({ allow, ble, id, profile }: PairOptions, label: SetupCode): void {
+  if (allow.length === 0 && profile === undefined && label.profile === undefined)
+    throw new LatchkeyError('usage', '--code needs --profile or --allow: what tokens may permit');
+  if (id === undefined && label.id === undefined && ble === undefined)
     throw new LatchkeyError('usage', '--id is needed: a code that was typed does not say it, as QR text does');
 }
 
 /** What will be paired, as far as the options and the code say it. */
-function draftOf(options: PairOptions, labelled: string | undefined, profile: PairDraft['profile']): PairDraft {
-  const { allow, ble, code, id = labelled } = options;
+function draftOf(options: PairOptions, label: SetupCode | undefined, profile: PairDraft['profile']): PairDraft {
+  const { allow, ble, code, id = label?.id } = options;
   // A code that is yet to be typed may have another id.
   const heard = code !== undefined && typeof ble === 'string' ? ble : undefined;
-  const { permissions: _, scopes: __, ...others } = profile;
-  return { ...requestOf(options), id: id ?? heard, profile: allow.length === 0 ? others : profile };
+  const profileName = options.profile ?? (allow.length === 0 ? label?.profile : undefined);
+  return { ...requestOf(options), id: id ?? heard, profileName, profile };
 }
 
 async function codeOf(option: string, terminal: Terminal): Promise<Secret<string>> {

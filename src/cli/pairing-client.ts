@@ -1,7 +1,8 @@
 /** The Pairing port for commands: the running hub over its admin socket. Without a hub there is nobody to pair with. */
 import type { JsonObject, JsonValue } from '../core/json.ts';
+import type { ProfileView } from '../ports/admin.ts';
 import type { PairedDevice, Pairing, PairingView, PairRequest, WindowRequest } from '../ports/pairing.ts';
-import { readPairedDevice, readPairing } from './admin-answers.ts';
+import { readPairedDevice, readPairing, readProfiles } from './admin-answers.ts';
 import { type AdminRequest, adminRequest } from './admin-client.ts';
 
 const PATH = '/pairing';
@@ -34,6 +35,11 @@ export class PairingClient implements Pairing {
   async pair({ code, ...request }: PairRequest): Promise<PairedDevice> {
     const body = { ...request, code: code.expose() } as JsonObject;
     return readPairedDevice(await this.#ask('POST', `${PATH}/devices`, body));
+  }
+
+  /** Of the configuration of the hub. */
+  async profiles(): Promise<readonly ProfileView[]> {
+    return readProfiles(await this.#ask('GET', '/profiles'));
   }
 
   #ask(method: AdminRequest['method'], path: string, body?: JsonValue): Promise<JsonValue> {

@@ -1,17 +1,9 @@
-import { Command, CommanderError } from 'commander';
-import { LatchkeyError } from '../core/errors.ts';
-import { VERSION } from '../core/version.ts';
-import type { CliCommand, Terminal } from './command.ts';
-import { defectText, EXIT, eachLine, errorJson, errorText, outcome } from './output.ts';
-
-interface Listed {
-  readonly path: readonly [string] | readonly [group: string, name: string];
-  readonly summary: string;
-  load(): Promise<{ readonly command: CliCommand }>;
-}
+import type { Terminal } from './command.ts';
+import { type ListedCommand, runListed } from './command-line.ts';
+import { RUN } from './hub-process.ts';
 
 const GROUPS: Readonly<Record<string, string>> = {
-  deliveries: 'look at tokens on their way to devices',
+  deliveries: 'look after tokens on their way to devices',
   audit: 'look at the record of all verdicts, and verify it',
   devices: 'register devices, look at them and let them go',
   state: 'look after the state folder of a hub that is stopped',
@@ -22,8 +14,8 @@ const GROUPS: Readonly<Record<string, string>> = {
 };
 
 /** Every command, in the order of `--help`. A command is imported when it is asked for: `latchkey run` loads no demo. */
-export const COMMANDS: readonly Listed[] = [
-  { path: ['run'], summary: 'run the hub', load: () => import('./run.ts') },
+export const COMMANDS: readonly ListedCommand[] = [
+  RUN,
   { path: ['demo'], summary: 'see the main job end to end, with nothing installed', load: () => import('./demo.ts') },
   { path: ['status'], summary: 'ask the running hub how it is', load: () => import('./status.ts') },
   { path: ['pair'], summary: 'pair a device by its setup code', load: () => import('./pair.ts') },
@@ -33,6 +25,11 @@ export const COMMANDS: readonly Listed[] = [
     load: () => import('./devices-add.ts'),
   },
   { path: ['devices', 'list'], summary: 'list the devices', load: () => import('./devices-list.ts') },
+  {
+    path: ['devices', 'profiles'],
+    summary: 'list the profiles that devices can be registered with',
+    load: () => import('./devices-profiles.ts'),
+  },
   { path: ['devices', 'show'], summary: 'show one device', load: () => import('./devices-show.ts') },
   {
     path: ['devices', 'credentials'],
@@ -64,6 +61,16 @@ export const COMMANDS: readonly Listed[] = [
     path: ['deliveries', 'list'],
     summary: 'list what waits for devices, and what became of the rest',
     load: () => import('./deliveries-list.ts'),
+  },
+  {
+    path: ['deliveries', 'cancel'],
+    summary: 'take a token that waits out of the queue',
+    load: () => import('./deliveries-cancel.ts'),
+  },
+  {
+    path: ['deliveries', 'retry'],
+    summary: 'try the device of a token that waits at once',
+    load: () => import('./deliveries-retry.ts'),
   },
   {
     path: ['trust', 'status'],
@@ -104,72 +111,7 @@ export const COMMANDS: readonly Listed[] = [
   },
 ];
 
-const HIDDEN_BY_COMMANDER = new Set(['commander.helpDisplayed', 'commander.version']);
-
 /** Runs one command line (without node and script name) and answers with the exit status. Prints errors; throws none. */
-export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
-  const asked = COMMANDS.find(({ path }) => path.every((word, index) => args[index] === word));
-  const command = await asked?.load().then((module) => module.command);
-  try {
-    await build(terminal, asked, command).parseAsync(args, { from: 'user' });
-    return EXIT.ok;
-  } catch (thrown) {
-    if (thrown instanceof CommanderError && HIDDEN_BY_COMMANDER.has(thrown.code)) return EXIT.ok;
-    if (thrown instanceof CommanderError && thrown.code === 'commander.help') return EXIT.usage;
-    const { error, status } = outcome(usage(thrown), command?.exitStatus);
-    const asJson = command?.errorsAsJson === true || args.includes('--json');
-    if (asJson) terminal.note(errorJson(error));
-    else eachLine(errorText(error), terminal.note);
-    if (error.code === 'internal' && !asJson) terminal.note(defectText(error));
-    return status;
-  }
-}
-
-function usage(thrown: unknown): unknown {
-  if (!(thrown instanceof CommanderError)) return thrown;
-  return new LatchkeyError('usage', thrown.message.replace(/^error: /, '').replaceAll('\n', ' '));
-}
-
-/** The tree of commands with their summaries; only the one asked for has its options. */
-function build(terminal: Terminal, asked: Listed | undefined, command: CliCommand | undefined): Command {
-  const program = new Command('latchkey')
-    .description('An ACE (RFC 9200) front for the OAuth server you already have.')
-    .version(VERSION)
-    .helpCommand(false);
-  prepare(program, terminal);
-  program.addHelpText('after', '\nExample:\n  $ latchkey demo\n\nEvery command has its own --help.');
-  const groups = new Map<string, Command>();
-  for (const listed of COMMANDS) {
-    const [first, second] = listed.path;
-    const parent = second === undefined ? program : (groups.get(first) ?? addGroup(program, first, terminal));
-    if (second !== undefined) groups.set(first, parent);
-    const added = parent.command(second ?? first).summary(listed.summary);
-    prepare(added, terminal);
-    if (listed === asked) command?.configure(added, terminal);
-  }
-  return program;
-}
-
-function addGroup(program: Command, name: string, terminal: Terminal): Command {
-  const summary = GROUPS[name] ?? name;
-  const group = program
-    .command(name)
-    .summary(summary)
-    .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
-  group.helpCommand(false).addHelpText('after', `\nExample:\n  $ latchkey ${name} ${firstOf(name)} --help`);
-  prepare(group, terminal);
-  return group;
-}
-
-function firstOf(group: string): string {
-  return COMMANDS.find(({ path }) => path[0] === group)?.path[1] ?? '';
-}
-
-/** Nothing in commander exits, or writes past the terminal. */
-function prepare(command: Command, terminal: Terminal): void {
-  command.exitOverride().configureOutput({
-    writeOut: (text) => eachLine(text.trimEnd(), terminal.print),
-    writeErr: (text) => eachLine(text.trimEnd(), terminal.note),
-    outputError: () => {},
-  });
+export function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
+  return runListed(args, terminal, { commands: COMMANDS, groups: GROUPS });
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Option } from 'commander';
 import type { DecryptionKeys } from '../codec/jwe-key.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { tokenForm } from '../codec/token-form.ts';
@@ -9,6 +10,7 @@ import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
+import { BIND_MODES, type BindMode } from '../core/verified-token.ts';
 import { claimsToJson } from '../token/claims-json.ts';
 import { openConfirmationKey } from '../token/confirmation-key.ts';
 import { type TranslatedToken, translate } from '../token/translate.ts';
@@ -42,6 +44,7 @@ interface Options {
   readonly profile: string;
   readonly now?: string;
   readonly dialect?: DialectName;
+  readonly bind?: BindMode;
   readonly tokenType?: readonly string[];
   readonly json?: true;
 }
@@ -73,6 +76,12 @@ export const command: CliCommand = {
         '--token-type <typ>',
         'value of the header `typ` to take, "none" for no typ, repeatable (default: those of the dialect)',
         collect,
+      )
+      .addOption(
+        new Option(
+          '--bind <mode>',
+          "what becomes of a token without `cnf`, as `bind` of an issuer; the presenter's key is the profile's proofKey",
+        ).choices(BIND_MODES),
       )
       .option('--json', 'print one JSON object with the CWT and its claims')
       .action((file: string, options: Options) => run(file, options, terminal));
@@ -153,10 +162,16 @@ async function translateOffline(
     audience: options.audience,
     keys: profile.keys,
     proofKey: profile.proofKey,
+    bindsToPresenter: token.confirmation === undefined && bindOf(options, profile) === 'first-presenter',
     confirmationKey: await openConfirmationKey(token, hubKeys),
     random: { bytes: (length) => randomBytes(length) },
     time,
   });
+}
+
+/** What the device says comes before what its issuer says, as at the hub. */
+function bindOf({ bind = 'token' }: Options, { device }: TranslationProfile): BindMode {
+  return device.bind === 'issuer' ? bind : device.bind;
 }
 
 /**
@@ -184,7 +199,8 @@ const EXPLANATIONS: Partial<Record<ErrorCode, Explanation>> = {
   jwt_claim_required: (jwt, { dialect = 'rfc9068' }, detail) =>
     `${detail} is demanded by --dialect ${dialect}; the claims are ${Object.keys(inspectJwt(jwt).claims ?? {}).join(' ')}`,
   token_encrypted: () => 'put the private key of the hub into the profile as hubKey',
-  proof_missing: () => 'the token has cnf.jkt: put the public key of its holder into the profile as proofKey',
+  proof_missing: () =>
+    'put the public key of the client into the profile as proofKey: there is no proof on a command line',
   proof_key_mismatch: () => 'proofKey of the profile is not the key that cnf.jkt names',
 };
 

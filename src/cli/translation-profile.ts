@@ -20,6 +20,7 @@ const DEVICE_MEMBERS = [
   'cwtTag',
   'ctiBytes',
   'bearer',
+  'bind',
   'receipt',
   'clock',
 ] as const;

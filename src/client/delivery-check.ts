@@ -11,6 +11,14 @@ import type { Delivery } from './hub-answer.ts';
 /** Least bytes of a `cti` that is cut from the token's hash (docs/protocol.md, "Device profiles"). */
 const LEAST_TOKEN_ID = 4;
 
+/** What the caller, not the hub, says of the device. */
+export interface NamedAudience {
+  /** The device's own audience. */
+  readonly audience?: string | undefined;
+  /** `aud` of the token, where it stands for a whole site and not for this device. */
+  readonly tokenAudience?: string | undefined;
+}
+
 /**
  * The audience to sign for: the one that the caller named, else the token's own. What the hub says must be the same. The
  * token hash that goes with it cannot be computed here, since the hub makes the CWT. But the `cti` comes from the token
@@ -18,12 +26,14 @@ const LEAST_TOKEN_ID = 4;
  * @param named by the caller, now or when the token was delivered
  * @throws {LatchkeyError} `client_audience_unknown`; `client_delivery_foreign`
  */
-export function audienceToSign(delivery: Delivery, token: AccessToken, named: string | undefined): string {
+export function audienceToSign(delivery: Delivery, token: AccessToken, named: NamedAudience): string {
   const own = audiencesOf(token.value.expose());
   const [only, ...others] = own ?? [];
-  const audience = named ?? (others.length === 0 ? only : undefined);
+  const audience = named.audience ?? (others.length === 0 ? only : undefined);
   if (typeof audience !== 'string') throw new LatchkeyError('client_audience_unknown');
-  if (own !== undefined && (others.length > 0 || only !== audience)) throw foreign('the token is for another audience');
+  // A careless caller could name what the hub says: the token is a second source.
+  if (own !== undefined && !own.includes(named.tokenAudience ?? audience))
+    throw foreign('the token is for another audience');
   if (delivery.audience !== audience) throw foreign('the hub names another audience');
   if (!isOfToken(delivery, token)) throw foreign('the hub names another token');
   return audience;

@@ -3,6 +3,7 @@ import { COAP_METHOD } from '../codec/iana.ts';
 import { CHALLENGE_NONCE_BYTES, CLIENT_NONCE_BYTES, makeSignedRequest } from '../codec/signed-request.ts';
 import { EMPTY } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { argumentError, demandBytes, demandObject, demandText } from './arguments.ts';
 import type { ClientEnvironment } from './environment.ts';
 import { exchange, type HttpAnswer } from './http.ts';
 import { isSuccess, readRefusal } from './hub-answer.ts';
@@ -34,7 +35,7 @@ export interface DeviceAnswer {
 
 /**
  * Requests to one device under one delivered token (docs/protocol.md, "Signed requests"). The signature shows the device
- * who asks; it hides nothing, from the hub or from whoever listens on the line.
+ * who asks; it hides nothing from the hub, nor from an attacker who reads the line.
  */
 export class DeviceSession {
   readonly #base: URL;
@@ -71,14 +72,20 @@ export class DeviceSession {
   /**
    * Asks for a challenge, then for the resource.
    * @throws {HubRefusal} `client_request_failed` where hub or device refuse
-   * @throws {LatchkeyError} `client_unreachable`, `client_answer_invalid`
+   * @throws {LatchkeyError} `client_argument_invalid`, `client_unreachable`, `client_answer_invalid`
    */
   async request(request: DeviceRequest): Promise<DeviceAnswer> {
+    demandRequest(request);
     return this.send(request, this.sign(request, await this.challenge()));
   }
 
-  /** The signed form of a request for a nonce, for callers that send it themselves. */
+  /**
+   * The signed form of a request for a nonce, for callers that send it themselves.
+   * @throws {LatchkeyError} `client_argument_invalid`
+   */
   sign(request: DeviceRequest, nonce: Uint8Array): Uint8Array {
+    demandRequest(request);
+    demandBytes('nonce', nonce);
     return makeSignedRequest({
       payload: request.payload ?? EMPTY,
       key: this.#key,
@@ -94,6 +101,8 @@ export class DeviceSession {
 
   /** Sends what `sign` made. A device takes each once. */
   async send(request: DeviceRequest, signed: Uint8Array): Promise<DeviceAnswer> {
+    demandRequest(request);
+    demandBytes('signed', signed);
     const kind = this.#key.key.type === 'secret' ? 'cose-mac0' : 'cose-sign1';
     const answer = await this.#post(request.path, signed, {
       'coap-method': request.method,
@@ -113,4 +122,15 @@ export class DeviceSession {
     const url = new URL(`${this.#base.href}/${path.map(encodeURIComponent).join('/')}`);
     return exchange({ method: 'POST', url, headers, body, deadline: REQUEST_DEADLINE }, this.#environment);
   }
+}
+
+/** @throws {LatchkeyError} `client_argument_invalid` */
+function demandRequest(request: DeviceRequest): void {
+  demandObject('request', request);
+  const { method, path, payload } = request;
+  if (!Object.hasOwn(COAP_METHOD, method))
+    throw argumentError(`method: none of ${Object.keys(COAP_METHOD).join(', ')}`);
+  if (!Array.isArray(path)) throw argumentError("path: not a list of segments, such as ['temperature']");
+  for (const segment of path) demandText('path', segment);
+  if (payload !== undefined) demandBytes('payload', payload);
 }

@@ -4,7 +4,8 @@ import { exportJWK, generateKeyPair, importJWK } from 'jose';
 import type { CoseKey } from '../codec/cose/key.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { LatchkeyError } from '../core/errors.ts';
-import type { JsonObject } from '../core/json.ts';
+import { isJsonObject, type JsonObject } from '../core/json.ts';
+import { argumentError } from './arguments.ts';
 
 /** JOSE `alg` of the proofs, which is the COSE name of the signed requests as well. */
 export type DpopAlgorithm = 'ES256' | 'EdDSA';
@@ -33,16 +34,23 @@ export class DpopKey {
     this.#pair = pair;
   }
 
+  /**
+   * A key that lives as long as this process. A device keeps a few tokens, and counts them by key: a client that runs more
+   * than once keeps its key (`fromJwk`).
+   * @throws {LatchkeyError} `client_argument_invalid`
+   */
   static async generate(algorithm: DpopAlgorithm = 'ES256'): Promise<DpopKey> {
+    if (algorithm !== 'ES256' && algorithm !== 'EdDSA') throw argumentError('algorithm: neither ES256 nor EdDSA');
     const pair = await generateKeyPair(algorithm, algorithm === 'EdDSA' ? { crv: 'Ed25519' } : {});
     return new DpopKey(algorithm, pair, await publicPart(pair.publicKey));
   }
 
   /**
    * From a private JWK, EC P-256 or OKP Ed25519, for clients that keep their key over a restart.
-   * @throws {LatchkeyError} `jwk_invalid`
+   * @throws {LatchkeyError} `client_argument_invalid` for what is no JSON object; `jwk_invalid`
    */
   static async fromJwk(jwk: JsonObject): Promise<DpopKey> {
+    if (!isJsonObject(jwk)) throw argumentError('jwk: not a JSON object; parse text first');
     const algorithm = jwk.kty === 'OKP' ? 'EdDSA' : 'ES256';
     const { d, ...rest } = jwk;
     if (typeof d !== 'string') throw new LatchkeyError('jwk_invalid', 'no private key');

@@ -55,7 +55,7 @@ async function open<T>(
     const response = await environment.fetch(request.url, {
       method: request.method,
       headers: request.headers,
-      // A redirect would carry the token to an address that nobody chose.
+      // A redirect would carry the token to an address that the caller did not choose.
       redirect: 'manual',
       signal: abort.signal,
       ...(request.body === undefined ? {} : { body: request.body }),

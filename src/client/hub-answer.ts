@@ -3,19 +3,29 @@ import { fromBase64url, fromHex, fromUtf8 } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { printable } from '../core/printable.ts';
 import type { HttpAnswer } from './http.ts';
 
-/** AS Request Creation Hints (RFC 9200 §5.3). The device gave them, and nobody vouches for them. */
+/** AS Request Creation Hints (RFC 9200 §5.3). The device gave them, and they are not authenticated. */
 export interface CreationHints {
   readonly authorizationServer: string | undefined;
   readonly audience: string | undefined;
   readonly cnonce: Uint8Array | undefined;
 }
 
+/** Members of problem details (RFC 9457) for people. */
+export interface Explanation {
+  readonly title?: string;
+  readonly detail?: string;
+  readonly fix?: string;
+}
+
 /** The hub, the device behind it or a connected device said no. `hubCode` is the code that it gave, out of docs/errors.md. */
 export class HubRefusal extends LatchkeyError {
   readonly status: number;
   readonly hubCode: string;
+  /** What the hub says of it in words, where it does: what happened, why, and what to do. Show it, branch on no word of it. */
+  readonly explanation: Explanation;
   /** Names the request in the hub's log. */
   readonly requestId: string | undefined;
   /** CoAP code of the device's answer, such as "4.03", where the device was asked at all. */
@@ -31,6 +41,7 @@ export class HubRefusal extends LatchkeyError {
       id?: string | undefined;
       deviceCode?: string | undefined;
       creationHints?: CreationHints | undefined;
+      explanation?: Explanation;
     },
   ) {
     super(
@@ -40,13 +51,16 @@ export class HubRefusal extends LatchkeyError {
     this.name = 'HubRefusal';
     this.status = problem.status;
     this.hubCode = problem.code;
+    this.explanation = problem.explanation ?? {};
     this.requestId = problem.id;
     this.deviceCode = problem.deviceCode;
     this.creationHints = problem.creationHints;
   }
 }
 
-const STATES = ['queued', 'delivered', 'refused', 'expired'] as const;
+const LONGEST_EXPLANATION = 500;
+
+const STATES = ['queued', 'delivered', 'refused', 'expired', 'cancelled'] as const;
 
 export interface Delivery {
   readonly id: string;
@@ -59,14 +73,14 @@ export interface Delivery {
   /** NumericDate seconds. */
   readonly expiresAt: number;
   readonly scope: string;
-  /** Why it was refused or dropped: a code of docs/errors.md. */
+  /** Why it ended without success, or `device_full` where it waits for room on the device: a code of docs/errors.md. */
   readonly hubCode: string | undefined;
   /** CoAP code that the device answered with. */
   readonly deviceCode: string | undefined;
   /** The device's own receipt was checked by the hub. */
   readonly receipt: boolean;
   readonly bytes: { readonly jwt: number; readonly cwt: number };
-  /** How fresh the hub's knowledge was when it judged the token; `keysAge` in seconds. */
+  /** How fresh the hub's knowledge was when it verified the token; `keysAge` in seconds. */
   readonly freshness: { readonly keysAge: number; readonly clock: 'sure' | 'unsure' };
 }
 
@@ -106,12 +120,22 @@ export function readRefusal(code: ConstructorParameters<typeof HubRefusal>[0], a
       code: text(json, 'code'),
       id: optionalText(json, 'id'),
       deviceCode: optionalText(json, 'device_code'),
+      explanation: readExplanation(json),
       creationHints: json.creation_hints === undefined ? undefined : readHints(object(json, 'creation_hints')),
     });
   } catch (error) {
     if (!isCoded(error)) throw error;
     return new LatchkeyError('client_answer_invalid', `status ${answer.status} without a problem document`);
   }
+}
+
+/** For people alone, so one of another type is no reason to lose the code beside it. */
+function readExplanation(json: JsonObject): Explanation {
+  const told = (['title', 'detail', 'fix'] as const).flatMap((name) => {
+    const value = json[name];
+    return typeof value === 'string' ? [[name, printable(value.slice(0, LONGEST_EXPLANATION))]] : [];
+  });
+  return Object.fromEntries(told);
 }
 
 function readHints(json: JsonObject): CreationHints {

@@ -1,4 +1,5 @@
 import type { AccessToken } from './access-token.ts';
+import { demandToken } from './arguments.ts';
 import { makeDpopProof } from './dpop-proof.ts';
 import type { ClientEnvironment } from './environment.ts';
 import { exchange, type HttpAnswer } from './http.ts';
@@ -16,9 +17,10 @@ export class TokenPresenter {
 
   /**
    * POST with the token; once more with the server's nonce, where it asks for one.
-   * @throws {LatchkeyError} `client_unreachable`, `client_answer_invalid`
+   * @throws {LatchkeyError} `client_argument_invalid`, `client_unreachable`, `client_answer_invalid`
    */
   async present(url: URL, token: AccessToken): Promise<HttpAnswer> {
+    demandToken('token', token);
     const used = this.#nonce;
     const first = await this.#send(url, token);
     const asked = first.status === 401 && /\berror="use_dpop_nonce"/.test(first.headers.get('www-authenticate') ?? '');

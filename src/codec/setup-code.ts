@@ -3,6 +3,7 @@
  * whoever holds the label that this is the device, and the device that this is whoever holds the label.
  */
 import type { Random } from '../core/clock.ts';
+import { isProfileName } from '../core/device-id.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
@@ -17,6 +18,8 @@ const GROUP = 5;
 export interface SetupCode {
   /** The device's id, which only the QR text has. */
   readonly id: string | undefined;
+  /** A profile of the hub's configuration, where the QR text names one. Nothing authenticates it. */
+  readonly profile: string | undefined;
   /** 16 bytes. */
   readonly secret: Secret<Uint8Array>;
 }
@@ -27,7 +30,7 @@ export function newSetupSecret(random: Pick<Random, 'bytes'>): Secret<Uint8Array
 }
 
 /**
- * A code as a QR reader gives it, `latchkey:1?id=…&s=…&c=…`, or as a person types it: 26 symbols and the check symbol, with
+ * A code as a QR reader gives it, `latchkey:1?id=…&s=…&c=…` and perhaps `&profile=…`, or as a person types it: 26 symbols and the check symbol, with
  * dashes or spaces anywhere, in capitals or not.
  * @throws {LatchkeyError} `setup_code_invalid`, without any part of it
  */
@@ -38,11 +41,14 @@ export function readSetupCode(text: string): SetupCode {
 }
 
 /** What the QR code of the label holds. */
-export function setupCodeText(id: string, secret: Secret<Uint8Array>): Secret<string> {
+export function setupCodeText(id: string, secret: Secret<Uint8Array>, profile?: string): Secret<string> {
   if (!DEVICE_ID.test(id))
     throw new LatchkeyError('device_invalid', 'id: 1 to 63 of a-z 0-9 . _ -, not starting with a mark');
+  if (profile !== undefined && !isProfileName(profile))
+    throw new LatchkeyError('device_invalid', 'profile: 1 to 32 of a-z 0-9 . _ -, not starting with a mark');
   const bytes = secret.expose();
-  return new Secret(`latchkey:1?id=${id}&s=${encodeCrockford(bytes)}&c=${crockfordCheck(bytes)}`);
+  const kind = profile === undefined ? '' : `&profile=${profile}`;
+  return new Secret(`latchkey:1?id=${id}&s=${encodeCrockford(bytes)}&c=${crockfordCheck(bytes)}${kind}`);
 }
 
 /** What stands beside it for people to type: `XXXXX-XXXXX-XXXXX-XXXXX-XXXXX-XX`. */
@@ -57,18 +63,21 @@ function readQrText(query: string): SetupCode {
   for (const part of query.split('&')) {
     const at = part.indexOf('=');
     const name = part.slice(0, Math.max(at, 0));
-    if (!['id', 's', 'c'].includes(name) || members.has(name)) throw invalid('not id, s and c, each once');
+    if (!['id', 's', 'c', 'profile'].includes(name) || members.has(name))
+      throw invalid('not id, s, c and perhaps profile, each once');
     members.set(name, part.slice(at + 1));
   }
   const id = members.get('id') ?? '';
   if (!DEVICE_ID.test(id)) throw invalid('id');
-  return { id, secret: checked(members.get('s') ?? '', members.get('c') ?? '') };
+  const profile = members.get('profile');
+  if (profile !== undefined && !isProfileName(profile)) throw invalid('profile');
+  return { id, profile, secret: checked(members.get('s') ?? '', members.get('c') ?? '') };
 }
 
 function readTyped(text: string): SetupCode {
   const symbols = text.replace(/[\s-]/g, '');
   const end = crockfordLength(SECRET_BYTES);
-  return { id: undefined, secret: checked(symbols.slice(0, end), symbols.slice(end)) };
+  return { id: undefined, profile: undefined, secret: checked(symbols.slice(0, end), symbols.slice(end)) };
 }
 
 function checked(symbols: string, check: string): Secret<Uint8Array> {

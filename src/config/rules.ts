@@ -1,4 +1,5 @@
 /** What settings must satisfy together. */
+import { MACS, SIGNATURES } from '../core/device-profile.ts';
 import type { Problem } from './problems.ts';
 import type { Settings } from './schema.ts';
 import type { KeyPath } from './toml-positions.ts';
@@ -49,12 +50,36 @@ function* issuerRules({ issuers }: Settings): Generator<Problem> {
       );
     }
     yield* introspectionRules(issuer, index);
+    yield* deviceNamingRules(issuer, index);
     if (issuer.refresh_min > issuer.refresh_max) {
       yield problem(['issuers', index, 'refresh_min'], `${here}.refresh_min must not be longer than refresh_max`);
     }
     if (issuer.refresh_max > issuer.offline_limit) {
       yield problem(['issuers', index, 'refresh_max'], `${here}.refresh_max must not be longer than offline_limit`);
     }
+  }
+}
+
+/** Settings that one value of `device_by` alone reads, and whether it can do without. */
+const NAMING_SETTINGS = [
+  ['scope_pattern', 'scope', false],
+  ['device_claim', 'claim', true],
+  ['authorization_details_type', 'authorization_details', true],
+] as const;
+
+function* deviceNamingRules(issuer: Issuer, index: number): Generator<Problem> {
+  const here = `issuers[${index}]`;
+  const { device_by: by, shared_audience: shared } = issuer;
+  if ((by === undefined) !== (shared === undefined)) {
+    const [given, lacking] = by === undefined ? ['shared_audience', 'device_by'] : ['device_by', 'shared_audience'];
+    yield problem(['issuers', index, given], `${here}.${given} needs ${lacking}`);
+  }
+  for (const [name, value, isNeeded] of NAMING_SETTINGS) {
+    const isThere = issuer[name] !== undefined;
+    if (isThere && by !== value)
+      yield problem(['issuers', index, name], `${here}.${name} needs device_by = "${value}"`);
+    if (!isThere && by === value && isNeeded)
+      yield problem(['issuers', index, 'device_by'], `${here}.device_by = "${value}" needs ${name}`);
   }
 }
 
@@ -150,6 +175,35 @@ function* mqttRules({ mqtt }: Settings): Generator<Problem> {
   }
 }
 
+function* profileRules({ issuers, profiles }: Settings): Generator<Problem> {
+  const configured = new Set(issuers.map(({ issuer }) => issuer));
+  const seen = new Set<string>();
+  for (const [index, { algorithm, any_issuer, audience, issuers: named = [], name, wrap }] of profiles.entries()) {
+    const here = `profiles[${index}]`;
+    if (seen.has(name)) yield problem(['profiles', index, 'name'], `${here}.name was given before`);
+    seen.add(name);
+    const known: readonly string[] = wrap === 'encrypt0' ? [] : wrap.startsWith('sign1') ? SIGNATURES : MACS;
+    if (algorithm !== undefined && !known.includes(algorithm)) {
+      const words = known.length === 0 ? 'has neither signature nor MAC' : `goes with ${known.join(' and ')}`;
+      yield problem(['profiles', index, 'algorithm'], `${here}.algorithm does not fit: ${wrap} ${words}`);
+    }
+    // Two devices with one audience would both take a token that is meant for one of them.
+    if (audience.split('{id}').length !== 2)
+      yield problem(['profiles', index, 'audience'], `${here}.audience must have {id} in it, once`);
+    if (any_issuer && named.length > 0)
+      yield problem(['profiles', index, 'any_issuer'], `${here} may have one of issuers and any_issuer, not both`);
+    const foreign = named.findIndex((each) => !configured.has(each));
+    if (foreign !== -1)
+      yield problem(['profiles', index, 'issuers'], `${here}.issuers[${foreign}] is none of [[issuers]]`);
+  }
+}
+
 export function brokenRules(settings: Settings): Problem[] {
-  return [...httpRules(settings), ...issuerRules(settings), ...lineRules(settings), ...mqttRules(settings)];
+  return [
+    ...httpRules(settings),
+    ...issuerRules(settings),
+    ...lineRules(settings),
+    ...profileRules(settings),
+    ...mqttRules(settings),
+  ];
 }

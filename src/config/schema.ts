@@ -8,6 +8,7 @@ import { admin, audit, clock, delivery, dpop, http, log, trust } from './section
 import { issuer } from './sections/issuer.ts';
 import { ble, line } from './sections/links.ts';
 import { mqtt } from './sections/mqtt.ts';
+import { profile } from './sections/profile.ts';
 import { setting } from './setting.ts';
 import { filePath } from './values.ts';
 
@@ -32,6 +33,10 @@ export const schema = z.strictObject({
   lines: setting(
     z._default(z.array(line, { error: 'must be written as [[lines]]' }), []),
     'The serial lines that devices are on. One table for each.',
+  ),
+  profiles: setting(
+    z._default(z.array(profile, { error: 'must be written as [[profiles]]' }), []),
+    'Kinds of devices: what tokens for them may permit. One table for each. A device keeps a copy of its profile from when it is registered.',
   ),
   ble,
   mqtt,

@@ -1,5 +1,8 @@
 /** The kinds of value that settings have, each with the words that describe it when it is wrong. */
 import * as z from 'zod/mini';
+import { isProfileName } from '../core/device-id.ts';
+import { METHODS, readPermission } from '../core/permission.ts';
+import { readScopePattern } from '../core/scope-pattern.ts';
 
 const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const DURATION = /^(\d{1,9})(ms|s|m|h|d)$/;
@@ -134,6 +137,20 @@ export const name = z
   .string({ error: NAME_WORDS })
   .check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: NAME_WORDS }));
 
+const PROFILE_WORDS = 'must be 1 to 32 of a-z, 0-9, dots, dashes and underscores, a letter or digit first';
+
+/** In the QR text of a label, which is short. */
+export const profileName = z
+  .string({ error: PROFILE_WORDS })
+  .check(z.refine((text) => isProfileName(text), { error: PROFILE_WORDS }));
+
+const PERMISSION_WORDS = `must be "scope=METHOD[,METHOD] path" with methods of ${METHODS.join(', ')}`;
+
+/** What a scope permits. */
+export const permission = z
+  .string({ error: PERMISSION_WORDS })
+  .check(z.refine((text) => !('fault' in readPermission(text)), { error: PERMISSION_WORDS }));
+
 const CLIENT_WORDS = 'must be 1 to 512 visible ASCII characters';
 
 /** What an AS calls us or our keys by (RFC 6749 appendix A.1: visible ASCII; the length is ours). */
@@ -195,10 +212,18 @@ export const topicPrefix = z
   .string({ error: TOPIC_WORDS })
   .check(z.regex(/^(?=.{1,64}$)[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/, { error: TOPIC_WORDS }));
 
+const PATTERN_WORDS =
+  'must have {device} and {scope} once each, with a character between them that no device id has, such as "{device}/{scope}"';
+
+/** Scopes that name a device. */
+export const scopePattern = z
+  .string({ error: PATTERN_WORDS })
+  .check(z.refine((text) => readScopePattern(text) !== undefined, { error: PATTERN_WORDS }));
+
 /** A name or an id that goes to another server as it is. */
-export function shortText() {
-  const words = 'must be text of 1 to 128 characters';
-  return z.string({ error: words }).check(z.minLength(1, { error: words }), z.maxLength(128, { error: words }));
+export function shortText(most = 128) {
+  const words = `must be text of 1 to ${most} characters`;
+  return z.string({ error: words }).check(z.minLength(1, { error: words }), z.maxLength(most, { error: words }));
 }
 
 export function flag() {

@@ -6,5 +6,12 @@ export function isDeviceId(text: string): boolean {
   return DEVICE_ID.test(text);
 }
 
+const PROFILE_NAME = /^[a-z0-9][a-z0-9._-]{0,31}$/;
+
+/** Whether text can name a profile of the configuration. */
+export function isProfileName(text: string): boolean {
+  return PROFILE_NAME.test(text);
+}
+
 /** What stands in log and audit in the place of an id that is registered for no device: it may be anything, a token too. */
 export const UNREGISTERED = '?';

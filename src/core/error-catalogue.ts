@@ -184,23 +184,51 @@ export const CATALOGUE = {
   introspection_overloaded: unavailable('Too many tokens wait for the authorization server', 'It answers more slowly than devices ask.', 'Try again in a few seconds.'),
 
   // Translation
-  audience_ambiguous: forbidden('The token names several devices', 'It has more than one audience, so a copy would serve elsewhere too.', 'Ask for a token for one device.'),
+  audience_ambiguous: forbidden('The token names several devices', 'It has more than one audience and is bound to no key (`cnf`), so a copy would serve elsewhere too.', 'Ask for a token with one audience, or have the AS bind it to a key (DPoP).'),
+  device_unnamed: forbidden(
+    'The token names no device that is registered',
+    'It has the shared audience of its issuer, and neither its scopes, nor its claim, nor its `authorization_details` name a device of this hub, as `device_by` has it.',
+    'Ask for a token that names the device by its id, and compare `device_by` of the issuer with what the AS writes.',
+  ),
+  device_ambiguous: forbidden('The token names more than one device', 'It has the shared audience of its issuer and names several devices, or it is a bearer token and names something else too.', 'Ask for a token for one device.'),
   scope_empty: forbidden(
     'No scope is left for this device',
     'The device knows none of the scopes of the token, or the token has none.',
     'Ask for a scope that `latchkey devices show` lists. For an AS that writes scopes into another claim, such as `roles`, set `dialect` of the issuer, or `scope_claims` (docs/servers.md).',
   ),
-  confirmation_missing: forbidden('The token is not bound to a key', 'It has no `cnf`: whoever steals it can use it.', 'Have the AS bind it (DPoP), or allow bearer tokens for this device and accept that risk.'),
+  confirmation_missing: forbidden(
+    'The token is not bound to a key',
+    'It has no `cnf`: an attacker who steals it can use it.',
+    'Have the AS bind it (DPoP). For an AS that cannot, set `bind = "first-presenter"` of the issuer and accept its price (docs/security.md). A connected device may be registered with `--bearer`.',
+  ),
   confirmation_unsupported: forbidden('The token is bound in a way that devices cannot check', 'For example `x5t#S256`, which needs TLS.', 'Bind it with DPoP, a jwk or a jwe.'),
-  confirmation_invalid: unauthorized('The confirmation of the token cannot be used', 'Its `cnf` has no or several members, or a key that is not acceptable.', ASK_AS),
+  confirmation_invalid: unauthorized('The confirmation of the token cannot be used', 'Its `cnf` has no member, members that do not go together, or a key that is not acceptable.', ASK_AS),
   cnonce_missing: unauthorized('The token lacks the nonce of the device', 'The device has no clock, and by a `cnonce` that it gave it knows that the token is new (RFC 9200 section 5.3.1).', 'Take the `cnonce` of `creation_hints`, and ask the authorization server for a token with it.'),
   token_too_large_for_device: entry('The token is too large for the device', 'Its claims need more bytes than the device takes.', 'Ask for fewer claims or use the slim profile; the log names the claims that cost most.', 413, '4.13'),
   claim_not_translatable: forbidden('A claim has no form on the device', 'Its value goes past what a CWT can carry.', 'Have the AS write it in the usual form.'),
   profile_invalid: badRequest('The device profile is not possible', 'Wrap, algorithms and keys do not fit together.', 'Compare it with docs/protocol.md, "Device profiles".'),
   lifetime_empty: unauthorized('Nothing is left of the token after rounding', 'exp and iat or nbf are in the same second.', ASK_AS),
 
+  // Tokens bound to their first presenter
+  token_bound_elsewhere: unauthorized(
+    'The token is bound to another key',
+    'A client presented it first with another key, and the hub bound it to that key until it is dead (`bind = "first-presenter"`). The client changed its key, or the token was stolen.',
+    'Ask the authorization server for a new token, and present it with one key. Where no client changed its key, find out who presented it first: `latchkey audit list`.',
+  ),
+  token_binding_unknown: unauthorized(
+    'The token may be bound to another key',
+    'It was issued before the hub started, or so soon after that the clock of its issuer may hide it. It is not bound here, and the hub cannot know whether it was (`bind = "first-presenter"`).',
+    'Ask the authorization server for a new token. Where the answer has `Retry-After`, wait so many seconds first.',
+  ),
+  token_bindings_full: unavailable('Too many tokens are bound to their first presenter', 'One subject at one client may have 1,024 such tokens that are alive, one issuer 8,192, and all of them 16,384.', 'Use a token until it expires, or have the authorization server write tokens that live less long.'),
+  device_bearer_ended: local(
+    'An offline device takes no bearer tokens any more',
+    'It was registered with `--bearer` by an earlier version. Its tokens without `cnf` are refused with `confirmation_missing`.',
+    'Have the AS bind the tokens (DPoP), or set `bind = "first-presenter"` of the issuer. To end this message, register the device again.',
+  ),
+
   // Proof of possession
-  proof_missing: unauthorized('A proof of possession is missing', 'The token is bound to a key (`cnf`) and came without a proof.', 'Send `Authorization: DPoP` and a `DPoP` header (RFC 9449); a connected device hands on the proof of its client.'),
+  proof_missing: unauthorized('A proof of possession is missing', 'The token is bound to a key (`cnf`), or is to be bound to that of its presenter (`bind`), and came without a proof.', 'Send `Authorization: DPoP` and a `DPoP` header (RFC 9449); a connected device hands on the proof of its client.'),
   proof_malformed: unauthorized('The proof of possession is malformed', 'Not one DPoP JWT with jwk, jti, htm, htu and iat, or not a COSE_Sign1 or COSE_Mac0 with an empty payload.', 'Make it as RFC 9449 section 4.2, or docs/protocol.md, "Relayed proofs", says.'),
   proof_algorithm_refused: unauthorized('The algorithm of the proof is not allowed', 'It is neither ES256 nor EdDSA, nor HMAC 256/256 for a shared key, or not the one of the key.', 'Use ES256.'),
   proof_signature_invalid: unauthorized('The proof does not verify', 'It was altered, signed with another key, or (COSE) made for another nonce, token or audience.', 'Sign it with the key that it shows, for this very request.'),
@@ -279,6 +307,7 @@ export const CATALOGUE = {
   device_exists: entry('The device exists already', 'Its id is taken.', 'Choose another id, or unpair or remove the device first.', 409, '4.09'),
   audience_taken: entry('The audience is that of another device', 'Both would take a token that is meant for one of them.', 'Give each device an audience of its own, or remove the other one first.', 409, '4.09'),
   device_invalid: badRequest('The device cannot be registered like this', 'A setting is missing or does not fit the others.', 'See `latchkey devices add --help`, or `latchkey pair --help`.'),
+  profile_unknown: badRequest('The configuration has no profile of that name', 'A typing error, or the label of the device names a profile that this hub was not given.', 'See `latchkey devices profiles`. Add it under [[profiles]] and reload the hub, or name another one with --profile.'),
   device_unauthenticated: unauthorized('The device did not show who it is', 'Its secret, certificate or MAC is missing, wrong, or of a device that is not registered there.', 'Give the device what `latchkey devices credentials` writes.'),
   device_takes_no_tokens: forbidden('The device takes no tokens from the hub', 'It is a connected device, on no line: it asks the hub about the tokens that clients show to it.', 'Show the token to the device itself.'),
   hub_nonce_required: unauthorized('The question does not carry a fresh nonce of the hub', 'It has none, one of more than two minutes ago, or one from before the hub was restarted.', 'Take the nonce of this refusal, or of the last answer, and ask again.'),
@@ -288,6 +317,13 @@ export const CATALOGUE = {
   certificate_invalid: badRequest('Not an acceptable certificate', 'It is neither one PEM certificate nor its DER in base64.', 'Give the end certificate alone, as PEM or DER.'),
   delivery_unknown: entry('No such delivery', 'The id is wrong, the device was removed, or the record was removed some time after the delivery ended.', 'Deliver again.', 404, '4.04'),
   delivery_expired: entry('The token expired before the device took it', 'The device was away for too long.', ASK_AS, 410, '5.04'),
+  delivery_cancelled: entry('An operator cancelled the delivery', 'The token waited for its device, and was taken out of the queue with `latchkey deliveries cancel`.', 'Ask the operator of the hub why. Then deliver a token again.', 410, '5.04'),
+  delivery_ended: entry('The delivery has ended', 'Its token was delivered, refused, expired or cancelled before. The hub has forgotten it.', 'Look at `latchkey deliveries list`. To bring the token to the device again, its client has to deliver it again.', 409, '4.09'),
+  device_full: unavailable(
+    'The device is full',
+    'It holds as many tokens as it has room for. Each client key takes a place of its own until its token expires.',
+    'Wait: the hub tries again, at the latest when a token of the device expires. Have clients keep their DPoP key, use tokens that live less long, or give the device more room.',
+  ),
   delivery_queue_full: unavailable('Too many tokens wait for devices', 'The queue of this device, or all of them, are full.', 'Bring the device back, or wait until waiting tokens expire.'),
   delivery_room_full: unavailable('There is no room for another delivered token', 'Tokens that are delivered and alive are not forgotten. They fill `delivery.max_overall`, or the half of it that one device may take.', 'Wait until tokens expire, use tokens that live less long, or raise `delivery.max_overall`.'),
   proxy_token_unknown: forbidden('The request names no token of this device', 'Only clients whose token was delivered may talk to a device.', 'Deliver the token first; use its token_hash.'),
@@ -344,9 +380,13 @@ export const CATALOGUE = {
   trust_file_invalid: local('The trust file cannot be used', 'It is not what `latchkey devices add` writes.', 'Write it anew by registering the device again.'),
 
   // Client
-  client_token_refused: unauthorized('The authorization server gave no token', 'Client, scope or audience are not allowed there.', 'Look into the log of the authorization server.'),
-  client_delivery_failed: entry('The hub did not deliver', 'It answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
-  client_unreachable: unavailable('The other side cannot be reached', 'Hub or authorization server is down, or its address is wrong.', 'Check the address and try again.'),
+  client_token_refused: unauthorized('The authorization server gave no token', 'It does not accept the client, its secret, the scope or the audience, or the grant is over: the message has its own error and status.', 'Compare the request with the registration of the client there, and look into the log of the server.'),
+  client_server_failed: unavailable('The authorization server cannot answer now', 'It answered with a status of 500 or above, or with 429: it is overloaded, or a part of it is down.', 'Try again later, not before the time in `retryAfter` where the error has one.'),
+  client_cancelled: entry('The caller cancelled it', 'The `signal` that was handed in was aborted.', 'Begin again if that was not intended.', 400, '4.00'),
+  client_argument_invalid: badRequest('The client library was called with an argument that it cannot use', 'An argument is missing or of the wrong kind: the message names it.', 'Correct the call. A secret is handed in as `new Secret(text)`, a token as `dpopToken(text, key)` or `bearerToken(text)`.'),
+  client_address_insecure: badRequest('The address would send tokens unencrypted', 'It begins with http: and is not on this machine.', 'Use an https address; http is for loopback only. A server with a certificate of a private authority needs the option `ca`.'),
+  client_delivery_failed: entry('The hub did not deliver', 'Hub or device refused the token, or it expired while it waited: the message has the code.', 'See that code in docs/errors.md; `isCoded(error, code)` is true for it.', 502, '5.02'),
+  client_unreachable: unavailable('The other side cannot be reached', 'Hub, authorization server or device is down, its address is wrong, or its certificate is not trusted here.', 'Check the address and try again. For a certificate of a private authority hand that one in as `ca`.'),
   client_answer_invalid: entry('An answer cannot be used', 'Hub or authorization server answered something that is not as agreed.', 'Check that the address is the right one, and both versions.', 502, '5.02'),
   client_audience_unknown: badRequest('It is not known which device requests are to be signed for', 'The caller named no audience, and the token is no JWT with one `aud`.', 'Give the audience of the device: `hub.session(delivery, token, { audience })`.'),
   client_delivery_foreign: entry(
@@ -356,6 +396,7 @@ export const CATALOGUE = {
     502,
     '5.02',
   ),
+  client_delivery_queued: entry('The device does not have the token yet', 'The delivery waits at the hub until the device is back.', 'Wait for it with `hub.settle(delivery)`; then open the session.', 409, '4.09'),
   client_key_missing: badRequest('The token came without its key', 'A DPoP token or a request to a device needs the key that the token is bound to.', 'Give the key that the token was asked for with.'),
   client_request_failed: entry('The request to the device failed', 'Hub or device answered with the problem named.', 'See its code in docs/errors.md.', 502, '5.02'),
 } as const satisfies Record<string, ErrorEntry>;

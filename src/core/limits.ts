@@ -104,7 +104,7 @@ export const LIMITS = {
   pairingCandidates: 64,
   /** A line that somebody types, or pastes. */
   terminalLineLength: 4_096,
-  /** Text of a setup code: the longest QR text has 110 characters, a typed code with a dash behind each symbol 54. */
+  /** Text of a setup code: the longest QR text has 151 characters, a typed code with a dash behind each symbol 54. */
   setupCodeLength: 160,
   /** All that a device trusts, as one CBOR map: 1 KiB with 8 keys; two pages of flash for one with many scopes. */
   deviceTrustBytes: 8_192,
@@ -223,6 +223,12 @@ export const LIMITS = {
   relayedProofsPerKey: 4_096,
   /** The same for all proofs that one device brings, which may have as many clients as it likes: 16 devices fill it. */
   relayedProofsPerDevice: 4_096,
+  /** Tokens that are bound to their first presenter at once, 300 bytes each: 200 clients with 80 living tokens. */
+  tokenBindings: 16_384,
+  /** Of them, those of one issuer: two issuers fill it. */
+  tokenBindingsPerIssuer: 8_192,
+  /** Of them, those of one subject at one client: a service that has a token for each of a thousand devices. Eight fill the share of an issuer. */
+  tokenBindingsPerHolder: 1_024,
   /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,

@@ -17,11 +17,21 @@ interface Envelope {
   readonly bytes: number;
 }
 
+/**
+ * What becomes of a token that its issuer bound to no key: it stays a bearer token, or the hub binds it to the key of the client that
+ * presents it first.
+ */
+export const BIND_MODES = ['token', 'first-presenter'] as const;
+export type BindMode = (typeof BIND_MODES)[number];
+
 /** What a JWT access token says, once verified. Times are NumericDate seconds, fractions kept as the issuer wrote them. */
 export interface TokenFacts {
   readonly issuer: string;
   readonly subject: string | undefined;
+  /** With the audience of the device in place of one that stands for many devices. */
   readonly audience: readonly string[];
+  /** As its issuer wrote it. */
+  readonly statedAudience: readonly string[];
   /** Of a token without `exp`, where that is taken: `iat` and `exi` together. */
   readonly expiresAt: number;
   readonly notBefore: number | undefined;
@@ -41,6 +51,15 @@ export interface TokenFacts {
    * token this is the JWT inside: any party that has it can encrypt it anew, and only the issuer can sign it.
    */
   readonly digest: Uint8Array;
+  /**
+   * SHA-256 over what the issuer signed: header and payload as they are spelled. 32 bytes. One token has one, however its signature
+   * is written: the holder of an ES256 signature can make a second good one out of it, and so another `digest`.
+   */
+  readonly identity: Uint8Array;
+  /** What the policy of the issuer makes of a token without `cnf`. */
+  readonly bind: BindMode;
+  /** Seconds by which the clock of the issuer, and so `iat`, may run ahead. */
+  readonly leeway: number;
   /** Length of the compact JWT. */
   readonly bytes: number;
   /** The JWE that it came in, as presented; undefined for a token that is not encrypted. */

@@ -42,8 +42,8 @@ export class DeliveryIndex {
   readonly #byId = new Map<string, Delivery>();
   readonly #shares = new Map<string, Share>();
   readonly #devicesWaiting = new Set<string>();
-  readonly #counts = { queued: 0, delivered: 0, refused: 0, expired: 0 };
-  /** Refused or expired, in the order of their ends. */
+  readonly #counts = { queued: 0, delivered: 0, refused: 0, expired: 0, cancelled: 0 };
+  /** Refused, expired or cancelled, in the order of their ends. */
   readonly #failed = new Map<string, Ended>();
   /** Delivered ones whose token was found expired: they may have to make room. */
   readonly #outlived = new Map<string, Ended>();

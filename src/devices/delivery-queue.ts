@@ -27,7 +27,8 @@ export type Outcome =
       readonly expiresAt?: number | undefined;
     }
   | { readonly state: 'refused'; readonly deviceCode: string; readonly code: 'device_refused_token' }
-  | { readonly state: 'expired'; readonly code: 'delivery_expired' };
+  | { readonly state: 'expired'; readonly code: 'delivery_expired' }
+  | { readonly state: 'cancelled'; readonly code: 'delivery_cancelled' };
 
 export interface QueueLimits {
   /** Deliveries that wait for one device. */
@@ -177,6 +178,20 @@ export class DeliveryQueue {
     return delivery !== undefined && delivery.expiresAt > earliest ? delivery : undefined;
   }
 
+  /** When the first of those tokens expires that a device holds; NumericDate past `certain`. */
+  nextRoom(device: string, certain: number): number | undefined {
+    let first: number | undefined;
+    for (const { expiresAt, state } of this.#index.ofDevice(device))
+      if (state === 'delivered' && expiresAt > certain && (first === undefined || expiresAt < first)) first = expiresAt;
+    return first;
+  }
+
+  /** Tells those who watch what waits for a device: something else of it changed. */
+  tellWaiting(device: string): void {
+    for (const delivery of this.waitingFor(device))
+      if (!this.#unwritten.has(delivery.id) && !this.#ends.has(delivery.id)) this.watchers.tell(delivery);
+  }
+
   /**
    * Ends a delivery, on the medium first. One that has ended already stays as it is, and one that is about to end ends as
    * the call before this one has it: this one waits for that.
@@ -207,7 +222,7 @@ export class DeliveryQueue {
       cwt: undefined,
       origin: undefined,
       state: outcome.state,
-      deviceCode: outcome.state === 'expired' ? undefined : outcome.deviceCode,
+      deviceCode: 'deviceCode' in outcome ? outcome.deviceCode : undefined,
       code: outcome.state === 'delivered' ? undefined : outcome.code,
       receipt: outcome.state === 'delivered' && outcome.receipt,
       expiresAt: (outcome.state === 'delivered' ? outcome.expiresAt : undefined) ?? delivery.expiresAt,

@@ -5,7 +5,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 
-const DELIVERY_STATES = ['queued', 'delivered', 'refused', 'expired'] as const;
+const DELIVERY_STATES = ['queued', 'delivered', 'refused', 'expired', 'cancelled'] as const;
 
 interface DeliveryOrigin {
   readonly issuer: string;

@@ -38,6 +38,10 @@ export interface Device {
   readonly line: string | undefined;
   readonly ble?: BleIdentity | undefined;
   readonly profile: DeviceProfile;
+  /** The profile of the configuration that it was registered with. It has a copy: later changes there do not reach it. */
+  readonly profileName?: string | undefined;
+  /** Whether it was paired, and not given a trust file. A record of an earlier version does not say. */
+  readonly paired?: boolean | undefined;
   /** Issuers whose tokens are taken for it; undefined for every configured one. */
   readonly issuers: readonly string[] | undefined;
   /** SHA-256 over the DER of the certificate that it shows in TLS, where it has one. 32 bytes. */
@@ -106,6 +110,8 @@ export function encodeDevice(device: Device): Uint8Array {
     ...(device.line === undefined ? {} : { line: device.line }),
     ...(device.ble === undefined ? {} : { ble: { name: device.ble.name } }),
     profile: profileToJson(device.profile),
+    ...(device.profileName === undefined ? {} : { profile_name: device.profileName }),
+    ...(device.paired === undefined ? {} : { paired: device.paired }),
     ...(device.issuers === undefined ? {} : { issuers: device.issuers }),
     ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),
     root_key: base64url(device.rootKey.expose()),
@@ -116,18 +122,27 @@ export function encodeDevice(device: Device): Uint8Array {
   return utf8(JSON.stringify(json));
 }
 
-/** @throws {LatchkeyError} `store_corrupt` for anything that `encodeDevice` does not write */
-export function decodeDevice(bytes: Uint8Array): Device {
+/**
+ * @param migrated hears what is not as it was written any more
+ * @throws {LatchkeyError} `store_corrupt` for anything that `encodeDevice` does not write
+ */
+export function decodeDevice(
+  bytes: Uint8Array,
+  migrated: (code: 'device_bearer_ended', id: string) => void = () => undefined,
+): Device {
   try {
     const json: unknown = JSON.parse(fromUtf8(bytes));
     if (!isJsonObject(json)) throw new TypeError('not an object');
+    const isBearer = takesTokens(json) && isJsonObject(json.profile) && json.profile.bearer === true;
     const device: Device = {
       id: text(json.id),
       audience: text(json.audience),
       name: json.name === undefined ? undefined : text(json.name),
       line: json.line === undefined ? undefined : text(json.line),
       ble: json.ble === undefined ? undefined : bleFrom(json.ble),
-      profile: profileOf(json.profile, takesTokens(json)),
+      profile: profileOf(isBearer ? withoutBearer(json.profile) : json.profile, takesTokens(json)),
+      profileName: json.profile_name === undefined ? undefined : text(json.profile_name),
+      paired: typeof json.paired === 'boolean' ? json.paired : undefined,
       issuers: json.issuers === undefined ? undefined : list(json.issuers).map(text),
       certificate: json.certificate === undefined ? undefined : new Uint8Array(fromBase64url(text(json.certificate))),
       rootKey: new Secret(fromBase64url(text(json.root_key))),
@@ -139,11 +154,17 @@ export function decodeDevice(bytes: Uint8Array): Device {
     if (device.certificate !== undefined && device.certificate.length !== THUMBPRINT_BYTES)
       throw new TypeError('certificate thumbprint of another length');
     if (device.rootKey.expose().length !== ROOT_KEY_BYTES) throw new TypeError('root key of another length');
+    if (isBearer) migrated('device_bearer_ended', device.id);
     return device;
   } catch (error) {
     // The cause may quote the record, and the record holds the root key: only its kind is kept.
     throw new LatchkeyError('store_corrupt', `device record (${error instanceof LatchkeyError ? error.code : 'form'})`);
   }
+}
+
+/** An earlier version had offline devices for bearer tokens. Devices themselves refused such tokens. */
+function withoutBearer(profile: JsonValue | undefined): JsonValue | undefined {
+  return isJsonObject(profile) ? { ...profile, bearer: false } : profile;
 }
 
 /** Profiles that were read of late, by their text: most devices of a hub share a few, and then one copy of each. */

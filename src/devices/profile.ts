@@ -1,18 +1,20 @@
 /** Device profiles as JSON: what `latchkey devices add` takes and the registry keeps. */
 import {
+  CIPHERS,
+  CTI_BYTES,
+  DEVICE_BIND_MODES,
   type DeviceProfile,
+  MACS,
+  MAX_TOKEN_BYTES,
   SCOPE_FORMS,
   type ScopeForm,
+  SIGNATURES,
   WRAPS,
   type Wrap,
   type WrapAlgorithm,
 } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
-
-const SIGNATURES: readonly WrapAlgorithm[] = ['ES256', 'EdDSA'];
-const MACS: readonly WrapAlgorithm[] = ['HMAC 256/64', 'HMAC 256/256'];
-const CIPHERS: readonly WrapAlgorithm[] = ['AES-CCM-16-64-128', 'A128GCM'];
 
 /** CoAP bodies on a small device: one kibibyte is what Block1 on RIOT and Zephyr takes by default. */
 const DEFAULT_MAX_TOKEN_BYTES = 1024;
@@ -30,6 +32,7 @@ const MEMBERS = [
   'cwtTag',
   'ctiBytes',
   'bearer',
+  'bind',
   'receipt',
   'clock',
 ] as const;
@@ -63,12 +66,16 @@ export function profileFromJson(
   if (wrap === 'encrypt0' && value.authentication !== undefined) {
     throw invalid('authentication', 'encrypt0 has no signature and no MAC; its algorithm is that of the encryption');
   }
-  if (wrap !== 'encrypt0' && !(signed ? SIGNATURES : MACS).includes(authentication)) {
+  if (wrap !== 'encrypt0' && !(signed ? SIGNATURES : MACS).some((known) => known === authentication)) {
     throw invalid('authentication', `${authentication} does not go with ${wrap}`);
   }
   const permissions = readPermissions(value.permissions ?? {});
   const scopes = readScopes(value.scopes ?? Object.keys(permissions));
   if (scopes.length === 0 && takesTokens) throw invalid('scopes', 'name at least one scope, or no token is ever taken');
+  const bearer = flag('bearer', value.bearer ?? false);
+  if (bearer && takesTokens) throw invalid('bearer', 'an offline device needs a key in each token; see bind');
+  const bind = oneOf('bind', value.bind ?? 'issuer', DEVICE_BIND_MODES);
+  if (bearer && bind === 'first-presenter') throw invalid('bind', 'not beside bearer');
   return Object.freeze({
     wrap,
     authentication,
@@ -77,10 +84,11 @@ export function profileFromJson(
     scopes,
     scopeForm: oneOf<ScopeForm>('scopeForm', value.scopeForm ?? 'text', SCOPE_FORMS),
     permissions,
-    maxTokenBytes: integer('maxTokenBytes', value.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES, 64, 16_384),
+    maxTokenBytes: integer('maxTokenBytes', value.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES, MAX_TOKEN_BYTES),
     cwtTag: flag('cwtTag', value.cwtTag ?? false),
-    ctiBytes: integer('ctiBytes', value.ctiBytes ?? 16, 4, 16),
-    bearer: flag('bearer', value.bearer ?? false),
+    ctiBytes: integer('ctiBytes', value.ctiBytes ?? CTI_BYTES.most, CTI_BYTES),
+    bearer,
+    bind,
     receipt: oneOf<'mac0' | 'none'>('receipt', value.receipt ?? 'mac0', ['mac0', 'none']),
     clock: oneOf<'own' | 'none'>('clock', value.clock ?? 'own', ['own', 'none']),
   });
@@ -135,9 +143,13 @@ function oneOf<T extends string>(member: string, value: JsonValue, allowed: read
   return found;
 }
 
-function integer(member: string, value: JsonValue, from: number, to: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < from || value > to)
-    throw invalid(member, `an integer from ${from} to ${to}`);
+function integer(
+  member: string,
+  value: JsonValue,
+  { least, most }: { readonly least: number; readonly most: number },
+): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
+    throw invalid(member, `an integer from ${least} to ${most}`);
   return value;
 }
 

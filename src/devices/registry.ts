@@ -1,5 +1,6 @@
 /** Which devices there are. All of them are in memory; the store holds the same. */
 import { hex } from '../core/bytes.ts';
+import type { ErrorCode } from '../core/error-catalogue.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { inSlices } from '../core/slices.ts';
 import type { Revocations } from '../ports/device-authentication.ts';
@@ -31,9 +32,14 @@ export class Registry {
 
   /** Reads every device. A record that cannot be read is left where it is, logged and not served. */
   async load(): Promise<void> {
+    const migrated = (code: ErrorCode, device: string) =>
+      this.#log.warn(
+        { event: 'device_bearer_ended', code, device },
+        'an offline device takes no bearer tokens any more; tokens need a key, or bind = "first-presenter"',
+      );
     const read = ([key, value]: readonly [string, Uint8Array]) => {
       try {
-        this.#remember(decodeDevice(value));
+        this.#remember(decodeDevice(value, migrated));
       } catch (error) {
         if (!(error instanceof LatchkeyError)) throw error;
         this.#log.error(
@@ -59,6 +65,11 @@ export class Registry {
   /** The device whose certificate has this thumbprint. SHA-256, 32 bytes. */
   byCertificate(thumbprint: Uint8Array): Device | undefined {
     return this.#byCertificate.get(hex(thumbprint));
+  }
+
+  /** The device that this `aud` value names. */
+  byAudience(audience: string): Device | undefined {
+    return this.#byAudience.get(audience);
   }
 
   /** The device that advertises this name. */

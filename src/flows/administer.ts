@@ -5,11 +5,12 @@ import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
-import { hasEnded } from '../devices/delivery.ts';
+import { type Delivery, hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { checkName, type Device, takesTokens } from '../devices/device.ts';
 import { credentialsFileOf } from '../devices/device-credentials.ts';
 import { type HubSigningKeys, trustFileOf, trustOf } from '../devices/device-trust.ts';
+import { differs } from '../devices/named-profile.ts';
 import { profileToJson } from '../devices/profile.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { Provisioned } from '../devices/trust-records.ts';
@@ -22,12 +23,15 @@ import type {
   NewDevice,
   Page,
   PageQuery,
+  ProfileView,
+  RetriedDelivery,
   TrustView,
 } from '../ports/admin.ts';
 import type { Audit } from '../ports/audit.ts';
 import type { Log } from '../ports/log.ts';
 import type { StoreChange } from '../ports/store.ts';
 import { answerPage } from './answer-page.ts';
+import type { DeliveryAttempts } from './attempt-delivery.ts';
 import { viewDelivery } from './deliver.ts';
 import { deliveryEnd } from './delivery-end.ts';
 import { type NewDeviceSurroundings, newDeviceOf } from './new-device.ts';
@@ -41,6 +45,9 @@ export interface AdministerDependencies extends NewDeviceSurroundings {
   readonly audit: Audit;
   /** Of the dispatcher; nothing, where no hub runs. */
   readonly difficulty: (device: string) => Difficulty | undefined;
+  readonly cancel: DeliveryAttempts['cancel'];
+  /** Tries a device at once. @throws {LatchkeyError} `admin_unreachable` where no hub runs */
+  readonly wake: (device: string) => void;
   readonly trust: Pick<RefreshTrust, 'issuersOf' | 'provisioned' | 'removal' | 'removed' | 'status' | 'versionOf'>;
 }
 
@@ -77,6 +84,18 @@ export class AdministerFlow {
       view: (device) => trust.status([device]),
     });
     return { items: items.flat(), ...(next === undefined ? {} : { next }) };
+  }
+
+  /** What the configuration has, in its order, and how many devices have it. */
+  profiles(): readonly ProfileView[] {
+    const { profiles, registry } = this.#dependencies;
+    return profiles.map((named) => {
+      const { audience, issuers, name, profile } = named;
+      const devices = registry.list().filter(({ profileName }) => profileName === name);
+      const differing = devices.filter((device) => differs(device.profile, named)).length;
+      const view = { name, profile: profileToJson(profile), audience, devices: devices.length, differing };
+      return issuers === undefined ? view : { ...view, issuers };
+    });
   }
 
   showDevice(id: string): DeviceView {
@@ -157,7 +176,7 @@ export class AdministerFlow {
 
   /** @throws {LatchkeyError} `request_invalid` for a cursor that is none */
   deliveries({ after, device, limit, waiting = false }: DeliveriesQuery): Page<ListedDelivery> {
-    const { difficulty, queue } = this.#dependencies;
+    const { queue } = this.#dependencies;
     if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new LatchkeyError('request_invalid', 'after');
     const found = queue.list(device).filter((delivery) => !waiting || !hasEnded(delivery));
     const wanted =
@@ -167,11 +186,33 @@ export class AdministerFlow {
     return answerPage(wanted, {
       cursor: ({ sequence }) => String(sequence),
       most: LIMITS.deliveriesAnswered,
-      view: (delivery) => ({
-        ...viewDelivery(delivery),
-        ...(hasEnded(delivery) ? {} : { difficulty: difficulty(delivery.device) }),
-      }),
+      view: (delivery) => this.viewListed(delivery),
     });
+  }
+
+  /** @throws {LatchkeyError} `delivery_unknown`; `delivery_ended` where another end came first */
+  async cancelDelivery(id: string): Promise<ListedDelivery> {
+    const { delivery, isFirst } = await this.#dependencies.cancel(id);
+    if (!isFirst) throw new LatchkeyError('delivery_ended', delivery.state);
+    await this.#dependencies.queue.forgetEnded();
+    return this.viewListed(delivery);
+  }
+
+  /** @throws {LatchkeyError} as `cancelDelivery`; `admin_unreachable` where no hub runs */
+  retryDelivery(id: string): RetriedDelivery {
+    const { log, queue, wake } = this.#dependencies;
+    const delivery = queue.get(id);
+    const { device } = delivery;
+    if (hasEnded(delivery)) throw new LatchkeyError('delivery_ended', delivery.state);
+    wake(device);
+    log.info({ event: 'delivery_retried', device, delivery: id }, 'an operator had a device tried at once');
+    const before = queue.waitingFor(device).filter(({ sequence }) => sequence < delivery.sequence).length;
+    return { ...this.viewListed(delivery), before };
+  }
+
+  viewListed(delivery: Delivery): ListedDelivery {
+    const difficulty = hasEnded(delivery) ? undefined : this.#dependencies.difficulty(delivery.device);
+    return { ...viewDelivery(delivery, difficulty), ...(difficulty === undefined ? {} : { difficulty }) };
   }
 
   /** Device and what it was given are on the medium together: that must be known however soon the hub gets another key. */
@@ -197,6 +238,11 @@ export class AdministerFlow {
     }
   }
 
+  #profileFacts(device: Device, name: string): Pick<DeviceView, 'profile_name' | 'profile_differs'> {
+    const named = this.#dependencies.profiles.find((profile) => profile.name === name);
+    return { profile_name: name, ...(differs(device.profile, named) ? { profile_differs: true } : {}) };
+  }
+
   view(device: Device): DeviceView {
     return {
       id: device.id,
@@ -205,6 +251,8 @@ export class AdministerFlow {
       ...(device.line === undefined ? {} : { line: device.line }),
       ...(device.ble === undefined ? {} : { ble: device.ble }),
       profile: profileToJson(device.profile) as JsonObject,
+      ...(device.profileName === undefined ? {} : this.#profileFacts(device, device.profileName)),
+      ...(device.paired === undefined ? {} : { paired: device.paired }),
       issuers: device.issuers ?? 'any',
       ...(device.certificate === undefined ? {} : { certificate: base64url(device.certificate) }),
       trust_version: takesTokens(device) ? this.#dependencies.trust.versionOf(device) : device.trustVersion,

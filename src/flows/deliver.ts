@@ -2,6 +2,7 @@
  * deliver: judge the token, judge who presents it, translate it for the device, queue it durably, wait a little for the
  * device. Reads top to bottom; each step is a function of its own layer that refuses with a code.
  */
+import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
 import { base64url, hex, sha256 } from '../core/bytes.ts';
 import type { Random } from '../core/clock.ts';
 import { UNREGISTERED } from '../core/device-id.ts';
@@ -13,6 +14,8 @@ import type { Delivery } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
+import type { TokenBindings } from '../pop/token-bindings.ts';
+import type { Difficulty } from '../ports/admin.ts';
 import type { Audit, AuditEntry } from '../ports/audit.ts';
 import {
   CnonceMissing,
@@ -22,9 +25,10 @@ import {
   type RequestContext,
 } from '../ports/northbound.ts';
 import type { ConfirmationKey } from '../token/confirmation-key.ts';
-import type { TranslatedToken } from '../token/translate.ts';
+import type { TranslatedToken, TranslationContext } from '../token/translate.ts';
 import type { AskForHints } from './creation-hints.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { bindingOf, bindsToPresenter } from './first-presenter.ts';
 
 export interface DeliverDependencies {
   readonly registry: Registry;
@@ -33,11 +37,13 @@ export interface DeliverDependencies {
   readonly random: Random;
   /** Signature, issuer (one of those that the device takes), audience and times of the JWT (trust/verify-jwt.ts). */
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
-  /** The DPoP proof against the token's `cnf.jkt` (pop/dpop.ts); the answer is the presenter's public key. */
-  readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string) => JsonObject;
+  /** The DPoP proof against the token's `cnf.jkt`, if it has one (pop/dpop.ts); the answer is the presenter's public key. */
+  readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string | undefined) => JsonObject;
+  /** Tokens that are bound to the key of their first presenter. */
+  readonly bindings: Pick<TokenBindings, 'bind'>;
   /** The symmetric key of a token that came encrypted (token/confirmation-key.ts). */
   readonly openConfirmationKey: (token: VerifiedToken) => Promise<ConfirmationKey | undefined>;
-  readonly translate: (token: VerifiedToken, device: Device, keys: HolderKeys) => TranslatedToken;
+  readonly translate: (token: VerifiedToken, device: Device, holder: HolderKeys) => TranslatedToken;
   /** What a device without a clock says of the token that it wants. */
   readonly hints: Pick<AskForHints, 'of'>;
   readonly audit: Audit;
@@ -45,12 +51,8 @@ export interface DeliverDependencies {
   readonly wait: number;
 }
 
-/** Keys that the client has, where the token does not hold them in the clear. */
-interface HolderKeys {
-  /** Shown by a DPoP proof. */
-  readonly proofKey: JsonObject | undefined;
-  readonly confirmationKey: ConfirmationKey | undefined;
-}
+/** What the client holds, where the token does not hold it in the clear: keys shown by a DPoP proof, or decrypted. */
+type HolderKeys = Pick<TranslationContext, 'proofKey' | 'confirmationKey' | 'bindsToPresenter'>;
 
 /** What is known of a token by the time that it is refused or accepted. */
 interface Judgement {
@@ -83,7 +85,8 @@ export class DeliverFlow {
     // The nonce in the token may have been too old: the client gets a new one without having to ask for it.
     const isStale = settled.deviceCode === '4.01' && settled.expiresIn !== undefined;
     const hints = isStale ? await this.#hints(deviceId, context) : undefined;
-    return { ...viewDelivery(settled), ...(hints === undefined ? {} : { creation_hints: hints }) };
+    const view = viewDelivery(settled, dispatcher.difficulty(settled.device));
+    return { ...view, ...(hints === undefined ? {} : { creation_hints: hints }) };
   }
 
   /** Asked only for a client that holds a good token, so a stranger cannot make the device work. */
@@ -103,9 +106,14 @@ export class DeliverFlow {
     if (!takesTokens(device)) throw new LatchkeyError('device_takes_no_tokens', device.id);
     const token = await this.#dependencies.verify(presented.token.expose(), device);
     judgement.token = token;
-    const proofKey = this.#checkHolder(presented, token);
+    const toBeBound = bindsToPresenter(device, token);
+    const proofKey = toBeBound ? this.#judgePresenter(presented, token) : this.#checkHolder(presented, token);
     const confirmationKey = await this.#dependencies.openConfirmationKey(token);
-    const translated = this.#dependencies.translate(token, device, { proofKey, confirmationKey });
+    const holder = { proofKey, confirmationKey, bindsToPresenter: toBeBound };
+    const translated = this.#dependencies.translate(token, device, holder);
+    if (toBeBound && proofKey !== undefined) {
+      await this.#dependencies.bindings.bind(bindingOf(token, jwkThumbprint(proofKey)));
+    }
     // While keys were fetched or a key was decrypted, the device may have been removed, or registered anew under another key.
     if (registry.get(deviceId).rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', deviceId);
     const id = hex(this.#dependencies.random.bytes(16));
@@ -143,6 +151,12 @@ export class DeliverFlow {
     return { delivery, isNew };
   }
 
+  /** A token that is bound to its presenter needs a proof of a key, in either scheme: for its issuer it is a Bearer token. */
+  #judgePresenter(presented: PresentedToken, token: VerifiedToken): JsonObject {
+    if (presented.proof === undefined) throw new LatchkeyError('proof_missing');
+    return this.#dependencies.judgeProof(presented, token, undefined);
+  }
+
   /**
    * A token bound by `jkt` needs the proof of that key. A proof that comes with any other token is refused rather than
    * passed over: its sender believes that it was checked.
@@ -150,6 +164,10 @@ export class DeliverFlow {
   #checkHolder(presented: PresentedToken, token: VerifiedToken): JsonObject | undefined {
     const thumbprint = token.confirmation?.jkt;
     if (thumbprint === undefined) {
+      // Said of the token rather than of the proof: no other key would help.
+      if (token.confirmation === undefined) {
+        throw new LatchkeyError(token.audience.length > 1 ? 'audience_ambiguous' : 'confirmation_missing');
+      }
       if (presented.scheme === 'DPoP' || presented.proof !== undefined)
         throw new LatchkeyError('proof_key_mismatch', 'the token has no jkt');
       return undefined;
@@ -181,7 +199,10 @@ function auditEntry(
   return { kind: 'deliver', device, request: context.id, proof, ...facts };
 }
 
-export function viewDelivery(delivery: Delivery): DeliveryView {
+/** @param difficulty of its device: what a client learns of it is that the device is full */
+export function viewDelivery(delivery: Delivery, difficulty?: Difficulty): DeliveryView {
+  const isForRoom = delivery.state === 'queued' && difficulty?.code === 'device_full';
+  const code = isForRoom ? difficulty.code : delivery.code;
   return {
     delivery: delivery.id,
     state: delivery.state,
@@ -192,7 +213,7 @@ export function viewDelivery(delivery: Delivery): DeliveryView {
     expires_at: delivery.expiresAt,
     scope: delivery.scope,
     ...(delivery.deviceCode === undefined ? {} : { device_code: delivery.deviceCode }),
-    ...(delivery.code === undefined ? {} : { code: delivery.code }),
+    ...(code === undefined ? {} : { code }),
     ...(delivery.state === 'delivered' ? { receipt: delivery.receipt } : {}),
     bytes: { jwt: delivery.jwtBytes, cwt: delivery.cwtBytes },
     freshness: { keys_age: delivery.keysAge, clock: delivery.clock },

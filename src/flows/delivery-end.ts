@@ -3,7 +3,9 @@ import type { ErrorCode } from '../core/error-catalogue.ts';
 import type { Delivery } from '../devices/delivery.ts';
 import type { AuditEntry } from '../ports/audit.ts';
 
-type End = { readonly state: 'delivered' } | { readonly state: 'refused' | 'expired'; readonly code: ErrorCode };
+type End =
+  | { readonly state: 'delivered' }
+  | { readonly state: 'refused' | 'expired' | 'cancelled'; readonly code: ErrorCode };
 
 export function deliveryEnd({ device, id, origin, request }: Delivery, end: End): AuditEntry {
   return {

@@ -2,20 +2,25 @@
 import { type Delivery, hasEnded } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import type { Registry } from '../devices/registry.ts';
+import type { Difficulty } from '../ports/admin.ts';
 import type { DeliveryFeed, DeliverySummary } from '../ports/northbound.ts';
 import { viewDelivery } from './deliver.ts';
 
 export function deliveryFeed({
+  difficulty,
   queue,
   registry,
 }: {
   readonly queue: DeliveryQueue;
   readonly registry: Registry;
+  readonly difficulty: (device: string) => Difficulty | undefined;
 }): DeliveryFeed {
   const summary = (delivery: Delivery): DeliverySummary => ({
     device: delivery.device,
     waiting: queue.waiting(delivery.device),
-    ...(registry.find(delivery.device) === undefined ? {} : { delivery: viewDelivery(delivery) }),
+    ...(registry.find(delivery.device) === undefined
+      ? {}
+      : { delivery: viewDelivery(delivery, difficulty(delivery.device)) }),
   });
   return {
     now() {

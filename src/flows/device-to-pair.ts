@@ -1,5 +1,6 @@
 /** The device that a request to pair makes, held against configuration and registry before any device is asked. */
 import { LatchkeyError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import { checkName, type Device } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
 import type { PairCandidate, PairDraft } from '../ports/pairing.ts';
@@ -32,20 +33,33 @@ export function deviceToPair(
 export function checkDraft(draft: PairDraft, surroundings: Surroundings): void {
   const [line] = surroundings.lines;
   const place = line === undefined ? { ble: { name: UNKNOWN } } : { line };
-  const { profile } = draft;
-  const asked = 'scopes' in profile || 'permissions' in profile ? profile : { ...profile, scopes: [UNKNOWN] };
-  const device = deviceOf({ ...draft, profile: asked }, draft.id ?? UNKNOWN, place, surroundings);
+  const { profile, profileName } = draft;
+  const isSaid = permitsSomething(profile) || profileName !== undefined;
+  // What is asked for in the window may be a profile, which may say whose tokens are taken.
+  const asked = isSaid
+    ? draft
+    : {
+        ...draft,
+        profile: { ...profile, scopes: [UNKNOWN] },
+        ...(surroundings.profiles.length === 0 ? {} : { issuers: draft.issuers ?? ('any' as const) }),
+      };
+  const device = deviceOf(asked, draft.id ?? UNKNOWN, place, surroundings);
   // By what name it will be heard is not known yet.
   if (draft.id !== undefined) checkRegistered({ ...device, ble: undefined }, surroundings);
+}
+
+/** Whether it says itself what tokens may permit. */
+export function permitsSomething(profile: JsonObject): boolean {
+  return 'scopes' in profile || 'permissions' in profile;
 }
 
 /** Stands for what a device says once it is there; never registered. */
 const UNKNOWN = 'unknown';
 
 function deviceOf(draft: PairDraft, id: string, place: PairCandidate['place'], surroundings: Surroundings): Device {
-  const { audience = `coap://${id}`, name, ...asked } = draft;
+  const { name, ...asked } = draft;
   if (name !== undefined) checkName(name);
-  const device = newDeviceOf({ ...asked, ...place, id, audience }, surroundings);
+  const device = { ...newDeviceOf({ ...asked, ...place, id }, surroundings), paired: true };
   return name === undefined ? device : { ...device, name };
 }
 

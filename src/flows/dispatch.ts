@@ -4,25 +4,16 @@
  */
 
 import { setMaxListeners } from 'node:events';
-import { codeText } from '../codec/coap/codes.ts';
-import { COAP_METHOD, CONTENT_FORMAT } from '../codec/iana.ts';
-import { RECEIPT_NONCE_BYTES, receiptQuery } from '../codec/signed-request.ts';
-import { base64url } from '../core/bytes.ts';
-import type { Random, Timers } from '../core/clock.ts';
+import type { Timers } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
-import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
+import { coded } from '../core/errors.ts';
 import { inSlices } from '../core/slices.ts';
 import { type Delivery, hasEnded } from '../devices/delivery.ts';
-import type { DeliveryQueue, End, Outcome } from '../devices/delivery-queue.ts';
-import type { Device } from '../devices/device.ts';
-import type { Registry } from '../devices/registry.ts';
+import type { End } from '../devices/delivery-queue.ts';
 import type { Difficulty } from '../ports/admin.ts';
-import type { Audit } from '../ports/audit.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
-import type { Log } from '../ports/log.ts';
-import { deliveryEnd } from './delivery-end.ts';
+import { type AttemptDependencies, DeliveryAttempts } from './attempt-delivery.ts';
 import type { Errand } from './errand.ts';
-import { type Judgement, judgeAnswer } from './judge-answer.ts';
 import { RestingDevices } from './resting-devices.ts';
 import { DeliverySweeps } from './sweep-deliveries.ts';
 
@@ -33,23 +24,12 @@ const WOKEN_AT_ONCE = 32;
 /** Milliseconds for ends that are being written when the hub stops: what the medium has, the audit should have too. */
 const STOP_WAIT = 1_500;
 
-export interface DispatchDependencies {
-  readonly queue: DeliveryQueue;
-  readonly registry: Registry;
-  /** @throws {LatchkeyError} `link_unconfigured` */
-  readonly link: (device: Device) => DeviceLink;
-  /** NumericDate that is surely past (`FloorClock`): a delivery that was ended cannot be brought back. */
-  readonly certain: () => number;
-  /** NumericDate, the earliest that the present may be: for lives that begin now. What is certain, where it is left out. */
-  readonly earliest?: () => number;
+export interface DispatchDependencies extends AttemptDependencies {
   readonly timers: Timers;
-  readonly random: Random;
-  readonly log: Log;
-  readonly audit: Audit;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly monotonic: () => number;
   /** What goes before a device's tokens, in this order. */
   readonly errands?: readonly Errand[];
-  /** Milliseconds for one attempt. */
-  readonly attemptTimeout: number;
   /** Longest pause between attempts, milliseconds. */
   readonly longestPause: number;
 }
@@ -59,6 +39,10 @@ interface Worker {
   /** Set when the device was sighted, or something queued, while an attempt was under way. */
   again: boolean;
   failures: number;
+  /** Failures since the pauses began with the shortest one. */
+  pauses: number;
+  /** Since when the device has been answering that it is full, by the monotonic clock. */
+  fullSince: number | undefined;
   /** Code of why the last attempt failed. */
   lastError: ErrorCode | undefined;
   cancelPause: (() => void) | undefined;
@@ -79,13 +63,14 @@ export class Dispatcher {
   readonly #stopping = new AbortController();
   readonly #sweeps: DeliverySweeps;
   readonly #resting: RestingDevices;
-  /** Ends that are being written. */
-  readonly #ends = new Set<Promise<unknown>>();
+  readonly #attempts: DeliveryAttempts;
 
   constructor(dependencies: DispatchDependencies) {
     this.#dependencies = dependencies;
     const { certain, log, queue, registry, timers } = dependencies;
-    this.#sweeps = new DeliverySweeps({ queue, certain, timers, log, expire: (delivery) => this.#expire(delivery) });
+    this.#attempts = new DeliveryAttempts(dependencies, this.#stopping.signal);
+    const expire = (delivery: Delivery) => this.#attempts.expire(delivery);
+    this.#sweeps = new DeliverySweeps({ queue, certain, timers, log, expire });
     this.#resting = new RestingDevices({
       timers,
       isKnown: (device) => registry.find(device) !== undefined,
@@ -119,6 +104,8 @@ export class Dispatcher {
       busy: false,
       again: false,
       failures: 0,
+      pauses: 0,
+      fullSince: undefined,
       lastError: undefined,
       cancelPause: undefined,
       restsOn: undefined,
@@ -153,7 +140,9 @@ export class Dispatcher {
         resolve();
       };
       const cancel = timers.after(milliseconds, finish);
-      const unwatch = queue.watchers.watch(id, finish);
+      const unwatch = queue.watchers.watch(id, (changed) => {
+        if (hasEnded(changed)) finish();
+      });
       signal.addEventListener('abort', finish);
     });
     return queue.get(id);
@@ -166,16 +155,36 @@ export class Dispatcher {
     return { code: worker.lastError, failures: worker.failures };
   }
 
+  /** Devices that tokens wait for, and that have been answering for so many milliseconds that they are full. */
+  fullFor(milliseconds: number): readonly string[] {
+    const { monotonic, queue } = this.#dependencies;
+    const since = monotonic() - milliseconds;
+    return [...this.#workers].flatMap(([device, { fullSince }]) =>
+      fullSince !== undefined && fullSince <= since && queue.waiting(device) > 0 ? [device] : [],
+    );
+  }
+
+  /**
+   * Ends a delivery that waits, whatever is under way for it, and goes on with the next one.
+   * @throws {LatchkeyError} `delivery_unknown`
+   */
+  async cancel(id: string): Promise<End> {
+    const end = await this.#attempts.cancel(id);
+    this.wake(end.delivery.device);
+    return end;
+  }
+
   /** Ends attempts under way and begins no more. What waits stays on the medium; what is ending has a moment to end. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#sweeps.stop();
     this.#resting.stop();
     for (const worker of this.#workers.values()) worker.cancelPause?.();
-    if (this.#ends.size === 0) return;
+    const ending = this.#attempts.ending();
+    if (ending.length === 0) return;
     await new Promise<void>((resolve) => {
       const cancel = this.#dependencies.timers.after(STOP_WAIT, resolve);
-      void Promise.allSettled(this.#ends).then(() => {
+      void Promise.allSettled(ending).then(() => {
         cancel();
         resolve();
       });
@@ -208,12 +217,15 @@ export class Dispatcher {
           this.#rest(device, worker, fault);
           return;
         }
-        worker.lastError = await attempt();
-        if (worker.lastError === undefined) {
+        const failed = await attempt();
+        this.#note(device, worker, failed);
+        if (failed === undefined) {
           worker.failures = 0;
+          worker.pauses = 0;
           continue;
         }
         worker.failures += 1;
+        worker.pauses += 1;
         if (!worker.again) {
           this.#pause(device, worker);
           return;
@@ -222,8 +234,9 @@ export class Dispatcher {
     } catch (error) {
       const { code } = coded(error);
       log.error({ event: 'dispatch_failed', device, code, error }, 'delivering to this device failed inside the hub');
-      worker.lastError = code;
+      this.#note(device, worker, code);
       worker.failures += 1;
+      worker.pauses += 1;
       this.#pause(device, worker);
     } finally {
       worker.busy = false;
@@ -251,20 +264,41 @@ export class Dispatcher {
         { event: 'device_rests', device, code },
         'what waits for this device waits for its link',
       );
-    worker.lastError = code;
+    this.#note(device, worker, code);
     worker.failures = 0;
+    worker.pauses = 0;
     worker.restsOn = link;
     if (link !== undefined) this.#resting.add(link, device);
   }
 
+  /** How the last attempt went. Clients that wait are told where the device is full, and where it is not any more. */
+  #note(device: string, worker: Worker, code: ErrorCode | undefined): void {
+    const { monotonic, queue } = this.#dependencies;
+    const wasFull = worker.fullSince !== undefined;
+    worker.lastError = code;
+    worker.fullSince = code === 'device_full' ? (worker.fullSince ?? monotonic()) : undefined;
+    if (wasFull !== (worker.fullSince !== undefined)) queue.tellWaiting(device);
+  }
+
+  /** A device that is full has room again when a token expires that it holds: then it is tried, and again soon after that. */
   #pause(device: string, worker: Worker): void {
     if (this.#stopping.signal.aborted) return;
     const { longestPause, random, timers } = this.#dependencies;
-    const longest = Math.min(FIRST_PAUSE * 2 ** (worker.failures - 1), longestPause);
-    worker.cancelPause = timers.after(longest * (0.5 + random.fraction() / 2), () => {
+    const longest = Math.min(FIRST_PAUSE * 2 ** (worker.pauses - 1), longestPause);
+    const backOff = longest * (0.5 + random.fraction() / 2);
+    const untilRoom = worker.fullSince === undefined ? Number.POSITIVE_INFINITY : this.#untilRoom(device);
+    worker.cancelPause = timers.after(Math.min(backOff, untilRoom), () => {
       worker.cancelPause = undefined;
+      if (untilRoom <= backOff) worker.pauses = 0;
       this.wake(device);
     });
+  }
+
+  /** Milliseconds until the next token of those that the device holds expires. */
+  #untilRoom(device: string): number {
+    const { certain, queue } = this.#dependencies;
+    const now = certain();
+    return ((queue.nextRoom(device, now) ?? Number.POSITIVE_INFINITY) - now) * 1_000;
   }
 
   /** What is to be tried next for this device; it answers with the code of what went wrong, if anything did. */
@@ -272,7 +306,7 @@ export class Dispatcher {
     const errand = this.#dueErrand(device);
     if (errand !== undefined) return () => this.#run(errand, device);
     const delivery = this.#dependencies.queue.next(device);
-    return delivery === undefined ? undefined : () => this.#attempt(delivery);
+    return delivery === undefined ? undefined : () => this.#attempts.attempt(delivery);
   }
 
   #dueErrand(device: string): Errand | undefined {
@@ -293,106 +327,6 @@ export class Dispatcher {
         'what goes before the tokens of this device could not be done now; it is tried again',
       );
       return code;
-    }
-  }
-
-  /** Undefined where the delivery has ended, and where it is to be tried again the code of what went wrong. */
-  async #attempt(delivery: Delivery): Promise<ErrorCode | undefined> {
-    const { certain, registry } = this.#dependencies;
-    const log = this.#log(delivery);
-    if (delivery.expiresAt <= certain()) {
-      await this.#expire(delivery);
-      return undefined;
-    }
-    if (delivery.cwt === undefined) throw new LatchkeyError('internal', 'a queued delivery without its token');
-    try {
-      const device = registry.get(delivery.device);
-      const nonce = this.#dependencies.random.bytes(RECEIPT_NONCE_BYTES);
-      const link = this.#dependencies.link(device);
-      const answer = await link.request(
-        {
-          method: COAP_METHOD.POST,
-          path: ['authz-info'],
-          // A device without receipts may not know the query.
-          ...(device.profile.receipt === 'none' ? {} : { query: [receiptQuery(nonce)] }),
-          contentFormat: CONTENT_FORMAT.cwt,
-          payload: delivery.cwt.expose(),
-        },
-        { deadline: this.#dependencies.attemptTimeout, signal: this.#stopping.signal },
-      );
-      const attempt = { tokenHash: delivery.tokenHash, nonce, isOpen: link.limits.isOpen === true };
-      const outcome = this.#judge(link, delivery, () => judgeAnswer(device, attempt, answer));
-      const { isFirst } = await this.#end(delivery, this.#fromNowOn(delivery, outcome));
-      const fields = { event: `delivery_${outcome.state}`, device_code: codeText(answer.code) };
-      if (!isFirst) log.info(fields, 'the device answered, and the delivery had ended by then');
-      else if (outcome.state === 'delivered')
-        log.info({ ...fields, receipt: outcome.receipt }, 'the device accepted the token');
-      else
-        log.warn(
-          { ...fields, code: outcome.state === 'refused' ? outcome.code : undefined },
-          'the device refused the token',
-        );
-      return undefined;
-    } catch (error) {
-      if (this.#stopping.signal.aborted) return 'shutting_down';
-      const { code, detail } = coded(error);
-      log.info(
-        { event: 'delivery_attempt_failed', code, detail },
-        'the token could not be delivered now; it stays queued',
-      );
-      return code;
-    }
-  }
-
-  /** A token with `exi` ends so long after the device has it (RFC 9200 §5.10.3), and not after its `exp`. */
-  #fromNowOn({ expiresAt, expiresIn }: Delivery, outcome: Outcome): Outcome {
-    if (outcome.state !== 'delivered' || expiresIn === undefined) return outcome;
-    const { certain, earliest = certain } = this.#dependencies;
-    return { ...outcome, expiresAt: Math.min(expiresAt, earliest() + expiresIn) };
-  }
-
-  /** On an open medium somebody else may have answered: then another one is sought, and it goes on record. */
-  #judge(link: DeviceLink, delivery: Delivery, judge: () => Judgement): Outcome {
-    try {
-      const { isProven, outcome } = judge();
-      if (isProven !== false) link.proven?.(isProven);
-      return outcome;
-    } catch (error) {
-      if (isCoded(error, 'device_answer_untrusted') && link.limits.isOpen === true) {
-        const { device, id, request } = delivery;
-        const code = 'device_impostor';
-        this.#dependencies.audit.record({ kind: 'answer', verdict: 'refused', device, request, delivery: id, code });
-        link.proven?.(false);
-      }
-      // Busy, or so somebody says.
-      if (isCoded(error, 'device_answer_invalid')) link.doubted?.();
-      throw error;
-    }
-  }
-
-  async #expire(delivery: Delivery): Promise<void> {
-    const { isFirst } = await this.#end(delivery, { state: 'expired', code: 'delivery_expired' });
-    if (!isFirst) return;
-    this.#log(delivery).warn(
-      { event: 'delivery_expired', code: 'delivery_expired' },
-      'the token expired before the device took it',
-    );
-  }
-
-  #log(delivery: Delivery): Log {
-    const { request, id, device, tokenHash } = delivery;
-    return this.#dependencies.log.child({ request, delivery: id, device, token_hash: base64url(tokenHash) });
-  }
-
-  /** One end, one record: where an answer, the sweep or the removal of the device came first, that one left it. */
-  async #end(delivery: Delivery, outcome: Outcome): Promise<End> {
-    const { audit, queue } = this.#dependencies;
-    const ending = queue.end(delivery.id, outcome, () => audit.record(deliveryEnd(delivery, outcome)));
-    this.#ends.add(ending);
-    try {
-      return await ending;
-    } finally {
-      this.#ends.delete(ending);
     }
   }
 }

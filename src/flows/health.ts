@@ -44,6 +44,8 @@ export interface HealthFacts {
   /** Undefined where no broker is configured. */
   readonly broker: { readonly up: boolean; readonly code: ErrorCode | undefined } | undefined;
   readonly trust: readonly Pick<TrustView, 'code' | 'device' | 'issuers_left_out' | 'state' | 'waiting_since'>[];
+  /** Devices that tokens wait for, and that have been full for long. */
+  readonly full: readonly string[];
   /** NumericDate: a device that has been waiting since before that waits for too long. */
   readonly trustWaitsSince: number;
   /** How the last reload of the configuration ended; undefined while the hub starts. */
@@ -70,6 +72,7 @@ export function healthOf(facts: HealthFacts): readonly HealthCondition[] {
       : [condition(`radio ${facts.radio.adapter}`, facts.radio.code ?? 'radio_failed')]),
     ...facts.stranded.map(({ device, link }) => condition(`device ${device} (${link})`, 'link_unconfigured')),
     ...facts.unfinished.map((device) => condition(`device ${device}`, 'pairing_unfinished')),
+    ...facts.full.map((device) => condition(`device ${device}`, 'device_full')),
     ...(facts.broker === undefined || facts.broker.up
       ? []
       : [condition('MQTT broker', facts.broker.code ?? 'broker_unreachable')]),

@@ -1,5 +1,6 @@
 /** What the answer of a device to a token means, and whose word it is. Pure. */
 import { codeText, isSuccess } from '../codec/coap/codes.ts';
+import { COAP_CODE } from '../codec/iana.ts';
 import { openReceipt } from '../codec/signed-request.ts';
 import type { CoapResponse } from '../core/coap-exchange.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
@@ -9,7 +10,8 @@ import { answerKey } from '../devices/device-trust.ts';
 
 /** What an answer comes to, and whether the key of the device vouched for it. */
 export interface Judgement {
-  readonly outcome: Outcome;
+  /** `full`: the device has no room for the token now, which does not end the delivery. */
+  readonly outcome: Outcome | 'full';
   /** Undefined where the device has no way to. */
   readonly isProven: boolean | undefined;
 }
@@ -41,6 +43,15 @@ export function judgeAnswer(
       isProven: givesReceipts || undefined,
       outcome: { state: 'delivered', deviceCode, receipt: givesReceipts },
     };
+  }
+  if (answer.code === COAP_CODE.serviceUnavailable) {
+    // An attacker by radio must not make a device look full.
+    if (givesReceipts && isOpen) {
+      if (answer.payload.length === 0)
+        throw new LatchkeyError('device_answer_invalid', `${deviceCode} without its MAC`);
+      verify(answer.code);
+    }
+    return { isProven: givesReceipts ? isOpen : undefined, outcome: 'full' };
   }
   // 4.00, 4.01, 4.03, 4.13 and 4.15 judge the token (RFC 9200 §5.10.1); any other code judges the moment.
   if (!['4.00', '4.01', '4.03', '4.13', '4.15'].includes(deviceCode))

@@ -6,6 +6,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
 import { checkDeviceNames, type Device, ROOT_KEY_BYTES, takesTokens } from '../devices/device.ts';
+import { audienceFor, membersOver, type NamedProfile, profileNamed } from '../devices/named-profile.ts';
 import { profileFromJson } from '../devices/profile.ts';
 import type { NewDevice } from '../ports/admin.ts';
 
@@ -17,13 +18,26 @@ export interface NewDeviceSurroundings {
   /** Whether there is a radio. */
   readonly radio: boolean;
   readonly issuers: readonly string[];
+  /** Audiences that stand for many devices: no single one may have them. */
+  readonly sharedAudiences?: readonly string[];
+  /** A reload changes them. */
+  readonly profiles: readonly NamedProfile[];
 }
 
-/** Under a fresh root key. @throws {LatchkeyError} `device_invalid` */
-export function newDeviceOf(request: NewDevice, surroundings: NewDeviceSurroundings): Device {
-  const { clock, issuers, lines, radio, random } = surroundings;
+/** Under a fresh root key. @throws {LatchkeyError} `device_invalid`, `profile_unknown`, `audience_taken` */
+export function newDeviceOf(asked: NewDevice, surroundings: NewDeviceSurroundings): Device {
+  const { clock, issuers, lines, profiles, radio, random, sharedAudiences = [] } = surroundings;
+  const named = asked.profileName === undefined ? undefined : profileNamed(profiles, asked.profileName);
+  const request = {
+    ...asked,
+    audience: asked.audience ?? audienceFor(named ?? OF_NO_PROFILE, asked.id),
+    issuers: asked.issuers ?? named?.issuers,
+    profile: named === undefined ? asked.profile : membersOver(named, asked.profile),
+  };
   const ble = request.ble === undefined ? undefined : { name: request.ble.name ?? request.id };
   checkDeviceNames({ ...request, ble });
+  if (sharedAudiences.includes(request.audience))
+    throw new LatchkeyError('audience_taken', `${request.audience} is the shared_audience of an issuer`);
   if (request.line !== undefined && !lines.includes(request.line))
     throw new LatchkeyError('device_invalid', `line: ${known(request.line, lines, '[[lines]]')}`);
   if (ble !== undefined && !radio)
@@ -35,6 +49,8 @@ export function newDeviceOf(request: NewDevice, surroundings: NewDeviceSurroundi
     line: request.line,
     ble,
     profile: profileFromJson(request.profile, { takesTokens: takesTokens(request) }),
+    profileName: named?.name,
+    paired: false,
     issuers: issuersOf(request, issuers),
     certificate: request.certificate === undefined ? undefined : thumbprintOf(request.certificate),
     rootKey: new Secret(random.bytes(ROOT_KEY_BYTES)),
@@ -45,6 +61,8 @@ export function newDeviceOf(request: NewDevice, surroundings: NewDeviceSurroundi
   };
 }
 
+const OF_NO_PROFILE = { audience: 'coap://{id}' };
+
 function thumbprintOf(certificate: string): Uint8Array {
   return sha256(certificateFromText(certificate));
 }
@@ -53,7 +71,10 @@ function thumbprintOf(certificate: string): Uint8Array {
  * The issuers whose tokens open the device: those named, else the only one that is configured. With several it has to be
  * said which: the least trusted of them could otherwise mint tokens for every device.
  */
-function issuersOf(request: NewDevice, configured: readonly string[]): readonly string[] | undefined {
+function issuersOf(
+  request: Pick<NewDevice, 'line' | 'ble'> & { readonly issuers: NewDevice['issuers'] | undefined },
+  configured: readonly string[],
+): readonly string[] | undefined {
   const named = request.issuers === 'any' ? configured : (request.issuers ?? []);
   if (takesTokens(request) && new Set(named).size > LIMITS.trustedIssuers)
     throw new LatchkeyError('device_invalid', `issuer: a device has room for ${LIMITS.trustedIssuers}; name those`);

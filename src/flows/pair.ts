@@ -4,7 +4,7 @@
  * registered it, both are as before; after that the hub goes on until the device has said that it does.
  */
 import type { DeviceTrust } from '../codec/device-trust-map.ts';
-import { readSetupCode } from '../codec/setup-code.ts';
+import { readSetupCode, type SetupCode } from '../codec/setup-code.ts';
 import { hex } from '../core/bytes.ts';
 import type { Clock, Timers } from '../core/clock.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
@@ -25,7 +25,7 @@ import type {
   WindowRequest,
 } from '../ports/pairing.ts';
 import { firstToProve } from './among-rivals.ts';
-import { checkDraft, type DeviceToPair, deviceToPair } from './device-to-pair.ts';
+import { checkDraft, type DeviceToPair, deviceToPair, permitsSomething } from './device-to-pair.ts';
 import type { FinishPairing } from './finish-pairing.ts';
 import { identifyCandidate } from './identify.ts';
 import type { NewDeviceSurroundings } from './new-device.ts';
@@ -57,6 +57,8 @@ export interface PairDependencies extends NewDeviceSurroundings {
  * before the operator's command gives up.
  */
 const RIVALS_ATTEMPTS = 2;
+
+type Label = Omit<SetupCode, 'secret'>;
 
 interface Chosen extends DeviceToPair {
   readonly candidate: PairCandidate;
@@ -114,8 +116,8 @@ export class PairFlow implements Pairing {
   async #pair(request: PairRequest, window: PairingWindow): Promise<PairedDevice> {
     const { attemptTimeout, audit, clock, log, random, wake } = this.#dependencies;
     const lastBegin = clock.monotonic() + RIVALS_ATTEMPTS * attemptTimeout;
-    const { id: labelled, secret } = readSetupCode(request.code.expose());
-    const chosen = this.#choose(request, labelled, window);
+    const { secret, ...label } = readSetupCode(request.code.expose());
+    const chosen = this.#choose(request, label, window);
     const id = hex(random.bytes(8));
     const attempt = { device: chosen.device.id, request: id };
     log.info({ event: 'pairing', ...attempt, candidate: chosen.candidate.name }, 'a device is being paired');
@@ -151,10 +153,12 @@ export class PairFlow implements Pairing {
   }
 
   /** All that can be wrong without the device is found before it is asked. */
-  #choose(request: PairRequest, labelled: string | undefined, window: PairingWindow): Chosen {
-    const { candidate: key, code: _, id = labelled, ...asked } = request;
+  #choose(request: PairRequest, label: Label, window: PairingWindow): Chosen {
+    const { candidate: key, code: _, id = label.id, ...asked } = request;
     const candidate = key === undefined ? window.likelyCandidate(id) : window.candidate(key);
-    return { candidate, ...deviceToPair({ ...asked, id }, candidate, this.#dependencies) };
+    // What an operator says of the device goes before what its label says.
+    const profileName = asked.profileName ?? (permitsSomething(asked.profile) ? undefined : label.profile);
+    return { candidate, ...deviceToPair({ ...asked, id, profileName }, candidate, this.#dependencies) };
   }
 
   async #provision(

@@ -8,7 +8,9 @@ import { UNREGISTERED } from '../core/device-id.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { RelayAnswer, SessionKeyCopies } from '../core/introspection.ts';
+import type { JsonObject } from '../core/json.ts';
 import { Repeats } from '../core/repeats.ts';
+import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
 import { sessionKey } from '../devices/device-credentials.ts';
 import type { Registry } from '../devices/registry.ts';
@@ -16,16 +18,20 @@ import type { DurableReplayWindow } from '../pop/durable-replay-window.ts';
 import { judgeProof, type ProvenHolder } from '../pop/judge-proof.ts';
 import type { ProofKeys } from '../pop/proof-keys.ts';
 import { mintSessionKey } from '../pop/session-key.ts';
+import type { TokenBindings } from '../pop/token-bindings.ts';
 import type { Audit, AuditEntry } from '../ports/audit.ts';
 import type { Log, LogFields } from '../ports/log.ts';
 import type { RequestContext } from '../ports/northbound.ts';
 import type { Relay, RelayRequest } from '../ports/relay.ts';
+import { bindingOf, bindsToPresenter } from './first-presenter.ts';
 import { type GoodToken, refusalOf, type TokenJudge, type TokenVerdict } from './token-judge.ts';
 
 export interface RelayDependencies {
   readonly registry: Registry;
   readonly tokens: Pick<TokenJudge, 'judge'>;
   readonly replay: DurableReplayWindow;
+  /** Tokens that are bound to the key of their first presenter. */
+  readonly bindings: Pick<TokenBindings, 'bind'>;
   readonly keys: ProofKeys;
   readonly clock: Clock;
   readonly random: Random;
@@ -90,9 +96,10 @@ export class RelayFlow implements Relay {
     judgement.verdict = verdict;
     const { freshness } = verdict;
     if (!verdict.active) return verdict.concealed ? UNKNOWN : { active: false, code: verdict.code, freshness };
+    const toBeBound = boundToPresenter(device, verdict.token);
     let holder: ProvenHolder;
     try {
-      holder = await this.#judgeHolder(request, verdict.token, judgement.digest, device);
+      holder = await this.#judgeHolder(request, verdict.token, judgement.digest, device, toBeBound);
     } catch (error) {
       return { active: false, code: refusalOf(error), freshness };
     }
@@ -100,7 +107,7 @@ export class RelayFlow implements Relay {
     if (registry.find(device.id)?.rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', device.id);
     return {
       active: true,
-      members: verdict.token.members,
+      members: toBeBound === undefined ? verdict.token.members : { ...verdict.token.members, ...confirmedBy(holder) },
       proof: holder.kind,
       freshness: verdict.freshness,
       sessionKey: request.wantsSessionKey
@@ -110,8 +117,14 @@ export class RelayFlow implements Relay {
   }
 
   /** @throws {LatchkeyError} a code `proof_*` or `confirmation_*`; `clock_unsure`; errors of the store */
-  #judgeHolder(request: RelayRequest, token: GoodToken, tokenDigest: Uint8Array, device: Device) {
-    const { clock, keys, replay, window } = this.#dependencies;
+  #judgeHolder(
+    request: RelayRequest,
+    token: GoodToken,
+    tokenDigest: Uint8Array,
+    device: Device,
+    toBeBound: VerifiedToken | undefined,
+  ) {
+    const { bindings, clock, keys, replay, window } = this.#dependencies;
     const { audience, confidential, confirmation } = token;
     // Each of them could show it to the others.
     if (confirmation === undefined && audience.length > 1) throw new LatchkeyError('audience_ambiguous');
@@ -131,6 +144,7 @@ export class RelayFlow implements Relay {
       replay,
       keys,
       bearer: device.profile.bearer,
+      bindTo: toBeBound && ((thumbprint) => bindings.bind(bindingOf(toBeBound, thumbprint))),
     });
   }
 
@@ -204,4 +218,18 @@ function whyInactive({ code }: Extract<RelayAnswer, { active: false }>, { verdic
 function ownerOf(verdict: TokenVerdict | undefined): Pick<AuditEntry, 'issuer' | 'subject'> {
   if (verdict === undefined) return { issuer: undefined, subject: undefined };
   return verdict.active ? verdict.token : { issuer: verdict.issuer, subject: undefined };
+}
+
+/**
+ * The token, where it is to be bound to the key of its presenter. An opaque token is never: its end may move, and an AS may know it by
+ * more spellings than one, so it could be presented by a second key.
+ */
+function boundToPresenter(device: Device, { confirmation, verified }: GoodToken): VerifiedToken | undefined {
+  if (verified === undefined || confirmation !== undefined) return undefined;
+  return bindsToPresenter(device, verified) ? verified : undefined;
+}
+
+/** The key that the hub bound the token to, as the answer has it (RFC 9449 §6.2). */
+function confirmedBy({ thumbprint }: ProvenHolder): JsonObject {
+  return thumbprint === undefined ? {} : { cnf: { jkt: thumbprint } };
 }

@@ -1,4 +1,5 @@
 /** What the hub knows of a token that a connected device is shown: by the keys of its issuer, by the issuer's word, or both. */
+import { withKeyIdAsThumbprint } from '../codec/confirmation-method.ts';
 import { tokenForm } from '../codec/token-form.ts';
 import { base64url } from '../core/bytes.ts';
 import { bestGuess, type Clock, certainty, type TimeBounds } from '../core/clock.ts';
@@ -12,11 +13,17 @@ import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
 import { type IntrospectionPolicy, isIntrospected, looksLikeJwt } from '../pop/introspection/token-form.ts';
+import type { DeviceNames, SharedAudience } from '../trust/addressee.ts';
+import { type ActiveAnswer, answerFor } from './answer-for-device.ts';
 
 /** A configured issuer, and how it is asked about tokens, where it is. */
 export interface RelayIssuer {
   readonly issuer: string;
   readonly policy: IntrospectionPolicy;
+  /** Whether `cnf.kid` of its answers is a JWK thumbprint, and so counts as `jkt`. */
+  readonly kidIsThumbprint?: boolean;
+  /** An audience that stands for many devices, and how its answers name the device. */
+  readonly sharedAudience?: SharedAudience | undefined;
   /** Undefined where the hub is no client of the issuer. */
   readonly introspector: Pick<Introspector, 'introspect'> | undefined;
 }
@@ -34,6 +41,8 @@ export interface GoodToken {
   readonly confirmation: JsonObject | undefined;
   /** The confirmation came from the AS itself, so a symmetric key in it is a secret. */
   readonly confidential: boolean;
+  /** The same token as its own signature has it; undefined where only the AS says that it is good. */
+  readonly verified: VerifiedToken | undefined;
 }
 
 export type TokenVerdict =
@@ -63,9 +72,9 @@ export interface TokenJudgeDependencies {
   /** Signature, issuer (one of those that the device takes), audience and times of a JWT (trust/verify-jwt.ts). */
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
   readonly clock: Pick<Clock, 'now'>;
+  /** The devices that a token with a shared audience can name. */
+  readonly names: DeviceNames;
 }
-
-type ActiveAnswer = Extract<IntrospectedToken, { readonly active: true }>;
 
 export class TokenJudge {
   readonly #dependencies: TokenJudgeDependencies;
@@ -126,9 +135,9 @@ export class TokenJudge {
     }
     const asked = this.#dependencies.issuers.find(({ issuer }) => issuer === verified.issuer);
     const introspector = asked === undefined ? undefined : introspectorOf(asked, true);
-    if (introspector === undefined) return byKeys(verified);
+    if (asked === undefined || introspector === undefined) return byKeys(verified);
     const said = await introspector.introspect(token, digest, device.id);
-    return this.#judgeAnswer(said, verified.issuer, device, verified);
+    return this.#judgeAnswer(said, asked, device, verified);
   }
 
   /**
@@ -147,7 +156,7 @@ export class TokenJudge {
       if (introspector === undefined || device.issuers?.includes(asked.issuer) === false) continue;
       try {
         const said = await introspector.introspect(token, digest, device.id);
-        const verdict = this.#judgeAnswer(said, asked.issuer, device, undefined);
+        const verdict = this.#judgeAnswer(said, asked, device, undefined);
         if (verdict.active) return verdict;
         if (!isKnown) refusal = said.active ? verdict : (refusal ?? verdict);
         isKnown ||= said.active;
@@ -162,19 +171,27 @@ export class TokenJudge {
 
   /** @param verified the same token as its own signature has it, for what the AS left out */
   #judgeAnswer(
-    said: IntrospectedToken,
-    issuer: string,
+    answer: IntrospectedToken,
+    { issuer, kidIsThumbprint = false, sharedAudience }: RelayIssuer,
     device: Device,
     verified: VerifiedToken | undefined,
   ): TokenVerdict {
-    const freshness = { ...said.freshness, clock: certainty(this.#dependencies.clock.now()) };
+    const freshness = { ...answer.freshness, clock: certainty(this.#dependencies.clock.now()) };
     const concealed = verified === undefined;
-    const about = { freshness, evidence: said.evidence, issuer, concealed };
-    if (!said.active) return { ...about, active: false, code: said.code };
+    const about = { freshness, evidence: answer.evidence, issuer, concealed };
+    if (!answer.active) return { ...about, active: false, code: answer.code };
+    let said: ActiveAnswer;
+    try {
+      const { id, audience } = device;
+      const asked = { id, audience, names: this.#dependencies.names };
+      said = sharedAudience === undefined ? answer : answerFor(asked, answer, sharedAudience, verified);
+    } catch (error) {
+      return { ...about, active: false, code: refusalOf(error) };
+    }
     // A token without audience is good everywhere, and so for nobody in particular.
     const audience = said.audience.length > 0 ? said.audience : (verified?.audience ?? []);
     if (!audience.includes(device.audience)) return { ...about, active: false, code: 'jwt_audience_mismatch' };
-    const confirmation = confirmationOf(said);
+    const confirmation = confirmationOf(said, kidIsThumbprint);
     const expiresAt = earlier(said.expiresAt, verified?.expiresAt);
     // An AS may round up, or keep its word longer than its signature: no device is told so.
     const isSaid = expiresAt === undefined || expiresAt === said.members.exp;
@@ -192,6 +209,7 @@ export class TokenJudge {
         // An AS that does not repeat `cnf` does not take it back: the token would be a bearer token all at once.
         confirmation: confirmation ?? verified?.confirmation,
         confidential: confirmation !== undefined,
+        verified,
       },
     };
   }
@@ -238,6 +256,7 @@ function byKeys(verified: VerifiedToken): TokenVerdict {
       members: membersOf(verified),
       confirmation,
       confidential: false,
+      verified,
     },
   };
 }
@@ -264,8 +283,12 @@ function membersOf(verified: VerifiedToken): JsonObject {
 }
 
 /** With the key that the AS shares with the client back in its place: that is what the proof is checked with. */
-function confirmationOf({ confirmation, confirmationKey }: ActiveAnswer): JsonObject | undefined {
-  return confirmationKey === undefined ? confirmation : { ...confirmation, jwk: confirmationKey.expose() };
+function confirmationOf(
+  { confirmation, confirmationKey }: ActiveAnswer,
+  kidIsThumbprint: boolean,
+): JsonObject | undefined {
+  if (confirmationKey !== undefined) return { ...confirmation, jwk: confirmationKey.expose() };
+  return confirmation !== undefined && kidIsThumbprint ? withKeyIdAsThumbprint(confirmation) : confirmation;
 }
 
 function earlier(one: number | undefined, other: number | undefined): number | undefined {

@@ -2,6 +2,7 @@
 import { monotonic, systemRandom } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
 import { presentedDigest, type VerifiedToken } from '../core/verified-token.ts';
+import type { Delivery } from '../devices/delivery.ts';
 import type { Device } from '../devices/device.ts';
 import { wrapKeys } from '../devices/device-trust.ts';
 import { hubKeysFor } from '../devices/wanted-trust.ts';
@@ -30,7 +31,7 @@ export function openNorthbound(parts: {
   readonly link: (device: Device) => DeviceLink;
 }): Northbound {
   const { config, dispatcher, link, verify } = parts;
-  const { audit, clock, hubKeys, queue, registry, trust } = parts.state;
+  const { audit, bindings, clock, hubKeys, queue, registry, trust } = parts.state;
   const { window } = config.dpop;
   const nonces = new DpopNonces({ random: systemRandom });
   const keys = new ProofKeys();
@@ -56,15 +57,15 @@ export function openNorthbound(parts: {
         replay,
         keys,
       }),
+    bindings,
     openConfirmationKey: (token) => openConfirmationKey(token, hubKeys),
-    translate: (token, device, { proofKey, confirmationKey }) =>
+    translate: (token, device, holder) =>
       translate(token, {
         profile: device.profile,
         device: device.id,
         audience: device.audience,
         keys: wrapKeys(device, hubKeysFor(device, trust.of(device), hubKeys)),
-        proofKey,
-        confirmationKey,
+        ...holder,
         random: systemRandom,
         time: clock.now(),
       }),
@@ -77,11 +78,12 @@ export function openNorthbound(parts: {
     audit,
     wait: config.delivery.wait,
   });
+  const view = (delivery: Delivery) => viewDelivery(delivery, dispatcher.difficulty(delivery.device));
   const proxy = new ProxyFlow({ registry, queue, link, clock, issuersOf, timeout: config.delivery.attemptTimeout });
   return {
     deliver: (device, presented, context) => deliver.deliver(device, presented, context),
-    delivery: (id) => viewDelivery(queue.get(id)),
-    watchDelivery: (id, listener) => queue.watchers.watch(id, (delivery) => listener(viewDelivery(delivery))),
+    delivery: (id) => view(queue.get(id)),
+    watchDelivery: (id, listener) => queue.watchers.watch(id, (delivery) => listener(view(delivery))),
     proxy: (request, context) => proxy.proxy(request, context),
     dpopNonce: () => nonces.current(monotonic()),
     publicKeys: (issuer) => hubKeys.publicJwks(issuer),

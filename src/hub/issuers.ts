@@ -6,9 +6,11 @@ import { readCertificate, readSecret } from '../config/setting-files.ts';
 import type { Secret } from '../core/secret.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
+import type { Registry } from '../devices/registry.ts';
 import { clientAuthentication } from '../pop/introspection/client-authentication.ts';
 import { Introspector } from '../pop/introspection/introspector.ts';
 import type { Log } from '../ports/log.ts';
+import type { DeviceNames } from '../trust/addressee.ts';
 import { type Issuer, Issuers } from '../trust/issuers.ts';
 import { verifyJwt } from '../trust/verify-jwt.ts';
 import { policyOf } from './settings.ts';
@@ -45,19 +47,29 @@ function authorityOf(issuer: string, file: string | undefined): { readonly ca?: 
 }
 
 /** How a JWT for this device is verified, whichever way it comes. */
-export function verifierOf(config: Config, { clock, hubKeys }: State, issuers: Issuers) {
+export function verifierOf(config: Config, { clock, hubKeys, registry }: State, issuers: Issuers) {
   const { whenUnsure } = config.clock;
   const configured = config.issuers.map(({ issuer }) => issuer);
+  const names = namesOf(registry);
   return (jwt: string, device: Device): Promise<VerifiedToken> =>
     verifyJwt(jwt, {
       issuers: issuersFor(device, issuers),
       decryption: { issuers: device.issuers ?? configured, keys: hubKeys },
       audience: device.audience,
+      device: { id: device.id, audience: device.audience, names },
       time: clock.now(),
       whenUnsure,
       withoutClock: device.profile.clock === 'none',
       witness: (issuedAt) => clock.witness(issuedAt),
     });
+}
+
+/** The devices that a token can name. */
+export function namesOf(registry: Registry): DeviceNames {
+  return {
+    has: (id) => registry.find(id) !== undefined,
+    withAudience: (audience) => registry.byAudience(audience)?.id,
+  };
 }
 
 /** A token of an issuer that the device does not take is not looked at, so it moves nothing, the time floor included. */

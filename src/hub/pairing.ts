@@ -25,7 +25,12 @@ export function openPairing(parts: {
 }): PairFlow {
   const { config, dispatcher, finish, links, log, state, trust } = parts;
   const { audit, hubKeys, registry } = state;
-  const devices = administerFlow(config, state, log, { difficulty: (device) => dispatcher.difficulty(device), trust });
+  const devices = administerFlow(config, state, log, {
+    cancel: (id) => dispatcher.cancel(id),
+    difficulty: (device) => dispatcher.difficulty(device),
+    trust,
+    wake: (device) => dispatcher.wake(device),
+  });
   return new PairFlow({
     ...newDeviceSurroundings(config, state),
     registry,

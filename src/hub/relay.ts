@@ -14,6 +14,8 @@ import { ProofKeys } from '../pop/proof-keys.ts';
 import type { DeviceAuthentication, Revocations } from '../ports/device-authentication.ts';
 import type { Log } from '../ports/log.ts';
 import type { Relay } from '../ports/relay.ts';
+import type { Issuers } from '../trust/issuers.ts';
+import { namesOf } from './issuers.ts';
 import type { State } from './state.ts';
 
 export interface RelayParts {
@@ -29,22 +31,26 @@ export async function openRelay(parts: {
   readonly config: Config;
   readonly state: State;
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
+  readonly issuers: Issuers;
   readonly introspectors: readonly Introspector[];
   readonly log: Log;
 }): Promise<RelayParts> {
-  const { config, introspectors, log, verify } = parts;
-  const { audit, clock, registry, store } = parts.state;
+  const { config, introspectors, issuers: policies, log, verify } = parts;
+  const { audit, bindings, clock, registry, store } = parts.state;
   const { window } = config.dpop;
   const replay = await DurableReplayWindow.open({ store, bootId: bootId(), monotonic: monotonic(), window });
   const issuers = config.issuers.map(({ introspection: policy, issuer }) => ({
     issuer,
     policy,
+    kidIsThumbprint: policies.find(issuer)?.policy.confirmationKid === 'thumbprint',
+    sharedAudience: policies.find(issuer)?.policy.sharedAudience,
     introspector: introspectors.find((introspector) => introspector.issuer === issuer),
   }));
   const relay = new RelayFlow({
     registry,
-    tokens: new TokenJudge({ issuers, verify, clock }),
+    tokens: new TokenJudge({ issuers, verify, clock, names: namesOf(registry) }),
     replay,
+    bindings,
     keys: new ProofKeys(),
     clock,
     random: systemRandom,

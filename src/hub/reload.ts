@@ -8,8 +8,9 @@ import type { Config } from '../config/schema.ts';
 import { readServerCertificate } from '../config/setting-files.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { NamedProfile } from '../devices/named-profile.ts';
 import type { Issuers } from '../trust/issuers.ts';
-import { policyOf } from './settings.ts';
+import { policyOf, profilesOf } from './settings.ts';
 
 type LineSettings = Config['lines'][number];
 type IssuerSettings = Config['issuers'][number];
@@ -27,6 +28,8 @@ export interface ReloadParts {
   readonly lineSettings: LineSettings[];
   /** Names of `lineSettings`, for those that read names alone. */
   readonly lineNames: string[];
+  /** The one list that all parts read. */
+  readonly profiles: NamedProfile[];
   readonly lines: Map<string, SerialLine>;
   readonly openLine: (settings: LineSettings) => SerialLine;
   readonly issuers: Issuers;
@@ -79,6 +82,7 @@ export class Reload {
   async #take(next: Config): Promise<Pick<ReloadReport, 'changed' | 'needsRestart'>> {
     const { tls } = readServerCertificate(next);
     const keySets = this.#keySets(next);
+    const profiles = profilesOf(next);
     const files = fileDigests(next);
     const needsRestart = [
       ...differences(fixed(this.#parts.config), fixed(next)),
@@ -88,6 +92,7 @@ export class Reload {
       ...this.#takeCertificate(tls),
       ...keySets.flatMap(([issuer, jwks]) => this.#takeKeySet(issuer, jwks)),
       ...(await this.#takeLines(next.lines)),
+      ...this.#takeProfiles(profiles),
       ...(next.log.level === this.#config.log.level ? [] : ['log.level']),
     ];
     this.#config = next;
@@ -107,6 +112,17 @@ export class Reload {
     if (!this.#parts.issuers.replaceKeySet(issuer, jwks)) return [];
     this.#parts.issuerChanged(issuer);
     return [`jwks_file of ${issuer}`];
+  }
+
+  /** For devices that are registered from now on: each has a copy. */
+  #takeProfiles(next: readonly NamedProfile[]): readonly string[] {
+    const { profiles } = this.#parts;
+    const text = (profile: NamedProfile | undefined) => JSON.stringify(profile);
+    const names = new Set([...profiles, ...next].map(({ name }) => name));
+    const find = (list: readonly NamedProfile[], name: string) => list.find((each) => each.name === name);
+    const changed = [...names].filter((name) => text(find(profiles, name)) !== text(find(next, name)));
+    profiles.splice(0, profiles.length, ...next);
+    return changed.map((name) => `profile ${name}`);
   }
 
   /** From TLS to none, or the other way, is another server. */
@@ -139,7 +155,7 @@ export class Reload {
 
 /** Without what a reload takes over. */
 function fixed(config: Config) {
-  const { http, issuers, log: _log, lines: _lines, ...others } = config;
+  const { http, issuers, log: _log, lines: _lines, profiles: _profiles, ...others } = config;
   const { tlsCertFile, tlsKeyFile: _key, ...restOfHttp } = http;
   return {
     ...others,

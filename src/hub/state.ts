@@ -9,9 +9,12 @@ import { RELEASED_AT, VERSION } from '../core/version.ts';
 import { DeliveryQueue } from '../devices/delivery-queue.ts';
 import type { Device } from '../devices/device.ts';
 import { HubKeys } from '../devices/hub-keys.ts';
+import type { NamedProfile } from '../devices/named-profile.ts';
+import { profileToJson } from '../devices/profile.ts';
 import { Registry } from '../devices/registry.ts';
 import { TrustRecords } from '../devices/trust-records.ts';
 import { AdministerFlow } from '../flows/administer.ts';
+import { DeliveryAttempts } from '../flows/attempt-delivery.ts';
 import { FinishPairing } from '../flows/finish-pairing.ts';
 import { identifyDevice } from '../flows/identify.ts';
 import type { NewDeviceSurroundings } from '../flows/new-device.ts';
@@ -21,14 +24,15 @@ import { UnpairFlow } from '../flows/unpair.ts';
 import { AuditTrail } from '../observe/audit.ts';
 import { AuditReader } from '../observe/audit-reader.ts';
 import { headText } from '../observe/audit-record.ts';
-import type { Admin, Difficulty, HubStatus } from '../ports/admin.ts';
+import { TokenBindings } from '../pop/token-bindings.ts';
+import type { Admin, Difficulty, HubStatus, ProfileView } from '../ports/admin.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { backupLines } from '../store/backup-file.ts';
 import { type OpenState, openState } from '../store/open-state.ts';
 import { TimeFloor } from '../trust/time-floor.ts';
-import { pairingTimeout } from './settings.ts';
+import { pairingTimeout, profilesOf } from './settings.ts';
 import { trustAtRest } from './trust.ts';
 
 export interface OpenStateFolder {
@@ -57,6 +61,10 @@ export async function openStateFolder(options: {
   const admin = adminOf(config, state, log, {
     status: async () => statusOfState(state),
     difficulty: () => undefined,
+    cancel: cancelAtRest(state, link, config, log),
+    wake: () => {
+      throw new LatchkeyError('admin_unreachable', 'devices are reached by a hub that runs');
+    },
     link,
     finish: finishPairing(state, link, log),
     trust: trustAtRest(config, state, log),
@@ -71,6 +79,16 @@ export async function openStateFolder(options: {
   };
 }
 
+/** The profiles of a configuration before there is any state. */
+export function profilesAtRest(config: Config): readonly ProfileView[] {
+  return profilesOf(config).map(({ members: _, profile, ...named }) => ({
+    ...named,
+    profile: profileToJson(profile),
+    devices: 0,
+    differing: 0,
+  }));
+}
+
 export interface State {
   readonly store: Store;
   readonly stores: OpenState;
@@ -80,8 +98,11 @@ export interface State {
   readonly queue: DeliveryQueue;
   readonly audit: AuditTrail;
   readonly trust: TrustRecords;
+  readonly bindings: TokenBindings;
   /** Of the configured lines; a reload changes it. */
   readonly lineNames: string[];
+  /** Of the configuration; a reload changes them. */
+  readonly profiles: NamedProfile[];
 }
 
 export async function loadState(config: Config, stores: OpenState, log: Log): Promise<State> {
@@ -103,8 +124,10 @@ export async function loadState(config: Config, stores: OpenState, log: Log): Pr
   await stores.auditBegan();
   const trust = new TrustRecords({ store, hubKeys, log });
   await trust.load();
+  const bindings = await TokenBindings.open({ store, clock, log });
   const lineNames = config.lines.map((line) => line.name);
-  return { store, stores, clock, hubKeys, registry, queue, audit, trust, lineNames };
+  const profiles = profilesOf(config);
+  return { store, stores, clock, hubKeys, registry, queue, audit, trust, bindings, lineNames, profiles };
 }
 
 export function openClock(config: Config, store: Store, log: Log): Promise<TimeFloor> {
@@ -141,6 +164,9 @@ export function openAudit(
 export interface Running {
   readonly status: () => Promise<HubStatus>;
   readonly difficulty: (device: string) => Difficulty | undefined;
+  readonly cancel: DeliveryAttempts['cancel'];
+  /** @throws {LatchkeyError} `admin_unreachable` where none runs */
+  readonly wake: (device: string) => void;
   /** @throws {LatchkeyError} `link_unconfigured`; `admin_unreachable` where none runs */
   readonly link: (device: Device) => DeviceLink;
   readonly finish: FinishPairing;
@@ -166,6 +192,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
   return {
     status,
     listDevices: async (query) => flow.listDevices(query),
+    profiles: async () => flow.profiles(),
     showDevice: async (id) => flow.showDevice(id),
     addDevice: (device) => flow.addDevice(device),
     deviceCredentials: async (id) => flow.deviceCredentials(id),
@@ -177,6 +204,8 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     },
     unpairDevice: (id, options) => unpair.unpair(id, options),
     deliveries: async (query) => flow.deliveries(query),
+    cancelDelivery: (id) => flow.cancelDelivery(id),
+    retryDelivery: async (id) => flow.retryDelivery(id),
     trust: async (query) => flow.trust(query),
     rotateHubKey: () => trust.rotateHubKey(),
     resetClock: () => resetClock(state, systemRandom),
@@ -184,6 +213,20 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     verifyAudit: (pin) => reader.verify(pin),
     backup: () => backupOf(state),
   };
+}
+
+/** With no hub running nothing is under way: what is left of an attempt is the end of its delivery. */
+function cancelAtRest(
+  { audit, clock, queue, registry }: State,
+  link: Running['link'],
+  config: Config,
+  log: Log,
+): Running['cancel'] {
+  const { attemptTimeout } = config.delivery;
+  const certain = () => clock.certain();
+  const dependencies = { queue, registry, link, certain, random: systemRandom, log, audit, attemptTimeout };
+  const attempts = new DeliveryAttempts(dependencies, new AbortController().signal);
+  return (id) => attempts.cancel(id);
 }
 
 /** With all that was recorded and known until now. */
@@ -197,7 +240,7 @@ export function administerFlow(
   config: Config,
   state: State,
   log: Log,
-  { difficulty, trust }: Pick<Running, 'difficulty' | 'trust'>,
+  { cancel, difficulty, trust, wake }: Pick<Running, 'cancel' | 'difficulty' | 'trust' | 'wake'>,
 ): AdministerFlow {
   const { audit, hubKeys, queue, registry } = state;
   return new AdministerFlow({
@@ -207,8 +250,10 @@ export function administerFlow(
     hubKeys,
     log,
     audit,
+    cancel,
     difficulty,
     trust,
+    wake,
   });
 }
 
@@ -220,7 +265,7 @@ export function finishPairing({ audit, registry }: State, link: Running['link'],
 /** What a new device is held against. */
 export function newDeviceSurroundings(
   config: Config,
-  { clock, lineNames }: Pick<State, 'clock' | 'lineNames'>,
+  { clock, lineNames, profiles }: Pick<State, 'clock' | 'lineNames' | 'profiles'>,
 ): NewDeviceSurroundings {
   return {
     clock,
@@ -228,6 +273,8 @@ export function newDeviceSurroundings(
     lines: lineNames,
     radio: config.ble.adapter !== undefined,
     issuers: config.issuers.map((issuer) => issuer.issuer),
+    sharedAudiences: config.issuers.flatMap(({ sharedAudience }) => sharedAudience ?? []),
+    profiles,
   };
 }
 

@@ -8,6 +8,7 @@ import type { Config } from '../config/schema.ts';
 import { bestGuess, certainty } from '../core/clock.ts';
 import { inSlices } from '../core/slices.ts';
 import type { Device } from '../devices/device.ts';
+import type { Dispatcher } from '../flows/dispatch.ts';
 import { boundedConditions, healthOf } from '../flows/health.ts';
 import type { RefreshTrust } from '../flows/refresh-trust.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
@@ -27,6 +28,7 @@ export interface RunningParts {
   /** Undefined where none is configured, and until it is opened. */
   radio: Radio | undefined;
   readonly trust: RefreshTrust;
+  readonly dispatcher: Pick<Dispatcher, 'fullFor'>;
   /** Seconds that a device may wait for a change of what it trusts before that is a condition. */
   readonly trustWarnAfter: number;
   /** Milliseconds of the monotonic clock. */
@@ -36,6 +38,9 @@ export interface RunningParts {
   /** Undefined until the hub can read its configuration again. */
   reload: Pick<Reload, 'status'> | undefined;
 }
+
+/** Milliseconds that a device may have no room for a token before that is a condition: a token of a minute may be ending. */
+const FULL_FOR_LONG = 60_000;
 
 /** Devices that are looked at in one turn of the event loop. */
 const LOOKED_AT_ONCE = 64;
@@ -68,6 +73,7 @@ export async function statusOf(running: RunningParts): Promise<HubStatus> {
         introspection: introspectors.map((introspector) => introspector.status()),
         broker: mqtt?.health(),
         trust: trustToTell,
+        full: running.dispatcher.fullFor(FULL_FOR_LONG),
         reload: running.reload?.status,
         trustWaitsSince: bestGuess(state.clock.now()) - running.trustWarnAfter,
       }),

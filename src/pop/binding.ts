@@ -10,12 +10,15 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import type { ProofKey, ProofKeys } from './proof-keys.ts';
 
 export type Binding =
-  /** `jkt`, or `jwk` with a public key, which is at hand then. */
-  | { readonly kind: 'public'; readonly thumbprint: string; readonly key: ProofKey | undefined }
+  /** `jkt`, or `jwk` with a public key, which is at hand then. Without a thumbprint any key will do. */
+  | { readonly kind: 'public'; readonly thumbprint: string | undefined; readonly key: ProofKey | undefined }
   /** `jwk` with a symmetric key that the AS gave client and hub. */
   | { readonly kind: 'shared'; readonly thumbprint: string; readonly key: CoseKey }
   /** `x5t#S256`: SHA-256 over a certificate, 32 bytes. */
   | { readonly kind: 'certificate'; readonly thumbprint: Uint8Array };
+
+/** Of a token that is to be bound to the key of its presenter, whichever that is. */
+export const ANY_KEY: Binding = { kind: 'public', thumbprint: undefined, key: undefined };
 
 const THUMBPRINT_BYTES = 32;
 /** RFC 9053 §3.1 wants HMAC keys as long as the hash; keys of 128 bits are what RFC 9200 shows and devices hold. */

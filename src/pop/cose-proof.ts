@@ -43,7 +43,7 @@ export async function judgeCoseProof(
   const { tokenDigest, audience } = context;
   await verify(proof, { nonce, tokenDigest, audience, key: coseKey });
   const name = `${base64url(nonce)} ${base64url(tokenDigest)} ${audience}`;
-  return { key, identifier: `cose ${binding.thumbprint} ${name}` };
+  return { key, identifier: `cose ${binding.thumbprint ?? key?.thumbprint} ${name}` };
 }
 
 function read(message: Uint8Array): RelayProof {
@@ -65,7 +65,8 @@ function keyOf(
   if (binding.kind === 'shared') return { key: undefined, coseKey: binding.key };
   const key = shownKey === undefined ? binding.key : keys.findCose(shownKey);
   if (key === undefined) throw new LatchkeyError('proof_malformed', 'it shows no key, and the token has a thumbprint');
-  if (key.thumbprint !== binding.thumbprint) throw new LatchkeyError('proof_key_mismatch');
+  if (binding.thumbprint !== undefined && key.thumbprint !== binding.thumbprint)
+    throw new LatchkeyError('proof_key_mismatch');
   return { key, coseKey: key.coseKey };
 }
 

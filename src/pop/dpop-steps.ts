@@ -38,8 +38,8 @@ export interface DpopTarget {
   readonly uris: readonly string[];
   /** SHA-256 over the access token as it came: `ath`. 32 bytes. */
   readonly accessTokenDigest: Uint8Array;
-  /** JWK thumbprint (RFC 7638) of the key that the token is bound to. */
-  readonly confirmationThumbprint: string;
+  /** JWK thumbprint (RFC 7638) of the key that the token is bound to; undefined where it is to be bound to the key of the proof. */
+  readonly confirmationThumbprint: string | undefined;
 }
 
 /** Proofs are marked by their `jti`; a UUID is 36 characters long (RFC 9449 §4.2 asks for 96 bits). */
@@ -60,7 +60,8 @@ export function readDpopProof(proof: string, keys: ProofKeys): DpopProof {
 
 /** @throws {LatchkeyError} `proof_key_mismatch`, `proof_method_mismatch`, `proof_uri_mismatch`, `proof_token_mismatch` */
 export function judgeDpopTarget({ key, claims }: DpopProof, target: DpopTarget): void {
-  if (key.thumbprint !== target.confirmationThumbprint) throw new LatchkeyError('proof_key_mismatch');
+  const { confirmationThumbprint: bound } = target;
+  if (bound !== undefined && key.thumbprint !== bound) throw new LatchkeyError('proof_key_mismatch');
   if (claims.htm !== target.method) throw new LatchkeyError('proof_method_mismatch');
   if (!matchesTargetUri(claims.htu, target.uris)) throw new LatchkeyError('proof_uri_mismatch');
   if (claims.ath !== base64url(target.accessTokenDigest)) throw new LatchkeyError('proof_token_mismatch');

@@ -5,7 +5,7 @@ import type { TimeBounds } from '../core/clock.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { PresentedProof } from '../core/introspection.ts';
 import type { JsonObject } from '../core/json.ts';
-import { type Binding, bindingOf } from './binding.ts';
+import { ANY_KEY, type Binding, bindingOf } from './binding.ts';
 import { judgeCertificate } from './certificate-proof.ts';
 import { judgeCoseProof } from './cose-proof.ts';
 import type { DurableReplayWindow } from './durable-replay-window.ts';
@@ -31,6 +31,8 @@ export interface ProofContext {
   readonly keys: ProofKeys;
   /** The device takes tokens that are bound to no key. */
   readonly bearer: boolean;
+  /** Binds a token without `cnf` to the key of its first presenter (pop/token-bindings.ts); undefined where it stays unbound. */
+  readonly bindTo?: ((thumbprint: string) => Promise<void>) | undefined;
 }
 
 /** The client key that was proven, as far as the hub knows it. */
@@ -54,26 +56,28 @@ const BEARER: ProvenHolder = { kind: 'none', thumbprint: undefined, key: undefin
  * as used only when all else about it is good, so that nobody can use it up for its owner. Resolves when a hub that is
  * killed would still know that it was used.
  *
- * A token without `cnf` is good without a proof, as RFC 7662 has it, for a device that takes such tokens.
+ * A token without `cnf` is good without a proof, as RFC 7662 has it, for a device that takes such tokens. One that is to be bound to
+ * its first presenter needs a proof of a public key.
  * @throws {LatchkeyError} a code `proof_*`; `confirmation_missing`, `confirmation_invalid`, `confirmation_unsupported`;
- *   `clock_unsure`; errors of the store
+ *   `clock_unsure`; those of `bindTo`; errors of the store
  */
 export async function judgeProof(presented: PresentedProof | undefined, context: ProofContext): Promise<ProvenHolder> {
-  const { confirmation } = context;
-  if (confirmation === undefined) return judgeUnbound(presented, context.bearer);
-  const binding = bindingOf(confirmation, context);
+  const { bindTo, confirmation } = context;
+  if (confirmation === undefined && bindTo === undefined) return judgeUnbound(presented, context.bearer);
+  const binding = confirmation === undefined ? ANY_KEY : bindingOf(confirmation, context);
   if (presented === undefined) throw new LatchkeyError('proof_missing');
   const { holder, identifier } = await judge(presented, binding, context);
   if (identifier !== undefined) {
     await context.replay.use(identifier, context.monotonic, { key: holder.thumbprint, device: context.device });
   }
+  if (confirmation === undefined && holder.thumbprint !== undefined) await bindTo?.(holder.thumbprint);
   return holder;
 }
 
 function judgeUnbound(presented: PresentedProof | undefined, bearer: boolean): ProvenHolder {
-  // Whoever proves a key for a token that names none may believe that it is bound.
-  if (presented !== undefined) throw new LatchkeyError('proof_key_mismatch', 'the token is bound to no key');
   if (!bearer) throw new LatchkeyError('confirmation_missing');
+  // A client that proves a key for a token that names none may believe that it is bound.
+  if (presented !== undefined) throw new LatchkeyError('proof_key_mismatch', 'the token is bound to no key');
   return BEARER;
 }
 

@@ -7,8 +7,8 @@ import type { DurableReplayWindow } from './durable-replay-window.ts';
 import type { ProofKey, ProofKeys } from './proof-keys.ts';
 
 export interface RelayedDpopContext {
-  /** JWK thumbprint (RFC 7638) of the key that the token is bound to. */
-  readonly confirmationThumbprint: string;
+  /** JWK thumbprint (RFC 7638) of the key that the token is bound to; undefined where it is to be bound to the key of the proof. */
+  readonly confirmationThumbprint: string | undefined;
   /** SHA-256 over the access token. 32 bytes. */
   readonly tokenDigest: Uint8Array;
   readonly time: TimeBounds;

@@ -6,14 +6,17 @@ import type { DeliveryView } from './northbound.ts';
 
 export interface NewDevice {
   readonly id: string;
-  readonly audience: string;
+  /** Left out, that of the profile that `profileName` names, else `coap://` and the id. */
+  readonly audience?: string | undefined;
   /** Of line and `ble` one at most; neither for a connected device, which asks the hub itself. */
   readonly line?: string;
   /** Found by radio, by the name that it advertises: its id, if no other one is given. */
   readonly ble?: { readonly name?: string };
+  /** A profile of the configuration: it says what `profile`, `audience` and `issuers` leave out. */
+  readonly profileName?: string | undefined;
   /** Members of DeviceProfile to set; what is left out takes its default. */
   readonly profile: JsonObject;
-  /** Issuers whose tokens are taken for this device; left out, the only configured one. `any` opens it to all, now and later. */
+  /** Issuers whose tokens are taken for this device; left out, those of the profile, else the only configured one. `any` opens it to all, now and later. */
   readonly issuers?: readonly string[] | 'any';
   /** Certificate that the device shows in TLS: PEM, or DER in base64. */
   readonly certificate?: string;
@@ -28,6 +31,12 @@ export interface DeviceView {
   readonly line?: string | undefined;
   readonly ble?: { readonly name: string } | undefined;
   readonly profile: JsonObject;
+  /** The profile of the configuration that it was registered with. */
+  readonly profile_name?: string | undefined;
+  /** Whether it has something else than what that profile says now, or the configuration has it no more. */
+  readonly profile_differs?: boolean | undefined;
+  /** Whether it was paired, and not given a trust file; undefined where its record is of an earlier version. */
+  readonly paired?: boolean | undefined;
   readonly issuers: readonly string[] | 'any';
   /** SHA-256 thumbprint of its certificate, base64url. */
   readonly certificate?: string | undefined;
@@ -37,6 +46,21 @@ export interface DeviceView {
   readonly waiting: number;
   /** Paired, but for the device's word that it uses what it was sent; until then it takes no token. */
   readonly unfinished?: boolean | undefined;
+}
+
+/** A profile of the configuration. */
+export interface ProfileView {
+  readonly name: string;
+  /** As of a device. */
+  readonly profile: JsonObject;
+  /** `{id}` stands for the id of the device. */
+  readonly audience: string;
+  /** Undefined for the only one that is configured. */
+  readonly issuers?: readonly string[] | 'any' | undefined;
+  /** Devices that were registered with it. */
+  readonly devices: number;
+  /** Of them, those that have something else than it says now. */
+  readonly differing: number;
 }
 
 /** `trust` is the text of the trust file: it holds the device's keys, so it goes to a file of mode 0600 and nowhere else. */
@@ -229,6 +253,11 @@ export interface ListedDelivery extends DeliveryView {
   readonly difficulty?: Difficulty | undefined;
 }
 
+export interface RetriedDelivery extends ListedDelivery {
+  /** Tokens that go to the device before this one. */
+  readonly before: number;
+}
+
 export interface AuditQuery {
   /** Records past this number, the oldest first; without it the newest ones that match. */
   readonly after?: number | undefined;
@@ -303,6 +332,8 @@ export interface Admin {
   status(): Promise<HubStatus>;
   /** In the order of their ids. */
   listDevices(query: PageQuery): Promise<Page<DeviceView>>;
+  /** Of the configuration, in its order. */
+  profiles(): Promise<readonly ProfileView[]>;
   showDevice(id: string): Promise<DeviceView>;
   addDevice(device: NewDevice): Promise<AddedDevice>;
   /** What a connected device needs to ask the hub, as the text of a file: it holds secret keys. */
@@ -314,6 +345,17 @@ export interface Admin {
   identifyDevice(id: string): Promise<void>;
   /** Has it give up what it trusts, and forgets it; with `force` even if it does not answer. */
   unpairDevice(id: string, options: { readonly force: boolean }): Promise<Unpaired>;
+  /**
+   * Ends a delivery that waits. The device may have the token all the same, where an attempt was under way.
+   * @throws {LatchkeyError} `delivery_unknown`; `delivery_ended` where another end came first
+   */
+  cancelDelivery(id: string): Promise<ListedDelivery>;
+  /**
+   * Tries the device of a delivery at once. Needs a hub that runs. The answer is how it stands then: a device whose link is
+   * down is not tried.
+   * @throws {LatchkeyError} as `cancelDelivery`
+   */
+  retryDelivery(id: string): Promise<RetriedDelivery>;
   /** In the order of their arrival. */
   deliveries(query: DeliveriesQuery): Promise<Page<ListedDelivery>>;
   /** What each device that takes tokens trusts, in the order of their ids. */

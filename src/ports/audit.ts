@@ -23,7 +23,7 @@ export interface AuditEntry {
     | 'state';
   /**
    * `deliver`: `queued` (good, and new), `accepted` (good, and waiting already) or `refused`. `deliver-end`: `delivered`,
-   * `refused` or `expired`. `relay`: `active`, `inactive`, or `refused` where no verdict was possible. `answer`: `refused`.
+   * `refused`, `expired` or `cancelled` by an operator. `relay`: `active`, `inactive`, or `refused` where no verdict was possible. `answer`: `refused`.
    * `pair`: `paired` or `refused`. `unpair`: `unpaired`, or `removed` where the device did not say that it gave up its trust.
    * `trust`: `delivered` (the device confirmed it) or `refused`. `hub-key`: `rotated`, or `retired` when no device needs it.
    * `clock`: `reset` by an operator; `state`: `repaired` or `restored`.
@@ -34,6 +34,7 @@ export interface AuditEntry {
     | 'delivered'
     | 'refused'
     | 'expired'
+    | 'cancelled'
     | 'active'
     | 'inactive'
     | 'paired'

@@ -41,7 +41,7 @@ export class CnonceMissing extends LatchkeyError {
   }
 }
 
-type DeliveryState = 'queued' | 'delivered' | 'refused' | 'expired';
+type DeliveryState = 'queued' | 'delivered' | 'refused' | 'expired' | 'cancelled';
 
 /** A delivery as clients and operators see it. Holds no token. */
 export interface DeliveryView {
@@ -58,7 +58,7 @@ export interface DeliveryView {
   readonly scope: string;
   /** CoAP code of the device's answer, such as "2.01". */
   readonly device_code?: string;
-  /** Why it was refused or dropped: a code of the catalogue. */
+  /** Why it ended without success, or `device_full` where it waits for room on the device: a code of the catalogue. */
   readonly code?: string;
   /** True where the device's receipt was checked with its own key. */
   readonly receipt?: boolean;

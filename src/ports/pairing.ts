@@ -78,10 +78,12 @@ export interface PairRequest extends Omit<NewDevice, 'id' | 'audience' | 'line' 
   readonly candidate?: string | undefined;
   /** Left out, that of the QR text, or the name by which it was heard. */
   readonly id?: string | undefined;
-  /** Left out, `coap://` and the id. */
+  /** Left out, that of the profile, else `coap://` and the id. */
   readonly audience?: string | undefined;
   /** What people are to call it. */
   readonly name?: string | undefined;
+  /** Left out, and with nothing in `profile` that tokens may permit, that of the QR text. */
+  readonly profileName?: string | undefined;
   readonly profile: JsonObject;
 }
 

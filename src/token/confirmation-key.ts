@@ -19,7 +19,7 @@ import type { TokenFacts } from '../core/verified-token.ts';
 /** A symmetric key as a COSE_Key. */
 export type ConfirmationKey = Secret<CborMap>;
 
-type BoundToken = Pick<TokenFacts, 'issuer' | 'subject' | 'audience' | 'confirmation' | 'envelope'>;
+type BoundToken = Pick<TokenFacts, 'issuer' | 'subject' | 'statedAudience' | 'confirmation' | 'envelope'>;
 
 const DEFAULT_SYMMETRIC: WrapAlgorithm = 'HMAC 256/256';
 

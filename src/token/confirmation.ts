@@ -14,9 +14,11 @@ import { RecentMap } from '../core/recent-map.ts';
 import type { ConfirmationKey } from './confirmation-key.ts';
 
 export interface ConfirmationContext {
-  readonly profile: Pick<DeviceProfile, 'wrap' | 'bearer'>;
+  readonly profile: Pick<DeviceProfile, 'wrap'>;
   /** Public key that the presenter proved possession of, for `cnf.jkt`. */
   readonly proofKey: JsonObject | undefined;
+  /** Whether a token without `cnf` is bound to that key. */
+  readonly bindsToPresenter: boolean;
   /** What `openConfirmationKey` found in the token. */
   readonly confirmationKey: ConfirmationKey | undefined;
   /** Key that a symmetric confirmation key is encrypted for the device with. */
@@ -38,17 +40,18 @@ interface PublicKey {
 const publicKeys = new RecentMap<JsonValue, PublicKey>(2_048);
 
 /**
- * @throws {LatchkeyError} `confirmation_missing` for a token without `cnf`, unless the device takes bearer tokens;
+ * @throws {LatchkeyError} `confirmation_missing` for a token without `cnf`, unless it is bound to the key of its first presenter;
  * `confirmation_invalid`, `confirmation_unsupported`; `proof_missing` and `proof_key_mismatch` for `jkt`;
  * `jwe_decryption_failed` for a `jwe` that was not opened; `profile_invalid` where the device has no key that a symmetric one could be encrypted with
  */
 export function translateConfirmation(
   confirmation: JsonObject | undefined,
   context: ConfirmationContext,
-): CwtConfirmation | undefined {
+): CwtConfirmation {
   if (confirmation === undefined) {
-    if (context.profile.bearer) return undefined;
-    throw new LatchkeyError('confirmation_missing');
+    if (!context.bindsToPresenter) throw new LatchkeyError('confirmation_missing');
+    if (context.proofKey === undefined) throw new LatchkeyError('proof_missing');
+    return { method: 'COSE_Key', key: publicCoseKey(context.proofKey) };
   }
   const method = confirmationMethod(confirmation);
   const value = confirmation[method] as JsonValue;

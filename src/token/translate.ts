@@ -30,6 +30,8 @@ export interface TranslationContext {
   readonly keys: CwtKeys;
   /** Public JWK that the presenter proved possession of (pop/dpop.ts). Needed for `cnf.jkt`. */
   readonly proofKey?: JsonObject | undefined;
+  /** Whether a token without `cnf` is bound to `proofKey`, the key of its first presenter. */
+  readonly bindsToPresenter?: boolean;
   /** Of `openConfirmationKey`: the symmetric key of a token that came encrypted. */
   readonly confirmationKey?: ConfirmationKey | undefined;
   readonly random: Pick<Random, 'bytes'>;
@@ -89,7 +91,7 @@ export class TranslatedToken {
 export function translate(token: VerifiedToken, context: TranslationContext): TranslatedToken {
   const { profile } = context;
   const nonce = nonceSource(context.random);
-  checkAudience(token.audience, context.audience);
+  checkAudience(token, context.audience);
   const dates = wholeDates(token);
   const scope = narrowScope(token.scope, profile.scopes);
   const life = profile.clock === 'none' ? lifeByArrival(token, dates, context) : lifeByDate(token, dates, profile);
@@ -106,6 +108,7 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
     confirmation: translateConfirmation(token.confirmation, {
       profile,
       proofKey: context.proofKey,
+      bindsToPresenter: context.bindsToPresenter ?? false,
       confirmationKey: context.confirmationKey,
       encryption: context.keys.encryption,
       nonce,
@@ -168,10 +171,15 @@ function lifeByArrival(
   return { expiresAt: undefined, expiresIn: left, cnonce, cti };
 }
 
-/** A token that names several devices could be shown to all of them by whoever holds one of its copies. */
-function checkAudience(audiences: readonly string[], audience: string): void {
-  if (audiences.length > 1) throw new LatchkeyError('audience_ambiguous', `${audiences.length} audiences`);
-  if (audiences[0] !== audience) throw new LatchkeyError('jwt_audience_mismatch');
+/**
+ * A bearer token with several audiences could be shown to all of them by each of them. One that the issuer bound to a key serves
+ * the holder of that key alone, and its CWT names this device alone.
+ */
+function checkAudience({ audience: named, confirmation }: VerifiedToken, audience: string): void {
+  if (named.length > 1 && confirmation === undefined) {
+    throw new LatchkeyError('audience_ambiguous', `${named.length} audiences`);
+  }
+  if (!named.includes(audience)) throw new LatchkeyError('jwt_audience_mismatch');
 }
 
 /**

@@ -25,6 +25,8 @@ export interface DialectRules {
   readonly requiredClaims: readonly string[];
   /** Members (core/ignorable-headers.ts) that mean nothing in the header of this server, each as a demand: `zip=NONE`. */
   readonly ignoredHeaders: readonly string[];
+  /** What `cnf.kid` of its tokens is: a name of a key, or the JWK thumbprint of one (RFC 7638), which then counts as `jkt`. */
+  readonly confirmationKid: 'key-id' | 'thumbprint';
 }
 
 const RFC9068: DialectRules = {
@@ -35,6 +37,7 @@ const RFC9068: DialectRules = {
   clientClaims: ['client_id'],
   requiredClaims: [],
   ignoredHeaders: [],
+  confirmationKid: 'key-id',
 };
 
 export const DIALECTS: Readonly<Record<DialectName, DialectRules>> = {
@@ -53,6 +56,7 @@ export const DIALECTS: Readonly<Record<DialectName, DialectRules>> = {
     scopeClaims: ['scp', 'roles'],
     clientClaims: ['azp', 'appid'],
     requiredClaims: ['azp|appid'],
+    confirmationKid: 'thumbprint',
   },
   okta: {
     ...RFC9068,

@@ -3,6 +3,8 @@ import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { DEFAULT_ALGORITHMS, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { readMemberDemand } from '../core/member-demand.ts';
+import type { BindMode } from '../core/verified-token.ts';
+import type { SharedAudience } from './addressee.ts';
 import { DIALECTS, type DialectRules } from './dialects.ts';
 import { isLocal, isLoopback } from './local-address.ts';
 
@@ -32,6 +34,10 @@ export interface IssuerPolicy extends DialectRules {
   readonly requireRfc9068: boolean;
   /** Take tokens with `exi` and without `exp`, for devices that have no clock (RFC 9200 §5.10.3). */
   readonly exiWithoutExp: boolean;
+  /** What becomes of its tokens without `cnf`. */
+  readonly bind: BindMode;
+  /** An audience that stands for many devices; a token with it names its device in another way. */
+  readonly sharedAudience?: SharedAudience;
   /** Bounds in seconds for how long a key set is used before the issuer is asked again, whatever its headers say. */
   readonly refresh: { readonly least: number; readonly most: number };
   /** Seconds between attempts that tokens cause, however many unknown `kid`s a sender makes up. */
@@ -47,6 +53,7 @@ const POLICY_DEFAULTS = {
   leeway: 60,
   requireRfc9068: false,
   exiWithoutExp: false,
+  bind: 'token',
   refresh: { least: 60, most: DAY },
   unknownKeyCooldown: 30,
 } as const satisfies Omit<IssuerPolicy, 'issuer' | 'source' | 'dialect' | keyof DialectRules>;

@@ -1,3 +1,4 @@
+import { withKeyIdAsThumbprint } from '../codec/confirmation-method.ts';
 import {
   type CompactParts,
   type JoseHeader,
@@ -19,6 +20,7 @@ import { meetsDemand, readMemberDemand } from '../core/member-demand.ts';
 import { demandReplicated } from '../core/replicated-claims.ts';
 import { judgeTimes, type WhenUnsure, witnessedMoment } from '../core/token-times.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
+import { type AskedDevice, addressedTo } from './addressee.ts';
 import { type DecryptedJwt, decryptJwt, type TokenDecryption } from './encrypted-jwt.ts';
 import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
@@ -32,6 +34,8 @@ type ExpectedAudience = string | ((audience: string) => boolean);
 
 interface JudgingOptions {
   readonly audience: ExpectedAudience;
+  /** The device of that audience, for issuers that have one audience for many devices. */
+  readonly device?: AskedDevice;
   readonly time: TimeBounds;
   readonly whenUnsure: WhenUnsure;
   /** Whether the token is for a device that has no clock: one that cannot judge `exp` (RFC 9200 §5.10.3). */
@@ -62,8 +66,8 @@ interface UnverifiedJwt {
   readonly newHeader: string | undefined;
   /** All of them, or those alone that are read plainly. */
   readonly claims: JsonObject;
-  /** The text of the claims, where they were read plainly. */
-  readonly plainly: Uint8Array | undefined;
+  readonly isPlain: boolean;
+  readonly payload: Uint8Array;
   readonly signingInput: Uint8Array;
   readonly signature: Uint8Array;
   readonly digest: Uint8Array;
@@ -116,16 +120,18 @@ function judge(
   if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
   const written = claimsFor(policy, unverified);
   demandAccessToken(written, policy, isTyped(unverified.header));
-  const claims = readClaims(written, policy);
-  if (options.decrypted !== undefined) demandReplicated(options.decrypted.header, claims);
-  if (policy.requireRfc9068) demandRfc9068(claims);
-  demandAudience(claims.audience, options.audience);
+  const read = readClaims(written, policy);
+  if (options.decrypted !== undefined) {
+    demandReplicated(options.decrypted.header, { ...read, statedAudience: read.audience });
+  }
+  if (policy.requireRfc9068) demandRfc9068(read);
+  const claims = forDevice(read, unverified.payload, options);
   const expiresAt = endOf(claims, { mayLackExpiry: policy.exiWithoutExp && options.withoutClock === true });
   const times = { ...claims, expiresAt };
   const moment = witnessedMoment(times);
   if (moment !== undefined) options.witness?.(moment);
   judgeTimes(times, { time, whenUnsure, leeway: policy.leeway });
-  return verified(unverified, times, options);
+  return verified(unverified, { ...times, statedAudience: read.audience }, options);
 }
 
 const headers = new HeaderMemory();
@@ -143,7 +149,8 @@ function takeApart(jwt: string): UnverifiedJwt {
     header,
     newHeader,
     claims: plain ?? strictClaims(payload),
-    plainly: plain === undefined ? undefined : payload,
+    isPlain: plain !== undefined,
+    payload,
     signingInput: signingInputOf(parts),
     signature,
     digest: sha256(parts.bytes),
@@ -172,8 +179,8 @@ function strictClaims(payload: Uint8Array): JsonObject {
 }
 
 /** The claims with all that the settings of the issuer name: read again where the fast reader left some of them out. */
-function claimsFor(policy: IssuerPolicy, { claims, plainly }: UnverifiedJwt): JsonObject {
-  return plainly === undefined || namesPlainClaims(policy) ? claims : strictClaims(plainly);
+function claimsFor(policy: IssuerPolicy, { claims, isPlain, payload }: UnverifiedJwt): JsonObject {
+  return !isPlain || namesPlainClaims(policy) ? claims : strictClaims(payload);
 }
 
 /** Asked for each token, so the answer is kept with the policy. */
@@ -244,6 +251,20 @@ function demandSignature(unverified: UnverifiedJwt, algorithms: readonly JwtAlgo
   throw new LatchkeyError('jwt_signature_invalid');
 }
 
+/** With audience and scope as they are for the device that it is presented for. */
+function forDevice(
+  read: JwtClaims,
+  payload: Uint8Array,
+  { audience, device, policy }: VerifyJwtWithKeysOptions,
+): JwtClaims {
+  const { sharedAudience: shared } = policy;
+  if (shared !== undefined && device !== undefined && read.audience.includes(shared.audience)) {
+    return addressedTo(read, parseStrictJsonObject(payload, { code: 'jwt_malformed' }), shared, device);
+  }
+  demandAudience(read.audience, audience);
+  return read;
+}
+
 function demandAudience(named: readonly string[], expected: ExpectedAudience): void {
   const fits = typeof expected === 'string' ? named.includes(expected) : named.some(expected);
   if (!fits) throw new LatchkeyError('jwt_audience_mismatch');
@@ -252,26 +273,35 @@ function demandAudience(named: readonly string[], expected: ExpectedAudience): v
 /** The one place that makes a `VerifiedToken` (a test searches for others). */
 function verified(
   unverified: UnverifiedJwt,
-  claims: JwtClaims & { readonly expiresAt: number },
-  { time, keysAge, decrypted }: VerifyJwtWithKeysOptions,
+  claims: JwtClaims & Pick<TokenFacts, 'expiresAt' | 'statedAudience'>,
+  { policy, time, keysAge, decrypted }: VerifyJwtWithKeysOptions,
 ): VerifiedToken {
   const facts: TokenFacts = {
     issuer: claims.issuer,
     subject: claims.subject,
     audience: claims.audience,
+    statedAudience: claims.statedAudience,
     expiresAt: claims.expiresAt,
     notBefore: claims.notBefore,
     issuedAt: claims.issuedAt,
     jwtId: claims.jwtId,
     clientId: claims.clientId,
     scope: claims.scope,
-    confirmation: claims.confirmation,
+    confirmation: confirmationOf(claims, policy),
     expiresIn: claims.expiresIn,
     cnonce: claims.cnonce,
     digest: unverified.digest,
+    identity: sha256(unverified.signingInput),
+    bind: policy.bind,
+    leeway: policy.leeway,
     bytes: unverified.bytes,
     envelope: decrypted?.envelope,
     freshness: { keysAge, clock: certainty(time) },
   };
   return facts as VerifiedToken;
+}
+
+function confirmationOf({ confirmation }: JwtClaims, { confirmationKid }: IssuerPolicy): JsonObject | undefined {
+  if (confirmation === undefined || confirmationKid !== 'thumbprint') return confirmation;
+  return withKeyIdAsThumbprint(confirmation);
 }

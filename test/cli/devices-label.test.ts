@@ -75,3 +75,12 @@ describe('a label is refused', () => {
     expect(JSON.parse(noted).error.code).toBe('file_exists');
   });
 });
+
+test('the QR text names a profile, that of the option before that of the code', async () => {
+  const qrOf = async (...args: readonly string[]) => JSON.parse((await label('--json', ...args)).printed).qr;
+  const code = setupCodeText('tube-1', SETUP, 'lamp').expose();
+  expect(readSetupCode(await qrOf('--profile', 'tube')).profile).toBe('tube');
+  expect(await qrOf('--code', code)).toBe(code);
+  expect(readSetupCode(await qrOf('--code', code, '--profile', 'tube')).profile).toBe('tube');
+  expect((await label('--profile', 'Tube')).noted).toContain('[device_invalid]');
+});

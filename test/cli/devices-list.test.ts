@@ -16,7 +16,13 @@ const DEVICE: DeviceView = {
   id: 'tube-1',
   audience: 'coap://tube-1',
   line: 'ward-3',
-  profile: { wrap: 'mac0', scopes: ['read', 'idle'], permissions: { read: [['temperature', 16]] }, bearer: false },
+  profile: {
+    wrap: 'mac0',
+    scopes: ['read', 'idle'],
+    permissions: { read: [['temperature', 16]] },
+    bearer: false,
+    bind: 'issuer',
+  },
   issuers: ['https://as.example'],
   trust_version: 1,
   added_at: 1_700_000_000,
@@ -59,7 +65,7 @@ test('show names issuers, permissions and every member of the profile', async ()
     '  scopes         read idle',
     '    read = FETCH temperature',
     '  wrap           mac0',
-    '  bearer         false',
+    '  bind           issuer',
     '  trust          version 1, since 2023-11-14T22:13:20Z',
     '  waiting        2',
   ]);
@@ -79,6 +85,7 @@ test('show says of a connected device nothing that is for devices which take tok
     '  line           none: a connected device, which asks the hub itself',
     '  issuers        https://as.example',
     '  bearer         true',
+    '  bind           issuer',
     '  added          2023-11-14T22:13:20Z',
   ]);
 });
@@ -121,8 +128,51 @@ test('a list whose hub ends in the middle is an error, and does not begin anew',
   expect(printed.split('\n')).toHaveLength(201);
 });
 
+/** A hub with this device alone; answers what it was asked to change. */
+async function hubWith(device: DeviceView): Promise<readonly string[]> {
+  const changes: string[] = [];
+  await hub.listen((request, response) => {
+    if (request.method !== 'GET') changes.push(`${request.method} ${request.url}`);
+    response.writeHead(request.method === 'GET' ? 200 : 204);
+    response.end(request.method === 'GET' ? JSON.stringify(device) : undefined);
+  });
+  return changes;
+}
+
 test('remove asks for this device and no other, whatever its name', async () => {
-  await hub.answer(undefined, 204);
+  const changes = await hubWith({ ...DEVICE, id: '../tube 1', paired: false });
   expect(await devices('remove', '../tube 1')).toMatchObject({ status: 0, printed: 'Removed ../tube 1.' });
-  expect(hub.asked).toEqual(['DELETE /devices/..%2Ftube%201']);
+  expect(changes).toEqual(['DELETE /devices/..%2Ftube%201']);
+});
+
+test.each<[string, Partial<DeviceView>, string]>([
+  ['was paired', { paired: true }, 'tube-1 was paired: it still has the keys of this hub'],
+  ['may have been paired', {}, 'tube-1 may have been paired'],
+])('remove of a device that %s points to unpair, and wants a yes', async (_, facts, words) => {
+  const changes = await hubWith({ ...DEVICE, ...facts });
+  const line = ['devices', 'remove', 'tube-1', '--socket', hub.socket];
+  const refused = await runLine(line, {}, ['']);
+  expect([refused.status, changes]).toEqual([1, []]);
+  for (const said of [words, '`latchkey devices unpair tube-1`']) expect(refused.noted).toContain(said);
+  expect((await runLine([...line, '--json'])).status).toBe(2);
+  expect(changes).toEqual([]);
+  expect((await runLine(line, {}, ['y'])).printed).toContain('takes no setup code until it is reset by hand');
+  expect((await runLine([...line, '--json', '--yes'])).printed).toBe('');
+  expect(changes).toEqual(['DELETE /devices/tube-1', 'DELETE /devices/tube-1']);
+});
+
+test('remove asks nothing about a connected device', async () => {
+  const { line: _, ...connected } = DEVICE;
+  const changes = await hubWith(connected);
+  expect((await devices('remove', 'tube-1')).printed).toBe('Removed tube-1.');
+  expect(changes).toHaveLength(1);
+});
+
+test('profiles is a table', async () => {
+  const profile = { wrap: 'mac0', scopes: ['read', 'write'] };
+  await hub.answer([{ name: 'tube', profile, audience: 'coap://{id}', devices: 3, differing: 1 }]);
+  expect((await devices('profiles')).printed.split('\n')).toEqual([
+    'PROFILE  WRAP  DEVICES  CHANGED  AUDIENCE     SCOPES',
+    'tube     mac0  3        1        coap://{id}  read write',
+  ]);
 });

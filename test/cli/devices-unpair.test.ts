@@ -1,8 +1,8 @@
 /** Renaming, identifying and unpairing without a hub: on the state folder itself. With one, test/scenarios has them. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runLine } from '../fixtures/fake-terminal.ts';
 
 let folder: string;
@@ -52,4 +52,50 @@ test('a device is forgotten by force, and it is said what that means', async () 
 test.each(['rename', 'identify', 'unpair'])('%s of a device that nobody knows is refused', async (command) => {
   const { noted } = await devices(command, 'tube-2', ...(command === 'rename' ? ['x'] : []), '--json');
   expect(codeIn(noted)).toBe('device_unknown');
+});
+
+describe('with profiles', () => {
+  const profile =
+    '[[profiles]]\nname = "tube"\nallow = ["read=FETCH temperature"]\nwrap = "encrypt0"\nmax_token_bytes = 512\n';
+  const add = (id: string, ...args: readonly string[]) =>
+    devices('add', id, '--trust', join(folder, `${id}.json`), '--line', 'desk', ...args);
+
+  beforeEach(() => appendFileSync(config, `[[lines]]\nname = "desk"\npath = "tcp://127.0.0.1:2"\n${profile}`));
+
+  test('a device has what its profile says, but for what options say', async () => {
+    expect((await add('lamp', '--profile', 'tube', '--max-token-bytes', '256')).status).toBe(0);
+    const view = JSON.parse((await devices('show', 'lamp', '--json')).printed);
+    expect(view).toMatchObject({ audience: 'coap://lamp', profile_name: 'tube', profile_differs: true });
+    expect(view.profile).toMatchObject({ wrap: 'encrypt0', scopes: ['read'], maxTokenBytes: 256 });
+    const shown = (await devices('show', 'lamp')).printed;
+    expect(shown).toMatch(/^ {2}profile +tube, but with other settings than \[\[profiles\]\] has now$/m);
+    expect((await devices('profiles')).printed).toMatch(/^tube +encrypt0 +1 +1 +coap:\/\/\{id\} +read$/m);
+  });
+
+  test.each([
+    ['an unknown profile', ['--profile', 'kettle'], 'profile_unknown'],
+    ['neither audience nor profile', [], 'usage'],
+    ['a profile with an algorithm of another wrap', ['--profile', 'tube', '--algorithm', 'ES256'], 'device_invalid'],
+  ])('%s is refused', async (_, args, code) => {
+    expect(codeIn((await add('lamp', '--json', ...args)).noted)).toBe(code);
+    expect(existsSync(join(folder, 'lamp.json'))).toBe(false);
+  });
+
+  test('a connected device has none', async () => {
+    expect(codeIn((await devices('add', 'ekg-1', '--profile', 'tube', '--json')).noted)).toBe('usage');
+  });
+});
+
+test('profiles are listed before there is any state', async () => {
+  const fresh = join(folder, 'fresh.toml');
+  writeFileSync(fresh, 'state_dir = "none"\n[[profiles]]\nname = "tube"\nallow = ["read=GET x"]\n');
+  const { printed } = await runLine(['devices', 'profiles', '--config', fresh, '--json']);
+  expect(JSON.parse(printed)).toMatchObject([
+    { name: 'tube', devices: 0, differing: 0, profile: { scopes: ['read'] } },
+  ]);
+  expect((await devices('profiles')).printed).toBe('The configuration has no [[profiles]].');
+});
+
+test('a device with a trust file is removed without a question', async () => {
+  expect((await devices('remove', 'tube-1')).printed).toBe('Removed tube-1.');
 });

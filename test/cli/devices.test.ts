@@ -92,6 +92,27 @@ describe('latchkey devices add', () => {
     expect(json(added.printed)).toMatchObject({ profile: { bearer: true } });
   });
 
+  it('binds tokens to their first presenter where that was asked for', async () => {
+    const line = ['--line', 'bench', '--allow', 'read=FETCH temperature', '--trust', out];
+    const added = await add(...line, '--bind', 'first-presenter', '--json');
+    expect(json(added.printed)).toMatchObject({ profile: { bearer: false, bind: 'first-presenter' } });
+  });
+
+  it.each([
+    [
+      'bearer tokens for an offline device',
+      ['--line', 'bench', '--allow', 'read=FETCH x', '--trust', 'x', '--bearer'],
+      2,
+      'usage',
+    ],
+    ['both for a connected one', ['--bearer', '--bind', 'first-presenter'], 1, '--bind: not beside bearer'],
+    ['another way to bind', ['--bind', 'last'], 1, '--bind: one of issuer, token, first-presenter'],
+  ])('refuses %s', async (_, options, status, words) => {
+    const added = await add(...options);
+    expect(added.status).toBe(status);
+    expect(added.noted).toContain(words);
+  });
+
   it('leaves no trust file behind for a device that was refused', async () => {
     const added = await add('--line', 'elsewhere', '--allow', 'read=FETCH temperature', '--trust', out);
     expect(added.noted).toContain('[device_invalid]');

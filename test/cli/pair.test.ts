@@ -9,6 +9,8 @@ import { codeNumber } from '../../src/codec/coap/codes.ts';
 import { setupCodeText } from '../../src/codec/setup-code.ts';
 import { EMPTY } from '../../src/core/bytes.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
+import type { NamedProfile } from '../../src/devices/named-profile.ts';
+import { profileFromJson } from '../../src/devices/profile.ts';
 import type { Admin } from '../../src/ports/admin.ts';
 import { runLine } from '../fixtures/fake-terminal.ts';
 import { CODE, FaultyLink, OTHER_SETUP, PairRig, WRONG_CODE } from '../fixtures/pair-rig.ts';
@@ -40,6 +42,7 @@ const none = () => Promise.reject(new LatchkeyError('internal'));
 const NO_ADMIN: Admin = {
   status: none,
   listDevices: none,
+  profiles: async () => rig.devices.profiles(),
   showDevice: none,
   addDevice: none,
   deviceCredentials: none,
@@ -48,6 +51,8 @@ const NO_ADMIN: Admin = {
   identifyDevice: none,
   unpairDevice: none,
   deliveries: none,
+  cancelDelivery: none,
+  retryDelivery: none,
   trust: none,
   rotateHubKey: none,
   resetClock: none,
@@ -124,7 +129,7 @@ describe('latchkey pair with a code', () => {
   });
 
   test.each([
-    ['permissions', ['--code', qr], '--code needs --allow'],
+    ['permissions', ['--code', qr], '--code needs --profile or --allow'],
     ['an id', ['--code', code, ...READ], '--id is needed'],
     ['a good id', ['--code', code, '--id', 'Tube 1', ...READ], 'device cannot be registered like this: --id: 1 to 63'],
   ])('says which option gives it %s', async (_, args, words) => {
@@ -329,7 +334,8 @@ describe('latchkey pair as a dialogue', () => {
       '',
     ]);
     expect(status).toBe(0);
-    for (const word of ['[usage]', '[setup_code_invalid]', '[setup_code_refused]']) expect(noted).toContain(word);
+    for (const word of ['"read": not "scope=METHOD[,METHOD] path"', '[setup_code_invalid]', '[setup_code_refused]'])
+      expect(noted).toContain(word);
     expect(noted).not.toContain(code);
   });
 
@@ -368,5 +374,138 @@ describe('latchkey pair as a dialogue', () => {
     const { status, noted } = await talk(['1', qr, ''], ...READ);
     expect(status).toBe(1);
     expect(noted).toContain('[device_not_pairable]');
+  });
+});
+
+describe('latchkey pair with profiles', () => {
+  const talk = (typed: readonly string[], ...args: readonly string[]) =>
+    runLine(['pair', '--socket', socket, ...args], {}, typed);
+  const labelled = (profile: string) => setupCodeText('tube-1', SETUP, profile).expose();
+  const named = (name: string, scope: string, more: Partial<NamedProfile> = {}): NamedProfile => {
+    const members = { scopes: [scope], permissions: { [scope]: [['temperature', 16]] }, wrap: 'encrypt0' };
+    const profile = profileFromJson(members);
+    return { name, members, profile, audience: 'coap://{id}', issuers: undefined, ...more };
+  };
+
+  beforeEach(() => rig.profiles.push(named('tube', 'read'), named('lamp', 'switch')));
+
+  test('asks for label and name only where the label names the profile', async () => {
+    const { status, printed, noted } = await talk(['1', labelled('tube'), 'Fridge']);
+    expect([status, printed]).toEqual([0, 'Paired tube-1, for tokens with the audience coap://tube-1.']);
+    expect(noted.split('\n').filter((line) => /[:?]$/.test(line))).toHaveLength(3);
+    const device = rig.registry.get('tube-1');
+    expect(device).toMatchObject({ name: 'Fridge', profileName: 'tube', paired: true });
+    expect(device.profile).toMatchObject({ wrap: 'encrypt0', scopes: ['read'] });
+  });
+
+  test('takes the QR text in the place of a number', async () => {
+    expect((await talk([labelled('lamp'), ''])).status).toBe(0);
+    expect(rig.registry.get('tube-1').profile.scopes).toEqual(['switch']);
+  });
+
+  test('makes the id of the name where a typed code has none', async () => {
+    const { noted } = await talk(['1', code, '', 'Kühlschrank 2 (Flur)'], '--profile', 'tube');
+    expect(noted).toContain('Its id is kuhlschrank-2-flur.');
+    expect(rig.registry.get('kuhlschrank-2-flur')).toMatchObject({ name: 'Kühlschrank 2 (Flur)', profileName: 'tube' });
+  });
+
+  test('has the audience that its profile says', async () => {
+    rig.profiles.push(named('web', 'read', { audience: 'https://devices.example/{id}', issuers: 'any' }));
+    await talk(['1', labelled('web'), '']);
+    expect(rig.registry.get('tube-1')).toMatchObject({
+      audience: 'https://devices.example/tube-1',
+      issuers: undefined,
+    });
+  });
+
+  test('asks for the profile where neither label nor option says it, until there is one', async () => {
+    const { noted } = await talk(['1', qr, '7', 'kettle', '2', '']);
+    expect(noted).toContain('  2  lamp: switch');
+    expect(noted.split('There is no such profile.')).toHaveLength(3);
+    expect(rig.registry.get('tube-1').profileName).toBe('lamp');
+  });
+
+  test('says that the label names an unknown one, and takes rows in the place of a profile', async () => {
+    const { noted } = await talk(['1', labelled('kettle'), '0', 'read=FETCH temperature', '', '']);
+    expect(noted).toContain('The label names the profile kettle, which the configuration of the hub does not have.');
+    expect(rig.registry.get('tube-1')).toMatchObject({ profileName: undefined, profile: { wrap: 'mac0' } });
+  });
+
+  test('what options say goes before the profile, and that before the label', async () => {
+    await talk(['1', labelled('lamp'), ''], '--profile', 'tube', '--max-token-bytes', '512');
+    expect(rig.registry.get('tube-1').profile).toMatchObject({
+      scopes: ['read'],
+      maxTokenBytes: 512,
+      wrap: 'encrypt0',
+    });
+  });
+
+  test('with permissions on the command line the profile of the label does not count', async () => {
+    await talk(['1', labelled('lamp'), ''], ...READ);
+    expect(rig.registry.get('tube-1')).toMatchObject({ profileName: undefined, profile: { wrap: 'mac0' } });
+  });
+
+  test('a code with a profile needs nothing more on the command line', async () => {
+    expect((await pair('--code', labelled('tube'))).status).toBe(0);
+    expect(rig.registry.get('tube-1')).toMatchObject({ profileName: 'tube' });
+  });
+
+  test.each([
+    ['an option', ['--profile', 'kettle']],
+    ['a label', ['--code', setupCodeText('tube-1', SETUP, 'kettle').expose()]],
+  ])('an unknown profile of %s is refused before the window opens', async (_, args) => {
+    expect(errorOf(await pair('--json', '--code', qr, ...args))).toBe('profile_unknown');
+    expect(rig.log.events()).not.toContain('pairing_window_open');
+  });
+});
+
+describe('a bad answer is asked for again:', () => {
+  const talk = (typed: readonly string[], ...args: readonly string[]) =>
+    runLine(['pair', '--socket', socket, ...READ, ...args], {}, typed);
+
+  test('an id that is none, with one that is like it', async () => {
+    const { noted, status } = await talk(['1', code, '', 'Tube 1', '', '']);
+    expect(status).toBe(0);
+    expect(noted).toContain('An id has 1 to 63 of a-z');
+    expect(noted).toContain('Its id (a-z, 0-9, and . _ -) [tube-1]:');
+    expect(rig.registry.find('tube-1')).toBeDefined();
+  });
+
+  test('an audience that is none', async () => {
+    const { noted } = await talk(['1', qr, 'a'.repeat(256), 'coap://one']);
+    expect(noted).toContain('--audience: 1 to 255 bytes');
+    expect(rig.registry.get('tube-1').audience).toBe('coap://one');
+  });
+
+  test('an id and an audience that another device has', async () => {
+    await rig.devices.addDevice({ id: 'lamp', audience: 'coap://x', line: 'desk', profile: { scopes: ['a'] } });
+    const { noted, status } = await talk(['1', code, 'lamp', '', 'tube-2', 'coap://x', 'tube-2', '']);
+    expect(status).toBe(0);
+    for (const said of ['[device_exists]', '[audience_taken]']) expect(noted).toContain(said);
+    expect(rig.registry.get('tube-2').audience).toBe('coap://tube-2');
+  });
+
+  test('a number that is not there, and words', async () => {
+    const { noted, status } = await talk(['7', 'that one', '1', qr, '']);
+    expect(status).toBe(0);
+    for (const said of ['There is no 7.', 'That is no number of the list.']) expect(noted).toContain(said);
+  });
+
+  test('a label of a device that has another hub', async () => {
+    rig.links = [rig.link, new FaultyLink('desk', new PairableDevice())];
+    const other = setupCodeText('tube-9', SETUP).expose();
+    const { noted, status } = await talk([other, '1', qr, '']);
+    expect(status).toBe(0);
+    expect(noted).toContain('None of them is called tube-9.');
+    expect(noted).not.toContain(other);
+  });
+
+  test('what a device cannot do', async () => {
+    const many = Array.from({ length: 33 }, (_, row) => `read=GET ${row}`);
+    const line = ['pair', '--socket', socket];
+    const { noted, status } = await runLine(line, {}, [...many, '', '1', qr, '', ...['read=GET x', '']]);
+    expect(noted).toContain('[device_trust_invalid]');
+    expect(status).toBe(0);
+    expect(rig.registry.get('tube-1').profile.permissions).toEqual({ read: [['x', 1]] });
   });
 });

@@ -116,6 +116,30 @@ describe('SIGHUP', () => {
     await vi.waitFor(() => expect(hub.output.join('\n')).toContain('"level":"debug"'), { timeout: 5_000 });
   });
 
+  test('takes over profiles, and devices keep what they were registered with', async () => {
+    new StaticIssuer().writeJwks(inFolder('jwks.json'));
+    const profiles = (allow: string) => `[[profiles]]\nname = "tube"\nallow = ["${allow}"]\n`;
+    folder.configure(ISSUER + LINE('ward-1') + LINE('ward-2') + profiles('read=GET x'));
+    const hub = await folder.start();
+    const run = async (...args: readonly string[]) => {
+      const { err, out } = await folder.command('devices', ...args, '-c', folder.config, '--json');
+      return JSON.parse(out === '' ? err : out);
+    };
+    const add = (line: string) =>
+      run('add', `on-${line}`, '--profile', 'tube', '--line', line, '--trust', inFolder(`${line}.json`));
+    expect(await add('ward-1')).toMatchObject({ audience: 'coap://on-ward-1', profile: { scopes: ['read'] } });
+    folder.configure(ISSUER + LINE('ward-1') + LINE('ward-2') + profiles('write=PUT x'));
+    expect(await reload(hub)).toMatchObject({ changed: ['profile tube'], needs_restart: [] });
+    expect(await add('ward-2')).toMatchObject({ profile_name: 'tube', profile: { scopes: ['write'] } });
+    expect(await run('show', 'on-ward-1')).toMatchObject({ profile_differs: true, profile: { scopes: ['read'] } });
+    expect(await run('show', 'on-ward-2')).not.toHaveProperty('profile_differs');
+    expect(await run('profiles')).toMatchObject([{ name: 'tube', devices: 2, differing: 1 }]);
+    folder.configure(ISSUER + LINE('ward-1') + LINE('ward-2') + profiles('write=PUT x').replace('tube', 'lamp'));
+    await reload(hub);
+    expect(await run('show', 'on-ward-2')).toMatchObject({ profile_differs: true });
+    expect(await add('ward-3')).toMatchObject({ error: { code: 'profile_unknown' } });
+  });
+
   test('takes the keys of another key set, and no longer those of the old one', async () => {
     const [first, second] = [new StaticIssuer(), new StaticIssuer()];
     first.writeJwks(inFolder('jwks.json'));

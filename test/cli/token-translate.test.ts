@@ -245,9 +245,20 @@ describe('confirmation', () => {
     expect(await refusal(broken)).toEqual({ status: 3, code: 'jwe_decryption_failed' });
   });
 
-  test('none, for a profile that takes bearer tokens', async () => {
-    const token = jwt({ claims: { cnf: undefined as unknown as JsonObject } });
-    expect((await translated({ token, profile: { ...PROFILE, bearer: true } })).claims.cnf).toBeUndefined();
+  test('none, and it is bound to the key of the client by a profile that says so', async () => {
+    const claims = { cnf: undefined as unknown as JsonObject };
+    const profile = { ...PROFILE, bind: 'first-presenter', proofKey: clientJwk };
+    const bound = (await translated({ claims, profile })).claims.cnf;
+    const cnf = { jkt: await calculateJwkThumbprint(clientJwk as JWK) };
+    expect(bound).toEqual(
+      (await translated({ claims: { cnf }, profile: { ...PROFILE, proofKey: clientJwk } })).claims.cnf,
+    );
+    const withoutKey = await refusal({ claims, profile: { ...PROFILE, bind: 'first-presenter' } });
+    expect(withoutKey).toEqual({ status: 3, code: 'proof_missing' });
+  });
+
+  test('none: no profile has a device that takes it so', async () => {
+    expect(await refusal({ profile: { ...PROFILE, bearer: true } })).toEqual({ status: 1, code: 'profile_invalid' });
   });
 
   test('none is refused otherwise', async () => {
@@ -297,10 +308,20 @@ describe('the dialect of a server', () => {
     expect(await refusal({ ...cognito, options })).toEqual({ status: 3, code: 'jwt_type_refused' });
   });
 
+  test('with --bind a token without cnf is for the key of its presenter', async () => {
+    const token = { claims: { cnf: undefined as never }, profile: { ...PROFILE, proofKey: clientJwk } };
+    const { claims } = await translated({ ...token, options: ['--bind', 'first-presenter'] });
+    expect(claims.cnf).toBeDefined();
+    expect(await refusal(token)).toEqual({ status: 3, code: 'confirmation_missing' });
+    const ofDevice = { ...token, profile: { ...token.profile, bind: 'token' }, options: ['--bind', 'first-presenter'] };
+    expect(await refusal(ofDevice)).toEqual({ status: 3, code: 'confirmation_missing' });
+  });
+
   test('that is none is a mistake on the command line', async () => {
     expect(await refusal({ options: ['--dialect', 'okto'] })).toEqual({ status: 2, code: 'usage' });
   });
 });
+const UNBOUND = { cnf: undefined as unknown as JsonObject };
 
 describe('a refused token ends with status 3:', () => {
   test.each<[string, Setting, string]>([
@@ -311,7 +332,7 @@ describe('a refused token ends with status 3:', () => {
     ['not valid yet', { claims: { nbf: NOW + 300 } }, 'jwt_not_yet_valid'],
     ['another issuer', { claims: { iss: 'https://other.example' } }, 'jwt_issuer_unknown'],
     ['another audience', { claims: { aud: 'https://tube-2.example' } }, 'jwt_audience_mismatch'],
-    ['several audiences', { claims: { aud: [AUDIENCE, 'x'] } }, 'audience_ambiguous'],
+    ['several audiences and no key', { claims: { aud: [AUDIENCE, 'x'], ...UNBOUND } }, 'audience_ambiguous'],
     ['a forged signature', { key: signingKey('P-256', 'as-1') }, 'jwt_signature_invalid'],
     ['an unknown key', { header: { alg: 'ES256', typ: 'at+jwt', kid: 'as-2' } }, 'key_unknown'],
     ['no scope that is known', { claims: { scope: 'openid' } }, 'scope_empty'],
@@ -409,7 +430,12 @@ describe('a refusal says what was found and what was asked for', () => {
       'jwt_audience_mismatch',
       `aud is "coap://other", --audience is "${AUDIENCE}"`,
     ],
-    ['for several audiences', { claims: { aud: [AUDIENCE, 'b'] } }, 'audience_ambiguous', `aud is ["${AUDIENCE}","b"]`],
+    [
+      'for several audiences',
+      { claims: { aud: [AUDIENCE, 'b'], ...UNBOUND } },
+      'audience_ambiguous',
+      `aud is ["${AUDIENCE}","b"]`,
+    ],
     ['of another type', { header: { alg: 'ES256', typ: 'JWT', kid: 'as-1' } }, 'jwt_type_refused', 'typ is "JWT"'],
     ['without a type', { header: { alg: 'ES256', kid: 'as-1' } }, 'jwt_type_refused', 'typ is missing'],
     ['bound by jkt', { claims: { cnf: { jkt: 'x'.repeat(43) } } }, 'proof_missing', 'proofKey'],

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type AccessToken, bearerToken, dpopToken } from '../../src/client/access-token.ts';
+import type { NamedAudience } from '../../src/client/delivery-check.ts';
 import { DpopKey } from '../../src/client/dpop-key.ts';
 import { HubClient } from '../../src/client/hub-client.ts';
 import { exiSequence, exiTokenId } from '../../src/codec/exi-token-id.ts';
@@ -51,7 +52,7 @@ afterEach(() => close());
 
 const token = (value: string): AccessToken => dpopToken(value, key);
 /** What `session` answers for the delivery as the hub tells it now. */
-async function refusal(value: string, options?: { readonly audience?: string }): Promise<string> {
+async function refusal(value: string, options?: NamedAudience): Promise<string> {
   const delivery = await hub.delivery('d-1');
   return codeOf(() => hub.session(delivery, token(value), options));
 }
@@ -104,11 +105,14 @@ describe('the audience', () => {
     expect(await refusal(FOR_TUBE, { audience: PUMP })).toBe('client_delivery_foreign');
   });
 
-  test('of a token with several is not known, and a hub takes no such token', async () => {
+  test('of a token with several has to be named, and be one of them', async () => {
     const several = jwt({ aud: [TUBE, PUMP] });
     view = { ...view, cti: idOf(several) };
     expect(await refusal(several)).toBe('client_audience_unknown');
-    expect(await refusal(several, { audience: TUBE })).toBe('client_delivery_foreign');
+    expect(await refusal(several, { audience: TUBE })).toBe('none');
+    expect(await refusal(several, { audience: PUMP })).toBe('client_delivery_foreign');
+    view = { ...view, audience: 'coap://third' };
+    expect(await refusal(several, { audience: 'coap://third' })).toBe('client_delivery_foreign');
   });
 
   test.each([OPAQUE, jwt({ exp: 1 }), jwt({ aud: 7 }), 'a.b.c'])('of the token %s has to be named', async (value) => {
@@ -120,6 +124,26 @@ describe('the audience', () => {
     view = { ...view, cti: idOf(OPAQUE) };
     expect(await refusal(OPAQUE, { audience: TUBE })).toBe('none');
     expect(await refusal(OPAQUE, { audience: PUMP })).toBe('client_delivery_foreign');
+  });
+
+  test('of a whole site serves for a device of it where the caller names both', async () => {
+    const site = jwt({ aud: 'https://ward.example' });
+    view = { ...view, cti: idOf(site) };
+    const tokenAudience = 'https://ward.example';
+    expect(await refusal(site, { audience: TUBE })).toBe('client_delivery_foreign');
+    expect(await refusal(site, { audience: TUBE, tokenAudience })).toBe('none');
+    expect(await refusal(site, { audience: PUMP, tokenAudience })).toBe('client_delivery_foreign');
+    expect(await refusal(site, { audience: TUBE, tokenAudience: 'https://else.example' })).toBe(
+      'client_delivery_foreign',
+    );
+    const delivery = await hub.deliver({
+      device: 'tube-1',
+      audience: TUBE,
+      tokenAudience,
+      token: token(site),
+      wait: 0,
+    });
+    expect(codeOf(() => hub.session(delivery, token(site)))).toBe('none');
   });
 
   test('that was named to deliver need not be named again', async () => {

@@ -104,6 +104,23 @@ describe('a setup code', () => {
     expect(asked).toEqual([16]);
   });
 
+  it('may name a profile, in any place', () => {
+    const text = setupCodeText('tube-1', SECRET, 'tube').expose();
+    expect(text).toBe(`${TEXT}&profile=tube`);
+    expect(readSetupCode(text)).toMatchObject({ id: 'tube-1', profile: 'tube' });
+    expect(
+      readSetupCode(text.replace('id=tube-1', 'profile=lamp&id=tube-1').replace('&profile=tube', '')).profile,
+    ).toBe('lamp');
+    expect(readSetupCode(TEXT).profile).toBeUndefined();
+    expect(codeOf(() => setupCodeText('tube-1', SECRET, 'Tube'))).toBe('device_invalid');
+  });
+
+  it('has room for the longest id and profile', () => {
+    const text = setupCodeText('i'.repeat(63), SECRET, 'p'.repeat(32)).expose();
+    expect(text).toHaveLength(151);
+    expect(readSetupCode(text)).toMatchObject({ id: 'i'.repeat(63), profile: 'p'.repeat(32) });
+  });
+
   it('does not print', () => {
     const code = readSetupCode(TEXT);
     for (const text of [inspect(code, { depth: 9, showHidden: true }), JSON.stringify(code), `${code.secret}`])
@@ -122,6 +139,10 @@ describe('a setup code is refused', () => {
     ['that begins as nothing does', `latchkey:2?${TEXT.slice(11)}`],
     ['without id', TEXT.replace('id=tube-1&', '')],
     ['with an id that is none', TEXT.replace('tube-1', 'Tube 1')],
+    ['with a profile that is none', `${TEXT}&profile=Tube`],
+    ['with a profile of no name', `${TEXT}&profile=`],
+    ['with a profile that is too long', `${TEXT}&profile=${'p'.repeat(33)}`],
+    ['with two profiles', `${TEXT}&profile=a&profile=b`],
     ['with two ids', `${TEXT}&id=tube-2`],
     ['without secret', TEXT.replace(/&s=[^&]*/, '')],
     ['without check symbol in its QR text', TEXT.replace(/&c=.*/, '')],

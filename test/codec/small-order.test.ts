@@ -50,7 +50,8 @@ describe.each(ENCODINGS)('the small-order key %s is refused', (encoding) => {
   });
   it('as the `cnf` of a token for a device', () => {
     const context = {
-      profile: { wrap: 'mac0' as const, bearer: false },
+      profile: { wrap: 'mac0' as const },
+      bindsToPresenter: false,
       proofKey: undefined,
       confirmationKey: undefined,
       encryption: KEY['AES-CCM-16-64-128'],

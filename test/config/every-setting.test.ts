@@ -34,12 +34,20 @@ audience_claims = ["client_id"]
 client_claims = ["client_id"]
 required_claims = ["token_use=access"]
 ignored_headers = ["zip=NONE"]
+confirmation_kid = "thumbprint"
+bind = "first-presenter"
+shared_audience = "https://devices.example"
+device_by = "scope"
+scope_pattern = "{device}:{scope}"
 [[issuers]]
 issuer = "http://127.0.0.1:1/keys"
 jwks_url = "http://127.0.0.1:1/keys"
 client_id = "hub"
 client_secret_file = "secret"
 introspection_url = "http://127.0.0.1:1/introspect"
+shared_audience = "https://devices.example"
+device_by = "claim"
+device_claim = "device"
 [[issuers]]
 issuer = "https://static.example"
 jwks_file = "jwks.json"
@@ -54,9 +62,18 @@ client_id = "hub"
 client_auth = "private_key_jwt"
 client_key_file = "${tls}/client-key.pem"
 client_key_id = "k1"
+shared_audience = "https://devices.example"
+device_by = "authorization_details"
+authorization_details_type = "device"
 [[lines]]
 name = "bench"
 path = "tcp://127.0.0.1:1"
+[[profiles]]
+name = "tube"
+allow = ["read=GET x"]
+issuers = ["https://static.example"]
+wrap = "sign1"
+algorithm = "EdDSA"
 [ble]
 adapter = "/nonexistent/controller"
 `;

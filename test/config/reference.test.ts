@@ -28,7 +28,10 @@ describe('the commented configuration', () => {
   test('shows values that are acceptable', () => {
     const settings = referenceToml()
       .replace(/^#(\[|[a-z_0-9]+ = )/gm, '$1')
-      .replace(/^(discovery_url|jwks_file|client_(key|cert)_file|client_key_id) = .*$/gm, '');
+      .replace(
+        /^(discovery_url|jwks_file|client_(key|cert)_file|client_key_id|device_claim|authorization_details_type) = .*$/gm,
+        '',
+      );
     const config = parseConfig(settings, origin);
     expect(config.issuers).toHaveLength(1);
     expect(config.lines).toHaveLength(1);

@@ -394,7 +394,7 @@ describe('a token that was delivered and is alive', () => {
     await expect(queue.add(delivery({ device: 'tube-3' }))).rejects.toMatchObject({ code: 'delivery_room_full' });
     await time.advance(MINUTE);
     await queue.add(delivery({ device: 'tube-3' }));
-    expect(queue.counts()).toEqual({ queued: 1, delivered: 2, refused: 1, expired: 0 });
+    expect(queue.counts()).toEqual({ queued: 1, delivered: 2, refused: 1, expired: 0, cancelled: 0 });
   });
 });
 
@@ -420,7 +420,7 @@ describe('a delivery that makes room for another', () => {
     store.failAt(1);
     await expect(queue.add(delivery({ device: 'tube-9' }))).rejects.toThrow('the medium failed');
     expect(ids.map((id) => queue.get(id).state)).toEqual(ids.map(() => 'refused'));
-    expect(queue.counts()).toEqual({ queued: 0, delivered: 0, refused: 4, expired: 0 });
+    expect(queue.counts()).toEqual({ queued: 0, delivered: 0, refused: 4, expired: 0, cancelled: 0 });
     expect(store.entries.size).toBe(4);
     await queue.add(delivery({ device: 'tube-9' }));
     expect(() => queue.get(ids[0] ?? '')).toThrow(expect.objectContaining({ code: 'delivery_unknown' }));
@@ -435,7 +435,7 @@ describe('a delivery that makes room for another', () => {
     expect(queue.get(ids[0] ?? '').state).toBe('refused');
     release();
     await Promise.all([first, second]);
-    expect(queue.counts()).toEqual({ queued: 2, delivered: 0, refused: 2, expired: 0 });
+    expect(queue.counts()).toEqual({ queued: 2, delivered: 0, refused: 2, expired: 0, cancelled: 0 });
     expect(store.entries.size).toBe(4);
   });
 });
@@ -572,7 +572,7 @@ describe('many deliveries', () => {
     expect(queue.expired(2_500)).toHaveLength(expiries.filter((expiry) => expiry <= 2_500).length);
     // Looking changes nothing.
     expect(queue.expired(2_500)).toHaveLength(expiries.filter((expiry) => expiry <= 2_500).length);
-    expect(queue.counts()).toEqual({ queued: expiries.length, delivered: 667, refused: 0, expired: 0 });
+    expect(queue.counts()).toEqual({ queued: expiries.length, delivered: 667, refused: 0, expired: 0, cancelled: 0 });
     expect([...queue.waitingDevices()].sort()).toEqual(Array.from({ length: 7 }, (_, device) => `tube-${device}`));
     for (let device = 0; device < 7; device += 1) {
       const waiting = queue.waitingFor(`tube-${device}`);

@@ -34,6 +34,8 @@ describe('a profile is refused', () => {
     ['with a cti of 3 bytes', { ...READ, ctiBytes: 3 }],
     ['with a cti of 17 bytes', { ...READ, ctiBytes: 17 }],
     ['with bearer as text', { ...READ, bearer: 'yes' }],
+    ['of an offline device for bearer tokens', { ...READ, bearer: true }],
+    ['with another bind', { ...READ, bind: 'last-presenter' }],
     ['with another receipt', { ...READ, receipt: 'sign1' }],
   ])('%s', (_, json) => {
     expect(codeOf(() => profileFromJson(json))).toBe('device_invalid');
@@ -67,6 +69,7 @@ test('what is left out takes the defaults of docs/protocol.md', () => {
     cwtTag: false,
     ctiBytes: 16,
     bearer: false,
+    bind: 'issuer',
     receipt: 'mac0',
     clock: 'own',
   });

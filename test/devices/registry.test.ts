@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { utf8 } from '../../src/core/bytes.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { type Device, encodeDevice, ROOT_KEY_BYTES } from '../../src/devices/device.ts';
 import { Registry } from '../../src/devices/registry.ts';
@@ -278,4 +279,23 @@ describe('a key that no device has any more is told once', () => {
     await registry.remove('tube-1');
     expect(revoked).toEqual([]);
   });
+});
+
+test('an offline device that an earlier version registered for bearer tokens is read, takes none, and is in the log', async () => {
+  const log = new QuietLog();
+  const json = JSON.parse(Buffer.from(encodeDevice(device())).toString()) as { profile: object };
+  const record = (changes: object) => utf8(JSON.stringify({ ...json, ...changes }));
+  const bearer = { ...json.profile, bearer: true };
+  const { line: _line, ...connected } = json as { line?: string; profile: object };
+  const entries = new Map([
+    ['device/tube-1', record({ profile: bearer })],
+    ['device/ekg-1', utf8(JSON.stringify({ ...connected, id: 'ekg-1', audience: 'coap://ekg-1', profile: bearer }))],
+  ]);
+  const registry = new Registry({ store: new FaultyStore(entries), log });
+  await registry.load();
+  expect(registry.get('tube-1').profile.bearer).toBe(false);
+  expect(registry.get('ekg-1').profile.bearer).toBe(true);
+  expect(log.lines).toMatchObject([
+    { level: 'warn', fields: { event: 'device_bearer_ended', code: 'device_bearer_ended', device: 'tube-1' } },
+  ]);
 });

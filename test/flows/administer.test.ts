@@ -1,13 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { readTrustFile } from '../../src/codec/trust-file.ts';
 import { utf8 } from '../../src/core/bytes.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { LIMITS } from '../../src/core/limits.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
 import { HubKeys } from '../../src/devices/hub-keys.ts';
+import type { NamedProfile } from '../../src/devices/named-profile.ts';
+import { profileFromJson } from '../../src/devices/profile.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { TrustRecords } from '../../src/devices/trust-records.ts';
 import { AdministerFlow } from '../../src/flows/administer.ts';
+import { DeliveryAttempts } from '../../src/flows/attempt-delivery.ts';
 import { RefreshTrust } from '../../src/flows/refresh-trust.ts';
 import type { NewDevice, Page } from '../../src/ports/admin.ts';
 import { AuditList } from '../fakes/audit-list.ts';
@@ -38,8 +42,25 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
     audit,
     wake: () => undefined,
   });
+  const woken: string[] = [];
+  const profiles: NamedProfile[] = [];
+  const attempts = new DeliveryAttempts(
+    {
+      queue,
+      registry,
+      link: () => new ScriptedLink(() => 'silence'),
+      certain: () => time.certain(),
+      random: time,
+      log,
+      audit,
+      attemptTimeout: 1_000,
+    },
+    new AbortController().signal,
+  );
   const flow = new AdministerFlow({
     difficulty: () => ({ code: 'link_down', failures: 1 }),
+    cancel: (id) => attempts.cancel(id),
+    wake: (id) => void woken.push(id),
     registry,
     queue,
     hubKeys,
@@ -51,8 +72,9 @@ async function setup(issuers: readonly string[] = ['https://as.example'], radio 
     lines: ['line-1'],
     radio,
     issuers,
+    profiles,
   });
-  return { audit, flow, log, queue, records, store, time };
+  return { audit, flow, log, queue, records, profiles, store, time, woken };
 }
 
 /** A device that is found by radio. */
@@ -342,5 +364,102 @@ describe('renameDevice', () => {
   test('refuses a device that nobody registered', async () => {
     const { flow } = await setup();
     await expect(flow.renameDevice('tube-1', 'x')).rejects.toMatchObject({ code: 'device_unknown' });
+  });
+});
+
+describe('profiles of the configuration', () => {
+  const tube = {
+    scopes: ['read'],
+    permissions: { read: [['temperature', 16]] },
+    wrap: 'sign1',
+    authentication: 'EdDSA',
+  };
+  const named = (members: JsonObject): NamedProfile => {
+    const profile = profileFromJson(members);
+    return { name: 'tube', members, profile, audience: 'https://x.example/{id}', issuers: ['https://as.example'] };
+  };
+
+  test('say what a registration leaves out', async () => {
+    const { flow, profiles } = await setup();
+    profiles.push(named(tube));
+    const { device: view } = await flow.addDevice({ id: 'tube-1', line: 'line-1', profileName: 'tube', profile: {} });
+    expect(view).toMatchObject({
+      audience: 'https://x.example/tube-1',
+      issuers: ['https://as.example'],
+      profile_name: 'tube',
+      paired: false,
+      profile: { wrap: 'sign1', authentication: 'EdDSA', scopes: ['read'] },
+    });
+    expect(view).not.toHaveProperty('profile_differs');
+  });
+
+  test('give way to what a registration says, an algorithm together with its wrap', async () => {
+    const { flow, profiles } = await setup();
+    profiles.push(named(tube));
+    const { device: view } = await flow.addDevice({
+      ...device({ audience: 'coap://mine', profileName: 'tube', profile: { wrap: 'mac0', ctiBytes: 8 } }),
+    });
+    expect(view.profile).toMatchObject({ wrap: 'mac0', authentication: 'HMAC 256/64', ctiBytes: 8, scopes: ['read'] });
+    expect(view).toMatchObject({ audience: 'coap://mine', profile_differs: true });
+  });
+
+  test('change nothing on devices that are registered', async () => {
+    const { flow, profiles, store } = await setup();
+    profiles.push(named(tube));
+    await flow.addDevice(device({ profileName: 'tube', profile: {} }));
+    const before = store.entries.get('device/tube-1');
+    profiles.splice(0, 1, named({ ...tube, maxTokenBytes: 512 }));
+    expect(flow.showDevice('tube-1')).toMatchObject({ profile_differs: true, profile: { maxTokenBytes: 1_024 } });
+    expect(flow.profiles()).toMatchObject([
+      { name: 'tube', devices: 1, differing: 1, profile: { maxTokenBytes: 512 } },
+    ]);
+    expect(store.entries.get('device/tube-1')).toEqual(before);
+  });
+
+  test('that are not there are refused, with those that are', async () => {
+    const { flow, profiles } = await setup();
+    profiles.push(named(tube));
+    const asked = flow.addDevice(device({ profileName: 'lamp', profile: {} }));
+    await expect(asked).rejects.toMatchObject({ code: 'profile_unknown', detail: '"lamp"; [[profiles]] has tube' });
+  });
+});
+
+describe('a delivery that waits', () => {
+  const waiting = (id: string) => ({
+    id,
+    device: 'tube-1',
+    audience: 'coap://tube-1',
+    cwt: new Secret(utf8(id)),
+    tokenHash: utf8(id),
+    cti: utf8(id),
+    expiresAt: 1_800_000_000,
+    scope: 'read',
+    jwtBytes: 1,
+    cwtBytes: 1,
+    keysAge: 0,
+    clock: 'sure' as const,
+    request: 'r',
+  });
+
+  test('is tried at once, and it is said what goes before it', async () => {
+    const { flow, queue, woken } = await setup();
+    await flow.addDevice(device());
+    for (const id of ['d1', 'd2', 'd3']) await queue.add(waiting(id));
+    expect(flow.retryDelivery('d3')).toMatchObject({ delivery: 'd3', before: 2, difficulty: { code: 'link_down' } });
+    expect(woken).toEqual(['tube-1']);
+  });
+
+  test('is cancelled once, on record, and its token is off the medium', async () => {
+    const { audit, flow, queue, store, woken } = await setup();
+    await flow.addDevice(device());
+    await queue.add(waiting('d1'));
+    expect(await flow.cancelDelivery('d1')).toMatchObject({ state: 'cancelled', code: 'delivery_cancelled' });
+    await expect(flow.cancelDelivery('d1')).rejects.toMatchObject({ code: 'delivery_ended', detail: 'cancelled' });
+    expect(() => flow.retryDelivery('d1')).toThrow(expect.objectContaining({ code: 'delivery_ended' }));
+    await expect(flow.cancelDelivery('d2')).rejects.toMatchObject({ code: 'delivery_unknown' });
+    const ends = audit.entries.filter(({ kind }) => kind === 'deliver-end');
+    expect(ends).toMatchObject([{ verdict: 'cancelled', delivery: 'd1', code: 'delivery_cancelled' }]);
+    expect(new TextDecoder().decode(store.entries.get('delivery/d1'))).not.toContain('"cwt"');
+    expect(woken).toEqual([]);
   });
 });

@@ -32,6 +32,7 @@ beforeEach(async () => {
     link: () => rig.link(),
     certain: () => rig.time.certain(),
     timers: rig.time,
+    monotonic: () => rig.time.monotonic(),
     random: rig.time,
     log: rig.log,
     audit: rig.audit,
@@ -96,6 +97,7 @@ const conditions = () =>
     broker: undefined,
     trust: rig.trust.status(),
     trustWaitsSince: 0,
+    full: [],
     reload: undefined,
   }).flatMap(({ code, subject }) => (subject === 'trust of tube-1' ? [code] : []));
 

@@ -8,12 +8,14 @@ import type { Device } from '../../src/devices/device.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { type DeliverDependencies, DeliverFlow } from '../../src/flows/deliver.ts';
 import type { Dispatcher } from '../../src/flows/dispatch.ts';
+import type { Difficulty } from '../../src/ports/admin.ts';
 import type { PresentedToken } from '../../src/ports/northbound.ts';
 import type { TranslatedToken } from '../../src/token/translate.ts';
 import { AuditList } from '../fakes/audit-list.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
+import { asyncCodeOf } from '../fixtures/async-code-of.ts';
 import { AUDIENCE, deviceProfile, verifiedToken } from '../fixtures/verified-token.ts';
 
 const DEVICE: Device = {
@@ -28,7 +30,7 @@ const DEVICE: Device = {
 };
 
 const BOUND = { confirmation: { jkt: 'thumbprint' } };
-const PROOF_KEY: JsonObject = { kty: 'EC' };
+const PROOF_KEY: JsonObject = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' };
 const CANARY = 'canary-token';
 
 function translated(): TranslatedToken {
@@ -43,16 +45,26 @@ function translated(): TranslatedToken {
 }
 
 /** The flow over a real queue; what judges a token answers as told, and what was asked of it is kept. */
-async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<DeliverDependencies> = {}) {
+async function setup(
+  token: VerifiedToken = verifiedToken(),
+  changes: Partial<DeliverDependencies> = {},
+  difficulty?: Difficulty,
+) {
   const [log, store, time] = [new QuietLog(), new FaultyStore(), new FakeTime()];
   const registry = new Registry({ store, log });
   await registry.add(DEVICE);
   const queue = new DeliveryQueue({ store, log, clock: time });
-  const asked = { woken: [] as string[], proofs: 0, proofKeys: [] as (JsonObject | undefined)[] };
+  const asked = {
+    woken: [] as string[],
+    proofs: 0,
+    proofKeys: [] as (JsonObject | undefined)[],
+    bindings: [] as (readonly [string, number])[],
+  };
   let settled = async (id: string) => queue.get(id);
   const dispatcher = {
     wake: (id: string) => void asked.woken.push(id),
     settled: (id: string) => settled(id),
+    difficulty: () => difficulty,
   } as unknown as Dispatcher;
   const setSettled = (by: typeof settled) => {
     settled = by;
@@ -68,6 +80,11 @@ async function setup(token: VerifiedToken = verifiedToken(), changes: Partial<De
       return PROOF_KEY;
     },
     openConfirmationKey: async () => undefined,
+    bindings: {
+      bind: async (request) => {
+        asked.bindings.push([request.thumbprint, queue.waiting('tube-1')]);
+      },
+    },
     translate: (_, __, { proofKey }) => {
       asked.proofKeys.push(proofKey);
       return translated();
@@ -224,4 +241,75 @@ describe('for a device without a clock', () => {
     setSettled(async (id) => (await queue.end(id, refused)).delivery);
     expect(await deliver()).toMatchObject({ state: 'refused', device_code: '4.01', creation_hints: HINTS });
   });
+});
+
+describe('a token that its issuer bound to no key, with bind = "first-presenter"', () => {
+  const unbound = (changes: Partial<VerifiedToken> = {}) =>
+    verifiedToken({ confirmation: undefined, bind: 'first-presenter', ...changes });
+  const THUMBPRINT = 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k';
+
+  test.each([
+    ['DPoP', DPOP],
+    ['Bearer', { scheme: 'Bearer', proof: new Secret('proof') } as const],
+  ])('is bound to the key of its proof before it waits for the device, in the scheme %s', async (_, presented) => {
+    const { deliver, asked, queue } = await setup(unbound());
+    await deliver(presented);
+    expect(asked).toMatchObject({ proofs: 1, proofKeys: [PROOF_KEY], bindings: [[THUMBPRINT, 0]] });
+    expect(queue.waiting('tube-1')).toBe(1);
+  });
+
+  test.each(['Bearer', 'DPoP'] as const)('is refused without a proof, in the scheme %s', async (scheme) => {
+    const { deliver, asked } = await setup(unbound());
+    await expect(deliver({ scheme })).rejects.toMatchObject({ code: 'proof_missing' });
+    expect(asked).toMatchObject({ proofs: 0, bindings: [] });
+  });
+
+  test('is not queued where it is bound to another key', async () => {
+    const bind = async () => {
+      throw new LatchkeyError('token_bound_elsewhere');
+    };
+    const { deliver, queue } = await setup(unbound(), { bindings: { bind } });
+    await expect(deliver(DPOP)).rejects.toMatchObject({ code: 'token_bound_elsewhere' });
+    expect(queue.waiting('tube-1')).toBe(0);
+  });
+
+  test('is bound to no key where it cannot be translated', async () => {
+    const translate = () => {
+      throw new LatchkeyError('scope_empty');
+    };
+    const { deliver, asked } = await setup(unbound(), { translate });
+    await expect(deliver(DPOP)).rejects.toMatchObject({ code: 'scope_empty' });
+    expect(asked.bindings).toEqual([]);
+  });
+
+  test('is not bound where it has a key of its own', async () => {
+    const { deliver, asked } = await setup(verifiedToken({ bind: 'first-presenter' }));
+    await deliver();
+    expect(asked).toMatchObject({ proofs: 0, bindings: [] });
+  });
+
+  test.each([
+    ['token', 'first-presenter', 'confirmation_missing', 0],
+    ['first-presenter', 'token', 'none', 1],
+    ['issuer', 'first-presenter', 'none', 1],
+    ['issuer', 'token', 'confirmation_missing', 0],
+  ] as const)(
+    'is bound as the device has it, before the issuer: %s, with %s of the issuer',
+    async (ofDevice, bind, code, bound) => {
+      const { deliver, asked, registry } = await setup(unbound({ bind }));
+      await registry.update(registry.get('tube-1'), { profile: deviceProfile({ bind: ofDevice }) });
+      expect(await asyncCodeOf(deliver(DPOP))).toBe(code);
+      expect(asked.bindings).toHaveLength(bound);
+    },
+  );
+});
+
+test('a client whose token waits for room on the device is told so', async () => {
+  const { deliver } = await setup(verifiedToken(), {}, { code: 'device_full', failures: 1 });
+  expect(await deliver()).toMatchObject({ state: 'queued', code: 'device_full' });
+});
+
+test('of other reasons to wait a client learns nothing', async () => {
+  const { deliver } = await setup(verifiedToken(), {}, { code: 'link_down', failures: 0 });
+  expect(await deliver()).not.toHaveProperty('code');
 });

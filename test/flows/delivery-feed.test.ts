@@ -5,6 +5,7 @@ import { DeliveryQueue } from '../../src/devices/delivery-queue.ts';
 import { profileFromJson } from '../../src/devices/profile.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { deliveryFeed } from '../../src/flows/delivery-feed.ts';
+import type { Difficulty } from '../../src/ports/admin.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
 import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
@@ -46,7 +47,14 @@ async function setup() {
       request: 'r',
     });
   };
-  return { add, feed: deliveryFeed({ queue, registry }), queue, registry };
+  const difficulty: { now: Difficulty | undefined } = { now: undefined };
+  return {
+    add,
+    difficulty,
+    feed: deliveryFeed({ queue, registry, difficulty: () => difficulty.now }),
+    queue,
+    registry,
+  };
 }
 
 test('each change says how many wait, and holds no token', async () => {
@@ -83,4 +91,13 @@ test('of a device that was removed nothing is shown', async () => {
   await registry.remove('tube-1');
   await queue.removeDevice('tube-1');
   expect(heard).toEqual([{ device: 'tube-1', waiting: 0 }]);
+});
+
+test('a device that is full shows in what waits for it', async () => {
+  const { add, difficulty, feed } = await setup();
+  await add();
+  difficulty.now = { code: 'device_full', failures: 2 };
+  expect(feed.now()).toMatchObject([{ delivery: { state: 'queued', code: 'device_full' } }]);
+  difficulty.now = { code: 'link_down', failures: 0 };
+  expect(feed.now()[0]?.delivery).not.toHaveProperty('code');
 });

@@ -72,6 +72,7 @@ async function setup(
     link: () => line,
     certain: certain ?? (() => time.certain()),
     timers: time,
+    monotonic: () => time.monotonic(),
     random: time,
     log,
     audit,

@@ -37,6 +37,7 @@ const well: HealthFacts = {
   broker: { up: true, code: undefined },
   trust: [{ device: 'tube-1', state: 'current' }],
   trustWaitsSince: 1_000,
+  full: [],
   reload: { refused: undefined, needsRestart: [] },
 };
 
@@ -169,6 +170,7 @@ describe('healthOf', () => {
       'device d (line x): link_unconfigured',
     ],
     ['a device that is half paired', { unfinished: ['d'] }, 'device d: pairing_unfinished'],
+    ['a device that has been full for long', { full: ['tube-1'] }, 'device tube-1: device_full'],
   ])('names %s', (_, changes, expected) => {
     expect(codes(changes)).toEqual([expected]);
   });

@@ -40,6 +40,27 @@ describe('an answer of 2.01', () => {
   });
 });
 
+describe('an answer of 5.03', () => {
+  const byRadio = { ...attempt, isOpen: true };
+  const full = { code: codeNumber('5.03'), payload: EMPTY };
+  const receipt = { key, tokenHash: attempt.tokenHash, audience, nonce: attempt.nonce, refusal: full.code };
+
+  test('on a line says that the device is full', () => {
+    expect(judgeAnswer(tube, attempt, full)).toEqual({ isProven: false, outcome: 'full' });
+  });
+
+  test('by radio says so with the MAC of the device', () => {
+    const proven = { ...full, payload: makeReceipt(receipt) };
+    expect(judgeAnswer(tube, byRadio, proven)).toEqual({ isProven: true, outcome: 'full' });
+  });
+
+  test('by radio without a MAC says nothing, and with another one that it is an impostor', () => {
+    expect(codeOf(() => judgeAnswer(tube, byRadio, full))).toBe('device_answer_invalid');
+    const other = { ...full, payload: makeReceipt({ ...receipt, nonce: utf8('another1') }) };
+    expect(codeOf(() => judgeAnswer(tube, byRadio, other))).toBe('device_answer_untrusted');
+  });
+});
+
 test.each(['5.00', '4.04', '2.31', '5.31'])('an answer of %s without a receipt ends no delivery', (code) => {
   expect(codeOf(() => judged(EMPTY, code))).toMatch(/^device_answer_/);
 });

@@ -384,6 +384,7 @@ describe('tokens', () => {
       link: () => rig.link(device.id),
       certain: () => rig.time.certain(),
       timers: rig.time,
+      monotonic: () => rig.time.monotonic(),
       random: rig.time,
       log: rig.log,
       audit: rig.audit,

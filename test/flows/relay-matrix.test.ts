@@ -19,6 +19,7 @@ import { TokenJudge } from '../../src/flows/token-judge.ts';
 import { DurableReplayWindow } from '../../src/pop/durable-replay-window.ts';
 import { demandTokenForm } from '../../src/pop/introspection/token-form.ts';
 import { ProofKeys } from '../../src/pop/proof-keys.ts';
+import { TokenBindings } from '../../src/pop/token-bindings.ts';
 import { StaticKeys } from '../../src/trust/issuer-keys.ts';
 import { issuerPolicy } from '../../src/trust/issuer-policy.ts';
 import { verifyJwt } from '../../src/trust/verify-jwt.ts';
@@ -118,6 +119,7 @@ beforeAll(async () => {
   const registry = new Registry({ store: new FaultyStore(), log });
   await registry.add(device);
   const tokensOf = new TokenJudge({
+    names: { has: () => false, withAudience: () => undefined },
     issuers: [{ issuer: ISSUER, policy: 'opaque', introspector: { introspect } }],
     verify: (jwt, asking) =>
       verifyJwt(jwt, {
@@ -129,6 +131,7 @@ beforeAll(async () => {
     clock: time,
   });
   const relay = new RelayFlow({
+    bindings: await TokenBindings.open({ store: new FaultyStore(), clock: time, log }),
     registry,
     tokens: tokensOf,
     replay,

@@ -13,6 +13,7 @@ import { RelayFlow } from '../../src/flows/relay.ts';
 import type { GoodToken, TokenVerdict } from '../../src/flows/token-judge.ts';
 import type { DurableReplayWindow } from '../../src/pop/durable-replay-window.ts';
 import { ProofKeys } from '../../src/pop/proof-keys.ts';
+import type { BindingRequest } from '../../src/pop/token-bindings.ts';
 import type { RelayRequest } from '../../src/ports/relay.ts';
 import { AuditList } from '../fakes/audit-list.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
@@ -20,6 +21,7 @@ import { FaultyStore } from '../fakes/faulty-store.ts';
 import { QuietLog } from '../fakes/quiet-log.ts';
 import { asyncCodeOf } from '../fixtures/async-code-of.ts';
 import { connectedDevice } from '../fixtures/connected-device.ts';
+import { verifiedToken } from '../fixtures/verified-token.ts';
 import {
   AUDIENCE,
   makeClient,
@@ -57,6 +59,7 @@ function good(changes: Partial<GoodToken> = {}): TokenVerdict {
     members: { scope: 'read', sub: 'doctor-7' },
     confirmation: { jkt: client.thumbprint },
     confidential: true,
+    verified: undefined,
     ...changes,
   };
   return { active: true, token, freshness, evidence };
@@ -81,8 +84,18 @@ beforeEach(async () => {
   device = connectedDevice('ekg-1', { audience: AUDIENCE });
   await registry.add(device);
   verdict = good();
+  bound = [];
+  refusal = undefined;
   meanwhile = async () => undefined;
 });
+
+/** Keys that tokens were bound to. */
+let bound: string[];
+let refusal: LatchkeyError | undefined;
+const bind = async ({ thumbprint }: BindingRequest) => {
+  if (refusal !== undefined) throw refusal;
+  bound.push(thumbprint);
+};
 
 function makeFlow(): RelayFlow {
   const judge = async (): Promise<TokenVerdict> => {
@@ -91,6 +104,7 @@ function makeFlow(): RelayFlow {
     return verdict;
   };
   return new RelayFlow({
+    bindings: { bind },
     registry,
     tokens: { judge },
     replay,
@@ -181,6 +195,89 @@ describe('the answer is "not active"', () => {
     await ask({ proof: shown });
     expect(await ask({ proof: shown })).toMatchObject({ active: false, code: 'proof_replayed' });
   });
+});
+
+describe('a JWT that its issuer bound to no key, with bind = "first-presenter"', () => {
+  const unbound = (changes: Partial<GoodToken> = {}) =>
+    good({
+      confirmation: undefined,
+      confidential: false,
+      verified: verifiedToken({ confirmation: undefined, bind: 'first-presenter' }),
+      ...changes,
+    });
+
+  test.each([
+    ['a DPoP proof', () => proof()],
+    ['a COSE proof that shows its key', async () => presentCose(client.key, { show: client.publicJwk })],
+  ])('is bound to the key of %s, which the answer has', async (_, shown) => {
+    verdict = unbound();
+    expect(await ask({ proof: await shown() })).toMatchObject({
+      active: true,
+      members: { scope: 'read', cnf: { jkt: client.thumbprint } },
+    });
+    expect(bound).toEqual([client.thumbprint]);
+  });
+
+  test('is not active without a proof', async () => {
+    verdict = unbound();
+    expect(await ask()).toMatchObject({ active: false, code: 'proof_missing' });
+    expect(bound).toEqual([]);
+  });
+
+  test.each([
+    ['under a secret', async () => presentCose(makeSharedKey().key), 'proof_key_mismatch'],
+    ['without its key', async () => presentCose(client.key), 'proof_malformed'],
+    [
+      'of a certificate',
+      async () => ({ kind: 'certificate', thumbprint: new Uint8Array(32) }) as const,
+      'proof_key_mismatch',
+    ],
+  ])('is bound to none by a proof %s', async (_, shown, code) => {
+    verdict = unbound();
+    expect(await ask({ proof: await shown() })).toMatchObject({ active: false, code });
+    expect(bound).toEqual([]);
+  });
+
+  test('is bound by no proof that was used before', async () => {
+    const shown = await proof();
+    verdict = unbound();
+    await ask({ proof: shown });
+    expect(await ask({ proof: shown })).toMatchObject({ active: false, code: 'proof_replayed' });
+    expect(bound).toHaveLength(1);
+  });
+
+  test('is not active where it is bound to another key', async () => {
+    verdict = unbound();
+    refusal = new LatchkeyError('token_bound_elsewhere');
+    expect(await ask({ proof: await proof() })).toMatchObject({ active: false, code: 'token_bound_elsewhere' });
+  });
+
+  test('is not active with several audiences: elsewhere it is a bearer token', async () => {
+    verdict = unbound({ audience: [AUDIENCE, 'https://pump-1.ward.example'] });
+    expect(await ask({ proof: await proof() })).toMatchObject({ active: false, code: 'audience_ambiguous' });
+  });
+
+  test('is not bound where the AS says a key', async () => {
+    verdict = unbound({ confirmation: { jkt: client.thumbprint }, confidential: true });
+    expect(await ask({ proof: await proof() })).toMatchObject({ active: true });
+    expect(bound).toEqual([]);
+  });
+
+  test('needs no proof at a device for bearer tokens', async () => {
+    await registry.remove('ekg-1');
+    await registry.add({ ...device, profile: profileFromJson({ bearer: true }, { takesTokens: false }) });
+    verdict = unbound();
+    expect(await ask()).toMatchObject({ active: true, proof: 'none' });
+  });
+});
+
+test('an opaque token is bound to no presenter: what an AS may know by two names could have two', async () => {
+  await registry.remove('ekg-1');
+  await registry.add({ ...device, profile: profileFromJson({ bind: 'first-presenter' }, { takesTokens: false }) });
+  verdict = good({ confirmation: undefined });
+  expect(await ask()).toMatchObject({ active: false, code: 'confirmation_missing' });
+  expect(await ask({ proof: await proof() })).toMatchObject({ active: false, code: 'confirmation_missing' });
+  expect(bound).toEqual([]);
 });
 
 describe('there is no answer', () => {

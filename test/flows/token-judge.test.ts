@@ -3,6 +3,7 @@ import { sha256 } from '../../src/core/bytes.ts';
 import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { IntrospectedToken } from '../../src/core/introspected-token.ts';
+import { readScopePattern } from '../../src/core/scope-pattern.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { VerifiedToken } from '../../src/core/verified-token.ts';
 import type { Device } from '../../src/devices/device.ts';
@@ -70,8 +71,11 @@ interface Setup {
   readonly of?: Device;
 }
 
+const NEIGHBOUR = 'ekg-2';
+
 function judge(token: string, { issuers, of = device, verify = 'jwt_malformed' }: Setup) {
   const tokens = new TokenJudge({
+    names: { has: (id) => [device.id, NEIGHBOUR].includes(id), withAudience: () => undefined },
     issuers,
     clock: time,
     verify: async () => {
@@ -319,4 +323,62 @@ describe('an encrypted token', () => {
     expect(verdict).toMatchObject({ active: false, code: 'token_inactive' });
     expect(as.asked.times).toBe(1);
   });
+});
+
+describe('of a token with an audience for many devices the device learns what is for it', () => {
+  const SHARED = 'https://devices.example';
+  const pattern = readScopePattern('{device}/{scope}');
+  if (pattern === undefined) throw new Error('no pattern');
+  const byScope = { audience: SHARED, naming: { by: 'scope', pattern } } as const;
+  const says = (scope: string) => ({
+    audience: [SHARED],
+    scope: scope.split(' '),
+    members: { active: true, aud: SHARED, scope, authorization_details: [{ type: 'payment' }] },
+  });
+
+  test('an opaque one', async () => {
+    const asked = issuer(yes(says(`openid ${device.id}/read`)), { sharedAudience: byScope });
+    const verdict = await judge(OPAQUE, { issuers: [asked] });
+    const members = { active: true, aud: device.audience, exp: END, scope: 'read' };
+    expect(verdict).toMatchObject({ active: true, token: { audience: [device.audience] } });
+    expect(verdict.active && verdict.token.members).toEqual(members);
+  });
+
+  test.each([
+    ['another device', `${NEIGHBOUR}/read`, 'jwt_audience_mismatch'],
+    ['no device', 'read', 'device_unnamed'],
+    ['two devices', `${NEIGHBOUR}/read ${device.id}/read`, 'device_ambiguous'],
+  ])('and not that an opaque one names %s', async (_, scope, code) => {
+    const asked = issuer(yes(says(scope)), { sharedAudience: byScope });
+    expect(await judge(OPAQUE, { issuers: [asked] })).toMatchObject({ active: false, concealed: true, code });
+  });
+
+  test.each([
+    ['as much', `${device.id}/read ${device.id}/write`, 'read write'],
+    ['less', `${device.id}/write ${NEIGHBOUR}/read`, 'write'],
+    ['nothing', `${NEIGHBOUR}/read`, ''],
+  ])('a JWT of which the AS says %s', async (_, scope, expected) => {
+    const asked = issuer(yes(says(scope)), { policy: 'always', sharedAudience: byScope });
+    const verify = jwt({ scope: ['read', 'write'] });
+    expect(await judge(JWT, { issuers: [asked], verify })).toMatchObject({
+      active: true,
+      token: { audience: [device.audience], members: { aud: device.audience, scope: expected } },
+    });
+  });
+
+  test('a JWT of which the AS does not say the scope again', async () => {
+    const said = yes({ audience: [SHARED], scope: [], members: { active: true, aud: SHARED } });
+    const asked = issuer(said, { policy: 'always', sharedAudience: byScope });
+    expect(await judge(JWT, { issuers: [asked], verify: jwt() })).toMatchObject({
+      token: { members: { scope: 'read' } },
+    });
+  });
+});
+
+test('a kid in an answer is the thumbprint of a key, where the issuer writes it so', async () => {
+  const cnf = { kid: 'V6N_HMPagNpYS_wxM14X73q3eWzbTr9Z31RyHkIcN0Y' };
+  const said = yes({ confirmation: cnf });
+  expect(await judge(OPAQUE, { issuers: [issuer(said)] })).toMatchObject({ token: { confirmation: cnf } });
+  const asked = issuer(said, { kidIsThumbprint: true });
+  expect(await judge(OPAQUE, { issuers: [asked] })).toMatchObject({ token: { confirmation: { jkt: cnf.kid } } });
 });

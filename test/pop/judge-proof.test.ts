@@ -111,6 +111,13 @@ describe('answers with the holder of', () => {
     expect(replay.size).toBe(0);
   });
 
+  test('a token bound by jkt and x5t#S256, by the key alone', async () => {
+    const both = { ...BOUND.certificate, ...BOUND.jkt };
+    expect(await judge(presentDpop(await makeDpop(client)), both)).toMatchObject({ thumbprint: client.thumbprint });
+    expect(await code(byCertificate(certificate), both)).toBe('proof_key_mismatch');
+    expect(await code(presentDpop(await makeDpop(makeClient())), both)).toBe('proof_key_mismatch');
+  });
+
   test('an unbound token, where the device takes such', async () => {
     expect(await judge(undefined, undefined, { bearer: true })).toEqual({
       kind: 'none',
@@ -395,7 +402,8 @@ describe('refuses', () => {
 
   test.each<readonly [string, JsonObject, string]>([
     ['no member', {}, 'confirmation_invalid'],
-    ['two members', { ...BOUND.jkt, ...BOUND.certificate }, 'confirmation_invalid'],
+    ['two members', { ...BOUND.jkt, ...BOUND.jwk }, 'confirmation_invalid'],
+    ['a key and a certificate', { ...BOUND.jwk, ...BOUND.certificate }, 'confirmation_invalid'],
     ['an unknown member', { new: 1 }, 'confirmation_unsupported'],
     ['a kid', { kid: 'known to somebody' }, 'confirmation_unsupported'],
     ['an address', { jku: 'https://evil.example' }, 'confirmation_unsupported'],

@@ -39,7 +39,7 @@ async function prepare(mode: 'auto' | 'system'): Promise<void> {
   folder.reconfigure((toml) => toml.replace('trust = "system"', `trust = "${mode}"`));
   const added = await folder.command(
     ...['devices', 'add', 'tube-1', '-c', folder.config, '--line', 'ward', '--audience', AUDIENCE],
-    ...['--allow', 'read=FETCH temperature', '--trust', join(folder.path, 'tube-1.json'), '--bearer'],
+    ...['--allow', 'read=FETCH temperature', '--trust', join(folder.path, 'tube-1.json')],
   );
   expect(added).toMatchObject({ status: 0 });
 }

@@ -123,11 +123,12 @@ describe('POST /devices/{id}/authz-info', () => {
   test.each<[string, () => string, number, string]>([
     ['for another device', () => token({ aud: 'https://tube-2.devices.example' }), 403, 'jwt_audience_mismatch'],
     [
-      'for several devices',
-      () => token({ aud: [TUBE_AUDIENCE, 'https://tube-2.devices.example'] }),
+      'for several devices, bound to no key',
+      () => token({ aud: [TUBE_AUDIENCE, 'https://tube-2.devices.example'], cnf: undefined }),
       403,
       'audience_ambiguous',
     ],
+    ['that is bound to no key', () => token({ cnf: undefined }), 403, 'confirmation_missing'],
     ['without a scope that the device knows', () => token({ scope: 'dance' }), 403, 'scope_empty'],
     ['that is expired', () => token({ exp: Math.floor(Date.now() / 1_000) - 1 }), 401, 'jwt_expired'],
     ['of an unknown issuer', () => token({ iss: 'https://evil.example' }), 401, 'jwt_issuer_unknown'],

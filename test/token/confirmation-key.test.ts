@@ -19,7 +19,7 @@ const envelope = { digest: new Uint8Array(32), bytes: 1_000 };
 const tokenWith = (confirmation: JsonObject | undefined, changes: object = {}) => ({
   issuer: ISSUER,
   subject: 'nurse-7',
-  audience: [AUDIENCE],
+  statedAudience: [AUDIENCE],
   confirmation,
   ...changes,
 });

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type CborMap, decodeCbor, encodeCbor } from '../../src/codec/cbor.ts';
 import { openEncrypt0 } from '../../src/codec/cose/encrypt0.ts';
 import { coseKeyFromJwk, jwkFromCoseKey } from '../../src/codec/cose/key-map.ts';
+import { jwkThumbprint } from '../../src/codec/jwk-thumbprint.ts';
 import { base64url, utf8 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -21,9 +22,10 @@ const secretJwk: JsonObject = { kty: 'oct', kid: 'session', alg: 'HS256', k: bas
 
 function context(changes: Partial<ConfirmationContext> = {}): ConfirmationContext {
   return {
-    profile: { wrap: 'mac0', bearer: false },
+    profile: { wrap: 'mac0' },
     proofKey: undefined,
     confirmationKey: undefined,
+    bindsToPresenter: false,
     encryption: KEY['AES-CCM-16-64-128'],
     nonce: testNonce,
     ...changes,
@@ -107,7 +109,7 @@ describe('a symmetric key that came encrypted', () => {
   });
 
   test.each(['encrypt0', 'mac0+encrypt0', 'sign1+encrypt0'] as const)('stands as it is inside %s', (wrap) => {
-    const changes = { profile: { wrap, bearer: false }, confirmationKey };
+    const changes = { profile: { wrap }, confirmationKey };
     const confirmation = translateConfirmation({ jwe: 'opened' }, context(changes));
     expect(jwkFromCoseKey(coseKey(confirmation)).k).toBe(secretJwk.k);
   });
@@ -125,20 +127,31 @@ test('a token without cnf is refused', () => {
   expect(refusal(undefined)).toBe('confirmation_missing');
 });
 
-test('a token without cnf goes to a device that takes bearer tokens', () => {
-  expect(translateConfirmation(undefined, context({ profile: { wrap: 'mac0', bearer: true } }))).toBeUndefined();
+test('a token without cnf gets the key of its first presenter, where that is allowed', () => {
+  const made = translateConfirmation(undefined, context({ bindsToPresenter: true, proofKey: jwk }));
+  expect(made).toEqual(translateConfirmation({ jkt: jwkThumbprint(jwk) }, context({ proofKey: jwk })));
+  expect(refusal(undefined, { proofKey: jwk })).toBe('confirmation_missing');
+  expect(refusal(undefined, { bindsToPresenter: true })).toBe('proof_missing');
 });
 
-test('a device that takes bearer tokens still gets no broken cnf', () => {
-  expect(refusal({}, { profile: { wrap: 'mac0', bearer: true } })).toBe('confirmation_invalid');
+test('a broken cnf is no missing one', () => {
+  expect(refusal({}, { bindsToPresenter: true, proofKey: jwk })).toBe('confirmation_invalid');
 });
 
 test.each([
   ['jwk', 'kid'],
-  ['jkt', 'x5t#S256'],
+  ['jwk', 'jkt'],
+  ['jwk', 'x5t#S256'],
   ['jwe', 'jwk'],
 ])('%s together with %s is refused', (one, other) => {
   expect(refusal({ [one]: 'x', [other]: 'y' })).toBe('confirmation_invalid');
+});
+
+test('of a thumbprint and a certificate the thumbprint counts, whose key was shown', () => {
+  const cnf = { 'x5t#S256': base64url(randomBytes(32)), jkt: jwkThumbprint(jwk) };
+  expect(translateConfirmation(cnf, context({ proofKey: jwk }))).toMatchObject({ method: 'COSE_Key' });
+  expect(refusal(cnf, {})).toBe('proof_missing');
+  expect(refusal(cnf, { proofKey: publicJwk('ec') })).toBe('proof_key_mismatch');
 });
 
 test.each(['x5t#S256', 'jku', 'something'])('%s is refused', (method) => {

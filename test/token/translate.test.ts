@@ -5,6 +5,7 @@ import { exiSequence, exiTokenId } from '../../src/codec/exi-token-id.ts';
 import { hex, sha256, utf8 } from '../../src/core/bytes.ts';
 import { WRAPS } from '../../src/core/device-profile.ts';
 import { isCoded } from '../../src/core/errors.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import type { TokenFacts } from '../../src/core/verified-token.ts';
 import { type TranslationContext, translate } from '../../src/token/translate.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
@@ -115,9 +116,21 @@ test('uses a nonce of its own for every encrypted token, of the size that the ci
   expect(sizes).toEqual([13, 13, 12]);
 });
 
+test('a token that is bound to a key may name others too; its CWT names this device alone', () => {
+  expect(claimsOf({ audience: ['account', AUDIENCE, 'https://as.example/userinfo'] }).audience).toBe(AUDIENCE);
+});
+
 describe('refuses', () => {
-  test('a token for several devices', () => {
-    expect(refusal({ audience: [AUDIENCE, 'https://tube-2.example'] })).toBe('audience_ambiguous');
+  test('a bearer token with several audiences, for a client that shows a key too', () => {
+    const audience = [AUDIENCE, 'https://tube-2.example'];
+    expect(refusal({ audience, confirmation: undefined })).toBe('audience_ambiguous');
+    const proofKey: JsonObject = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' };
+    const changes = { profile: deviceProfile(), bindsToPresenter: true, proofKey };
+    expect(refusal({ audience, confirmation: undefined }, changes)).toBe('audience_ambiguous');
+  });
+
+  test('a token that is bound to a key, and names other devices alone', () => {
+    expect(refusal({ audience: ['account', 'https://tube-2.example'] })).toBe('jwt_audience_mismatch');
   });
 
   test('a token for another device', () => {

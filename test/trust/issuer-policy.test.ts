@@ -27,6 +27,8 @@ test('a policy has safe defaults', () => {
     leeway: 60,
     requireRfc9068: false,
     exiWithoutExp: false,
+    confirmationKid: 'key-id',
+    bind: 'token',
     refresh: { least: 60, most: 86_400 },
     unknownKeyCooldown: 30,
   });

@@ -62,6 +62,7 @@ describe('a verified token', () => {
       issuer: ISSUER,
       subject: 's',
       audience: ['tube'],
+      statedAudience: ['tube'],
       expiresAt: NOW + 600,
       notBefore: undefined,
       issuedAt: NOW - 5,
@@ -69,6 +70,9 @@ describe('a verified token', () => {
       scope: ['read', 'write'],
       confirmation: undefined,
       digest: expect.anything(),
+      identity: sha256(jwt.slice(0, jwt.lastIndexOf('.'))),
+      bind: 'token',
+      leeway: 60,
       bytes: jwt.length,
       freshness: { keysAge: 7, clock: 'sure' },
     });
@@ -76,6 +80,27 @@ describe('a verified token', () => {
 
   test('is named by the hash of the JWT as it was received', () => {
     expect(hex(verify(jwt).digest)).toBe(hex(sha256(jwt)));
+  });
+
+  test('has one identity, however its signature is written', () => {
+    // ES256: with s goes n − s (SEC 1 §4.1.4), so the holder of a token can make a second good one out of it.
+    const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+    const [input, signature] = [
+      jwt.slice(0, jwt.lastIndexOf('.')),
+      Buffer.from(jwt.slice(jwt.lastIndexOf('.') + 1), 'base64url'),
+    ];
+    const other = (order - BigInt(`0x${signature.subarray(32).toString('hex')}`)).toString(16).padStart(64, '0');
+    const bent = `${input}.${Buffer.concat([signature.subarray(0, 32), Buffer.from(other, 'hex')]).toString('base64url')}`;
+    expect(hex(verify(bent).digest)).not.toBe(hex(verify(jwt).digest));
+    expect(hex(verify(bent).identity)).toBe(hex(verify(jwt).identity));
+  });
+
+  test('has a kid for a jkt, where its issuer writes thumbprints', () => {
+    const cnf = { kid: 'V6N_HMPagNpYS_wxM14X73q3eWzbTr9Z31RyHkIcN0Y', xms_ksl: 'sw' };
+    const entra = signJwt({ key, header: HEADER, claims: { ...CLAIMS, cnf } });
+    expect(verify(entra).confirmation).toEqual(cnf);
+    const { confirmation } = verify(entra, { policy: { ...policy, confirmationKid: 'thumbprint' } });
+    expect(confirmation).toEqual({ jkt: cnf.kid, xms_ksl: 'sw' });
   });
 
   test('is for an audience that a function may choose', () => {

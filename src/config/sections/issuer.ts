@@ -4,8 +4,20 @@ import { DIALECT_NAMES } from '../../core/dialect-names.ts';
 import { IGNORABLE_HEADERS } from '../../core/ignorable-headers.ts';
 import { ALGORITHM_NAMES, DEFAULT_ALGORITHMS } from '../../core/jwt-algorithms.ts';
 import { readMemberDemand } from '../../core/member-demand.ts';
+import { BIND_MODES } from '../../core/verified-token.ts';
 import { setting } from '../setting.ts';
-import { clientText, fetchUrl, filePath, flag, issuerIdentifier, milliseconds, oneOf, seconds } from '../values.ts';
+import {
+  clientText,
+  fetchUrl,
+  filePath,
+  flag,
+  issuerIdentifier,
+  milliseconds,
+  oneOf,
+  scopePattern,
+  seconds,
+  shortText,
+} from '../values.ts';
 
 /** A list of texts that has at least one. */
 function texts(what: string) {
@@ -72,7 +84,7 @@ export const issuer = z.strictObject({
   ),
   dialect: setting(
     z._default(oneOf(DIALECT_NAMES), 'rfc9068'),
-    'Which server it is: a set of defaults for the settings from `token_types` to `ignored_headers`. docs/servers.md has a recipe for each, and what cannot be had with it.',
+    'Which server it is: a set of defaults for the settings from `token_types` to `confirmation_kid`. docs/servers.md has a recipe for each, and what cannot be had with it.',
   ),
   token_types: setting(
     z.optional(texts('type')),
@@ -115,6 +127,40 @@ export const issuer = z.strictObject({
   exi_without_exp: setting(
     z._default(flag(), false),
     'Take tokens that have `exi` and no `exp` (RFC 9200 §5.10.3), for devices without a clock. The hub counts `exi` from `iat`. What it costs: a device that counts it from when the token comes, and not from when it gave the nonce, has a token that is held back live for up to twice as long as meant.',
+  ),
+  confirmation_kid: setting(
+    z.optional(oneOf(['key-id', 'thumbprint'])),
+    'What `kid` in the `cnf` of its tokens is: `key-id`, the name of a key that the device holds; `thumbprint`, the JWK thumbprint of the key of the client (RFC 7638), as Entra writes it. A thumbprint counts as `jkt`. Default: that of the dialect.',
+    'thumbprint',
+  ),
+  bind: setting(
+    z._default(oneOf(BIND_MODES), 'token'),
+    'What becomes of its tokens without `cnf`. `token`: they stay bearer tokens, which offline devices refuse. `first-presenter`: the client presents the token with a DPoP proof, and the hub binds the token to that key until it is dead. What it costs: an attacker who steals a token before its client has presented it can present it first, and then owns it. After a start of the hub a token that was issued before, and not presented yet, is refused; for as long as `leeway` so is a new one.',
+  ),
+  shared_audience: setting(
+    z.optional(shortText(255)),
+    'An `aud` of its tokens that stands for many devices. `device_by` says how such a token names its device. Tokens with the audience of one device are taken as well.',
+    'https://devices.example',
+  ),
+  device_by: setting(
+    z.optional(oneOf(['scope', 'claim', 'authorization_details'])),
+    'How a token with the shared audience names its device: in its scopes, in a claim, or in `authorization_details` (RFC 9396). It must name one registered device.',
+    'scope',
+  ),
+  scope_pattern: setting(
+    z.optional(scopePattern),
+    'How a scope names device and permission, for `device_by = "scope"`. `{device}` is the id of a device. Scopes of another form are left out.',
+    '{device}/{scope}',
+  ),
+  device_claim: setting(
+    z.optional(shortText()),
+    'The claim with the id of the device, for `device_by = "claim"`.',
+    'device',
+  ),
+  authorization_details_type: setting(
+    z.optional(shortText()),
+    'The `type` of `authorization_details` that are for devices, for `device_by = "authorization_details"`. `identifier` is the id of a device, or `locations` has its audience; `actions` are the scope.',
+    'device_access',
   ),
   offline_limit: setting(
     z.prefault(seconds({ min: '1m', max: '365d' }), '30d'),

@@ -37,6 +37,7 @@ const admin: Admin = {
     pagesAsked.push(query);
     return { items: [] };
   },
+  profiles: async () => [],
   showDevice: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
   addDevice: async (device) => {
     added.push(device);
@@ -51,6 +52,8 @@ const admin: Admin = {
     deliveriesAsked.push(query);
     return { items: [], next: '7' };
   },
+  cancelDelivery: (id) => Promise.reject(new LatchkeyError('delivery_ended', id)),
+  retryDelivery: (id) => Promise.reject(new LatchkeyError('delivery_unknown', id)),
   trust: async (query) => {
     pagesAsked.push(query);
     return { items: [] };

@@ -20,7 +20,7 @@ const DELIVERY: DeliveryView = {
 };
 
 /** The route for a delivery, in front of a hub that has the given view of it; `seen` is what the hub was shown. */
-function deliver(view: Partial<DeliveryView> = {}) {
+function deliver(view: Partial<DeliveryView> = {}, origins = ['https://hub.example', 'http://127.0.0.1:1']) {
   const seen: PresentedToken[] = [];
   const northbound: Northbound = {
     deliver: async (_, presented) => {
@@ -33,7 +33,7 @@ function deliver(view: Partial<DeliveryView> = {}) {
     dpopNonce: () => 'fresh',
     publicKeys: () => ({ keys: [] }),
   };
-  const routes = northboundRoutes({ northbound, origins: () => ['https://hub.example', 'http://127.0.0.1:1'] });
+  const routes = northboundRoutes({ northbound, origins: () => origins });
   const route = routes.find(({ path }) => path === '/devices/:id/authz-info');
   const ask = (headers: HttpRequest['headers']): Promise<HttpAnswer> => {
     const request: HttpRequest = {
@@ -86,10 +86,23 @@ test.each<[DeliveryView['state'], number, string | undefined]>([
   ['queued', 202, undefined],
   ['refused', 502, 'device_refused_token'],
   ['expired', 410, 'delivery_expired'],
+  ['cancelled', 410, 'delivery_cancelled'],
 ])('a delivery that is %s is answered with %i', async (state, status, code) => {
   const answer = await deliver({ state }).ask({ authorization: ['Bearer abc'] });
   expect(answer).toMatchObject({ status, headers: { location: '/deliveries/d1', 'dpop-nonce': 'fresh' } });
   expect((answer.body as { code?: string }).code).toBe(code);
+});
+
+test.each([
+  ['https://hub.example', '/deliveries/d1'],
+  ['https://hub.example/', '/deliveries/d1'],
+  ['https://gate.example/lk', '/lk/deliveries/d1'],
+  ['https://gate.example/a/b', '/a/b/deliveries/d1'],
+])('where clients know the hub as %s, a delivery is at %s', async (origin, location) => {
+  const answer = await deliver({ state: 'queued' }, [origin, 'http://127.0.0.1:1']).ask({
+    authorization: ['Bearer abc'],
+  });
+  expect(answer.headers?.location).toBe(location);
 });
 
 describe('GET /deliveries/{id}', () => {

@@ -71,7 +71,7 @@ export class Ward {
 wait = "500ms"
 [[issuers]]
 issuer = "${issuer}"
-token_types = ["JWT", "at+jwt"]
+dialect = "keycloak"
 refresh_min = "1s"
 unknown_kid_cooldown = "1s"
 introspection = "always"

@@ -1,4 +1,4 @@
-import { CLIENT, DEVICE, ENCRYPTED, JKT, SEVERAL_AUDIENCES, type Shape, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, ENCRYPTED, JKT, type Shape, TIMES, UNBOUND_CLIENT } from './shape.ts';
 
 const PROFILES = 'https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles';
 const JWE = 'https://auth0.com/docs/secure/tokens/access-tokens/json-web-encryption';
@@ -42,7 +42,14 @@ const RFC_USER = { ...RFC_MACHINE, sub: OWN_USER.sub, aud: OWN_USER.aud, scope: 
 const BOUND = { cnf: { jkt: JKT } };
 
 export const AUTH0_SHAPES: readonly Shape[] = [
-  { ...BASE, name: 'Auth0, a machine', header: OWN, claims: OWN_MACHINE, byDefault: 'jwt_type_refused', ...UNBOUND },
+  {
+    ...BASE,
+    name: 'Auth0, a machine',
+    header: OWN,
+    claims: OWN_MACHINE,
+    byDefault: 'jwt_type_refused',
+    ...UNBOUND_CLIENT,
+  },
   {
     ...BASE,
     name: 'Auth0, a machine with DPoP',
@@ -67,15 +74,15 @@ export const AUTH0_SHAPES: readonly Shape[] = [
     header: OWN,
     claims: { ...OWN_USER, ...BOUND },
     byDefault: 'jwt_type_refused',
-    ...SEVERAL_AUDIENCES,
+    underDialect: 'delivered',
   },
   {
     ...BASE,
     name: 'Auth0, a user with openid and DPoP in the RFC 9068 profile',
     header: RFC,
     claims: { ...RFC_USER, ...BOUND },
-    byDefault: 'audience_ambiguous',
-    ...SEVERAL_AUDIENCES,
+    byDefault: 'delivered',
+    underDialect: 'delivered',
   },
   {
     ...BASE,

@@ -1,4 +1,4 @@
-import { CLIENT, type Shape, SUBJECT, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, type Shape, SUBJECT, TIMES, UNBOUND } from './shape.ts';
 
 const ACCESS =
   'https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html';
@@ -37,6 +37,24 @@ const DEVICE_SCOPE = { scope: ['tube-1/read'] } as const;
 export const COGNITO_SHAPES: readonly Shape[] = [
   { ...BASE, name: 'Cognito, a user', claims: USER, ...DEVICE_SCOPE, byDefault: 'jwt_type_refused', ...UNBOUND },
   { ...BASE, name: 'Cognito, a machine', claims: MACHINE, ...DEVICE_SCOPE, byDefault: 'jwt_type_refused', ...UNBOUND },
+  {
+    ...BASE,
+    name: 'Cognito, a machine whose app client is for many devices',
+    claims: MACHINE,
+    audience: DEVICE,
+    settings: 'shared_audience = "app-1"\ndevice_by = "scope"',
+    byDefault: 'jwt_type_refused',
+    ...UNBOUND,
+  },
+  {
+    ...BASE,
+    name: 'Cognito, a machine whose app client is for many devices, for another one',
+    claims: { ...MACHINE, scope: 'tube-2/read' },
+    audience: DEVICE,
+    settings: 'shared_audience = "app-1"\ndevice_by = "scope"',
+    byDefault: 'jwt_type_refused',
+    underDialect: 'device_unnamed',
+  },
   {
     ...BASE,
     name: 'Cognito, a user who signed in without managed login',

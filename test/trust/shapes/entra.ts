@@ -67,6 +67,15 @@ export const ENTRA_SHAPES: readonly Shape[] = [
     byDefault: 'jwt_type_refused',
     underDialect: 'scope_empty',
   },
+  {
+    ...BASE,
+    name: 'Entra v2, a user, of a registration for many devices',
+    header: HEADER_V2,
+    claims: { ...USER_V2, aud: 'api://devices', scp: 'tube-1:read tube-1:write user_impersonation', cnf: { jkt: JKT } },
+    settings: 'shared_audience = "api://devices"\ndevice_by = "scope"\nscope_pattern = "{device}:{scope}"',
+    byDefault: 'jwt_type_refused',
+    underDialect: 'delivered',
+  },
   { ...BASE, name: 'Entra v1, a user', header: HEADER_V1, claims: USER_V1, byDefault: 'jwt_type_refused', ...UNBOUND },
   {
     ...BASE,
@@ -84,8 +93,6 @@ export const ENTRA_SHAPES: readonly Shape[] = [
     claims: { ...USER_V1, cnf: { kid: JKT, xms_ksl: 'sw' } },
     byDefault: 'jwt_type_refused',
     underDialect: 'delivered',
-    // Until then the thumbprint passes for the name of a key that the device would have to know.
-    open: { setting: 'confirmation_kid', code: 'delivered' },
   },
   {
     ...BASE,

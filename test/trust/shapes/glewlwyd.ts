@@ -1,4 +1,4 @@
-import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND_CLIENT } from './shape.ts';
 
 const SOURCE = 'github.com/babelouest/glewlwyd src/plugin/protocol_oidc.c';
 const DOCS = 'https://github.com/babelouest/glewlwyd/blob/master/docs/OIDC.md';
@@ -38,11 +38,16 @@ export const GLEWLWYD_SHAPES: readonly Shape[] = [
     ...BASE,
     name: 'Glewlwyd, a machine with DPoP and a certificate',
     claims: { ...MACHINE, cnf: { 'x5t#S256': 'bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2', jkt: JKT } },
-    byDefault: 'confirmation_invalid',
+    byDefault: 'delivered',
     underDialect: 'delivered',
-    open: { setting: 'jkt beside x5t#S256', code: 'confirmation_invalid' },
   },
-  { ...BASE, name: 'Glewlwyd, a user without DPoP', claims: USER, byDefault: 'confirmation_missing', ...UNBOUND },
+  {
+    ...BASE,
+    name: 'Glewlwyd, a user without DPoP',
+    claims: USER,
+    byDefault: 'confirmation_missing',
+    ...UNBOUND_CLIENT,
+  },
   {
     ...BASE,
     name: 'Glewlwyd, a client that named no resource: the audience is the scope',

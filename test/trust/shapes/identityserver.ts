@@ -1,4 +1,4 @@
-import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND_CLIENT } from './shape.ts';
 
 const OPTIONS = 'https://docs.duendesoftware.com/identityserver/reference/options/';
 const SOURCE =
@@ -42,7 +42,13 @@ export const IDENTITYSERVER_SHAPES: readonly Shape[] = [
     byDefault: 'delivered',
     underDialect: 'delivered',
   },
-  { ...BASE, name: 'IdentityServer4, a machine', claims: MACHINE, byDefault: 'confirmation_missing', ...UNBOUND },
+  {
+    ...BASE,
+    name: 'IdentityServer4, a machine',
+    claims: MACHINE,
+    byDefault: 'confirmation_missing',
+    ...UNBOUND_CLIENT,
+  },
   {
     ...BASE,
     name: 'IdentityServer4, a user, with AccessTokenJwtType left empty',
@@ -50,7 +56,7 @@ export const IDENTITYSERVER_SHAPES: readonly Shape[] = [
     header: { typ: 'JWT' },
     claims: USER,
     byDefault: 'jwt_type_refused',
-    ...UNBOUND,
+    ...UNBOUND_CLIENT,
   },
   {
     ...BASE,

@@ -1,9 +1,11 @@
-import { CLIENT, DEVICE, JKT, SEVERAL_AUDIENCES, type Shape, SUBJECT, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND_CLIENT } from './shape.ts';
 
 const SOURCE = 'github.com/keycloak/keycloak services/src/main/java/org/keycloak/protocol/oidc/TokenManager.java';
 const DPOP = 'https://www.keycloak.org/securing-apps/dpop';
 const NONCE = 'https://www.keycloak.org/docs/latest/upgrading/#migrating-to-25-0-0';
 const SEEN = 'Keycloak 26, test/interop.d/keycloak';
+const MEMBER = 'https://github.com/auth0/node-oauth2-jwt-bearer/issues/254';
+const TYPE = 'https://github.com/keycloak/keycloak/issues/21919';
 
 const BASE = { dialect: 'keycloak', source: SOURCE, kind: 'access token', header: { typ: 'JWT' } } as const;
 
@@ -39,7 +41,7 @@ export const KEYCLOAK_SHAPES: readonly Shape[] = [
   {
     ...BASE,
     name: 'Keycloak, a user with DPoP',
-    source: DPOP,
+    source: TYPE,
     claims: { ...USER, ...BOUND },
     byDefault: 'jwt_type_refused',
     underDialect: 'delivered',
@@ -49,6 +51,22 @@ export const KEYCLOAK_SHAPES: readonly Shape[] = [
     name: 'Keycloak, a machine with DPoP',
     source: DPOP,
     claims: { ...MACHINE, ...BOUND },
+    byDefault: 'jwt_type_refused',
+    underDialect: 'delivered',
+  },
+  {
+    ...BASE,
+    name: 'Keycloak, a machine with DPoP and the member kc-jkt-type of later versions',
+    source: MEMBER,
+    claims: { ...MACHINE, typ: 'DPoP', cnf: { 'kc-jkt-type': 'DPoP', jkt: JKT } },
+    byDefault: 'jwt_type_refused',
+    underDialect: 'delivered',
+  },
+  {
+    ...BASE,
+    name: 'Keycloak before 23, a machine with DPoP: its type is Bearer',
+    source: TYPE,
+    claims: { ...MACHINE, cnf: { jkt: JKT } },
     byDefault: 'jwt_type_refused',
     underDialect: 'delivered',
   },
@@ -84,7 +102,7 @@ export const KEYCLOAK_SHAPES: readonly Shape[] = [
     source: SEEN,
     claims: { ...USER, ...BOUND, aud: [DEVICE, 'account'] },
     byDefault: 'jwt_type_refused',
-    ...SEVERAL_AUDIENCES,
+    underDialect: 'delivered',
   },
   {
     ...BASE,
@@ -94,7 +112,7 @@ export const KEYCLOAK_SHAPES: readonly Shape[] = [
     byDefault: 'jwt_type_refused',
     underDialect: 'delivered',
   },
-  { ...BASE, name: 'Keycloak, a user without DPoP', claims: USER, byDefault: 'jwt_type_refused', ...UNBOUND },
+  { ...BASE, name: 'Keycloak, a user without DPoP', claims: USER, byDefault: 'jwt_type_refused', ...UNBOUND_CLIENT },
   {
     ...BASE,
     name: 'Keycloak, a machine without an audience mapper',

@@ -1,4 +1,4 @@
-import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND_CLIENT } from './shape.ts';
 
 const TOKENS = 'https://developer.okta.com/docs/guides/customize-tokens-returned-from-okta/main/';
 const DPOP = 'https://developer.okta.com/docs/guides/dpop/nonoktaresourceserver/main/';
@@ -38,7 +38,7 @@ export const OKTA_SHAPES: readonly Shape[] = [
     byDefault: 'jwt_type_refused',
     underDialect: 'delivered',
   },
-  { ...BASE, name: 'Okta, a user without DPoP', claims: USER, byDefault: 'jwt_type_refused', ...UNBOUND },
+  { ...BASE, name: 'Okta, a user without DPoP', claims: USER, byDefault: 'jwt_type_refused', ...UNBOUND_CLIENT },
   {
     ...BASE,
     name: 'Okta, a token of the org authorization server',

@@ -1,4 +1,4 @@
-import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, JKT, type Shape, SUBJECT, TIMES, UNBOUND, UNBOUND_CLIENT } from './shape.ts';
 
 const FEDERATE =
   'https://docs.pingidentity.com/pingfederate/latest/administrators_reference_guide/pf_configure_json_token_management.html';
@@ -52,7 +52,13 @@ export const PING_SHAPES: readonly Shape[] = [
     byDefault: 'delivered',
     underDialect: 'delivered',
   },
-  { ...BASE, name: 'PingFederate, a user without DPoP', claims: USER, byDefault: 'jwt_type_refused', ...UNBOUND },
+  {
+    ...BASE,
+    name: 'PingFederate, a user without DPoP',
+    claims: USER,
+    byDefault: 'jwt_type_refused',
+    ...UNBOUND_CLIENT,
+  },
   {
     ...BASE,
     name: 'PingFederate, an ID token',

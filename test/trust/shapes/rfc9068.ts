@@ -1,4 +1,4 @@
-import { CLIENT, DEVICE, ENCRYPTED, JKT, type Shape, SUBJECT, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, ENCRYPTED, JKT, type Shape, SUBJECT, TIMES, UNBOUND_CLIENT } from './shape.ts';
 
 const RFC = 'https://www.rfc-editor.org/rfc/rfc9068#section-2';
 const OIDC = 'https://openid.net/specs/openid-connect-core-1_0.html#IDToken';
@@ -46,7 +46,7 @@ export const RFC9068_SHAPES: readonly Shape[] = [
     byDefault: 'jwt_algorithm_refused',
     underDialect: 'delivered',
   },
-  { ...BASE, name: 'RFC 9068 without a key', claims: CLAIMS, byDefault: 'confirmation_missing', ...UNBOUND },
+  { ...BASE, name: 'RFC 9068 without a key', claims: CLAIMS, byDefault: 'confirmation_missing', ...UNBOUND_CLIENT },
   {
     ...BASE,
     name: 'RFC 9068 with a certificate in the header (gematik ZETA)',

@@ -15,12 +15,6 @@ export const JKT = '(thumbprint of the client)';
 /** What becomes of a token on its way to an offline device. */
 export type Outcome = 'delivered' | ErrorCode;
 
-/** What the hub still lacks for this token, and what becomes of it until then. */
-interface Open {
-  readonly setting: string;
-  readonly code: Outcome;
-}
-
 export interface Shape {
   readonly dialect: DialectName;
   readonly name: string;
@@ -45,19 +39,15 @@ export interface Shape {
   readonly byDefault: Outcome;
   /** Under the recipe of docs/servers.md. */
   readonly underDialect: Outcome;
-  readonly open?: Open;
 }
 
-/** Its server binds no key: `bind = "first-presenter"` of the recipe lets the hub bind it. */
-export const UNBOUND = {
-  underDialect: 'delivered',
-  open: { setting: 'bind', code: 'confirmation_missing' },
-} as const satisfies Partial<Shape>;
+/** Its server binds no key, and the recipe has `bind = "first-presenter"`. */
+export const UNBOUND = { underDialect: 'delivered' } as const satisfies Partial<Shape>;
 
-/** A key-bound token that names the device and somebody else. */
-export const SEVERAL_AUDIENCES = {
-  underDialect: 'delivered',
-  open: { setting: 'several audiences of a key-bound token', code: 'audience_ambiguous' },
+/** Its server binds keys, and this client asked for none: the recipe says to add the setting. */
+export const UNBOUND_CLIENT = {
+  ...UNBOUND,
+  settings: 'bind = "first-presenter"',
 } as const satisfies Partial<Shape>;
 
 /** A token that is encrypted as a whole, and not for the hub. */

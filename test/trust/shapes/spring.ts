@@ -1,4 +1,4 @@
-import { CLIENT, DEVICE, JKT, type Shape, TIMES, UNBOUND } from './shape.ts';
+import { CLIENT, DEVICE, JKT, type Shape, TIMES, UNBOUND_CLIENT } from './shape.ts';
 
 const SOURCE =
   'github.com/spring-projects/spring-authorization-server oauth2-authorization-server/src/main/java/org/springframework/security/oauth2/server/authorization/token/JwtGenerator.java';
@@ -42,7 +42,7 @@ export const SPRING_SHAPES: readonly Shape[] = [
     name: 'Spring, a user without DPoP',
     claims: USER,
     byDefault: 'jwt_type_refused',
-    ...UNBOUND,
+    ...UNBOUND_CLIENT,
   },
   {
     ...BASE,
