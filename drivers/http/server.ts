@@ -38,6 +38,8 @@ export interface HttpRequest {
   readonly peerCertificateThumbprint: Uint8Array | undefined;
   readonly id: string;
   readonly log: Log;
+  /** The network of the peer; undefined on a unix socket. */
+  readonly peer?: string | undefined;
 }
 
 export interface Route {
@@ -213,6 +215,7 @@ export class HttpServer {
         peerCertificateThumbprint: peerCertificateThumbprint(socket),
         id,
         log,
+        peer: connection.network?.name,
       });
       if (answer.events !== undefined) room = this.#streams.reserve(connection.network, answer.about);
     } catch (thrown) {

@@ -15,7 +15,7 @@ import { claimsToJson } from '../token/claims-json.ts';
 import { openConfirmationKey } from '../token/confirmation-key.ts';
 import { type TranslatedToken, translate } from '../token/translate.ts';
 import { DIALECTS } from '../trust/dialects.ts';
-import { type DecryptedJwt, decryptJwt } from '../trust/encrypted-jwt.ts';
+import { type DecryptedJwt, decryptJwt, type TokenDecryption } from '../trust/encrypted-jwt.ts';
 import { issuerPolicy } from '../trust/issuer-policy.ts';
 import { KeyRing } from '../trust/key-ring.ts';
 import { verifyJwtWithKeys } from '../trust/verify-jwt.ts';
@@ -101,7 +101,8 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   const presented = await readJwt(file, terminal);
   const hubKeys = keysOf(profile, options);
   const isEncrypted = profile.hubKeys.length > 0 && tokenForm(presented) === 'encrypted';
-  const decrypted = isEncrypted ? await decryptJwt(presented, { issuers: [options.issuer], keys: hubKeys }) : undefined;
+  const decryption: TokenDecryption = { issuers: [options.issuer], keys: hubKeys, inTurn: (decrypt) => decrypt() };
+  const decrypted = isEncrypted ? await decryptJwt(presented, decryption) : undefined;
   const jwt = decrypted?.jwt ?? presented;
   const translated = await explained(jwt, options, () =>
     translateOffline(jwt, { options, profile, jwks, time, decrypted, hubKeys }),

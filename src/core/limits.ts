@@ -10,6 +10,12 @@ export const LIMITS = {
   coseProofBytes: 512,
   /** A JWE inside `cnf`: it holds one symmetric JWK, 500 bytes with the largest ephemeral key. */
   jweBytes: 4_096,
+  /** Encrypted tokens that are decrypted at the same time. They need two of the four threads of libuv; the others are for the store. */
+  decryptionsAtOnce: 2,
+  /** Encrypted tokens that wait for that: a fifth of a second of work on a small board. */
+  decryptionsWaiting: 64,
+  /** Of both, those of one network or device. */
+  decryptionsPerPeer: 16,
   /** Depth of JSON nesting: enough for authorization_details, too little to hurt. */
   jsonDepth: 16,
   /** Members and elements of one JSON text: a JWK Set of 64 keys has 700, a token with 200 groups 230. */

@@ -36,7 +36,7 @@ export interface DeliverDependencies {
   readonly dispatcher: Dispatcher;
   readonly random: Random;
   /** Signature, issuer (one of those that the device takes), audience and times of the JWT (trust/verify-jwt.ts). */
-  readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
+  readonly verify: (jwt: string, device: Device, peer?: string) => Promise<VerifiedToken>;
   /** The DPoP proof against the token's `cnf.jkt`, if it has one (pop/dpop.ts); the answer is the presenter's public key. */
   readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string | undefined) => JsonObject;
   /** Tokens that are bound to the key of their first presenter. */
@@ -104,7 +104,7 @@ export class DeliverFlow {
     const { registry, queue } = this.#dependencies;
     const device = registry.get(deviceId);
     if (!takesTokens(device)) throw new LatchkeyError('device_takes_no_tokens', device.id);
-    const token = await this.#dependencies.verify(presented.token.expose(), device);
+    const token = await this.#dependencies.verify(presented.token.expose(), device, context.peer);
     judgement.token = token;
     const toBeBound = bindsToPresenter(device, token);
     const proofKey = toBeBound ? this.#judgePresenter(presented, token) : this.#checkHolder(presented, token);

@@ -26,7 +26,7 @@ const SHORTEST_QUESTION = 1_000;
 export function openNorthbound(parts: {
   readonly config: Config;
   readonly state: State;
-  readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
+  readonly verify: (jwt: string, device: Device, peer?: string) => Promise<VerifiedToken>;
   readonly dispatcher: Dispatcher;
   readonly link: (device: Device) => DeviceLink;
 }): Northbound {

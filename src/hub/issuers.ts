@@ -11,6 +11,7 @@ import { clientAuthentication } from '../pop/introspection/client-authentication
 import { Introspector } from '../pop/introspection/introspector.ts';
 import type { Log } from '../ports/log.ts';
 import type { DeviceNames } from '../trust/addressee.ts';
+import { DecryptionTurns } from '../trust/decryption-turns.ts';
 import { type Issuer, Issuers } from '../trust/issuers.ts';
 import { verifyJwt } from '../trust/verify-jwt.ts';
 import { policyOf } from './settings.ts';
@@ -46,15 +47,20 @@ function authorityOf(issuer: string, file: string | undefined): { readonly ca?: 
   return file === undefined ? {} : { ca: readCertificate(`ca_file of ${issuer}`, file) };
 }
 
-/** How a JWT for this device is verified, whichever way it comes. */
+/** How a JWT for this device is verified, whichever way it comes. The peer is the device itself where no other one is known. */
 export function verifierOf(config: Config, { clock, hubKeys, registry }: State, issuers: Issuers) {
   const { whenUnsure } = config.clock;
   const configured = config.issuers.map(({ issuer }) => issuer);
   const names = namesOf(registry);
-  return (jwt: string, device: Device): Promise<VerifiedToken> =>
+  const turns = new DecryptionTurns();
+  return (jwt: string, device: Device, peer?: string): Promise<VerifiedToken> =>
     verifyJwt(jwt, {
       issuers: issuersFor(device, issuers),
-      decryption: { issuers: device.issuers ?? configured, keys: hubKeys },
+      decryption: {
+        issuers: device.issuers ?? configured,
+        keys: hubKeys,
+        inTurn: (decrypt) => turns.take(peer ?? device.id, decrypt),
+      },
       audience: device.audience,
       device: { id: device.id, audience: device.audience, names },
       time: clock.now(),

@@ -10,6 +10,8 @@ import type { Log } from './log.ts';
 export interface RequestContext {
   readonly id: string;
   readonly log: Log;
+  /** The network that the request came from, where it came over one. */
+  readonly peer?: string | undefined;
 }
 
 export interface PresentedToken {

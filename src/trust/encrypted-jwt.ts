@@ -8,11 +8,13 @@ import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { TokenFacts } from '../core/verified-token.ts';
 
-/** How tokens of these issuers are decrypted. */
+/** How tokens of these issuers are decrypted, for one peer. */
 export interface TokenDecryption {
   /** Those that a token may be of: the configured ones, or those that the device takes. */
   readonly issuers: readonly string[];
   readonly keys: DecryptionKeys;
+  /** Decrypts when the turn of the peer comes, who may have made the JWE. `hub_busy` where too many wait. */
+  readonly inTurn: <Result>(decrypt: () => Promise<Result>) => Promise<Result>;
 }
 
 /** A signed JWT out of a JWE. The signature is still to be verified. */
@@ -27,14 +29,17 @@ export interface DecryptedJwt {
 
 /**
  * @throws {LatchkeyError} `jwt_too_large`, `jwe_invalid`, `token_encrypted` for one that is for another recipient,
- *   `jwt_issuer_unknown`, `jwe_decryption_failed`, `jwt_malformed` for what holds no JWT
+ *   `jwt_issuer_unknown`, `jwe_decryption_failed`, `jwt_malformed` for what holds no JWT; `hub_busy`
  */
-export async function decryptJwt(token: string, { issuers, keys }: TokenDecryption): Promise<DecryptedJwt> {
+export async function decryptJwt(token: string, decryption: TokenDecryption): Promise<DecryptedJwt> {
   if (token.length > LIMITS.jwtBytes) throw new LatchkeyError('jwt_too_large', `${token.length} bytes`);
   const jwe = parseJwe(token, LIMITS.jwtBytes);
   demandNested(jwe);
-  const issuer = recipientOf(jwe, { issuers, keys });
-  const plaintext = await decryptJwe(jwe, keys.decryptionKeys(issuer));
+  const issuer = recipientOf(jwe, decryption);
+  const candidates = decryption.keys.decryptionKeys(issuer);
+  // Any client can make a JWE for the key that the hub publishes: one key is tried, and it waits for its turn.
+  const tried = jwe.keyId === undefined ? candidates.slice(0, 1) : candidates;
+  const plaintext = await decryption.inTurn(() => decryptJwe(jwe, tried));
   const envelope = { digest: sha256(utf8(token)), bytes: token.length };
   return { jwt: textOf(plaintext), issuer, header: jwe.header, envelope };
 }
@@ -52,7 +57,10 @@ function demandNested({ header: { cty } }: CompactJwe): void {
  * The issuer whose key a token is encrypted to: by `kid`, by the replicated `iss`, or the only one. To try the keys of all of
  * them would let any client make the hub work once for each.
  */
-function recipientOf({ header, keyId }: CompactJwe, { issuers, keys }: TokenDecryption): string {
+function recipientOf(
+  { header, keyId }: CompactJwe,
+  { issuers, keys }: Pick<TokenDecryption, 'issuers' | 'keys'>,
+): string {
   const [only, ...others] = issuers;
   const single = others.length === 0 ? only : undefined;
   const issuer = keyId !== undefined ? keys.issuerOfKey(keyId) : typeof header.iss === 'string' ? header.iss : single;

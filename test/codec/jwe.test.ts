@@ -203,6 +203,44 @@ describe('refuses', () => {
   });
 });
 
+test('what does not fit the key is refused before the key is used', async () => {
+  const uses: string[] = [];
+  const watched = (jwk: JsonObject) => {
+    const { key, ...rest } = importJweKey(jwk);
+    const proxy = new Proxy(key, {
+      get(target, name) {
+        // Its type and curve are all that may be looked at.
+        if (name !== 'asymmetricKeyDetails') uses.push(String(name));
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    return { ...rest, key: proxy };
+  };
+  const keys = [watched(hubJwk), watched(rsaJwk)];
+  const [direct, wrapped] = [await encrypt({ alg: 'ECDH-ES' }), await encrypt()];
+  const rsa = await encrypt({ alg: 'RSA-OAEP-256', kid: 'hub-rsa' }, rsaJwk);
+  const large = headerOf(await encrypt({}, decryptionJwk('hub-enc', 'P-384')));
+  const altered = (compact: string, changes: JsonObject) =>
+    withHeader(compact, JSON.stringify({ ...headerOf(compact), ...changes }));
+  const refused = [
+    ...[{ zip: 'DEF' }, { crit: ['exp'] }, { alg: 'dir' }, { alg: 'RSA1_5' }].map((one) => altered(wrapped, one)),
+    altered(wrapped, { alg: 'PBES2-HS256+A128KW', p2c: 2 ** 31, p2s: 'AAAAAAAAAAA' }),
+    altered(rsa, { alg: 'RSA1_5' }),
+    altered(wrapped, { kid: 'other' }),
+    altered(wrapped, { epk: large.epk as JsonObject }),
+    withPart(direct, 1, base64url(new Uint8Array(24))),
+    ...[0, 255, 257, 512].map((length) => withPart(rsa, 1, base64url(new Uint8Array(length)))),
+    ...[11, 13].map((length) => withPart(direct, 2, base64url(new Uint8Array(length)))),
+    ...[12, 15, 17].map((length) => withPart(direct, 4, base64url(new Uint8Array(length)))),
+  ];
+  for (const compact of refused) expect(await codeFor(compact, keys)).toMatch(/^jwe_(invalid|decryption_failed)$/);
+  expect(uses).toEqual([]);
+  // The watch itself sees a use.
+  await codeFor(withPart(rsa, 1, base64url(new Uint8Array(256))), keys);
+  expect(uses).not.toEqual([]);
+});
+
 test('answers every text with a plaintext or a coded refusal', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.base64String(), { maxLength: 7 }), async (parts) => {

@@ -1,9 +1,10 @@
 /** Access tokens that are encrypted as a whole for the hub: each way to get one past its issuer, and the good ones. */
 import { describe, expect, test } from 'vitest';
-import type { JweKey } from '../../src/codec/jwe-key.ts';
+import { importJweKey, type JweKey } from '../../src/codec/jwe-key.ts';
 import { sha256, utf8 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { readScopePattern } from '../../src/core/scope-pattern.ts';
 import { presentedDigest, type VerifiedToken } from '../../src/core/verified-token.ts';
 import { issuerPolicy } from '../../src/trust/issuer-policy.ts';
 import type { Issuer } from '../../src/trust/issuers.ts';
@@ -32,9 +33,9 @@ const issuers = new Map<string, Issuer>([
   [B, issuerOf(B)],
 ]);
 
-function signed(claims: JsonObject = {}, by: typeof A | typeof B = A): string {
+function signed(claims: JsonObject = {}, by: typeof A | typeof B = A, typ = 'at+jwt'): string {
   const all = { iss: by, sub: 'nurse-7', aud: DEVICE, iat: NOW - 5, exp: NOW + 600, scope: 'read', ...claims };
-  return signJwt({ key: signing[by], header: { alg: 'ES256', typ: 'at+jwt', kid: signing[by].kid }, claims: all });
+  return signJwt({ key: signing[by], header: { alg: 'ES256', typ, kid: signing[by].kid }, claims: all });
 }
 
 const sealed = (content: string, header: JsonObject = {}, to: JsonObject = encryption[A]) =>
@@ -48,7 +49,7 @@ interface Setup {
 const verify = (token: string, { among = [A, B], keys = hubKeys }: Setup = {}): Promise<VerifiedToken> =>
   verifyJwt(token, {
     issuers: { find: (name) => (among.includes(name) ? issuers.get(name) : undefined) },
-    decryption: { issuers: among, keys },
+    decryption: { issuers: among, keys, inTurn: (decrypt) => decrypt() },
     audience: DEVICE,
     time: { earliest: NOW, latest: NOW },
     whenUnsure: 'deny',
@@ -122,6 +123,80 @@ describe('is refused:', () => {
 
   test('a key for an issuer that the device does not accept', async () => {
     expect(await codeFor(await sealed(signed({}, B), {}, encryption[B]), { among: [A] })).toBe('jwt_issuer_unknown');
+  });
+});
+
+test.each([
+  ['with the type of any JWT', { nonce: 'n' }, 'JWT'],
+  ['with the type of an access token', { at_hash: 'x' }, 'at+jwt'],
+  ['that is for a code', { c_hash: 'x' }, 'at+jwt'],
+])('an ID token %s is refused inside a JWE as it is outside', async (_name, claims, typ) => {
+  const jwt = signed(claims, A, typ);
+  expect(await codeFor(jwt)).toBe('jwt_type_refused');
+  expect(await codeFor(await sealed(jwt))).toBe('jwt_type_refused');
+});
+
+test('a JWE without kid is tried with the newest key alone', async () => {
+  const older = decryptionJwk('hub-a-older');
+  const keys = {
+    decryptionKeys: () => [encryption[A], older].map(importJweKey),
+    issuerOfKey: (keyId: string) => (keyId.startsWith('hub-a') ? A : undefined),
+  };
+  const setup = { among: [A], keys };
+  expect(await codeFor(await sealed(signed(), { kid: undefined as never }), setup)).toBe('none');
+  expect(await codeFor(await sealed(signed(), {}, older), setup)).toBe('none');
+  expect(await codeFor(await sealed(signed(), { kid: undefined as never }, older), setup)).toBe(
+    'jwe_decryption_failed',
+  );
+});
+
+describe('of an issuer with one audience for many devices', () => {
+  const SITE = 'https://devices.example';
+  const pattern = readScopePattern('{device}:{scope}');
+  if (pattern === undefined) throw new Error('no pattern');
+  const policy = issuerPolicy({
+    issuer: A,
+    source: { kind: 'file', jwks: { keys: [signing[A].jwk] } },
+    sharedAudience: { audience: SITE, naming: { by: 'scope', pattern } },
+  });
+  const devices = new Map([
+    ['tube-1', DEVICE],
+    ['tube-2', 'https://tube-2.example'],
+  ]);
+  const codeAt = (token: string) =>
+    asyncCodeOf(
+      verifyJwt(token, {
+        issuers: { find: () => ({ policy, keys: issuers.get(A)?.keys as Issuer['keys'] }) },
+        decryption: { issuers: [A], keys: hubKeys, inTurn: (decrypt) => decrypt() },
+        audience: DEVICE,
+        device: {
+          id: 'tube-1',
+          audience: DEVICE,
+          names: {
+            has: (id) => devices.has(id),
+            withAudience: (audience) => [...devices].find(([, one]) => one === audience)?.[0],
+          },
+        },
+        time: { earliest: NOW, latest: NOW },
+        whenUnsure: 'deny',
+      }),
+    );
+  const site = (scope = 'tube-1:read') => signed({ aud: [SITE, 'account'], scope, cnf: { jkt: 'A'.repeat(43) } });
+
+  test.each<[string, JsonObject, string]>([
+    ['the audience of the site, as the issuer wrote it', { aud: [SITE, 'account'] }, 'none'],
+    ['no audience', {}, 'none'],
+    ['a part of what the issuer wrote', { aud: SITE }, 'jwe_foreign'],
+    ['another order', { aud: ['account', SITE] }, 'jwe_foreign'],
+    ['the audience of the device, which the token does not name', { aud: DEVICE }, 'jwe_foreign'],
+    ['the audience of another device', { aud: 'https://tube-2.example' }, 'jwe_foreign'],
+    ['an audience that is no text', { aud: [SITE, 1] }, 'jwe_foreign'],
+  ])('a JWE that replicates %s', async (_name, header, code) => {
+    expect(await codeAt(await sealed(site(), header))).toBe(code);
+  });
+
+  test('a JWE for another device is not for this one', async () => {
+    expect(await codeAt(await sealed(site('tube-2:read'), { aud: [SITE, 'account'] }))).toBe('jwt_audience_mismatch');
   });
 });
 
