@@ -2,6 +2,7 @@
 import { readExiTokenId } from '../codec/exi-token-id.ts';
 import { payloadOf, splitCompact } from '../codec/jws.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
+import { tokenForm } from '../codec/token-form.ts';
 import { equal, sha256 } from '../core/bytes.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
@@ -22,7 +23,7 @@ export interface NamedAudience {
 /**
  * The audience to sign for: the one that the caller named, else the token's own. What the hub says must be the same. The
  * token hash that goes with it cannot be computed here, since the hub makes the CWT. But the `cti` comes from the token
- * that the client has.
+ * that the client has. That of an encrypted token comes from the JWT inside, which the client cannot read: there the audience has to do.
  * @param named by the caller, now or when the token was delivered
  * @throws {LatchkeyError} `client_audience_unknown`; `client_delivery_foreign`
  */
@@ -40,7 +41,9 @@ export function audienceToSign(delivery: Delivery, token: AccessToken, named: Na
 }
 
 function isOfToken({ cti, device }: Delivery, token: AccessToken): boolean {
-  const digest = sha256(token.value.expose());
+  const text = token.value.expose();
+  if (tokenForm(text) === 'encrypted') return true;
+  const digest = sha256(text);
   if (cti.length >= LEAST_TOKEN_ID && equal(cti, digest.subarray(0, cti.length))) return true;
   // Of a token for a device without a clock: the device, the date, and 32 bits of the same hash.
   const sequence = readExiTokenId(cti, device);

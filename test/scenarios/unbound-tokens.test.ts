@@ -1,6 +1,7 @@
 /** Tokens of a server that binds no key, and of one audience for all devices, over HTTP at the built hub. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { CompactEncrypt, importJWK, type JWK } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DpopKey, dpopToken, HubClient, HubRefusal } from '../../src/client/index.ts';
 import { TUBE_AUDIENCE } from '../fixtures/authorization-server.ts';
@@ -99,6 +100,53 @@ test('a token without a key opens the device for its first presenter, and for no
   expect([bare.status, await bare.json()]).toMatchObject([401, { code: 'proof_missing' }]);
   const records = await world.ask<unknown>('audit', 'list', '--device', 'tube-1');
   expect(JSON.stringify(records)).toContain('token_bound_elsewhere');
+});
+
+test('a token that is encrypted anew is the same token: no second key gets in, and no second copy to the device', async () => {
+  const answer = await fetch(`${world.hub.address}/jwks?issuer=${encodeURIComponent(issuer.issuer)}`);
+  const [key] = ((await answer.json()) as { keys: [JWK] }).keys;
+  const encrypted = async (jwt: string, alg: string) =>
+    new CompactEncrypt(Buffer.from(jwt))
+      .setProtectedHeader({ alg, enc: 'A256GCM', cty: 'JWT', kid: key.kid ?? '' })
+      .encrypt(await importJWK(key, alg));
+  await fresh();
+  const jwt = issuer.sign({ aud: TUBE_AUDIENCE, scope: 'read' });
+  const [first, second] = [await encrypted(jwt, 'ECDH-ES'), await encrypted(jwt, 'ECDH-ES+A256KW')];
+  const token = dpopToken(first, owner);
+  const delivery = await world.client().deliver({ device: 'tube-1', audience: TUBE_AUDIENCE, token });
+  const read = await world
+    .client()
+    .session(delivery, token, { audience: TUBE_AUDIENCE })
+    .request({ method: 'FETCH', path: ['temperature'] });
+  expect(read).toMatchObject({ verified: true });
+  for (const copy of [first, second, jwt, bent(jwt), await encrypted(bent(jwt), 'ECDH-ES')]) {
+    expect(await present(copy, thief)).toBe('token_bound_elsewhere');
+  }
+  const taken = { device: 'tube-1', audience: TUBE_AUDIENCE };
+  for (const copy of [second, jwt]) {
+    const again = await world.client().deliver({ ...taken, token: dpopToken(copy, owner) });
+    expect([again.tokenHash, again.cti]).toEqual([delivery.tokenHash, delivery.cti]);
+  }
+  // For a device that is away it waits once.
+  const away = issuer.sign({ aud: 'coap://tube', scope: 'read' });
+  const waiting = [];
+  for (const copy of [await encrypted(away, 'ECDH-ES'), await encrypted(away, 'ECDH-ES'), away]) {
+    const sent = { device: 'tube', audience: 'coap://tube', token: dpopToken(copy, owner), wait: 0 };
+    waiting.push((await world.client().deliver(sent)).id);
+  }
+  expect(new Set(waiting).size).toBe(1);
+
+  const audience = 'https://ekg-3.devices.example';
+  const ekg = await registerDevice(world.folder, 'ekg-3', audience, '--any-issuer');
+  const ask = async (text: string, holder: DpopKey) =>
+    (await askOverHttp(world.hub, await shown(dpopToken(text, holder)), ekg)).body;
+  const relayed = issuer.sign({ aud: audience, scope: 'read' });
+  const copies = [await encrypted(relayed, 'ECDH-ES'), await encrypted(relayed, 'ECDH-ES'), relayed];
+  expect(await ask(copies[0] ?? '', owner)).toMatchObject({ active: true, cnf: { jkt: owner.thumbprint } });
+  for (const copy of copies) {
+    expect(await ask(copy, thief)).toMatchObject({ active: false, latchkey: { code: 'token_bound_elsewhere' } });
+    expect(await ask(copy, owner)).toMatchObject({ active: true });
+  }
 });
 
 test('a stolen token belongs to the attacker who was first: that is the price', async () => {

@@ -73,6 +73,8 @@ describe('a token that is encrypted as a whole', () => {
     const jwt = signed();
     const [first, second] = [await verify(await sealed(jwt)), await verify(await sealed(jwt))];
     expect(first.digest).toEqual(second.digest);
+    expect(first.identity).toEqual(second.identity);
+    expect(first.identity).toEqual((await verify(jwt)).identity);
     expect(presentedDigest(first)).not.toEqual(presentedDigest(second));
   });
 
