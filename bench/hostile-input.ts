@@ -33,6 +33,11 @@ import { KEYS, makeJwt, NOW, random, verifyReference } from './reference-token.t
 import { bareVerification } from './translation.ts';
 
 const TIME_GOAL = 10;
+/**
+ * A JWE costs more: the private key of RSA-2048 alone costs ten verifications, and jose takes a dozen steps on other threads
+ * for ECDH. A stranger reaches this with a token that is encrypted as a whole; `cnf.jwe` is decrypted after the signature.
+ */
+const TIME_GOAL_OF: Readonly<Record<string, number>> = { jwe: 20 };
 const MEMORY_GOAL = 2;
 const MEBIBYTE = 1_048_576;
 /** Times of one input, of which the middle counts: a collection of garbage in between is not the parser's. */
@@ -40,7 +45,9 @@ const REPETITIONS = 25;
 
 interface Attack {
   readonly name: string;
-  readonly act: () => void;
+  readonly act: () => void | Promise<void>;
+  /** Part of the work is done by other threads: all of their time counts, and not how long they let it wait. */
+  readonly isThreaded?: boolean;
 }
 
 interface Damage {
@@ -51,9 +58,15 @@ interface Damage {
   readonly memory: number;
 }
 
-export function hostileInputFigures(effort: Effort): readonly Figure[] {
-  const unit = medianTime(bareVerification(makeJwt()), effort.calls);
-  return Object.entries(attacks()).flatMap(([parser, set]) => figures(parser, set.map(measure), unit));
+export async function hostileInputFigures(effort: Effort): Promise<readonly Figure[]> {
+  const unit = await medianTime(bareVerification(makeJwt()), effort.calls);
+  const all: Figure[] = [];
+  for (const [parser, set] of Object.entries(attacks())) {
+    const damages: Damage[] = [];
+    for (const attack of set) damages.push(await measure(attack));
+    all.push(...figures(parser, damages, unit));
+  }
+  return all;
 }
 
 function figures(parser: string, damages: readonly Damage[], unit: number): readonly Figure[] {
@@ -63,7 +76,7 @@ function figures(parser: string, damages: readonly Damage[], unit: number): read
     {
       name: `hostile-${parser}-time`,
       value: slowest.time / unit,
-      goal: TIME_GOAL,
+      goal: TIME_GOAL_OF[parser] ?? TIME_GOAL,
       better: 'lower',
       remark: `verifications; worst of ${damages.length} inputs: ${slowest.name}, ${micro(slowest.time)}`,
     },
@@ -79,8 +92,11 @@ function figures(parser: string, damages: readonly Damage[], unit: number): read
 
 function attacks(): Readonly<Record<string, readonly Attack[]>> {
   const deviceKeys = [KEYS.authentication, KEYS.encryption].filter((key) => key !== undefined);
-  const hubKey = importJweKey(
+  const ecKey = importJweKey(
     generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }) as JsonObject,
+  );
+  const rsaKey = importJweKey(
+    generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }) as JsonObject,
   );
   const proofContext = {
     method: 'POST',
@@ -100,7 +116,7 @@ function attacks(): Readonly<Record<string, readonly Attack[]>> {
     cwt: HOSTILE_CBOR.map(({ name, bytes }) => refused(name, () => openCwt(bytes, { keys: deviceKeys }))),
     json: HOSTILE_JSON.map(({ name, text }) => refused(name, () => parseStrictJsonObject(text))),
     jwt: HOSTILE_JWS.map(({ name, text }) => refused(name, () => verifyReference(text))),
-    jwe: HOSTILE_JWE.map(({ name, text }) => refused(name, () => openJwe(text, [hubKey]))),
+    jwe: HOSTILE_JWE.map(({ name, text }) => refusedLater(name, () => openJwe(text, [ecKey, rsaKey]))),
     // Keys are imported anew every time, as for as many clients.
     dpop: HOSTILE_PROOFS.map(({ name, text }) =>
       refused(name, () => judgeDpopProof(text, { ...proofContext, keys: new ProofKeys() })),
@@ -126,6 +142,23 @@ function refused(name: string, parse: () => unknown): Attack {
   };
 }
 
+/** The same for a parser that works on another thread as well. */
+function refusedLater(name: string, parse: () => Promise<unknown>): Attack {
+  return {
+    name,
+    isThreaded: true,
+    act: async () => {
+      try {
+        await parse();
+      } catch (error) {
+        if (!isCoded(error)) throw error;
+        return;
+      }
+      throw new Error(`not refused: ${name}`);
+    },
+  };
+}
+
 function attempt(parse: () => unknown): boolean {
   try {
     parse();
@@ -141,25 +174,40 @@ function pushAll(bytes: Uint8Array): void {
   new SlipmuxDecoder().push(bytes, { onCoap: ignore, onDiagnostic: ignore, onNoise: ignore });
 }
 
-function measure({ name, act }: Attack): Damage {
-  act();
-  const time = medianTime(act, REPETITIONS);
+async function measure({ name, act, isThreaded = false }: Attack): Promise<Damage> {
+  await act();
+  const time = isThreaded ? await processorTime(act) : await medianTime(act, REPETITIONS);
   // What was allocated since a full collection is the most that can have been alive at once.
   collectGarbage();
   const before = process.memoryUsage();
-  act();
+  await act();
   const after = process.memoryUsage();
   const memory = after.heapUsed - before.heapUsed + (after.external - before.external);
   return { name, time, memory };
 }
 
-function medianTime(act: () => unknown, repetitions: number): number {
-  const times = Array.from({ length: repetitions }, () => {
+async function medianTime(act: () => unknown, repetitions: number): Promise<number> {
+  const times: number[] = [];
+  for (let count = 0; count < repetitions; count += 1) {
     const start = performance.now();
-    act();
-    return performance.now() - start;
-  });
+    const outcome = act();
+    // A parser that answers at once does not wait for the next turn.
+    if (outcome instanceof Promise) await outcome;
+    times.push(performance.now() - start);
+  }
   return quantile(times, 0.5);
+}
+
+/** Milliseconds of all threads together: the middle of five rounds. */
+async function processorTime(act: () => unknown): Promise<number> {
+  const rounds: number[] = [];
+  for (let round = 0; round < 5; round += 1) {
+    const before = process.cpuUsage();
+    for (let count = 0; count < REPETITIONS; count += 1) await act();
+    const { user, system } = process.cpuUsage(before);
+    rounds.push((user + system) / 1_000 / REPETITIONS);
+  }
+  return quantile(rounds, 0.5);
 }
 
 /** `node --expose-gc` without asking whoever starts the bench for it. */

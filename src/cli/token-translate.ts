@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Option } from 'commander';
+import type { DecryptionKeys } from '../codec/jwe-key.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
+import { tokenForm } from '../codec/token-form.ts';
 import { fromUtf8, hex } from '../core/bytes.ts';
 import type { TimeBounds } from '../core/clock.ts';
 import { DIALECT_NAMES, type DialectName } from '../core/dialect-names.ts';
@@ -10,8 +12,10 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
 import { BIND_MODES, type BindMode } from '../core/verified-token.ts';
 import { claimsToJson } from '../token/claims-json.ts';
+import { openConfirmationKey } from '../token/confirmation-key.ts';
 import { type TranslatedToken, translate } from '../token/translate.ts';
 import { DIALECTS } from '../trust/dialects.ts';
+import { type DecryptedJwt, decryptJwt } from '../trust/encrypted-jwt.ts';
 import { issuerPolicy } from '../trust/issuer-policy.ts';
 import { KeyRing } from '../trust/key-ring.ts';
 import { verifyJwtWithKeys } from '../trust/verify-jwt.ts';
@@ -94,8 +98,14 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   const time = present(options.now);
   const profile = readTranslationProfile(await terminal.read(options.profile, MAX_PROFILE_BYTES));
   const jwks = parseStrictJsonObject(await terminal.read(options.jwks, LIMITS.jwksBytes), { code: 'jwks_invalid' });
-  const jwt = await readJwt(file, terminal);
-  const translated = explained(jwt, options, () => translateOffline(jwt, { options, profile, jwks, time }));
+  const presented = await readJwt(file, terminal);
+  const hubKeys = keysOf(profile, options);
+  const isEncrypted = profile.hubKeys.length > 0 && tokenForm(presented) === 'encrypted';
+  const decrypted = isEncrypted ? await decryptJwt(presented, { issuers: [options.issuer], keys: hubKeys }) : undefined;
+  const jwt = decrypted?.jwt ?? presented;
+  const translated = await explained(jwt, options, () =>
+    translateOffline(jwt, { options, profile, jwks, time, decrypted, hubKeys }),
+  );
   const cwt = translated.cwt.expose();
   if (options.json !== true) {
     terminal.print(hex(cwt));
@@ -105,20 +115,31 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   terminal.print(JSON.stringify({ cwt: hex(cwt), bytes: cwt.length, wrap: profile.device.wrap, claims }));
 }
 
-function translateOffline(
+function keysOf({ hubKeys }: TranslationProfile, { issuer }: Options): DecryptionKeys {
+  return {
+    decryptionKeys: () => hubKeys,
+    issuerOfKey: (keyId) => (hubKeys.some((key) => key.keyId === keyId) ? issuer : undefined),
+  };
+}
+
+async function translateOffline(
   jwt: string,
   {
     options,
     profile,
     jwks,
     time,
+    decrypted,
+    hubKeys,
   }: {
     readonly options: Options;
     readonly profile: TranslationProfile;
     readonly jwks: JsonObject;
     readonly time: TimeBounds;
+    readonly decrypted: DecryptedJwt | undefined;
+    readonly hubKeys: DecryptionKeys;
   },
-): TranslatedToken {
+): Promise<TranslatedToken> {
   const policy = issuerPolicy({
     issuer: options.issuer,
     source: { kind: 'file', jwks },
@@ -133,6 +154,7 @@ function translateOffline(
     time,
     whenUnsure: 'deny',
     withoutClock: profile.device.clock === 'none',
+    decrypted,
   });
   return translate(token, {
     profile: profile.device,
@@ -141,7 +163,7 @@ function translateOffline(
     keys: profile.keys,
     proofKey: profile.proofKey,
     bindsToPresenter: token.confirmation === undefined && bindOf(options, profile) === 'first-presenter',
-    hubKeys: profile.hubKeys,
+    confirmationKey: await openConfirmationKey(token, hubKeys),
     random: { bytes: (length) => randomBytes(length) },
     time,
   });
@@ -156,9 +178,9 @@ function bindOf({ bind = 'token' }: Options, { device }: TranslationProfile): Bi
  * Says beside a refusal what the token has and what was asked for. The hub does not: its log would repeat whatever a
  * sender likes. Here it is the caller's own token.
  */
-function explained<T>(jwt: string, options: Options, action: () => T): T {
+async function explained<T>(jwt: string, options: Options, action: () => Promise<T>): Promise<T> {
   try {
-    return action();
+    return await action();
   } catch (error) {
     if (!isCoded(error)) throw error;
     const explanation = EXPLANATIONS[error.code]?.(jwt, options, error.detail);
@@ -176,6 +198,7 @@ const EXPLANATIONS: Partial<Record<ErrorCode, Explanation>> = {
     `typ is ${found(member(inspectJwt(jwt).header, 'typ'))}${detail === undefined ? '' : ` (${detail})`}; --dialect and --token-type say what to take`,
   jwt_claim_required: (jwt, { dialect = 'rfc9068' }, detail) =>
     `${detail} is demanded by --dialect ${dialect}; the claims are ${Object.keys(inspectJwt(jwt).claims ?? {}).join(' ')}`,
+  token_encrypted: () => 'put the private key of the hub into the profile as hubKey',
   proof_missing: () =>
     'put the public key of the client into the profile as proofKey: there is no proof on a command line',
   proof_key_mismatch: () => 'proofKey of the profile is not the key that cnf.jkt names',

@@ -48,7 +48,7 @@ export interface TranslationProfile {
   /** The id of the device: in the `cti` of tokens with `exi`. */
   readonly deviceId: string;
   readonly keys: CwtKeys;
-  /** Opens `cnf.jwe`. */
+  /** Decrypt `cnf.jwe`, and a token that is encrypted as a whole. */
   readonly hubKeys: readonly JweKey[];
   /** The presenter's public key, for `cnf.jkt`: there is no proof on a command line. */
   readonly proofKey: JsonObject | undefined;

@@ -58,7 +58,7 @@ export class ConnectedDevice {
     if (!isSuccess(answer)) throw readRefusal('client_request_failed', answer);
     const { session_key: copy } = readJson(answer);
     if (typeof copy !== 'string') throw new LatchkeyError('client_answer_invalid', 'member session_key');
-    const session = openSessionKey(copy, { token, audience: this.#audience });
+    const session = await openSessionKey(copy, { token, audience: this.#audience });
     return new ConnectedSession({
       url: sessionUrl(answer, url),
       expiresAt: session.expiresAt,

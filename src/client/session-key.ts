@@ -29,13 +29,13 @@ export interface SessionContext {
  * @throws {LatchkeyError} `client_key_missing`; `jwe_*`, `cbor_*`, `cose_*` for a copy that does not open;
  *   `session_key_invalid` for one of another token or device
  */
-export function openSessionKey(copy: string | Uint8Array, context: SessionContext): SessionKey {
+export async function openSessionKey(copy: string | Uint8Array, context: SessionContext): Promise<SessionKey> {
   const { token, audience } = context;
   const { key } = requestKey(token);
   const tokenHash = tokenHashOf(sha256(token.value.expose()));
   const session =
     typeof copy === 'string'
-      ? openJwk(openJwe(copy, [{ algorithm: 'ECDH-ES', keyId: undefined, key }]), audience)
+      ? openJwk(await openJwe(copy, [{ keyType: 'EC', keyId: undefined, key }]), audience)
       : decodeSessionKey(openEncryptTo(copy, { key, externalAad: clientAad({ tokenHash }, audience) }));
   // ECDH has tied it to the client's key.
   if (!equal(session.tokenHash, tokenHash)) throw new LatchkeyError('session_key_invalid', 'for another token');

@@ -1,53 +1,62 @@
-/** Keys that JWEs for the hub are opened with. */
-import { createPrivateKey, createSecretKey, type KeyObject } from 'node:crypto';
+/** Keys that JWEs are decrypted with. */
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { bytesFromJwk } from './cose/jwk-members.ts';
+import { isKeyManagement, type JweKeyType, KEY_MANAGEMENT } from './jwe-algorithms.ts';
 
-/** `ECDH-ES` without a wrapped key is what a client's copy of a session key is sealed with; `importJweKey` makes no such key. */
-type JweAlgorithm = 'ECDH-ES+A128KW' | 'ECDH-ES' | 'dir';
-
-/** One key, one algorithm. The `KeyObject` never prints. */
+/** One private key. Its type says which algorithms it serves. The `KeyObject` never prints. */
 export interface JweKey {
-  readonly algorithm: JweAlgorithm;
+  readonly keyType: JweKeyType;
   readonly keyId: string | undefined;
   readonly key: KeyObject;
 }
 
-/** Curves of RFC 7518 §4.6 and RFC 8037 §3.2 that an ECDH-ES key may be on, with the bytes of a private key. */
+/** The keys of the hub: for each issuer one that it encrypts to, and perhaps the one before. */
+export interface DecryptionKeys {
+  decryptionKeys(issuer: string): readonly JweKey[];
+  /** The issuer that a key of this name is for; undefined for a name that no key has. */
+  issuerOfKey(keyId: string): string | undefined;
+}
+
+/** Curves of RFC 7518 §6.2.1.1 that an ECDH-ES key may be on, with the bytes of a private key. */
 const CURVES: ReadonlyMap<unknown, number> = new Map([
   ['P-256', 32],
   ['P-384', 48],
-  ['X25519', 32],
 ]);
-const CONTENT_KEY_BYTES = 16;
+/** RFC 7518 §4.3 has 2048 bits at least. More than 4096 costs the hub more for each token than it is worth. */
+const MODULUS_BITS = { least: 2048, most: 4096 } as const;
 
-/**
- * A private EC or OKP JWK serves ECDH-ES+A128KW, a symmetric one of 16 bytes serves dir with A128GCM.
- * @throws {LatchkeyError} `jwk_invalid`
- */
+/** @throws {LatchkeyError} `jwk_invalid` for what is no private EC or RSA key for decryption */
 export function importJweKey(jwk: JsonObject): JweKey {
-  const { kid, use } = jwk;
+  const { alg, kid, kty, use } = jwk;
   if (kid !== undefined && typeof kid !== 'string') throw new LatchkeyError('jwk_invalid', 'kid');
   if (use !== undefined && use !== 'enc') throw new LatchkeyError('jwk_invalid', 'use is not enc');
-  return jwk.kty === 'oct' ? { ...importSymmetric(jwk), keyId: kid } : { ...importPrivate(jwk), keyId: kid };
+  if (kty !== 'EC' && kty !== 'RSA') throw new LatchkeyError('jwk_invalid', 'kty is neither EC nor RSA');
+  if (alg !== undefined && !(isKeyManagement(alg) && KEY_MANAGEMENT[alg].keyType === kty))
+    throw new LatchkeyError('jwk_invalid', 'alg');
+  return { keyType: kty, keyId: kid, key: kty === 'EC' ? importEc(jwk) : importRsa(jwk) };
 }
 
-function importSymmetric(jwk: JsonObject): Pick<JweKey, 'algorithm' | 'key'> {
-  const { alg } = jwk;
-  if (alg !== undefined && alg !== 'dir' && alg !== 'A128GCM') throw new LatchkeyError('jwk_invalid', 'alg');
-  return { algorithm: 'dir', key: createSecretKey(bytesFromJwk(jwk, 'k', CONTENT_KEY_BYTES)) };
-}
-
-function importPrivate(jwk: JsonObject): Pick<JweKey, 'algorithm' | 'key'> {
-  const { alg, crv } = jwk;
-  if (alg !== undefined && alg !== 'ECDH-ES+A128KW') throw new LatchkeyError('jwk_invalid', 'alg');
-  const privateBytes = CURVES.get(crv);
+function importEc(jwk: JsonObject): KeyObject {
+  const privateBytes = CURVES.get(jwk.crv);
   if (privateBytes === undefined) throw new LatchkeyError('jwk_invalid', 'crv');
-  // OpenSSL takes a private key of any length, even of none.
+  // OpenSSL accepts a private key of any length, even of none.
   bytesFromJwk(jwk, 'd', privateBytes);
+  return importPrivate(jwk);
+}
+
+function importRsa(jwk: JsonObject): KeyObject {
+  const key = importPrivate(jwk);
+  const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+  if (bits < MODULUS_BITS.least || bits > MODULUS_BITS.most) throw new LatchkeyError('jwk_invalid', `${bits} bits`);
+  return key;
+}
+
+function importPrivate(jwk: JsonObject): KeyObject {
+  if (jwk.d === undefined) throw new LatchkeyError('jwk_invalid', 'a public key');
   try {
-    return { algorithm: 'ECDH-ES+A128KW', key: createPrivateKey({ key: jwk, format: 'jwk' }) };
+    return createPrivateKey({ key: jwk, format: 'jwk' });
   } catch (error) {
     // The library's message may quote members: only its code is kept.
     throw new LatchkeyError('jwk_invalid', errorCode(error));

@@ -1,151 +1,101 @@
 /**
- * Compact JWE (RFC 7516), opening: `cnf.jwe` of RFC 7800 §3.3, and a client's copy of a session key. Three ways to the
- * content key, ECDH-ES+A128KW, ECDH-ES and dir, and one cipher, A128GCM. Synchronous over node:crypto like the rest of the
- * way of a token.
+ * Compact JWE (RFC 7516), decryption, by jose: `cnf.jwe` of RFC 7800 §3.3, access tokens that are encrypted as a whole, and a
+ * client's copy of a session key. What is decided without a key is decided here, before jose sees the text: its size, its
+ * form, a strict header, and the table of algorithms. jose is imported when the first JWE comes.
  */
-import { createDecipheriv, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
-import { concat, fromBase64url, utf8 } from '../core/bytes.ts';
+import { fromBase64url } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
-import { concatKdf } from './concat-kdf.ts';
+import {
+  CONTENT_ENCRYPTION,
+  type ContentEncryption,
+  isContentEncryption,
+  isKeyManagement,
+  KEY_MANAGEMENT,
+  type KeyManagement,
+} from './jwe-algorithms.ts';
 import type { JweKey } from './jwe-key.ts';
 import { parseStrictJsonObject } from './strict-json.ts';
 
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
-/** A 16 byte key, wrapped (RFC 3394 §2.2.1). */
-const WRAPPED_KEY_BYTES = 24;
-/** RFC 3394 §2.2.3.1 */
-const KEY_WRAP_IV = new Uint8Array(8).fill(0xa6);
+const KEY_WRAP_BYTES = 8;
 /** PartyUInfo and PartyVInfo are names (RFC 7518 §4.6.1.2). */
 const PARTY_INFO_BYTES = 128;
 
-interface ParsedJwe {
+/** A JWE whose form is good. Nothing of it is authenticated yet. */
+export interface CompactJwe {
+  readonly compact: string;
   readonly header: JsonObject;
-  /** The first part as it stood: the additional authenticated data (RFC 7516 §5.1 step 14). */
-  readonly protectedText: string;
-  readonly encryptedKey: Uint8Array;
-  readonly iv: Uint8Array;
-  readonly ciphertext: Uint8Array;
-  readonly tag: Uint8Array;
+  readonly algorithm: KeyManagement;
+  readonly encryption: ContentEncryption;
+  readonly keyId: string | undefined;
 }
 
-/** What was inside, and the header, which the sender authenticated with it. */
-export interface OpenedJwe {
-  readonly plaintext: Uint8Array;
-  readonly header: JsonObject;
+/** @throws {LatchkeyError} as `parseJwe` and `decryptJwe` */
+export async function openJwe(compact: string, keys: readonly JweKey[]): Promise<Uint8Array> {
+  return decryptJwe(parseJwe(compact), keys);
 }
 
-/** The plaintext alone. @throws {LatchkeyError} as `openJweWithHeader` */
-export function openJwe(compact: string, keys: readonly JweKey[]): Uint8Array {
-  return openJweWithHeader(compact, keys).plaintext;
+/** @throws {LatchkeyError} `jwe_invalid` for a form or an algorithm that is not accepted */
+export function parseJwe(compact: string, maxBytes: number = LIMITS.jweBytes): CompactJwe {
+  if (compact.length > maxBytes) throw invalid(`more than ${maxBytes} bytes`);
+  const parts = compact.split('.');
+  if (parts.length !== 5) throw invalid('not five parts');
+  const [protectedText = '', encryptedKey = '', iv = '', ciphertext = '', tag = ''] = parts;
+  const jwe = { compact, ...readHeader(protectedText) };
+  const lengths = CONTENT_ENCRYPTION[jwe.encryption];
+  part(ciphertext);
+  if (part(iv).length !== lengths.iv || part(tag).length !== lengths.tag) throw invalid('iv or tag of another length');
+  const keyBytes = part(encryptedKey).length;
+  const { encryptedKey: form } = KEY_MANAGEMENT[jwe.algorithm];
+  // How long the modulus is depends on the key: jose sees to it.
+  if (form !== 'modulus' && keyBytes !== (form === 'none' ? 0 : lengths.key + KEY_WRAP_BYTES))
+    throw invalid('encrypted key of another length');
+  return jwe;
 }
 
 /**
- * Opens a JWE with the key that its `kid` names; one without `kid` with any key of its algorithm.
- * @param isForeign whether a `kid` names a key that is held for other senders, and used for none of this one
- * @throws {LatchkeyError} `jwe_invalid` for a form or an algorithm that is not taken, `jwe_decryption_failed` for all that
- * happens after keys are involved: the sender learns no more than that; `jwe_foreign`
+ * Decrypts with the key that `kid` names; without `kid` with each key of its type.
+ * @throws {LatchkeyError} `jwe_decryption_failed`, for all that may go wrong here: a point that is not on its curve, a key that
+ *   does not unwrap and a tag that does not verify look alike to the sender (RFC 7516 §11.5)
  */
-export function openJweWithHeader(
-  compact: string,
-  keys: readonly JweKey[],
-  isForeign: (keyId: string) => boolean = () => false,
-): OpenedJwe {
-  const jwe = parseJwe(compact, keys);
-  const { header } = jwe;
-  const { alg, kid } = header;
-  if (typeof kid === 'string' && isForeign(kid)) throw new LatchkeyError('jwe_foreign', 'kid');
-  for (const candidate of keys) {
-    if (candidate.algorithm !== alg || (kid !== undefined && candidate.keyId !== kid)) continue;
-    const contentKey = alg === 'dir' ? candidate.key : agreedContentKey(jwe, candidate.key);
-    const plaintext = contentKey === undefined ? undefined : decrypt(jwe, contentKey);
-    if (plaintext !== undefined) return { plaintext, header };
+export async function decryptJwe(jwe: CompactJwe, keys: readonly JweKey[]): Promise<Uint8Array> {
+  const { algorithm, compact, encryption, keyId } = jwe;
+  const { keyType } = KEY_MANAGEMENT[algorithm];
+  const candidates = keys.filter((key) => key.keyType === keyType && (keyId === undefined || key.keyId === keyId));
+  if (candidates.length === 0) throw new LatchkeyError('jwe_decryption_failed');
+  const { compactDecrypt } = await import('jose');
+  const allowed = { keyManagementAlgorithms: [algorithm], contentEncryptionAlgorithms: [encryption] };
+  for (const { key } of candidates) {
+    try {
+      return (await compactDecrypt(compact, key, { ...allowed, maxDecompressedLength: 0 })).plaintext;
+    } catch {
+      // Which step it was must not show. Where RSA-OAEP or the key unwrapping fails, jose goes on with a random content key.
+    }
   }
   throw new LatchkeyError('jwe_decryption_failed');
 }
 
-function parseJwe(compact: string, keys: readonly JweKey[]): ParsedJwe {
-  if (compact.length > LIMITS.jweBytes) throw invalid(`more than ${LIMITS.jweBytes} bytes`);
-  const parts = compact.split('.');
-  const [protectedText, encryptedKey, iv, ciphertext, tag] = parts;
-  if (
-    parts.length !== 5 ||
-    protectedText === undefined ||
-    encryptedKey === undefined ||
-    iv === undefined ||
-    ciphertext === undefined ||
-    tag === undefined
-  ) {
-    throw invalid('not five parts');
-  }
-  const jwe: ParsedJwe = {
-    header: parseHeader(protectedText, keys),
-    protectedText,
-    encryptedKey: part(encryptedKey),
-    iv: part(iv),
-    ciphertext: part(ciphertext),
-    tag: part(tag),
-  };
-  if (jwe.iv.length !== IV_BYTES || jwe.tag.length !== TAG_BYTES) throw invalid('iv or tag of another length');
-  const keyBytes = jwe.header.alg === 'ECDH-ES+A128KW' ? WRAPPED_KEY_BYTES : 0;
-  if (jwe.encryptedKey.length !== keyBytes) throw invalid('encrypted key of another length');
-  return jwe;
-}
-
-function parseHeader(protectedText: string, keys: readonly JweKey[]): JsonObject {
+function readHeader(protectedText: string): Omit<CompactJwe, 'compact'> {
   const header = parseStrictJsonObject(part(protectedText), { code: 'jwe_invalid' });
-  // Direct agreement is for clients alone: the hub takes none, and has no key for it.
-  const direct = header.alg === 'ECDH-ES' && keys.some(({ algorithm }) => algorithm === 'ECDH-ES');
-  if (header.alg !== 'ECDH-ES+A128KW' && header.alg !== 'dir' && !direct) throw invalid('alg');
-  if (header.enc !== 'A128GCM') throw invalid('enc');
-  // No extension is known here (RFC 7516 §4.1.13), and compressed text would tell its length apart (RFC 8725 §3.6).
-  if (header.crit !== undefined || header.zip !== undefined) throw invalid('crit or zip');
-  if (header.kid !== undefined && typeof header.kid !== 'string') throw invalid('kid');
-  return header;
-}
-
-/**
- * RFC 7518 §4.6: agreement with the sender's ephemeral key, then Concat KDF, whose result is the content key itself or
- * unwraps it. Undefined if any of it fails.
- */
-function agreedContentKey(jwe: ParsedJwe, privateKey: KeyObject): Uint8Array | undefined {
-  const { epk, apu, apv } = jwe.header;
-  if (!isJsonObject(epk) || epk.d !== undefined) throw invalid('epk');
-  const parties = [partyInfo(apu), partyInfo(apv)] as const;
-  try {
-    // createPublicKey refuses a point off its curve, diffieHellman one of another curve than the key's.
-    const { kty, crv, x, y } = epk;
-    const jwk = (kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }) as JsonObject;
-    const secret = diffieHellman({ privateKey, publicKey: createPublicKey({ key: jwk, format: 'jwk' }) });
-    if (jwe.header.alg === 'ECDH-ES') return concatKdf(secret, 'A128GCM', parties);
-    const decipher = createDecipheriv('id-aes128-wrap', concatKdf(secret, 'ECDH-ES+A128KW', parties), KEY_WRAP_IV);
-    return concat(decipher.update(jwe.encryptedKey), decipher.final());
-  } catch {
-    // One answer for a foreign curve, a bad point and a wrapped key that does not check (RFC 7516 §11.5).
-    return undefined;
+  const { alg, crit, enc, epk, kid, zip } = header;
+  if (!isKeyManagement(alg)) throw invalid('alg');
+  if (!isContentEncryption(enc)) throw invalid('enc');
+  // No extension is known here (RFC 7516 §4.1.13). Compressed text would tell its length apart (RFC 8725 §3.6), and grow.
+  if (crit !== undefined || zip !== undefined) throw invalid('crit or zip');
+  if (kid !== undefined && typeof kid !== 'string') throw invalid('kid');
+  if (KEY_MANAGEMENT[alg].keyType === 'EC') {
+    if (!isJsonObject(epk) || epk.kty !== 'EC' || epk.d !== undefined) throw invalid('epk');
+    demandPartyInfo(header.apu);
+    demandPartyInfo(header.apv);
   }
+  return { header, algorithm: alg, encryption: enc, keyId: kid };
 }
 
-function decrypt(jwe: ParsedJwe, key: KeyObject | Uint8Array): Uint8Array | undefined {
-  try {
-    const decipher = createDecipheriv('aes-128-gcm', key, jwe.iv, { authTagLength: TAG_BYTES });
-    decipher.setAAD(utf8(jwe.protectedText));
-    decipher.setAuthTag(jwe.tag);
-    return concat(decipher.update(jwe.ciphertext), decipher.final());
-  } catch {
-    // `final` throws where the tag does not verify; the caller answers for every key at once.
-    return undefined;
-  }
-}
-
-function partyInfo(value: JsonValue | undefined): Uint8Array {
-  if (value === undefined) return new Uint8Array(0);
+function demandPartyInfo(value: JsonValue | undefined): void {
+  if (value === undefined) return;
   if (typeof value !== 'string') throw invalid('apu or apv');
-  const bytes = part(value);
-  if (bytes.length > PARTY_INFO_BYTES) throw invalid('apu or apv is too long');
-  return bytes;
+  if (part(value).length > PARTY_INFO_BYTES) throw invalid('apu or apv is too long');
 }
 
 function part(text: string): Uint8Array {

@@ -103,6 +103,12 @@ export const CATALOGUE = {
   // JOSE
   token_unreadable: badRequest('This is no token', 'Neither a compact JWT nor a CWT, raw or in hexadecimal or base64.', 'Check that it is the whole token and nothing else.'),
   token_missing: unauthorized('A token is needed', 'The request has no `Authorization` header.', 'Send `Authorization: DPoP` with the token and a `DPoP` header, or `Authorization: Bearer` (docs/protocol.md, "North: HTTP").'),
+  token_encrypted: unauthorized(
+    'The token is encrypted, and not for the hub',
+    'It is a JWE whose `kid` names no key of the hub, or it has no `kid` and several issuers are configured.',
+    'Have the AS encrypt it to the key at /jwks?issuer=<issuer of the token> and name that key by its `kid`. Or turn off the encryption of access tokens for this API at the AS.',
+  ),
+  token_opaque: unauthorized('The token is no JWT', 'It is opaque, or only a part of a JWT. An offline device gets what a JWT says, so the AS is not asked about tokens for it.', 'Have the AS issue JWT access tokens for this audience (docs/servers.md). The hub accepts opaque tokens for connected devices.'),
   jwt_malformed: unauthorized('Not an acceptable JWT', 'Not three base64url parts, not JSON, or a member twice.', ASK_AS),
   jwt_too_large: unauthorized('The JWT is too large', 'It goes past 16 KiB.', 'Ask for fewer claims.'),
   jwt_type_refused: unauthorized(
@@ -132,9 +138,13 @@ export const CATALOGUE = {
   jwt_not_yet_valid: unauthorized('The token is not valid yet', 'Its `nbf` is ahead, or clocks differ.', 'Wait, or correct the clocks.'),
   jwt_issued_in_future: unauthorized('The token was issued in the future', 'Its `iat` is ahead: clocks differ.', 'Correct the clocks of hub and AS.'),
   jwk_invalid: badRequest('Not an acceptable JWK', 'A member is missing, of the wrong form, or the key is too weak.', 'Compare it with RFC 7517 and RFC 7518 section 6.'),
-  jwe_invalid: badRequest('Not an acceptable JWE', 'Not five base64url parts, or a header that is not allowed.', 'Use ECDH-ES+A128KW or dir with A128GCM (RFC 7518).'),
-  jwe_decryption_failed: unauthorized('The JWE cannot be opened', 'It was altered, or made for another key.', 'Encrypt to the key that the hub publishes for the issuer of the token.'),
-  jwe_foreign: unauthorized('The JWE does not belong to this token', 'It is encrypted to the key of the hub for another issuer, or its `iss`, `sub` or `aud` are not those of the token.', 'Encrypt the key anew for this token, to the key at /jwks?issuer=<issuer of the token>.'),
+  jwe_invalid: unauthorized(
+    'Not an acceptable JWE',
+    'Not five base64url parts, or its header has an algorithm or a member that is not allowed, such as `zip` or `crit`.',
+    'Encrypt with ECDH-ES, ECDH-ES+A128KW, ECDH-ES+A256KW or RSA-OAEP-256, as the key is, and A128GCM, A256GCM or A128CBC-HS256 (docs/protocol.md, "North: HTTP").',
+  ),
+  jwe_decryption_failed: unauthorized('The JWE cannot be decrypted', 'It was altered, or encrypted to another key.', 'Encrypt to the key that the hub publishes now at /jwks?issuer=<issuer of the token>, and name it by its `kid`.'),
+  jwe_foreign: unauthorized('The JWE does not belong to this token', 'It is encrypted to the key of the hub for another issuer, or its `iss`, `sub` or `aud` are not those of the token.', 'Encrypt anew for this token, to the key at /jwks?issuer=<issuer of the token>.'),
 
   // Trust
   key_unknown: unauthorized('No key of the issuer has this kid', 'The AS withdrew it, or published it after its last answer, and the hub may not ask again so soon.', 'Try again in a minute; then ask the AS for a new token.'),

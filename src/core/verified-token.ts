@@ -10,6 +10,13 @@ export interface Freshness {
   readonly clock: ClockCertainty;
 }
 
+/** An encrypted token as it was presented. */
+interface Envelope {
+  /** SHA-256 over the compact JWE. 32 bytes. */
+  readonly digest: Uint8Array;
+  readonly bytes: number;
+}
+
 /**
  * What becomes of a token that its issuer bound to no key: it stays a bearer token, or the hub binds it to the key of the client that
  * presents it first.
@@ -41,7 +48,10 @@ export interface TokenFacts {
   readonly expiresIn: number | undefined;
   /** The nonce of the device that it was asked for with (`cnonce`, RFC 9200 §5.3.1). */
   readonly cnonce: Uint8Array | undefined;
-  /** SHA-256 over the compact JWT as received. 32 bytes. Caches and logs name a token by this, never by value. */
+  /**
+   * SHA-256 over the compact signed JWT. 32 bytes. Caches and logs name a token by this, never by value. Of an encrypted
+   * token this is the JWT inside: any party that has it can encrypt it anew, and only the issuer can sign it.
+   */
   readonly digest: Uint8Array;
   /**
    * SHA-256 over what the issuer signed: header and payload as they are spelled. 32 bytes. One token has one, however its signature
@@ -54,6 +64,8 @@ export interface TokenFacts {
   readonly leeway: number;
   /** Length of the compact JWT. */
   readonly bytes: number;
+  /** The JWE that it came in, as presented; undefined for a token that is not encrypted. */
+  readonly envelope?: Envelope | undefined;
   readonly freshness: Freshness;
 }
 
@@ -62,3 +74,8 @@ export interface TokenFacts {
  * unverified claim cannot reach the translator: it does not compile.
  */
 export type VerifiedToken = TokenFacts & { readonly [verified]: true };
+
+/** SHA-256 over what the client presented: `ath` of a DPoP proof is this. */
+export function presentedDigest({ digest, envelope }: TokenFacts): Uint8Array {
+  return envelope?.digest ?? digest;
+}

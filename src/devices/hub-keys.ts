@@ -1,13 +1,15 @@
 /**
  * The hub's own keys: made on its first start, kept in the store, each for one algorithm (RFC 9052 §7). A signing key that
- * was replaced stays for as long as a device trusts no newer one, and is taken off the medium then. A key that `cnf.jwe` is
- * encrypted to belongs to one issuer, and stays until the rotation after the one that replaced it.
+ * was replaced stays for as long as a device trusts no newer one, and is taken off the medium then. A key that issuers
+ * encrypt to belongs to one of them, and stays until the rotation after the one that replaced it.
  */
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPair, generateKeyPairSync } from 'node:crypto';
+import { promisify } from 'node:util';
 import { importJwk } from '../codec/cose/key.ts';
-import { importJweKey, type JweKey } from '../codec/jwe-key.ts';
+import type { JweKeyType } from '../codec/jwe-algorithms.ts';
+import { type DecryptionKeys, importJweKey, type JweKey } from '../codec/jwe-key.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
-import { fromUtf8, utf8 } from '../core/bytes.ts';
+import { base64url, fromUtf8, sha256, utf8 } from '../core/bytes.ts';
 import type { WrapAlgorithm } from '../core/device-profile.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
@@ -15,7 +17,16 @@ import { LIMITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
 import type { Store } from '../ports/store.ts';
 import type { HubSigningKeys, SigningKey } from './device-trust.ts';
-import { decodeJweKeys, encodeJweKeys, hasDropped, type JweKeys, rotatedKeys, withKeysFor } from './jwe-keys.ts';
+import {
+  decodeJweKeys,
+  encodeJweKeys,
+  hasDropped,
+  issuersWithoutKey,
+  type JweKeys,
+  type NewKeys,
+  rotatedKeys,
+  withNewKeys,
+} from './jwe-keys.ts';
 
 const PREFIX = 'hub/';
 const RECORD = `${PREFIX}keys`;
@@ -23,10 +34,15 @@ const RECORD = `${PREFIX}keys`;
 /** Characters of the thumbprint that a `kid` keeps: it only tells the hub's keys apart, and it travels in every token. */
 const KEY_ID_LENGTH = 8;
 
+/** RFC 7518 §4.3 has 2048 at least. A longer modulus costs the hub more for each JWE that any client may send it. */
+const RSA_BITS = 2_048;
+
+type KeyTypes = ReadonlyMap<string, JweKeyType>;
+
 interface KeySet {
   readonly ES256: JsonObject;
   readonly EdDSA: JsonObject;
-  /** Open `cnf.jwe` of tokens (RFC 7800 §3.3). */
+  /** Decrypt `cnf.jwe` (RFC 7800 §3.3) and tokens that are encrypted as a whole. */
   readonly jwe: JweKeys;
   /** The key for `cnf.jwe` that an earlier version published for all issuers; kept until one issuer takes it over. */
   readonly shared: JsonObject | undefined;
@@ -36,44 +52,47 @@ interface KeySet {
   readonly hasRemains: boolean;
 }
 
-export class HubKeys implements HubSigningKeys {
+export class HubKeys implements HubSigningKeys, DecryptionKeys {
   readonly #store: Store;
   #jwks: Secret<KeySet>;
   /** Under their kid. */
   readonly #imported = new Map<string, SigningKey>();
   /** Issuers of the configuration. */
   #issuers: readonly string[] = [];
+  readonly #keyTypes: KeyTypes;
   /** By issuer; imported when the first JWE comes: most hubs never see one. */
   readonly #decryption = new Map<string, readonly JweKey[]>();
 
-  private constructor(store: Store, jwks: KeySet) {
+  private constructor(store: Store, jwks: KeySet, keyTypes: KeyTypes) {
     this.#store = store;
+    this.#keyTypes = keyTypes;
     this.#jwks = new Secret(jwks);
   }
 
   /**
-   * @param issuers those of the configuration: each gets a key of its own for `cnf.jwe`
+   * @param issuers those of the configuration: each gets a key of its own to encrypt to
+   * @param keyTypes of those that encrypt to another key than EC
    * @throws {LatchkeyError} `store_corrupt`: without its keys the hub must not go on under new ones
    */
-  static async load(store: Store, issuers: readonly string[] = []): Promise<HubKeys> {
+  static async load(store: Store, issuers: readonly string[] = [], keyTypes: KeyTypes = new Map()): Promise<HubKeys> {
     const record = await store.read(RECORD);
     if (record !== undefined) {
-      const keys = new HubKeys(store, decode(record));
+      const keys = new HubKeys(store, decode(record), keyTypes);
       await keys.serve(issuers);
       // The run before may have ended between dropping a key and taking it off the medium.
       if (keys.#jwks.expose().hasRemains) await keys.#forget();
       return keys;
     }
-    const jwe = withKeysFor(new Map(), issuers, newJweKey);
-    const keys = new HubKeys(store, { ...newSigningKeys(), jwe, shared: undefined, older: [], hasRemains: false });
+    const empty = { ...newSigningKeys(), jwe: new Map(), shared: undefined, older: [], hasRemains: false };
+    const keys = new HubKeys(store, empty, keyTypes);
     keys.#issuers = issuers;
-    await keys.#write(keys.#jwks.expose());
+    await keys.#write({ ...empty, jwe: withNewKeys(new Map(), await keys.#newJweKeys(issuers)) });
     return keys;
   }
 
   /**
-   * From now on these are the issuers. A new one gets a key for `cnf.jwe`, which is on the medium when this resolves. The
-   * key of one that is not among them stays until the next rotation, in case it comes back.
+   * From now on these are the issuers. A new one, or one that encrypts to another type of key, gets a key, which is
+   * on the medium when this resolves. The key of one that is not among them stays until the next rotation, in case it comes back.
    */
   async serve(issuers: readonly string[]): Promise<void> {
     const { jwe, shared, ...rest } = this.#jwks.expose();
@@ -83,8 +102,9 @@ export class HubKeys implements HubSigningKeys {
       shared !== undefined && only !== undefined && others.length === 0
         ? new Map([[only, { current: shared, older: undefined }]])
         : jwe;
-    const wanted = withKeysFor(taken, issuers, newJweKey);
-    const isDropped = shared !== undefined && others.length > 0;
+    const missing = issuersWithoutKey(taken, issuers, (issuer) => this.#keyTypeOf(issuer));
+    const wanted = missing.length === 0 ? taken : withNewKeys(taken, await this.#newJweKeys(missing));
+    const isDropped = hasDropped(taken, wanted) || (shared !== undefined && others.length > 0);
     if (wanted !== jwe || isDropped) {
       const left = only === undefined ? shared : undefined;
       await this.#write({ ...rest, jwe: wanted, shared: left, hasRemains: rest.hasRemains || isDropped });
@@ -114,10 +134,12 @@ export class HubKeys implements HubSigningKeys {
    * @throws {LatchkeyError} `hub_keys_in_use` where as many older ones as are kept are still needed
    */
   async rotate(): Promise<void> {
+    // Made first: nothing else may write between the reading and the writing below.
+    const made = await this.#newJweKeys(this.#issuers);
     const { ES256, EdDSA, older, jwe, ...rest } = this.#jwks.expose();
     const replaced = [ES256, EdDSA, ...older];
     if (replaced.length > LIMITS.olderHubKeys) throw new LatchkeyError('hub_keys_in_use', `${older.length} are kept`);
-    const rotated = rotatedKeys(jwe, this.#issuers, newJweKey);
+    const rotated = rotatedKeys(jwe, made);
     const hasRemains = rest.hasRemains || hasDropped(jwe, rotated);
     await this.#write({ ...rest, ...newSigningKeys(), jwe: rotated, older: replaced, hasRemains });
   }
@@ -126,7 +148,7 @@ export class HubKeys implements HubSigningKeys {
   async retire(isNeeded: (keyId: string) => boolean): Promise<readonly string[]> {
     const jwks = this.#jwks.expose();
     const dropped = jwks.older.map(keyIdOf).filter((keyId) => !isNeeded(keyId));
-    // A rotation drops keys for `cnf.jwe`; they go off the medium here.
+    // A rotation drops keys that issuers encrypted to; they go off the medium here.
     if (dropped.length === 0 && !jwks.hasRemains) return [];
     await this.#write({
       ...jwks,
@@ -138,7 +160,7 @@ export class HubKeys implements HubSigningKeys {
     return dropped;
   }
 
-  /** Keys that `cnf.jwe` of this issuer may be encrypted to. */
+  /** Keys that this issuer may have encrypted to. */
   decryptionKeys(issuer: string): readonly JweKey[] {
     const known = this.#decryption.get(issuer);
     if (known !== undefined) return known;
@@ -148,15 +170,14 @@ export class HubKeys implements HubSigningKeys {
     return keys;
   }
 
-  /** Whether a key of this name is for `cnf.jwe` of an issuer other than the one given. */
-  isOfAnotherIssuer(keyId: string, issuer: string): boolean {
-    return [...this.#jwks.expose().jwe].some(
-      ([owner, { current, older }]) => owner !== issuer && [current.kid, older?.kid].includes(keyId),
-    );
+  issuerOfKey(keyId: string): string | undefined {
+    for (const [issuer, { current, older }] of this.#jwks.expose().jwe)
+      if (current.kid === keyId || older?.kid === keyId) return issuer;
+    return undefined;
   }
 
   /**
-   * JWK Set (RFC 7517 §5) of the key that an issuer encrypts `cnf.jwe` to.
+   * JWK Set (RFC 7517 §5) of the key that an issuer encrypts to, `cnf.jwe` or whole tokens.
    * @param issuer may be left out where the configuration has one
    * @throws {LatchkeyError} `jwks_issuer_unknown`
    */
@@ -164,7 +185,7 @@ export class HubKeys implements HubSigningKeys {
     if (issuer === undefined) throw new LatchkeyError('jwks_issuer_unknown', 'none is named');
     const current = this.#issuers.includes(issuer) ? this.#jwks.expose().jwe.get(issuer)?.current : undefined;
     if (current === undefined) throw new LatchkeyError('jwks_issuer_unknown', 'it is not configured');
-    return { keys: [publicPart(current)] };
+    return { keys: [publicEncryptionKey(current)] };
   }
 
   #import(jwk: JsonObject): SigningKey {
@@ -172,6 +193,15 @@ export class HubKeys implements HubSigningKeys {
     const known = this.#imported.get(keyId) ?? { keyId, key: importJwk(jwk), publicJwk: publicPart(jwk) };
     this.#imported.set(keyId, known);
     return known;
+  }
+
+  #keyTypeOf(issuer: string): JweKeyType {
+    return this.#keyTypes.get(issuer) ?? 'EC';
+  }
+
+  async #newJweKeys(issuers: readonly string[]): Promise<NewKeys> {
+    const made = issuers.map(async (issuer) => [issuer, await newJweKey(this.#keyTypeOf(issuer))] as const);
+    return new Map(await Promise.all(made));
   }
 
   async #write(jwks: KeySet): Promise<void> {
@@ -193,8 +223,14 @@ function newSigningKeys(): Pick<KeySet, 'ES256' | 'EdDSA'> {
   };
 }
 
-function newJweKey(): JsonObject {
-  return { ...generate('P-256'), alg: 'ECDH-ES+A128KW', use: 'enc' };
+async function newJweKey(keyType: JweKeyType): Promise<JsonObject> {
+  if (keyType === 'EC') return { ...generate('P-256'), use: 'enc' };
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: RSA_BITS });
+  const jwk = privateKey.export({ format: 'jwk' }) as JsonObject;
+  const { e, kty, n } = jwk;
+  // RFC 7638 §3.2: the required members of an RSA key, in this order.
+  const thumbprint = base64url(sha256(utf8(JSON.stringify({ e, kty, n }))));
+  return { ...jwk, kid: thumbprint.slice(0, KEY_ID_LENGTH), alg: 'RSA-OAEP-256', use: 'enc' };
 }
 
 function generate(curve: 'P-256' | 'Ed25519'): JsonObject {
@@ -202,6 +238,12 @@ function generate(curve: 'P-256' | 'Ed25519'): JsonObject {
     curve === 'P-256' ? generateKeyPairSync('ec', { namedCurve: curve }) : generateKeyPairSync('ed25519');
   const jwk = privateKey.export({ format: 'jwk' }) as JsonObject;
   return { ...jwk, kid: jwkThumbprint(jwk).slice(0, KEY_ID_LENGTH) };
+}
+
+/** An EC key has no `alg`: it serves three. What an earlier version wrote there would have servers refuse the others. */
+function publicEncryptionKey({ kty, kid, crv, x, y, n, e }: JsonObject): JsonObject {
+  const key = kty === 'RSA' ? { kty, n, e, alg: 'RSA-OAEP-256' } : { kty, crv, x, y };
+  return { ...key, kid, use: 'enc' } as JsonObject;
 }
 
 function publicPart(jwk: JsonObject): JsonObject {

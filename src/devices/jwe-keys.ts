@@ -1,7 +1,8 @@
 /**
- * The keys of the hub that `cnf.jwe` is encrypted to (RFC 7800 §3.3): one for each issuer. An issuer that puts a JWE of
- * another one into its own token would otherwise have the hub decrypt it. Pure but for the making of keys.
+ * The keys of the hub that issuers encrypt to, `cnf.jwe` (RFC 7800 §3.3) and whole tokens: one for each issuer. An issuer that
+ * puts a JWE of another one into its own token would otherwise have the hub decrypt it.
  */
+import type { JweKeyType } from '../codec/jwe-algorithms.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 
 /** Of one issuer: the key that is published, and the one before it, which still opens what was encrypted to it. */
@@ -12,21 +13,26 @@ interface KeysOfIssuer {
 
 export type JweKeys = ReadonlyMap<string, KeysOfIssuer>;
 
-export type MakeKey = () => JsonObject;
+/** Keys that were made beforehand, by issuer: an RSA key takes a second on a small board. */
+export type NewKeys = ReadonlyMap<string, JsonObject>;
 
-/** The same with a key for each of `issuers`; the very same map where nothing is missing. */
-export function withKeysFor(keys: JweKeys, issuers: readonly string[], make: MakeKey): JweKeys {
-  const missing = issuers.filter((issuer) => !keys.has(issuer));
-  if (missing.length === 0) return keys;
-  return new Map([...keys, ...missing.map((issuer) => [issuer, { current: make(), older: undefined }] as const)]);
+export type KeyTypeOf = (issuer: string) => JweKeyType;
+
+/** Those of `issuers` that have no key of the type that is configured for them. */
+export function issuersWithoutKey(keys: JweKeys, issuers: readonly string[], typeOf: KeyTypeOf): readonly string[] {
+  return issuers.filter((issuer) => keys.get(issuer)?.current.kty !== typeOf(issuer));
 }
 
-/**
- * A new key for each of `issuers`. The key before it stays until the next rotation, since an issuer reads what is
- * published when it likes. Older ones go, and so do those of issuers that are not among `issuers`.
- */
-export function rotatedKeys(keys: JweKeys, issuers: readonly string[], make: MakeKey): JweKeys {
-  return new Map(issuers.map((issuer) => [issuer, { current: make(), older: keys.get(issuer)?.current }] as const));
+/** A new key for each of `made`. The key before it stays until the next rotation: an issuer reads what is published when it likes. */
+export function withNewKeys(keys: JweKeys, made: NewKeys): JweKeys {
+  return new Map([...keys, ...rotatedKeys(keys, made)]);
+}
+
+/** The same, with nothing left of issuers that are not in `made`. */
+export function rotatedKeys(keys: JweKeys, made: NewKeys): JweKeys {
+  return new Map(
+    [...made].map(([issuer, current]) => [issuer, { current, older: keys.get(issuer)?.current }] as const),
+  );
 }
 
 /** Whether `after` lacks a key that is in `before`. */

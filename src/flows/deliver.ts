@@ -9,7 +9,7 @@ import { UNREGISTERED } from '../core/device-id.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
-import type { VerifiedToken } from '../core/verified-token.ts';
+import { presentedDigest, type VerifiedToken } from '../core/verified-token.ts';
 import type { Delivery } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
@@ -24,6 +24,7 @@ import {
   type PresentedToken,
   type RequestContext,
 } from '../ports/northbound.ts';
+import type { ConfirmationKey } from '../token/confirmation-key.ts';
 import type { TranslatedToken, TranslationContext } from '../token/translate.ts';
 import type { AskForHints } from './creation-hints.ts';
 import type { Dispatcher } from './dispatch.ts';
@@ -40,17 +41,18 @@ export interface DeliverDependencies {
   readonly judgeProof: (presented: PresentedToken, token: VerifiedToken, thumbprint: string | undefined) => JsonObject;
   /** Tokens that are bound to the key of their first presenter. */
   readonly bindings: Pick<TokenBindings, 'bind' | 'ownerOf'>;
-  readonly translate: (
-    token: VerifiedToken,
-    device: Device,
-    presenter: Pick<TranslationContext, 'proofKey' | 'bindsToPresenter'>,
-  ) => TranslatedToken;
+  /** The symmetric key of a token that came encrypted (token/confirmation-key.ts). */
+  readonly openConfirmationKey: (token: VerifiedToken) => Promise<ConfirmationKey | undefined>;
+  readonly translate: (token: VerifiedToken, device: Device, holder: HolderKeys) => TranslatedToken;
   /** What a device without a clock says of the token that it wants. */
   readonly hints: Pick<AskForHints, 'of'>;
   readonly audit: Audit;
   /** Milliseconds to wait for the device before the answer is "queued". */
   readonly wait: number;
 }
+
+/** What the client holds, where the token does not hold it in the clear: keys shown by a DPoP proof, or decrypted. */
+type HolderKeys = Pick<TranslationContext, 'proofKey' | 'confirmationKey' | 'bindsToPresenter'>;
 
 /** What is known of a token by the time that it is refused or accepted. */
 interface Judgement {
@@ -106,11 +108,13 @@ export class DeliverFlow {
     judgement.token = token;
     const toBeBound = bindsToPresenter(device, token);
     const proofKey = toBeBound ? this.#judgePresenter(presented, token) : this.#checkHolder(presented, token);
-    const translated = this.#dependencies.translate(token, device, { proofKey, bindsToPresenter: toBeBound });
+    const confirmationKey = await this.#dependencies.openConfirmationKey(token);
+    const holder = { proofKey, confirmationKey, bindsToPresenter: toBeBound };
+    const translated = this.#dependencies.translate(token, device, holder);
     if (toBeBound && proofKey !== undefined) {
       await this.#dependencies.bindings.bind(bindingOf(token, jwkThumbprint(proofKey)));
     }
-    // While keys were fetched the device may have been removed, or registered anew under another key.
+    // While keys were fetched or a key was decrypted, the device may have been removed, or registered anew under another key.
     if (registry.get(deviceId).rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', deviceId);
     const id = hex(this.#dependencies.random.bytes(16));
     const delivery = await queue.add({
@@ -125,7 +129,7 @@ export class DeliverFlow {
       expiresAt: translated.expiresAt,
       expiresIn: translated.expiresIn,
       scope: translated.scope.join(' '),
-      jwtBytes: token.bytes,
+      jwtBytes: token.envelope?.bytes ?? token.bytes,
       cwtBytes: translated.cwt.expose().length,
       keysAge: Math.ceil(token.freshness.keysAge),
       clock: token.freshness.clock,
@@ -193,7 +197,7 @@ function auditEntry(
     token === undefined
       ? { token: sha256(presented.token.expose()) }
       : {
-          token: token.digest,
+          token: presentedDigest(token),
           issuer: token.issuer,
           subject: token.subject,
           freshness: { source: 'jwt', age: Math.ceil(token.freshness.keysAge), stale: false },

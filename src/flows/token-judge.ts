@@ -1,5 +1,6 @@
 /** What the hub knows of a token that a connected device is shown: by the keys of its issuer, by the issuer's word, or both. */
 import { withKeyIdAsThumbprint } from '../codec/confirmation-method.ts';
+import { tokenForm } from '../codec/token-form.ts';
 import { base64url } from '../core/bytes.ts';
 import { bestGuess, type Clock, certainty, type TimeBounds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
@@ -90,12 +91,32 @@ export class TokenJudge {
    *   `request_invalid`, `request_too_large`
    */
   async judge(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
-    const verdict = looksLikeJwt(token.expose())
-      ? await this.#judgeJwt(token, digest, device)
-      : await this.#judgeOpaque(token, digest, device);
+    const verdict = await this.#judgeForm(token, digest, device);
     // Hardly any token has it, and this is done for each question.
     if (!verdict.active || verdict.token.members.exi === undefined) return verdict;
     return { ...verdict, token: endingInTime(verdict.token, verdict.freshness, this.#dependencies.clock.now()) };
+  }
+
+  #judgeForm(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
+    const text = token.expose();
+    if (looksLikeJwt(text)) return this.#judgeJwt(token, digest, device);
+    if (tokenForm(text) === 'encrypted') return this.#judgeEncrypted(token, digest, device);
+    return this.#judgeOpaque(token, digest, device);
+  }
+
+  /**
+   * A JWE is a JWT for the hub, or opaque to all but the AS. So one that does not verify here is asked about. A device cannot
+   * read it, and so must not learn whether it is good for another one.
+   */
+  async #judgeEncrypted(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
+    const verdict = await this.#judgeJwt(token, digest, device);
+    if (verdict.active || verdict.freshness !== undefined) return verdict;
+    try {
+      return await this.#judgeOpaque(token, digest, device);
+    } catch (error) {
+      if (!isCoded(error, 'introspection_unavailable')) throw error;
+      return { ...verdict, concealed: true };
+    }
   }
 
   /** A JWT that does not verify is not worth a question. One that does may be revoked all the same: only the AS knows. */

@@ -1,7 +1,7 @@
 /** What clients come for: tokens for offline devices, and requests to them. */
 import { monotonic, systemRandom } from '../../drivers/system-time.ts';
 import type { Config } from '../config/schema.ts';
-import type { VerifiedToken } from '../core/verified-token.ts';
+import { presentedDigest, type VerifiedToken } from '../core/verified-token.ts';
 import type { Delivery } from '../devices/delivery.ts';
 import type { Device } from '../devices/device.ts';
 import { wrapKeys } from '../devices/device-trust.ts';
@@ -16,6 +16,7 @@ import { ProofKeys } from '../pop/proof-keys.ts';
 import { ReplayWindow } from '../pop/replay-window.ts';
 import type { DeviceLink } from '../ports/device-link.ts';
 import type { Northbound } from '../ports/northbound.ts';
+import { openConfirmationKey } from '../token/confirmation-key.ts';
 import { translate } from '../token/translate.ts';
 import type { State } from './state.ts';
 
@@ -47,7 +48,7 @@ export function openNorthbound(parts: {
       judgeDpopProof(presented.proof?.expose(), {
         method: presented.method,
         uris: presented.uris,
-        accessTokenDigest: token.digest,
+        accessTokenDigest: presentedDigest(token),
         tokenIdentity: token.identity,
         confirmationThumbprint: thumbprint,
         time: clock.now(),
@@ -58,15 +59,14 @@ export function openNorthbound(parts: {
         keys,
       }),
     bindings,
-    translate: (token, device, presenter) =>
+    openConfirmationKey: (token) => openConfirmationKey(token, hubKeys),
+    translate: (token, device, holder) =>
       translate(token, {
         profile: device.profile,
         device: device.id,
         audience: device.audience,
         keys: wrapKeys(device, hubKeysFor(device, trust.of(device), hubKeys)),
-        ...presenter,
-        hubKeys: token.confirmation?.jwe === undefined ? [] : hubKeys.decryptionKeys(token.issuer),
-        isForeignKey: (keyId) => hubKeys.isOfAnotherIssuer(keyId, token.issuer),
+        ...holder,
         random: systemRandom,
         time: clock.now(),
       }),

@@ -47,12 +47,14 @@ function authorityOf(issuer: string, file: string | undefined): { readonly ca?: 
 }
 
 /** How a JWT for this device is verified, whichever way it comes. */
-export function verifierOf(config: Config, { clock, registry }: State, issuers: Issuers) {
+export function verifierOf(config: Config, { clock, hubKeys, registry }: State, issuers: Issuers) {
   const { whenUnsure } = config.clock;
+  const configured = config.issuers.map(({ issuer }) => issuer);
   const names = namesOf(registry);
   return (jwt: string, device: Device): Promise<VerifiedToken> =>
     verifyJwt(jwt, {
       issuers: issuersFor(device, issuers),
+      decryption: { issuers: device.issuers ?? configured, keys: hubKeys },
       audience: device.audience,
       device: { id: device.id, audience: device.audience, names },
       time: clock.now(),

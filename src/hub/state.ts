@@ -115,6 +115,7 @@ export async function loadState(config: Config, stores: OpenState, log: Log): Pr
     HubKeys.load(
       store,
       config.issuers.map(({ issuer }) => issuer),
+      new Map(config.issuers.map(({ issuer, encryptionKey }) => [issuer, encryptionKey])),
     ),
     openAudit(config, { store: stores.audit, clock }, log),
     registry.load(),

@@ -2,19 +2,16 @@
 import { type CborMap, decodeCbor, encodeCbor } from '../codec/cbor.ts';
 import { confirmationMethod } from '../codec/confirmation-method.ts';
 import { makeEncrypt0 } from '../codec/cose/encrypt0.ts';
-import { type CoseKey, importJwk } from '../codec/cose/key.ts';
+import type { CoseKey } from '../codec/cose/key.ts';
 import { coseKeyFromJwk } from '../codec/cose/key-map.ts';
 import type { CwtConfirmation } from '../codec/cwt.ts';
-import { openJweWithHeader } from '../codec/jwe.ts';
-import type { JweKey } from '../codec/jwe-key.ts';
 import { jwkThumbprint } from '../codec/jwk-thumbprint.ts';
-import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { detached, utf8 } from '../core/bytes.ts';
-import type { DeviceProfile, WrapAlgorithm } from '../core/device-profile.ts';
-import { coded, LatchkeyError } from '../core/errors.ts';
+import type { DeviceProfile } from '../core/device-profile.ts';
+import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { RecentMap } from '../core/recent-map.ts';
-import type { VerifiedToken } from '../core/verified-token.ts';
+import type { ConfirmationKey } from './confirmation-key.ts';
 
 export interface ConfirmationContext {
   readonly profile: Pick<DeviceProfile, 'wrap'>;
@@ -22,23 +19,15 @@ export interface ConfirmationContext {
   readonly proofKey: JsonObject | undefined;
   /** Whether a token without `cnf` is bound to that key. */
   readonly bindsToPresenter: boolean;
-  /** Keys that `cnf.jwe` of the issuer may be encrypted to. */
-  readonly hubKeys: readonly JweKey[];
-  /** Whether a `kid` names a key of the hub that is for `cnf.jwe` of another issuer. */
-  readonly isForeignKey: (keyId: string) => boolean;
-  /** Claims of the token that a JWE may replicate in its header. */
-  readonly claims: ReplicatedClaims;
+  /** What `openConfirmationKey` found in the token. */
+  readonly confirmationKey: ConfirmationKey | undefined;
   /** Key that a symmetric confirmation key is encrypted for the device with. */
   readonly encryption: CoseKey | undefined;
   readonly nonce: (algorithm: CoseKey['algorithm']) => Uint8Array;
 }
 
-type ReplicatedClaims = Pick<VerifiedToken, 'issuer' | 'subject' | 'statedAudience'>;
-
 /** A device remembers a `kid` for each token; RFC 7800 sets no limit. */
 const MAX_KEY_ID_BYTES = 64;
-
-const DEFAULT_SYMMETRIC: WrapAlgorithm = 'HMAC 256/256';
 
 interface PublicKey {
   readonly kty: JsonValue;
@@ -52,8 +41,8 @@ const publicKeys = new RecentMap<JsonValue, PublicKey>(2_048);
 
 /**
  * @throws {LatchkeyError} `confirmation_missing` for a token without `cnf`, unless it is bound to the key of its first presenter;
- * `confirmation_invalid`, `confirmation_unsupported`; `proof_missing` and `proof_key_mismatch` for `jkt`; `jwe_*` for
- * `jwe`; `profile_invalid` where the device has no key that a symmetric one could be encrypted with
+ * `confirmation_invalid`, `confirmation_unsupported`; `proof_missing` and `proof_key_mismatch` for `jkt`;
+ * `jwe_decryption_failed` for a `jwe` that was not opened; `profile_invalid` where the device has no key that a symmetric one could be encrypted with
  */
 export function translateConfirmation(
   confirmation: JsonObject | undefined,
@@ -68,6 +57,7 @@ export function translateConfirmation(
   const value = confirmation[method] as JsonValue;
   switch (method) {
     case 'jwk':
+      if (context.confirmationKey !== undefined) return symmetricKey(context.confirmationKey, context);
       if (!isJsonObject(value)) throw invalid('jwk is not an object');
       return { method: 'COSE_Key', key: publicCoseKey(value) };
     case 'jkt':
@@ -75,7 +65,8 @@ export function translateConfirmation(
     case 'kid':
       return { method: 'kid', keyId: keyIdBytes(value) };
     case 'jwe':
-      return symmetricKey(value, context);
+      if (context.confirmationKey === undefined) throw new LatchkeyError('jwe_decryption_failed');
+      return symmetricKey(context.confirmationKey, context);
     case 'jku':
     case 'x5t#S256':
       // A device follows no address and speaks no TLS.
@@ -85,7 +76,7 @@ export function translateConfirmation(
 
 /**
  * A COSE_Key with what the proof needs and no more: a token's `kid`, `alg` or `use` would cost the device bytes.
- * RFC 7800 §3.2 allows a symmetric `jwk` only in an encrypted JWT, and this one is signed and readable.
+ * RFC 7800 §3.2 allows a symmetric `jwk` only in an encrypted JWT: that one is in `confirmationKey`.
  */
 function publicCoseKey(jwk: JsonObject): CborMap {
   if (jwk.d !== undefined || jwk.k !== undefined) throw invalid('jwk is not a public key');
@@ -126,12 +117,9 @@ function keyIdBytes(value: JsonValue): Uint8Array {
   return keyId;
 }
 
-/** RFC 7800 §3.3: a symmetric JWK, encrypted to the hub, that goes on encrypted to the device (RFC 8747 §3.3). */
-function symmetricKey(value: JsonValue, context: ConfirmationContext): CwtConfirmation {
-  if (typeof value !== 'string') throw invalid('jwe is not text');
-  const { plaintext, header } = openJweWithHeader(value, context.hubKeys, context.isForeignKey);
-  demandReplicated(header, context.claims);
-  const key = readSymmetricKey(plaintext);
+/** A symmetric key that came encrypted to the hub goes on encrypted to the device (RFC 8747 §3.3). */
+function symmetricKey(confirmationKey: ConfirmationKey, context: ConfirmationContext): CwtConfirmation {
+  const key = confirmationKey.expose();
   // RFC 8747 §3.2: inside an encrypted CWT the key may stand as it is.
   if (context.profile.wrap.endsWith('encrypt0')) return { method: 'COSE_Key', key };
   const { encryption } = context;
@@ -148,38 +136,6 @@ function symmetricKey(value: JsonValue, context: ConfirmationContext): CwtConfir
     tagged: false,
   });
   return { method: 'Encrypted_COSE_Key', message: decodeCbor(message) };
-}
-
-/**
- * RFC 7519 §5.3: claims that are replicated as header parameters must be those of the token. The JWE is encrypted apart
- * from the JWT around it, so this is what ties the one to the other.
- */
-function demandReplicated(
-  { iss, sub, aud }: JsonObject,
-  { issuer, subject, statedAudience: audience }: ReplicatedClaims,
-): void {
-  if (iss !== undefined && iss !== issuer) throw new LatchkeyError('jwe_foreign', 'iss');
-  if (sub !== undefined && sub !== subject) throw new LatchkeyError('jwe_foreign', 'sub');
-  const named = Array.isArray(aud) ? aud : [aud];
-  const isSame = named.length === audience.length && named.every((name, index) => name === audience[index]);
-  if (aud !== undefined && !isSame) throw new LatchkeyError('jwe_foreign', 'aud');
-}
-
-/**
- * The key with the algorithm that it serves. A JWK may leave that open; here the key then serves HMAC 256/256, what JOSE
- * calls HS256, since a device could not tell and would have to refuse it (RFC 9052 §7).
- */
-function readSymmetricKey(plaintext: Uint8Array): CborMap {
-  try {
-    const { kty, k, kid, alg = DEFAULT_SYMMETRIC } = parseStrictJsonObject(plaintext, { code: 'jwk_invalid' });
-    if (kty !== 'oct') throw new LatchkeyError('jwk_invalid', 'not a symmetric JWK');
-    const jwk = { kty, k, alg, ...(kid === undefined ? {} : { kid }) } as JsonObject;
-    // Imported only to judge it: an algorithm that is spoken here, and as many bytes as it needs.
-    importJwk(jwk);
-    return coseKeyFromJwk(jwk);
-  } catch (error) {
-    throw new LatchkeyError('confirmation_invalid', `jwe does not hold a symmetric JWK (${coded(error).code})`);
-  }
 }
 
 function invalid(what: string): LatchkeyError {

@@ -3,7 +3,6 @@
 import type { CoseKey } from '../codec/cose/key.ts';
 import { type CwtClaims, type CwtKeys, makeCwt } from '../codec/cwt.ts';
 import { exiSequence, exiTokenId } from '../codec/exi-token-id.ts';
-import type { JweKey } from '../codec/jwe-key.ts';
 import { tokenHash } from '../codec/signed-request.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { bestGuess, type Random, type TimeBounds } from '../core/clock.ts';
@@ -14,6 +13,7 @@ import { Secret } from '../core/secret.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import { type ClaimCosts, claimCosts, describeCosts } from './claim-costs.ts';
 import { translateConfirmation } from './confirmation.ts';
+import type { ConfirmationKey } from './confirmation-key.ts';
 import { type WholeDates, wholeDates } from './dates.ts';
 import { encodeScope, narrowScope } from './scope.ts';
 
@@ -32,10 +32,8 @@ export interface TranslationContext {
   readonly proofKey?: JsonObject | undefined;
   /** Whether a token without `cnf` is bound to `proofKey`, the key of its first presenter. */
   readonly bindsToPresenter?: boolean;
-  /** Private keys of the hub that `cnf.jwe` of the token's issuer is opened with. */
-  readonly hubKeys?: readonly JweKey[] | undefined;
-  /** Whether a `kid` names a key of the hub that is for `cnf.jwe` of another issuer. */
-  readonly isForeignKey?: ((keyId: string) => boolean) | undefined;
+  /** Of `openConfirmationKey`: the symmetric key of a token that came encrypted. */
+  readonly confirmationKey?: ConfirmationKey | undefined;
   readonly random: Pick<Random, 'bytes'>;
   /** The present: a token with `exi` is not to outlive its `exp`. */
   readonly time: TimeBounds;
@@ -111,9 +109,7 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
       profile,
       proofKey: context.proofKey,
       bindsToPresenter: context.bindsToPresenter ?? false,
-      hubKeys: context.hubKeys ?? [],
-      isForeignKey: context.isForeignKey ?? (() => false),
-      claims: token,
+      confirmationKey: context.confirmationKey,
       encryption: context.keys.encryption,
       nonce,
     }),

@@ -1,16 +1,27 @@
 import { withKeyIdAsThumbprint } from '../codec/confirmation-method.ts';
-import { type JoseHeader, parseHeader, payloadOf, signatureOf, signingInputOf, splitCompact } from '../codec/jws.ts';
+import {
+  type CompactParts,
+  type JoseHeader,
+  parseHeader,
+  payloadOf,
+  signatureOf,
+  signingInputOf,
+  splitCompact,
+} from '../codec/jws.ts';
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
+import { tokenForm } from '../codec/token-form.ts';
 import { sha256 } from '../core/bytes.ts';
 import { certainty, type TimeBounds } from '../core/clock.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { isCoded, LatchkeyError } from '../core/errors.ts';
 import { IGNORABLE_HEADERS } from '../core/ignorable-headers.ts';
 import type { JsonObject } from '../core/json.ts';
 import { algorithmsNamed, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { meetsDemand, readMemberDemand } from '../core/member-demand.ts';
+import { demandReplicated } from '../core/replicated-claims.ts';
 import { judgeTimes, type WhenUnsure, witnessedMoment } from '../core/token-times.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
 import { type AskedDevice, addressedTo } from './addressee.ts';
+import { type DecryptedJwt, decryptJwt, type TokenDecryption } from './encrypted-jwt.ts';
 import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
@@ -35,6 +46,8 @@ interface JudgingOptions {
 
 export interface VerifyJwtOptions extends JudgingOptions {
   readonly issuers: Pick<Issuers, 'find'>;
+  /** Without it the hub accepts no encrypted token. */
+  readonly decryption?: TokenDecryption | undefined;
 }
 
 export interface VerifyJwtWithKeysOptions extends JudgingOptions {
@@ -42,6 +55,8 @@ export interface VerifyJwtWithKeysOptions extends JudgingOptions {
   readonly keys: KeyRing;
   /** Seconds since the issuer confirmed these keys. */
   readonly keysAge: number;
+  /** The JWE that the token came in, already decrypted. */
+  readonly decrypted?: DecryptedJwt | undefined;
 }
 
 /** What a JWT says of itself, before anything of it is believed. */
@@ -62,22 +77,35 @@ interface UnverifiedJwt {
 /**
  * Verifies a JWT access token of any configured issuer (RFC 7519 §7.2, RFC 8725, RFC 9068 §4). May ask the issuer for
  * its keys once, when it holds none or none of this `kid`.
- * @throws {LatchkeyError} `jwt_*`, `key_unknown`, `keys_unavailable`, `keys_too_old`, `clock_unsure`; `as_*`,
- * `metadata_invalid` and `jwks_invalid` where the key is not held and the issuer could not be asked for it
+ * @throws {LatchkeyError} `jwt_*`, `key_unknown`, `keys_unavailable`, `keys_too_old`, `clock_unsure`; `jwe_*` and
+ * `token_encrypted` for an encrypted one, `token_opaque` for what is no JWT; `as_*`, `metadata_invalid` and `jwks_invalid` where the key is not held and the issuer could not be asked for it
  */
-export async function verifyJwt(jwt: string, options: VerifyJwtOptions): Promise<VerifiedToken> {
-  const unverified = takeApart(jwt);
-  const issuer = options.issuers.find(unverifiedIssuer(unverified));
+export async function verifyJwt(token: string, options: VerifyJwtOptions): Promise<VerifiedToken> {
+  const { decryption } = options;
+  const isEncrypted = decryption !== undefined && tokenForm(token) === 'encrypted';
+  const decrypted = isEncrypted ? await decryptJwt(token, decryption) : undefined;
+  const unverified = takeApart(decrypted?.jwt ?? token);
+  const named = unverifiedIssuer(unverified);
+  demandOwnKey(named, decrypted);
+  const issuer = options.issuers.find(named);
   if (issuer === undefined) throw new LatchkeyError('jwt_issuer_unknown');
   const algorithms = judgeHeader(unverified.header, issuer.policy);
   const held = await issuer.keys.forKeyId(unverified.header.keyId);
-  return judge(unverified, algorithms, { ...options, policy: issuer.policy, keys: held.ring, keysAge: held.age });
+  return judge(unverified, algorithms, {
+    ...options,
+    policy: issuer.policy,
+    keys: held.ring,
+    keysAge: held.age,
+    decrypted,
+  });
 }
 
 /** The same with keys at hand, synchronously: for one issuer, no network. @throws {LatchkeyError} as `verifyJwt` */
 export function verifyJwtWithKeys(jwt: string, options: VerifyJwtWithKeysOptions): VerifiedToken {
   const unverified = takeApart(jwt);
-  if (unverifiedIssuer(unverified) !== options.policy.issuer) throw new LatchkeyError('jwt_issuer_unknown');
+  const named = unverifiedIssuer(unverified);
+  demandOwnKey(named, options.decrypted);
+  if (named !== options.policy.issuer) throw new LatchkeyError('jwt_issuer_unknown');
   return judge(unverified, judgeHeader(unverified.header, options.policy), options);
 }
 
@@ -93,6 +121,9 @@ function judge(
   const written = claimsFor(policy, unverified);
   demandAccessToken(written, policy, isTyped(unverified.header));
   const read = readClaims(written, policy);
+  if (options.decrypted !== undefined) {
+    demandReplicated(options.decrypted.header, { ...read, statedAudience: read.audience });
+  }
   if (policy.requireRfc9068) demandRfc9068(read);
   const claims = forDevice(read, unverified.payload, options);
   const expiresAt = endOf(claims, { mayLackExpiry: policy.exiWithoutExp && options.withoutClock === true });
@@ -106,7 +137,7 @@ function judge(
 const headers = new HeaderMemory();
 
 function takeApart(jwt: string): UnverifiedJwt {
-  const parts = splitCompact(jwt);
+  const parts = partsOf(jwt);
   const spelling = jwt.slice(0, parts.headerEnd);
   const known = headers.find(spelling);
   const header = known ?? parseHeader(parts, { ignorable: true });
@@ -125,6 +156,22 @@ function takeApart(jwt: string): UnverifiedJwt {
     digest: sha256(parts.bytes),
     bytes: parts.bytes.length,
   };
+}
+
+/** What is no JWT is told apart only once it is refused: good tokens do not pay for it. */
+function partsOf(jwt: string): CompactParts {
+  try {
+    return splitCompact(jwt);
+  } catch (error) {
+    const form = isCoded(error, 'jwt_malformed') ? tokenForm(jwt) : 'signed';
+    if (form === 'signed') throw error;
+    throw new LatchkeyError(form === 'encrypted' ? 'token_encrypted' : 'token_opaque', undefined, { cause: error });
+  }
+}
+
+/** An issuer cannot have a token decrypted that another one had encrypted for the hub. */
+function demandOwnKey(issuer: string, decrypted: DecryptedJwt | undefined): void {
+  if (decrypted !== undefined && decrypted.issuer !== issuer) throw new LatchkeyError('jwe_foreign', 'iss');
 }
 
 function strictClaims(payload: Uint8Array): JsonObject {
@@ -227,7 +274,7 @@ function demandAudience(named: readonly string[], expected: ExpectedAudience): v
 function verified(
   unverified: UnverifiedJwt,
   claims: JwtClaims & Pick<TokenFacts, 'expiresAt' | 'statedAudience' | 'statedScope'>,
-  { policy, time, keysAge }: VerifyJwtWithKeysOptions,
+  { policy, time, keysAge, decrypted }: VerifyJwtWithKeysOptions,
 ): VerifiedToken {
   const facts: TokenFacts = {
     issuer: claims.issuer,
@@ -249,6 +296,7 @@ function verified(
     bind: policy.bind,
     leeway: policy.leeway,
     bytes: unverified.bytes,
+    envelope: decrypted?.envelope,
     freshness: { keysAge, clock: certainty(time) },
   };
   return facts as VerifiedToken;

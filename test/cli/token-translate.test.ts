@@ -11,6 +11,7 @@ import { LatchkeyError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { claimsToJson } from '../../src/token/claims-json.ts';
 import { JWK as DEVICE_JWK, publicJwk } from '../fixtures/cose-keys.ts';
+import { decryptionJwk, encryptTo } from '../fixtures/encrypting-issuer.ts';
 import { type SigningKey, signingKey, signJwt } from '../fixtures/jwt-signing.ts';
 
 const NOW = 1_700_000_000;
@@ -232,6 +233,18 @@ describe('confirmation', () => {
     expect(claims.cnf).toEqual({ encrypted: expect.any(Number) });
   });
 
+  test('of a token that is encrypted as a whole, with the key of the hub in the profile and not without', async () => {
+    const hubKey = decryptionJwk('hub-1', 'RSA');
+    const header = { alg: 'RSA-OAEP-256', enc: 'A256GCM', cty: 'JWT' };
+    const signed = jwt();
+    const token = await encryptTo(hubKey, signed, { header });
+    const plain = await translated({ token: signed });
+    expect((await translated({ token, profile: { ...PROFILE, hubKey } })).claims).toEqual(plain.claims);
+    expect(await refusal({ token })).toEqual({ status: 3, code: 'token_encrypted' });
+    const broken = { token: `${token.slice(0, -4)}AAAA`, profile: { ...PROFILE, hubKey } };
+    expect(await refusal(broken)).toEqual({ status: 3, code: 'jwe_decryption_failed' });
+  });
+
   test('none, and it is bound to the key of the client by a profile that says so', async () => {
     const claims = { cnf: undefined as unknown as JsonObject };
     const profile = { ...PROFILE, bind: 'first-presenter', proofKey: clientJwk };
@@ -312,8 +325,8 @@ const UNBOUND = { cnf: undefined as unknown as JsonObject };
 
 describe('a refused token ends with status 3:', () => {
   test.each<[string, Setting, string]>([
-    ['no JWT', { token: 'x' }, 'jwt_malformed'],
-    ['nothing', { token: '' }, 'jwt_malformed'],
+    ['no JWT', { token: 'x' }, 'token_opaque'],
+    ['nothing', { token: '' }, 'token_opaque'],
     ['too large', { token: `a.b.${'c'.repeat(20_000)}` }, 'jwt_too_large'],
     ['expired', { claims: { exp: NOW } }, 'jwt_expired'],
     ['not valid yet', { claims: { nbf: NOW + 300 } }, 'jwt_not_yet_valid'],

@@ -8,7 +8,7 @@ import { Secret } from '../../src/core/secret.ts';
 import { judgeProof, type ProvenHolder } from '../../src/pop/judge-proof.ts';
 import { mintSessionKey } from '../../src/pop/session-key.ts';
 import { FakeTime } from '../fakes/fake-time.ts';
-import { codeOf } from '../fixtures/code-of.ts';
+import { asyncCodeOf } from '../fixtures/async-code-of.ts';
 import {
   AUDIENCE,
   makeSharedKey,
@@ -61,7 +61,7 @@ const secretOf = ({ key: { key: session } }: SessionKey) => session.export().toS
 
 test.each(FORMATS)('client and device hold the same key (%s)', async (format) => {
   const { forClient, forDevice } = await copies(format);
-  const own = openSessionKey(forClient ?? '', context);
+  const own = await openSessionKey(forClient ?? '', context);
   const other = openForDevice(forDevice, device);
   expect(secretOf(own)).toBe(secretOf(other));
   expect({ ...own, key: undefined }).toEqual({ ...other, key: undefined });
@@ -94,30 +94,32 @@ describe.each(FORMATS)('refuses (%s)', (format) => {
   test('a copy for another client', async () => {
     const token = dpopToken(TOKEN, await DpopKey.generate());
     const copy = await copyOf(format);
-    expect(codeOf(() => openSessionKey(copy, { ...context, token }))).toMatch(failed);
+    expect(await asyncCodeOf(openSessionKey(copy, { ...context, token }))).toMatch(failed);
   });
 
   test('a copy of another token', async () => {
     const token = dpopToken('another', key);
     const copy = await copyOf(format);
-    expect(codeOf(() => openSessionKey(copy, { ...context, token }))).toMatch(
+    expect(await asyncCodeOf(openSessionKey(copy, { ...context, token }))).toMatch(
       /^(session_key_invalid|cose_verification_failed)$/,
     );
   });
 
   test('a copy of another device', async () => {
     const copy = await copyOf(format);
-    expect(codeOf(() => openSessionKey(copy, { ...context, audience: 'https://other.example' }))).toMatch(
+    expect(await asyncCodeOf(openSessionKey(copy, { ...context, audience: 'https://other.example' }))).toMatch(
       /^(session_key_invalid|cose_verification_failed)$/,
     );
   });
 
   test('a copy where the client has no key', async () => {
     const copy = await copyOf(format);
-    expect(codeOf(() => openSessionKey(copy, { ...context, token: bearerToken(TOKEN) }))).toBe('client_key_missing');
+    expect(await asyncCodeOf(openSessionKey(copy, { ...context, token: bearerToken(TOKEN) }))).toBe(
+      'client_key_missing',
+    );
   });
 });
 
-test('refuses a text that is no JWE', () => {
-  expect(codeOf(() => openSessionKey('nonsense', context))).toBe('jwe_invalid');
+test('refuses a text that is no JWE', async () => {
+  expect(await asyncCodeOf(openSessionKey('nonsense', context))).toBe('jwe_invalid');
 });

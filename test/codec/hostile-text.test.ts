@@ -5,6 +5,7 @@ import { importJweKey } from '../../src/codec/jwe-key.ts';
 import { parseCompact } from '../../src/codec/jws.ts';
 import { parseStrictJsonObject } from '../../src/codec/strict-json.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { asyncCodeOf } from '../fixtures/async-code-of.ts';
 import { codeOf } from '../fixtures/code-of.ts';
 import { HOSTILE_JSON, HOSTILE_JWE, HOSTILE_JWS } from '../fixtures/hostile-text.ts';
 
@@ -28,7 +29,7 @@ describe('a JWS is refused:', () => {
 });
 
 describe('a JWE is refused:', () => {
-  test.each(named(HOSTILE_JWE))('%s', (_name, text) => {
-    expect(['jwe_invalid', 'jwe_decryption_failed']).toContain(codeOf(() => openJwe(text, [hubKey])));
+  test.each(named(HOSTILE_JWE))('%s', async (_name, text) => {
+    expect(['jwe_invalid', 'jwe_decryption_failed']).toContain(await asyncCodeOf(openJwe(text, [hubKey])));
   });
 });

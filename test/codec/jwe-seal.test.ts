@@ -1,19 +1,19 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { CompactEncrypt, compactDecrypt, importJWK, type JWK } from 'jose';
+import { compactDecrypt, importJWK, type JWK } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { concatKdf } from '../../src/codec/concat-kdf.ts';
 import { openJwe } from '../../src/codec/jwe.ts';
-import { importJweKey, type JweKey } from '../../src/codec/jwe-key.ts';
+import type { JweKey } from '../../src/codec/jwe-key.ts';
 import { sealJwe } from '../../src/codec/jwe-seal.ts';
 import { base64url, utf8 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { asyncCodeOf } from '../fixtures/async-code-of.ts';
 import { codeOf } from '../fixtures/code-of.ts';
 
 const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const privateJwk = own.privateKey.export({ format: 'jwk' }) as JsonObject;
-const publicJwk = own.publicKey.export({ format: 'jwk' }) as JsonObject;
-const key: JweKey = { algorithm: 'ECDH-ES', keyId: undefined, key: own.privateKey };
+const key: JweKey = { keyType: 'EC', keyId: undefined, key: own.privateKey };
 const seal = (plaintext: Uint8Array, header: JsonObject = {}) =>
   sealJwe({ plaintext, recipient: own.publicKey, header, iv: new Uint8Array(randomBytes(12)) });
 
@@ -34,20 +34,10 @@ test('jose opens what is sealed', async () => {
   expect(protectedHeader).toMatchObject({ alg: 'ECDH-ES', enc: 'A128GCM', cty: 'text' });
 });
 
-test('opens what jose seals, with names for both parties too', async () => {
-  for (const parties of [{}, { apu: utf8('Alice'), apv: utf8('Bob') }]) {
-    const compact = await new CompactEncrypt(utf8('for you'))
-      .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A128GCM' })
-      .setKeyManagementParameters(parties)
-      .encrypt(await importJWK(publicJwk as JWK, 'ECDH-ES'));
-    expect(Buffer.from(openJwe(compact, [key])).toString()).toBe('for you');
-  }
-});
-
-test('opens for the recipient whatever was sealed', () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), (plaintext) => {
-      expect(new Uint8Array(openJwe(seal(plaintext), [key]))).toEqual(plaintext);
+test('the recipient opens what is sealed, of whatever size', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (plaintext) => {
+      expect(new Uint8Array(await openJwe(seal(plaintext), [key]))).toEqual(plaintext);
     }),
     { numRuns: 30 },
   );
@@ -60,18 +50,8 @@ describe('refuses', () => {
     expect(codeOf(() => sealJwe(options))).toBe('session_key_unsupported');
   });
 
-  test('a JWE for somebody else', () => {
+  test('to open what is sealed to another key', async () => {
     const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-    expect(codeOf(() => openJwe(seal(utf8('x')), [{ ...key, key: stranger }]))).toBe('jwe_decryption_failed');
-  });
-
-  test('one with a wrapped key all the same', () => {
-    const [header, , ...rest] = seal(utf8('x')).split('.');
-    const compact = [header, base64url(new Uint8Array(24)), ...rest].join('.');
-    expect(codeOf(() => openJwe(compact, [key]))).toBe('jwe_invalid');
-  });
-
-  test('one for the hub, which takes no direct agreement', () => {
-    expect(codeOf(() => openJwe(seal(utf8('x')), [importJweKey(privateJwk)]))).toBe('jwe_invalid');
+    expect(await asyncCodeOf(openJwe(seal(utf8('x')), [{ ...key, key: stranger }]))).toBe('jwe_decryption_failed');
   });
 });

@@ -53,9 +53,7 @@ describe.each(ENCODINGS)('the small-order key %s is refused', (encoding) => {
       profile: { wrap: 'mac0' as const },
       bindsToPresenter: false,
       proofKey: undefined,
-      hubKeys: [],
-      isForeignKey: () => false,
-      claims: { issuer: 'https://as.example', subject: undefined, statedAudience: [] },
+      confirmationKey: undefined,
       encryption: KEY['AES-CCM-16-64-128'],
       nonce: testNonce,
     };

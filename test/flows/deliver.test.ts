@@ -79,6 +79,7 @@ async function setup(
       asked.proofs += 1;
       return PROOF_KEY;
     },
+    openConfirmationKey: async () => undefined,
     bindings: {
       ownerOf: () => undefined,
       bind: async (request) => {

@@ -284,6 +284,47 @@ describe('a JWT is good', () => {
   });
 });
 
+describe('an encrypted token', () => {
+  const JWE = 'eyJhbGciOiJFQ0RILUVTIn0..AAAA.AAAA.AAAA';
+
+  test('that the hub decrypts is judged as the JWT inside, without a question', async () => {
+    const as = issuer(NO);
+    expect(await judge(JWE, { issuers: [as], verify: jwt() })).toMatchObject({
+      active: true,
+      freshness: { source: 'jwt' },
+    });
+    expect(as.asked.times).toBe(0);
+  });
+
+  test('that the hub cannot decrypt is opaque: the AS is asked', async () => {
+    const as = issuer(yes());
+    const verdict = await judge(JWE, { issuers: [as], verify: 'token_encrypted' });
+    expect(verdict).toMatchObject({ active: true, freshness: { source: 'introspection' } });
+    expect(as.asked.times).toBe(1);
+  });
+
+  test.each<ErrorCode>(['jwt_audience_mismatch', 'jwe_decryption_failed', 'token_encrypted'])(
+    'is refused without telling why where no AS can be asked (%s)',
+    async (code) => {
+      const verdict = await judge(JWE, { issuers: [issuer(yes(), { policy: 'never' })], verify: code });
+      expect(verdict).toMatchObject({ active: false, concealed: true, code, freshness: undefined });
+    },
+  );
+
+  test('of another device looks like one that the AS does not know', async () => {
+    const as = issuer(NO);
+    const verdict = await judge(JWE, { issuers: [as], verify: 'jwt_audience_mismatch' });
+    expect(verdict).toMatchObject({ active: false, concealed: true, code: 'token_inactive' });
+  });
+
+  test('that was revoked stays revoked', async () => {
+    const as = issuer(NO, { policy: 'always' });
+    const verdict = await judge(JWE, { issuers: [as], verify: jwt() });
+    expect(verdict).toMatchObject({ active: false, code: 'token_inactive' });
+    expect(as.asked.times).toBe(1);
+  });
+});
+
 describe('of a token with an audience for many devices the device learns what is for it', () => {
   const SHARED = 'https://devices.example';
   const pattern = readScopePattern('{device}/{scope}');

@@ -116,7 +116,7 @@ describe('over HTTP the device is told', () => {
       new SessionChannel({
         role: 'client',
         audience,
-        session: openSessionKey(copies?.client ?? '', { token, audience }),
+        session: await openSessionKey(copies?.client ?? '', { token, audience }),
       }),
     ];
     const now = Date.now() / 1_000;

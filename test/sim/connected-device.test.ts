@@ -50,7 +50,7 @@ function rig(options: Partial<ConnectedDeviceOptions> = {}) {
   /** The client's end of a session. */
   const open = async () => {
     const { copy, keyId } = await present();
-    const session = openSessionKey(copy, { token, audience: hub.credentials.audience });
+    const session = await openSessionKey(copy, { token, audience: hub.credentials.audience });
     return { keyId, channel: new SessionChannel({ session, role: 'client', audience: hub.credentials.audience }) };
   };
   const now = () => time.now().earliest;

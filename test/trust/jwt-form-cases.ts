@@ -23,11 +23,11 @@ import {
 } from './jwt-case-parts.ts';
 
 export const FORM_CASES: readonly JwtCase[] = [
-  { name: 'an empty text', jwt: '', code: 'jwt_malformed' },
-  { name: 'one part', jwt: part(GOOD, 0), code: 'jwt_malformed' },
-  { name: 'two parts', jwt: GOOD.slice(0, GOOD.lastIndexOf('.')), code: 'jwt_malformed' },
-  { name: 'four parts', jwt: `${GOOD}.AAAA`, code: 'jwt_malformed' },
-  { name: 'five parts, as a JWE has', jwt: `${GOOD}.AAAA.AAAA`, code: 'jwt_malformed' },
+  { name: 'an empty text', jwt: '', code: 'token_opaque' },
+  { name: 'one part', jwt: part(GOOD, 0), code: 'token_opaque' },
+  { name: 'two parts', jwt: GOOD.slice(0, GOOD.lastIndexOf('.')), code: 'token_opaque' },
+  { name: 'four parts', jwt: `${GOOD}.AAAA`, code: 'token_opaque' },
+  { name: 'five parts, as a JWE has', jwt: `${GOOD}.AAAA.AAAA`, code: 'token_encrypted' },
   { name: 'no header', jwt: withPart(GOOD, 0, ''), code: 'jwt_malformed' },
   { name: 'no payload', jwt: withPart(GOOD, 1, ''), code: 'jwt_malformed' },
   { name: 'padding after the signature', jwt: `${GOOD}==`, code: 'jwt_malformed', difference: FORM },

@@ -116,6 +116,10 @@ export const issuer = z.strictObject({
     'Header members of x5c, zip and enc that its tokens may have: "name", or "name=value". They are never obeyed. Default: that of the dialect.',
     ['zip=NONE'],
   ),
+  encryption_key: setting(
+    z._default(oneOf(['EC', 'RSA']), 'EC'),
+    'Which type of key the hub publishes for it at `/jwks?issuer=`, to encrypt tokens to, or the key in `cnf.jwe`: `EC` (P-256, for ECDH-ES), or `RSA` (2048 bits, for RSA-OAEP-256), for a server that encrypts to RSA alone, such as Auth0. What `RSA` costs: by a half more work for each encrypted token, also for one that any client made up.',
+  ),
   require_rfc9068: setting(
     z._default(flag(), false),
     'Refuse tokens that lack any claim that RFC 9068 §2.2 requires: sub, client_id, iat and jti too.',

@@ -100,7 +100,7 @@ export const COGNITO_SHAPES: readonly Shape[] = [
     kind: 'other',
     claims: USER,
     form: 'encrypted',
-    byDefault: 'jwt_malformed',
-    underDialect: 'jwt_malformed',
+    byDefault: 'token_encrypted',
+    underDialect: 'token_encrypted',
   },
 ];

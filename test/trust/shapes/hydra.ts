@@ -43,8 +43,8 @@ export const HYDRA_SHAPES: readonly Shape[] = [
     source: STRATEGY,
     form: 'opaque',
     claims: {},
-    byDefault: 'jwt_malformed',
-    underDialect: 'jwt_malformed',
+    byDefault: 'token_opaque',
+    underDialect: 'token_opaque',
   },
   {
     ...BASE,

@@ -64,8 +64,8 @@ export const IDENTITYSERVER_SHAPES: readonly Shape[] = [
     source: REFERENCE,
     form: 'opaque',
     claims: {},
-    byDefault: 'jwt_malformed',
-    underDialect: 'jwt_malformed',
+    byDefault: 'token_opaque',
+    underDialect: 'token_opaque',
   },
   {
     ...BASE,

@@ -50,9 +50,9 @@ export const UNBOUND_CLIENT = {
   settings: 'bind = "first-presenter"',
 } as const satisfies Partial<Shape>;
 
-/** A token that is encrypted as a whole. */
+/** A token that is encrypted as a whole, and not for the hub. */
 export const ENCRYPTED = {
   form: 'encrypted',
-  byDefault: 'jwt_malformed',
-  underDialect: 'jwt_malformed',
+  byDefault: 'token_encrypted',
+  underDialect: 'token_encrypted',
 } as const satisfies Partial<Shape>;
