@@ -234,6 +234,8 @@ export const LIMITS = {
   tokenBindingsPerIssuer: 8_192,
   /** Of them, those of one subject at one client: a service that has a token for each of a thousand devices. Eight fill the share of an issuer. */
   tokenBindingsPerHolder: 1_024,
+  /** Of tokens without a subject, those of one key at one client: all users of that client are one holder, and one of them has a quarter. */
+  tokenBindingsPerPresenter: 256,
   /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,
