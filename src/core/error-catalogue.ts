@@ -220,7 +220,11 @@ export const CATALOGUE = {
     'It was issued before the hub started, or so soon after that the clock of its issuer may hide it. It is not bound here, and the hub cannot know whether it was (`bind = "first-presenter"`).',
     'Ask the authorization server for a new token. Where the answer has `Retry-After`, wait so many seconds first.',
   ),
-  token_bindings_full: unavailable('Too many tokens are bound to their first presenter', 'One subject at one client may have 1,024 such tokens that are alive, one issuer 8,192, and all of them 16,384.', 'Use a token until it expires, or have the authorization server write tokens that live less long.'),
+  token_bindings_full: unavailable(
+    'Too many tokens are bound to their first presenter',
+    'One subject at one client may have 1,024 such tokens that are alive, one issuer 8,192, and all of them 16,384. Of tokens without `sub` one key may have 256.',
+    'Use a token until it expires, or have the authorization server write tokens that live less long.',
+  ),
   device_bearer_ended: local(
     'An offline device takes no bearer tokens any more',
     'It was registered with `--bearer` by an earlier version. Its tokens without `cnf` are refused with `confirmation_missing`.',
