@@ -7,6 +7,8 @@ import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { IntrospectedToken, IntrospectionEvidence } from '../core/introspected-token.ts';
 import type { RelayFreshness } from '../core/introspection.ts';
 import type { JsonObject } from '../core/json.ts';
+import { LIMITS } from '../core/limits.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import type { Secret } from '../core/secret.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
@@ -25,6 +27,8 @@ export interface RelayIssuer {
   readonly sharedAudience?: SharedAudience | undefined;
   /** The audience of its answers that name none. */
   readonly assumedAudience?: string | undefined;
+  /** What its opaque tokens begin with; none where that is not known. */
+  readonly opaquePrefixes?: readonly string[] | undefined;
   /** Undefined where the hub is no client of the issuer. */
   readonly introspector: Pick<Introspector, 'introspect'> | undefined;
 }
@@ -77,8 +81,23 @@ export interface TokenJudgeDependencies {
   readonly names: DeviceNames;
 }
 
+/** An issuer that is asked. */
+type AskedIssuer = RelayIssuer & { readonly introspector: NonNullable<RelayIssuer['introspector']> };
+
+/** Of an opaque token that begins like those of no issuer of the device: none is asked. */
+const NOT_OF_ANY: TokenVerdict = {
+  active: false,
+  code: 'token_inactive',
+  concealed: true,
+  issuer: undefined,
+  freshness: undefined,
+  evidence: undefined,
+};
+
 export class TokenJudge {
   readonly #dependencies: TokenJudgeDependencies;
+  /** By which issuer an opaque token was good for a device: `<device> <digest>`. */
+  readonly #issuers = new RecentMap<string, string>(LIMITS.tokenIssuers);
 
   constructor(dependencies: TokenJudgeDependencies) {
     this.#dependencies = dependencies;
@@ -122,32 +141,60 @@ export class TokenJudge {
   }
 
   /**
-   * Nobody can see whose an opaque token is, so the issuers of the device are asked in turn, and the first who knows it
-   * is its issuer. Where one could not be asked, nobody else's "no" is a verdict.
+   * An opaque token does not say whose it is. So the issuers that could know it are asked in turn, and the first one by which it is
+   * good for the device is its issuer. It is inactive where each of them says so (RFC 7662 §2.2). Where one of them could not be
+   * asked there is no verdict: the token may be of that issuer, and its client would throw a good token away.
    *
-   * All are asked about a token of another device as well: else the way to the answer would tell it from one that nobody
-   * knows.
+   * An issuer that fails counts for the tokens that it could know, and for no others. It knows no token that begins like those of
+   * another issuer (`opaque_prefixes`), and none that was good for this device by another issuer before.
+   *
+   * A token of another device is asked about everywhere as well: else the way to the answer would tell it from an unknown one. For
+   * the same reason the hub remembers an issuer only for the device that a token was good for.
    */
   async #judgeOpaque(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
+    const candidates = this.#candidates(token.expose(), device);
+    const name = candidates.length > 1 ? `${device.id} ${base64url(digest)}` : undefined;
+    const known = name === undefined ? undefined : this.#issuers.get(name);
+    const owner = candidates.find(({ issuer }) => issuer === known);
+    const inTurn = owner === undefined ? candidates : [owner, ...candidates.filter((each) => each !== owner)];
     let refusal: TokenVerdict | undefined;
     let isKnown = false;
-    let failure: unknown;
-    for (const asked of this.#dependencies.issuers) {
-      const introspector = introspectorOf(asked, false);
-      if (introspector === undefined || device.issuers?.includes(asked.issuer) === false) continue;
+    let failure: LatchkeyError | undefined;
+    for (const asked of inTurn) {
       try {
-        const said = await introspector.introspect(token, digest, device.id);
+        const said = await asked.introspector.introspect(token, digest, device.id);
         const verdict = this.#judgeAnswer(said, asked, device, undefined);
-        if (verdict.active) return verdict;
+        if (verdict.active) {
+          if (name !== undefined && asked !== owner) this.#issuers.set(name, asked.issuer);
+          return verdict;
+        }
         if (!isKnown) refusal = said.active ? verdict : (refusal ?? verdict);
         isKnown ||= said.active;
       } catch (error) {
-        failure ??= error;
+        if (!isCoded(error)) throw error;
+        if (owner === undefined || asked === owner) failure ??= ofIssuer(error, asked.issuer);
       }
     }
     if (failure !== undefined) throw failure;
-    if (refusal === undefined) throw new LatchkeyError('introspection_unavailable', device.id);
-    return refusal;
+    return refusal ?? NOT_OF_ANY;
+  }
+
+  /**
+   * The issuers of the device that could know the token. A prefix belongs to the issuers that name it, and an issuer that names
+   * prefixes has no other tokens.
+   * @throws {LatchkeyError} `introspection_unavailable` where none of them introspects
+   */
+  #candidates(token: string, device: Device): readonly AskedIssuer[] {
+    const { issuers } = this.#dependencies;
+    const asked = issuers.filter(
+      (each): each is AskedIssuer =>
+        introspectorOf(each, false) !== undefined && device.issuers?.includes(each.issuer) !== false,
+    );
+    if (asked.length === 0) throw new LatchkeyError('introspection_unavailable', device.id);
+    const hasPrefix = ({ opaquePrefixes = [] }: RelayIssuer) =>
+      opaquePrefixes.some((prefix) => token.startsWith(prefix));
+    if (issuers.some(hasPrefix)) return asked.filter(hasPrefix);
+    return asked.filter(({ opaquePrefixes = [] }) => opaquePrefixes.length === 0);
   }
 
   /** @param verified the same token as its own signature has it, for what the AS left out */
@@ -206,6 +253,15 @@ export class TokenJudge {
 export function refusalOf(error: unknown): ErrorCode {
   if (isCoded(error) && (error.entry.status === 401 || error.entry.status === 403)) return error.code;
   throw error;
+}
+
+/** The same error, with what the log has to name. */
+function ofIssuer(error: LatchkeyError, issuer: string): LatchkeyError {
+  const { code, detail, retryAfter } = error;
+  return new LatchkeyError(code, detail === undefined ? issuer : `${issuer}: ${detail}`, {
+    cause: error,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  });
 }
 
 function introspectorOf({ introspector, policy }: RelayIssuer, isJwt: boolean): RelayIssuer['introspector'] {

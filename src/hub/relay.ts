@@ -39,10 +39,11 @@ export async function openRelay(parts: {
   const { audit, bindings, clock, registry, store } = parts.state;
   const { window } = config.dpop;
   const replay = await DurableReplayWindow.open({ store, bootId: bootId(), monotonic: monotonic(), window });
-  const issuers = config.issuers.map(({ assumeAudience, introspection: policy, issuer }) => ({
+  const issuers = config.issuers.map(({ assumeAudience, introspection: policy, issuer, opaquePrefixes }) => ({
     issuer,
     policy,
     assumedAudience: assumeAudience,
+    opaquePrefixes,
     kidIsThumbprint: policies.find(issuer)?.policy.confirmationKid === 'thumbprint',
     sharedAudience: policies.find(issuer)?.policy.sharedAudience,
     introspector: introspectors.find((introspector) => introspector.issuer === issuer),

@@ -28,6 +28,15 @@ function texts(what: string) {
     .check(z.minLength(1, { error: `must name at least one ${what}` }));
 }
 
+const PREFIX_WORDS = 'must be 1 to 64 characters that a token may have';
+
+/** RFC 6749 appendix A.12: an access token is visible ASCII. */
+const opaquePrefixes = z
+  .array(z.string({ error: PREFIX_WORDS }).check(z.regex(/^[\x21-\x7e]{1,64}$/, { error: PREFIX_WORDS })), {
+    error: 'must be a list of texts',
+  })
+  .check(z.minLength(1, { error: 'must name at least one text' }));
+
 const DEMAND_WORDS = 'must be "name", "name|other" or "name=value|value"';
 
 const demand = z
@@ -226,6 +235,11 @@ export const issuer = z.strictObject({
     z.optional(shortText(255)),
     'The audience of introspection answers that name none: `aud` is missing or an empty list. It may be that of one device, or `shared_audience`. What it costs: a token that the server issued for another service, and whose answer names no audience, is accepted here too. Default: such a token is good for no device.',
     'coap://ekg-1',
+  ),
+  opaque_prefixes: setting(
+    z.optional(opaquePrefixes),
+    'What its opaque tokens begin with, for a hub with several issuers. Then no other token is sent to it, and a token that begins so is sent to no other issuer, unless that one names the same. So one issuer that fails does not hold up the tokens of the others. What a wrong text costs: a good token is inactive.',
+    ['ory_at_'],
   ),
   introspection_signed: setting(
     z._default(oneOf(['required', 'optional']), 'optional'),
