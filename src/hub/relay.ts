@@ -15,7 +15,7 @@ import type { DeviceAuthentication, Revocations } from '../ports/device-authenti
 import type { Log } from '../ports/log.ts';
 import type { Relay } from '../ports/relay.ts';
 import type { Issuers } from '../trust/issuers.ts';
-import { namesOf } from './issuers.ts';
+import { namesOf, signedClaimsReader } from './issuers.ts';
 import type { State } from './state.ts';
 
 export interface RelayParts {
@@ -50,7 +50,13 @@ export async function openRelay(parts: {
   }));
   const relay = new RelayFlow({
     registry,
-    tokens: new TokenJudge({ issuers, verify, clock, names: namesOf(registry) }),
+    tokens: new TokenJudge({
+      issuers,
+      verify,
+      readSigned: signedClaimsReader(config, parts.state, policies),
+      clock,
+      names: namesOf(registry),
+    }),
     replay,
     bindings,
     keys: new ProofKeys(),

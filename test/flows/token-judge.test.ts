@@ -87,6 +87,7 @@ function judgeOf({ issuers, verify = 'jwt_malformed' }: Setup) {
     names: { has: (id) => [device.id, NEIGHBOUR].includes(id), withAudience: () => undefined },
     issuers,
     clock: time,
+    readSigned: async () => undefined,
     verify: async () => {
       if (typeof verify === 'string') throw new LatchkeyError(verify);
       return verify;
@@ -136,6 +137,15 @@ describe('an opaque token is not good', () => {
   ])('%s', async (_, audience) => {
     const verdict = await judge(OPAQUE, { issuers: [issuer(yes({ audience }))] });
     expect(verdict).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
+  });
+
+  test.each([
+    ['token_use', 'refresh_token'],
+    ['token_type', 'id_token'],
+    ['typ', 'Refresh'],
+  ])('that its issuer calls a token of another kind by %s', async (name, kind) => {
+    const said = yes({ members: { active: true, scope: 'read', [name]: kind } });
+    expect(await judge(OPAQUE, { issuers: [issuer(said)] })).toMatchObject({ active: false, code: 'jwt_type_refused' });
   });
 
   test('for another audience, and all are asked who would be asked about one that nobody knows', async () => {

@@ -117,7 +117,7 @@ export const issuer = z.strictObject({
   ),
   required_claims: setting(
     z.optional(demands),
-    'Claims that a token must have: "name", "name|other" for one of several, or "name=value|value" for one of these texts. Default: that of the dialect, for one with `typ: JWT` or none what keeps out ID tokens.',
+    'Claims that a token must have: "name", "name|other" for one of several, or "name=value|value" for one of these texts. Default: that of the dialect, for one with `typ: JWT` or none what keeps out ID tokens. With `introspection = "always"` the answer of the server may have a claim that a token of a connected device lacks.',
     ['token_use=access'],
   ),
   ignored_headers: setting(
@@ -186,7 +186,7 @@ export const issuer = z.strictObject({
   ),
   introspection: setting(
     z._default(oneOf(['never', 'opaque', 'always']), 'opaque'),
-    'Which tokens of connected devices it is asked about: `opaque`: those that are no JWTs; `always`: JWTs too, so that revocation is seen at once. Nothing is asked without `client_id`.',
+    'Which tokens of connected devices it is asked about: `opaque`: those that are no JWTs; `always`: JWTs too, so that revocation is seen at once. Then it also says whether a JWT is an access token that lacks a type or a claim which the settings demand. Nothing is asked without `client_id`.',
   ),
   client_id: setting(
     z.optional(clientText),
