@@ -36,6 +36,8 @@ export const LIMITS = {
   introspectionsAtOnce: 4_096,
   /** Of them, those that one device set off: as many as a few clients can be, and 64 devices do not fill it. */
   introspectionsPerDevice: 64,
+  /** Opaque tokens whose issuer the hub remembers, for each device that they were good for: 200 bytes each. */
+  tokenIssuers: 8_192,
   /** Memory for the answers that one issuer gave, as reckoned from their sizes: about 15,000 of 500 bytes. */
   verdictBytes: 33_554_432,
   /** Value of a GATT attribute: Bluetooth Core 5.2, volume 3, part F §3.2.9. */
