@@ -255,7 +255,6 @@ async function fillStore(store: Store, keys: KeyServer, { devices, waiting }: Fi
       line: `line-${index % LINES}`,
       profile: profileFromJson({
         wrap: index % 2 === 0 ? 'mac0' : 'sign1',
-        bearer: true,
         permissions: { read: [['temperature', 1]] },
       }),
       issuers: undefined,

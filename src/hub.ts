@@ -34,6 +34,7 @@ import type { Log } from './ports/log.ts';
 import type { Northbound } from './ports/northbound.ts';
 import { openState } from './store/open-state.ts';
 
+export { askIssuer, issuerAt } from './hub/ask-issuer.ts';
 export { keysNow } from './hub/keys-now.ts';
 export { policyOf } from './hub/settings.ts';
 export { type OpenStateFolder, openStateFolder, profilesAtRest } from './hub/state.ts';

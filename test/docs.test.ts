@@ -61,7 +61,7 @@ describe.each(pages)('%s', (page) => {
     for (const line of commandLines(page)) {
       // `devices add|list` stands for both.
       const [first = '', second = ''] = line.trim().split(/\s+/);
-      const isGroup = ['devices', 'sim', 'token'].includes(first);
+      const isGroup = ['devices', 'issuers', 'sim', 'token'].includes(first);
       for (const name of isGroup && /^[a-z]/.test(second) ? second.split('|') : ['']) {
         const { status } = await runLine([first, ...(name === '' ? [] : [name]), '--help']);
         expect({ line, status }).toEqual({ line, status: 0 });

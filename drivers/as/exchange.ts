@@ -2,7 +2,8 @@ import type { Agent, Dispatcher } from 'undici';
 import { EMPTY } from '../../src/core/bytes.ts';
 import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
-import { codeOfFailure } from './failures.ts';
+import { shown } from '../../src/core/shown.ts';
+import { codeOfFailure, whyUntrusted } from './failures.ts';
 
 export interface ExchangeRequest {
   readonly url: string;
@@ -113,7 +114,7 @@ class Receiver implements Dispatcher.DispatchHandler {
     this.#status = status;
     this.#headers = headers;
     if (status >= 300 && status < 400 && status !== 304) {
-      this.#fail(new LatchkeyError('as_redirected', `status ${status}`));
+      this.#fail(new LatchkeyError('as_redirected', `status ${status}${whereTo(headers.location)}`));
     } else if (Number(headers['content-length'] ?? 0) > this.#request.maxBytes) {
       this.#endAsTooLarge();
     }
@@ -134,7 +135,9 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: unknown, error: unknown): void {
     clearTimeout(this.#timer);
-    this.#reject(this.#failure ?? new LatchkeyError(codeOfFailure(error), this.#where(), { cause: error }));
+    const untrusted = whyUntrusted(error);
+    const detail = untrusted === undefined ? this.#where() : `${this.#where()} (${untrusted})`;
+    this.#reject(this.#failure ?? new LatchkeyError(codeOfFailure(error), detail, { cause: error }));
   }
 
   /** An error is one by its status, whatever page stands below it. */
@@ -171,4 +174,10 @@ class Receiver implements Dispatcher.DispatchHandler {
     const { origin, pathname } = new URL(this.#request.url);
     return origin + pathname;
   }
+}
+
+/** Without its query, which may be a copy of what the request had. */
+function whereTo(location: Headers[string]): string {
+  if (typeof location !== 'string') return '';
+  return ` to ${shown(location.replace(/[?#].*$/s, ''))}`;
 }

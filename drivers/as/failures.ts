@@ -39,6 +39,11 @@ export function codeOfFailure(error: unknown): ErrorCode {
   return 'as_unreachable';
 }
 
+/** What is wrong with the certificate of the server, as node:tls names it; undefined where that was not the failure. */
+export function whyUntrusted(error: unknown): string | undefined {
+  return codesOf(error).find((code) => UNTRUSTED.has(code));
+}
+
 /** Whether the other side ended a connection that was kept open. */
 export function isDeadConnection(error: unknown): boolean {
   const codes = codesOf(error);

@@ -259,7 +259,8 @@ export class Radio implements LinkRadio {
     // A stranger has a link only once somebody asks for it.
     if (isKnown) {
       this.link(name).heard();
-      this.link(name).visit();
+      // Without an adapter it would fail, and not be tried again for long.
+      if (this.#fault === undefined) this.link(name).visit();
     } else this.#links.get(name)?.heard();
   }
 

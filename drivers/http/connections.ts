@@ -1,5 +1,6 @@
 /** How many connections there may be, of all together and of one network, so that no peer takes the room of all. */
 import type { Server, Socket } from 'node:net';
+import type { OwnLinks } from './own-links.ts';
 import { type NetworkLimits, NetworkShares, networkOf } from './peer-network.ts';
 
 export type ConnectionLimits = NetworkLimits;
@@ -8,9 +9,11 @@ export type ConnectionLimits = NetworkLimits;
 export class Connections {
   readonly #open = new Set<Socket>();
   readonly #shares: NetworkShares;
+  readonly #links: OwnLinks | undefined;
 
   /** @param onRefused is called for each connection past the limits */
-  constructor(server: Server, limits: ConnectionLimits, onRefused: () => void) {
+  constructor(server: Server, limits: ConnectionLimits, onRefused: () => void, links?: OwnLinks) {
+    this.#links = links;
     this.#shares = new NetworkShares(limits);
     server.maxConnections = limits.overall;
     server.on('drop', onRefused);
@@ -29,7 +32,7 @@ export class Connections {
   }
 
   #hasRoom(socket: Socket): boolean {
-    const network = networkOf(socket);
+    const network = networkOf(socket, this.#links);
     if (network === undefined) return true;
     if (!this.#shares.take(network)) return false;
     socket.once('close', () => this.#shares.release(network));

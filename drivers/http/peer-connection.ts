@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { LIMITS } from '../../src/core/limits.ts';
+import type { OwnLinks } from './own-links.ts';
 import { networkOf, type PeerNetwork } from './peer-network.ts';
 
 /** The part of node's HTTP parser that is used here. It is not documented: see `stopWhenOver`. */
@@ -26,9 +27,9 @@ export class PeerConnection {
   #taken = 0;
   #takenAt = 0;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, links?: OwnLinks) {
     this.#socket = socket;
-    this.network = networkOf(socket);
+    this.network = networkOf(socket, links);
     this.#stopWhenOver();
     // Responses that wait behind others hear nothing when the connection is gone, so event streams listen here.
     socket.once('close', () => this.#end());
@@ -112,16 +113,18 @@ export class PeerConnections {
   readonly #known = new WeakMap<Socket, PeerConnection>();
   readonly #open = new Set<PeerConnection>();
   readonly #timer: NodeJS.Timeout;
+  readonly #links: OwnLinks | undefined;
 
   /** @param interval milliseconds between looks at peers that do not read their answers */
-  constructor(interval: number) {
+  constructor(interval: number, links?: OwnLinks) {
+    this.#links = links;
     this.#timer = setInterval(() => this.cutUnread(performance.now()), interval).unref();
   }
 
   of(socket: Socket): PeerConnection {
     const known = this.#known.get(socket);
     if (known !== undefined) return known;
-    const connection = new PeerConnection(socket);
+    const connection = new PeerConnection(socket, this.#links);
     this.#known.set(socket, connection);
     this.#open.add(connection);
     socket.once('close', () => this.#open.delete(connection));

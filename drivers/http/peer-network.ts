@@ -1,70 +1,93 @@
 /** What a peer counts for where each network has a share, so that no host takes the room of all. */
 import type { Socket } from 'node:net';
 import { Shares } from '../../src/core/shares.ts';
+import { isLinkLocal, type OwnLinks, systemLinks } from './own-links.ts';
 
 export interface PeerNetwork {
   /** An IPv4 address; an IPv6 /64, which is what a subscriber has at least (RFC 6177 §2); or one IPv6 address of a neighbour. */
   readonly name: string;
-  /** Whether it is on a link of the hub. All hosts there have one /64, so that each counts by its whole address. */
-  readonly isNeighbour: boolean;
+  /**
+   * What one host can invent addresses in: a link of the hub, or a private IPv4 /24. Each host there counts by its address, and all of
+   * them together have a share. Undefined for the other peers.
+   */
+  readonly crowd: string | undefined;
 }
 
 export interface NetworkLimits {
   readonly overall: number;
   /** Of one network. */
   readonly perNetwork: number;
+  /** Of all addresses of one link together: half of all unless told otherwise, and never less than one network has. */
+  readonly perLink?: number;
 }
 
-/** What networks have of something at present. One that is too large, or a crowd of neighbours that is, gets no more. */
+/** What networks have of something at present. One that is too large, or a crowd that is, gets no more. */
 export class NetworkShares {
   readonly #ofNetwork: Shares;
-  /** One host of a link can invent as many addresses as it likes: all of them together leave a half to the others. */
-  readonly #ofNeighbours: Shares;
+  readonly #ofCrowd: Shares;
 
-  constructor({ overall, perNetwork }: NetworkLimits) {
+  constructor({ overall, perLink = Math.ceil(overall / 2), perNetwork }: NetworkLimits) {
     this.#ofNetwork = new Shares(perNetwork);
-    this.#ofNeighbours = new Shares(Math.max(perNetwork, Math.ceil(overall / 2)));
+    this.#ofCrowd = new Shares(Math.max(perNetwork, perLink));
   }
 
   /** Takes more for the network, unless that would be beyond its share: then the answer is false. */
-  take({ isNeighbour, name }: PeerNetwork, amount = 1): boolean {
+  take({ crowd, name }: PeerNetwork, amount = 1): boolean {
     if (!this.#ofNetwork.take(name, amount)) return false;
-    if (!isNeighbour || this.#ofNeighbours.take(NEIGHBOURS, amount)) return true;
+    if (crowd === undefined || this.#ofCrowd.take(crowd, amount)) return true;
     this.#ofNetwork.release(name, amount);
     return false;
   }
 
   /** Gives back what `take` took. */
-  release({ isNeighbour, name }: PeerNetwork, amount = 1): void {
+  release({ crowd, name }: PeerNetwork, amount = 1): void {
     this.#ofNetwork.release(name, amount);
-    if (isNeighbour) this.#ofNeighbours.release(NEIGHBOURS, amount);
+    if (crowd !== undefined) this.#ofCrowd.release(crowd, amount);
   }
 }
 
-const NEIGHBOURS = 'neighbours';
+/** Neighbours whose link has no name, where the interfaces cannot be read. */
+const SOME_LINK = 'a link';
 /** Of 16 bits each. */
 const GROUPS = { all: 8, network: 4 } as const;
 
 /** Undefined for a unix socket, whose mode says who may connect, and for a peer that is gone already. */
-export function networkOf({
-  localAddress,
-  remoteAddress,
-}: Partial<Pick<Socket, 'localAddress' | 'remoteAddress'>>): PeerNetwork | undefined {
+export function networkOf(
+  { localAddress, remoteAddress }: Partial<Pick<Socket, 'localAddress' | 'remoteAddress'>>,
+  links: OwnLinks = systemLinks,
+): PeerNetwork | undefined {
   if (remoteAddress === undefined) return undefined;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(remoteAddress)?.[1];
-  if (mapped !== undefined) return { name: mapped, isNeighbour: false };
-  if (!remoteAddress.includes(':')) return { name: remoteAddress, isNeighbour: false };
-  const groups = groupsOf(remoteAddress);
-  const network = groups.slice(0, GROUPS.network).join(':');
-  const own = localAddress?.includes(':') ? groupsOf(localAddress).slice(0, GROUPS.network).join(':') : undefined;
-  if (network !== own && !isLinkLocal(groups)) return { name: network, isNeighbour: false };
-  const [, zone] = remoteAddress.split('%');
-  return { name: groups.join(':') + (zone === undefined ? '' : `%${zone}`), isNeighbour: true };
+  const remote = unmapped(remoteAddress);
+  const local = localAddress === undefined ? undefined : unmapped(localAddress);
+  const isOwn = links.isOwn(remote, local);
+  if (!remote.includes(':')) {
+    const crowd = isOwn ? undefined : (links.linkOf(remote, local) ?? privateNetworkOf(remote));
+    return { name: remote, crowd };
+  }
+  const groups = groupsOf(remote);
+  const [, zone] = remote.split('%');
+  const host = groups.join(':') + (zone === undefined ? '' : `%${zone}`);
+  if (isOwn) return { name: host, crowd: undefined };
+  const network = prefixOf(groups);
+  const isNeighbour = isLinkLocal(remote) || (local?.includes(':') === true && prefixOf(groupsOf(local)) === network);
+  const crowd = links.linkOf(remote, local) ?? (isNeighbour ? SOME_LINK : undefined);
+  return { name: crowd === undefined ? network : host, crowd };
 }
 
-/** fe80::/10. */
-function isLinkLocal([first = '']: readonly string[]): boolean {
-  return (Number.parseInt(first, 16) & 0xffc0) === 0xfe80;
+/** An IPv4 address as such, also where it comes as IPv6. */
+function unmapped(address: string): string {
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
+}
+
+/** The /24 of a private address (RFC 1918): another network of the same site, or the hub's own where no interface can be read. */
+function privateNetworkOf(address: string): string | undefined {
+  const [first = 0, second = 0, third = 0] = address.split('.').map(Number);
+  const isPrivate = first === 10 || (first === 172 && second >= 16 && second < 32) || (first === 192 && second === 168);
+  return isPrivate ? `${first}.${second}.${third}.0/24` : undefined;
+}
+
+function prefixOf(groups: readonly string[]): string {
+  return groups.slice(0, GROUPS.network).join(':');
 }
 
 function groupsOf(address: string): readonly string[] {

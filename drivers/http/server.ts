@@ -15,6 +15,7 @@ import { BodyRoom } from './body-room.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { EventStreams, type ReservedStream } from './event-streams.ts';
 import type { HttpAnswer } from './http-answer.ts';
+import type { OwnLinks } from './own-links.ts';
 import { PeerConnections } from './peer-connection.ts';
 import { challengeFor, PROBLEM_TYPE, problemOf, retryAfterHeader } from './problem.ts';
 import { logAnswer } from './request-log.ts';
@@ -60,6 +61,8 @@ export interface HttpServerOptions {
   /** With `askForCertificate` peers may show a certificate of their own, of whatever authority or none. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly askForCertificate?: boolean };
   readonly connections: ConnectionLimits;
+  /** Of this machine, unless told otherwise. */
+  readonly links?: OwnLinks;
   /** Whether problems carry the error's detail: on the admin socket, where who asks may know. */
   readonly tellDetail?: boolean;
 }
@@ -79,7 +82,7 @@ export class HttpServer {
   readonly #server: Server;
   readonly #routes: RouteTable<Route>;
   readonly #connections: Connections;
-  readonly #peers = new PeerConnections(TIMEOUT_CHECK);
+  readonly #peers: PeerConnections;
   readonly #streams: EventStreams;
   readonly #bodies: BodyRoom;
   readonly #unanswered = new Set<Unanswered>();
@@ -90,6 +93,7 @@ export class HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#routes = new RouteTable(options.routes);
+    this.#peers = new PeerConnections(TIMEOUT_CHECK, options.links);
     const settings = {
       maxHeaderSize: LIMITS.httpHeaderBytes,
       requestTimeout: REQUEST_TIMEOUT,
@@ -117,9 +121,9 @@ export class HttpServer {
     this.#server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.#peers.of(socket);
     });
-    this.#connections = new Connections(this.#server, options.connections, () =>
-      options.log.warn({ event: 'connections_refused' }, 'a connection was refused: there are too many'),
-    );
+    const onRefused = () =>
+      options.log.warn({ event: 'connections_refused' }, 'a connection was refused: there are too many');
+    this.#connections = new Connections(this.#server, options.connections, onRefused, options.links);
   }
 
   /** Listens on host and port (0 for a free one) or on a unix socket; answers with the port. */

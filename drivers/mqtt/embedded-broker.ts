@@ -35,6 +35,7 @@ export interface EmbeddedBrokerOptions {
 const CONNECTIONS: ConnectionLimits = {
   overall: LIMITS.embeddedConnections,
   perNetwork: LIMITS.embeddedConnectionsPerNetwork,
+  perLink: LIMITS.embeddedConnectionsPerLink,
 };
 /** How long the first start may take, on a small machine that does much else; milliseconds. */
 const OPEN_DEADLINE = 30_000;

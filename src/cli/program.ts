@@ -10,6 +10,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   sim: 'simulate what real installations have',
   clock: 'what the hub holds for surely past',
   trust: 'what devices trust, and the signing key of the hub',
+  issuers: 'look at authorization servers before they are configured',
   token: 'look into tokens, see why one is refused, and translate them',
 };
 
@@ -99,6 +100,11 @@ export const COMMANDS: readonly ListedCommand[] = [
   { path: ['backup'], summary: 'write the whole state into one file', load: () => import('./backup.ts') },
   { path: ['restore'], summary: 'make a state folder from a backup', load: () => import('./restore.ts') },
   { path: ['sim', 'device'], summary: 'simulate a device behind a line', load: () => import('./sim-device.ts') },
+  {
+    path: ['issuers', 'check'],
+    summary: 'ask an authorization server what it is, and print the settings for it',
+    load: () => import('./issuers-check.ts'),
+  },
   {
     path: ['token', 'inspect'],
     summary: 'show what a JWT or CWT says, without verifying it',

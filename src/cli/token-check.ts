@@ -1,9 +1,9 @@
 import { loadConfig } from '../config/load.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
-import { shown } from '../core/shown.ts';
 import { profileFromJson } from '../devices/profile.ts';
 import { type Explanation, explainToken, readParts, unreadable } from '../flows/explain/explain-token.ts';
+import { unknownIssuer } from '../flows/explain/unknown-issuer.ts';
 import { keysNow, policyOf } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
 import type { Admin, DeviceView } from '../ports/admin.ts';
@@ -51,14 +51,12 @@ async function explained(text: string, options: Options, terminal: Terminal): Pr
   const parts = readParts(text);
   if (parts === undefined) return unreadable(text, { takesTokens });
   const settings = config.issuers.find(({ issuer }) => issuer === parts.claims.iss);
-  if (settings === undefined || (view.issuers !== 'any' && !view.issuers.includes(settings.issuer))) {
-    const whose = settings === undefined ? 'the configuration' : 'the device';
-    const known =
-      view.issuers === 'any' || settings === undefined ? config.issuers.map(({ issuer }) => issuer) : view.issuers;
-    throw new LatchkeyError(
-      'jwt_issuer_unknown',
-      `iss is ${shown(parts.claims.iss)}, ${whose} has ${known.join(', ')}`,
-    );
+  const isTaken = view.issuers === 'any' || view.issuers.includes(settings?.issuer ?? '');
+  if (settings === undefined || !isTaken) {
+    return unknownIssuer(parts, {
+      configured: config.issuers.map(({ issuer }) => issuer),
+      device: { id: view.id, issuers: view.issuers },
+    });
   }
   const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
   const seconds = Date.now() / 1_000;

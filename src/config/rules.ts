@@ -102,6 +102,7 @@ const CLIENT_SETTINGS = [
   'client_key_id',
   'introspection_url',
   'assume_audience',
+  'opaque_prefixes',
 ] as const;
 
 function* introspectionRules(issuer: Issuer, index: number): Generator<Problem> {

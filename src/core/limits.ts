@@ -42,6 +42,8 @@ export const LIMITS = {
   introspectionsAtOnce: 4_096,
   /** Of them, those that one device set off: as many as a few clients can be, and 64 devices do not fill it. */
   introspectionsPerDevice: 64,
+  /** Opaque tokens whose issuer the hub remembers, for each device that they were good for: 200 bytes each. */
+  tokenIssuers: 8_192,
   /** Memory for the answers that one issuer gave, as reckoned from their sizes: about 15,000 of 500 bytes. */
   verdictBytes: 33_554_432,
   /** Value of a GATT attribute: Bluetooth Core 5.2, volume 3, part F §3.2.9. */
@@ -143,7 +145,8 @@ export const LIMITS = {
   httpConnections: 256,
   /**
    * Of them, those of one IPv4 address, IPv6 /64, or IPv6 address on a link of the hub: a building behind one NAT works, one host cannot
-   * shut out others. All IPv6 addresses on the links of the hub, which one host there can invent, have a half together.
+   * shut out others. All addresses of one link of the hub, or of one private IPv4 /24, have a half together: one host there can take
+   * as many as it likes. A home has all of its clients on one link, and some dozens of them.
    */
   httpConnectionsPerNetwork: 64,
   /** Of them, those that wait for events: half, so that there is always room for requests. */
@@ -194,6 +197,8 @@ export const LIMITS = {
   embeddedConnections: 1_024,
   /** Of them, those of one network, as above: a ward whose devices share a network works, one host takes a quarter. */
   embeddedConnectionsPerNetwork: 256,
+  /** Of them, those of one link, where most sites have all of their devices. The rest is for other networks and for the hub itself. */
+  embeddedConnectionsPerLink: 896,
   /**
    * Logins of one device at the embedded broker in a second, with its password: it needs one after each loss of its connection. A login
    * costs the broker's process 1.4 ms, of which the hub's comparison of the secret is 7 µs: so one device takes a tenth of a core at most.
@@ -237,6 +242,8 @@ export const LIMITS = {
   tokenBindingsPerIssuer: 8_192,
   /** Of them, those of one subject at one client: a service that has a token for each of a thousand devices. Eight fill the share of an issuer. */
   tokenBindingsPerHolder: 1_024,
+  /** Of tokens without a subject, those of one key at one client: all users of that client are one holder, and one of them has a quarter. */
+  tokenBindingsPerPresenter: 256,
   /** Deliveries waiting for one device and kept overall, unless configured: a device away for a month must not fill the card. */
   deliveriesPerDevice: 64,
   deliveriesOverall: 8_192,

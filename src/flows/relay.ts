@@ -24,7 +24,8 @@ import type { Log, LogFields } from '../ports/log.ts';
 import type { RequestContext } from '../ports/northbound.ts';
 import type { Relay, RelayRequest } from '../ports/relay.ts';
 import { bindingOf, bindsToPresenter } from './first-presenter.ts';
-import { type GoodToken, refusalOf, type TokenJudge, type TokenVerdict } from './token-judge.ts';
+import { refusalOf, type TokenJudge } from './token-judge.ts';
+import type { GoodToken, TokenVerdict } from './token-verdict.ts';
 
 export interface RelayDependencies {
   readonly registry: Registry;

@@ -2,19 +2,24 @@
 import { withKeyIdAsThumbprint } from '../codec/confirmation-method.ts';
 import { tokenForm } from '../codec/token-form.ts';
 import { base64url } from '../core/bytes.ts';
-import { bestGuess, type Clock, certainty, type TimeBounds } from '../core/clock.ts';
+import { type Clock, certainty } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
-import type { IntrospectedToken, IntrospectionEvidence } from '../core/introspected-token.ts';
-import type { RelayFreshness } from '../core/introspection.ts';
+import type { IntrospectedToken } from '../core/introspected-token.ts';
 import type { JsonObject } from '../core/json.ts';
+import { LIMITS } from '../core/limits.ts';
+import { RecentMap } from '../core/recent-map.ts';
 import type { Secret } from '../core/secret.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
 import { type IntrospectionPolicy, isIntrospected, looksLikeJwt } from '../pop/introspection/token-form.ts';
-import type { DeviceNames, SharedAudience } from '../trust/addressee.ts';
+import { refuseOtherKinds } from '../trust/access-token-kind.ts';
+import { type DeviceNames, inPlaceOf, type SharedAudience } from '../trust/addressee.ts';
+import type { SignedClaims } from '../trust/signed-claims.ts';
 import { type ActiveAnswer, answerFor } from './answer-for-device.ts';
+import { boundedBy } from './bounded-answer.ts';
+import { byKeys, endingInTime, membersOf, NOT_OF_ANY, refused, type TokenVerdict } from './token-verdict.ts';
 
 /** A configured issuer, and how it is asked about tokens, where it is. */
 export interface RelayIssuer {
@@ -26,60 +31,34 @@ export interface RelayIssuer {
   readonly sharedAudience?: SharedAudience | undefined;
   /** The audience of its answers that name none. */
   readonly assumedAudience?: string | undefined;
+  /** What its opaque tokens begin with; none where that is not known. */
+  readonly opaquePrefixes?: readonly string[] | undefined;
   /** Undefined where the hub is no client of the issuer. */
   readonly introspector: Pick<Introspector, 'introspect'> | undefined;
 }
-
-/** A token that is good for the device, whoever presents it. */
-export interface GoodToken {
-  readonly issuer: string;
-  readonly subject: string | undefined;
-  /** NumericDate; undefined where the AS does not tell. */
-  readonly expiresAt: number | undefined;
-  /** All that it is for, by its own word and by that of the AS, each once. The device is one of them. */
-  readonly audience: readonly string[];
-  readonly members: JsonObject;
-  /** Its `cnf`, a symmetric key included. */
-  readonly confirmation: JsonObject | undefined;
-  /** The confirmation came from the AS itself, so a symmetric key in it is a secret. */
-  readonly confidential: boolean;
-  /** The same token as its own signature has it; undefined where only the AS says that it is good. */
-  readonly verified: VerifiedToken | undefined;
-}
-
-export type TokenVerdict =
-  | {
-      readonly active: false;
-      /** For the audit. */
-      readonly code: ErrorCode;
-      /**
-       * The device learns no more than that the token is not active, and cannot tell a token of another device from one
-       * that nobody knows: neither by the code nor by how fresh the answer is.
-       */
-      readonly concealed: boolean;
-      readonly issuer: string | undefined;
-      readonly freshness: RelayFreshness | undefined;
-      readonly evidence: IntrospectionEvidence | undefined;
-    }
-  | {
-      readonly active: true;
-      readonly token: GoodToken;
-      readonly freshness: RelayFreshness;
-      readonly evidence: IntrospectionEvidence | undefined;
-    };
 
 export interface TokenJudgeDependencies {
   /** In the order in which opaque tokens are asked about. */
   readonly issuers: readonly RelayIssuer[];
   /** Signature, issuer (one of those that the device takes), audience and times of a JWT (trust/verify-jwt.ts). */
   readonly verify: (jwt: string, device: Device) => Promise<VerifiedToken>;
+  /** A JWT of an unknown form, of an issuer that is asked about each token (trust/signed-claims.ts). */
+  readonly readSigned: (jwt: string, device: Device) => Promise<SignedClaims | undefined>;
   readonly clock: Pick<Clock, 'now'>;
   /** The devices that a token with a shared audience can name. */
   readonly names: DeviceNames;
 }
 
+/** Refusals for which the AS can still say that the token is good. All others stand: its word is no reason to accept such a token. */
+const UNKNOWN_FORM: ReadonlySet<ErrorCode> = new Set(['jwt_type_refused', 'jwt_claim_missing', 'jwt_claim_required']);
+
+/** An issuer that is asked. */
+type AskedIssuer = RelayIssuer & { readonly introspector: NonNullable<RelayIssuer['introspector']> };
+
 export class TokenJudge {
   readonly #dependencies: TokenJudgeDependencies;
+  /** By which issuer an opaque token was good for a device: `<device> <digest>`. */
+  readonly #issuers = new RecentMap<string, string>(LIMITS.tokenIssuers);
 
   constructor(dependencies: TokenJudgeDependencies) {
     this.#dependencies = dependencies;
@@ -119,21 +98,14 @@ export class TokenJudge {
     }
   }
 
-  /** A JWT that does not verify is not worth a question. One that does may be revoked all the same: only the AS knows. */
+  /** A JWT that does not verify is hardly worth a question. One that does may be revoked all the same: only the AS knows. */
   async #judgeJwt(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
     let verified: VerifiedToken;
     try {
       verified = await this.#dependencies.verify(token.expose(), device);
     } catch (error) {
-      // Whoever holds a JWT can read it.
-      return {
-        active: false,
-        code: refusalOf(error),
-        concealed: false,
-        issuer: undefined,
-        freshness: undefined,
-        evidence: undefined,
-      };
+      const code = refusalOf(error);
+      return (await this.#judgeUnknownForm(code, token, digest, device)) ?? refused(code);
     }
     const asked = this.#dependencies.issuers.find(({ issuer }) => issuer === verified.issuer);
     const introspector = asked === undefined ? undefined : introspectorOf(asked, true);
@@ -143,32 +115,107 @@ export class TokenJudge {
   }
 
   /**
-   * Nobody can see whose an opaque token is, so the issuers of the device are asked in turn, and the first who knows it
-   * is its issuer. Where one could not be asked, nobody else's "no" is a verdict.
+   * A JWT that the settings of its issuer do not recognise as an access token, where that issuer is asked about each: the AS says
+   * whether it is one, and its own signature bounds what it says (flows/bounded-answer.ts). Undefined where it is not asked.
+   */
+  async #judgeUnknownForm(
+    code: ErrorCode,
+    token: Secret<string>,
+    digest: Uint8Array,
+    device: Device,
+  ): Promise<TokenVerdict | undefined> {
+    const { issuers, readSigned } = this.#dependencies;
+    if (!UNKNOWN_FORM.has(code) || !looksLikeJwt(token.expose())) return undefined;
+    let signed: SignedClaims | undefined;
+    try {
+      signed = await readSigned(token.expose(), device);
+    } catch (error) {
+      return refused(refusalOf(error));
+    }
+    const asked = issuers.find(({ issuer }) => issuer === signed?.issuer);
+    const introspector = asked === undefined ? undefined : introspectorOf(asked, true);
+    if (signed === undefined || asked === undefined || introspector === undefined) return undefined;
+    const said = await introspector.introspect(token, digest, device.id);
+    const verdict = this.#judgeBounded(said, asked, device, signed);
+    // What the token does not say of its audience, only the AS knows.
+    return verdict.active ? verdict : { ...verdict, concealed: signed.audience === undefined };
+  }
+
+  #judgeBounded(said: IntrospectedToken, asked: RelayIssuer, device: Device, signed: SignedClaims): TokenVerdict {
+    if (!said.active) return this.#judgeAnswer(said, asked, device, undefined);
+    let bounded: ActiveAnswer;
+    try {
+      bounded = boundedBy(signed, said, asked.sharedAudience);
+    } catch (error) {
+      const { evidence, freshness } = said;
+      const code = refusalOf(error);
+      return this.#judgeAnswer({ active: false, code, evidence, freshness }, asked, device, undefined);
+    }
+    const verdict = this.#judgeAnswer(bounded, asked, device, undefined);
+    if (!verdict.active) return verdict;
+    // A bearer token is for one alone, by either word.
+    const all = [...said.audience, ...(signed.audience ?? [])];
+    const named =
+      asked.sharedAudience === undefined ? all : inPlaceOf(asked.sharedAudience.audience, device.audience, all);
+    const audience = [...new Set([...verdict.token.audience, ...named])];
+    return { ...verdict, token: { ...verdict.token, audience } };
+  }
+
+  /**
+   * An opaque token does not say whose it is. So the issuers that could know it are asked in turn, and the first one by which it is
+   * good for the device is its issuer. It is inactive where each of them says so (RFC 7662 §2.2). Where one of them could not be
+   * asked there is no verdict: the token may be of that issuer, and its client would throw a good token away.
    *
-   * All are asked about a token of another device as well: else the way to the answer would tell it from one that nobody
-   * knows.
+   * An issuer that fails counts for the tokens that it could know, and for no others. It knows no token that begins like those of
+   * another issuer (`opaque_prefixes`), and none that was good for this device by another issuer before.
+   *
+   * A token of another device is asked about everywhere as well: else the way to the answer would tell it from an unknown one. For
+   * the same reason the hub remembers an issuer only for the device that a token was good for.
    */
   async #judgeOpaque(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
+    const candidates = this.#candidates(token.expose(), device);
+    const name = candidates.length > 1 ? `${device.id} ${base64url(digest)}` : undefined;
+    const known = name === undefined ? undefined : this.#issuers.get(name);
+    const owner = candidates.find(({ issuer }) => issuer === known);
+    const inTurn = owner === undefined ? candidates : [owner, ...candidates.filter((each) => each !== owner)];
     let refusal: TokenVerdict | undefined;
     let isKnown = false;
-    let failure: unknown;
-    for (const asked of this.#dependencies.issuers) {
-      const introspector = introspectorOf(asked, false);
-      if (introspector === undefined || device.issuers?.includes(asked.issuer) === false) continue;
+    let failure: LatchkeyError | undefined;
+    for (const asked of inTurn) {
       try {
-        const said = await introspector.introspect(token, digest, device.id);
+        const said = await asked.introspector.introspect(token, digest, device.id);
         const verdict = this.#judgeAnswer(said, asked, device, undefined);
-        if (verdict.active) return verdict;
+        if (verdict.active) {
+          if (name !== undefined && asked !== owner) this.#issuers.set(name, asked.issuer);
+          return verdict;
+        }
         if (!isKnown) refusal = said.active ? verdict : (refusal ?? verdict);
         isKnown ||= said.active;
       } catch (error) {
-        failure ??= error;
+        if (!isCoded(error)) throw error;
+        if (owner === undefined || asked === owner) failure ??= ofIssuer(error, asked.issuer);
       }
     }
     if (failure !== undefined) throw failure;
-    if (refusal === undefined) throw new LatchkeyError('introspection_unavailable', device.id);
-    return refusal;
+    return refusal ?? NOT_OF_ANY;
+  }
+
+  /**
+   * The issuers of the device that could know the token. A prefix belongs to the issuers that name it, and an issuer that names
+   * prefixes has no other tokens.
+   * @throws {LatchkeyError} `introspection_unavailable` where none of them introspects
+   */
+  #candidates(token: string, device: Device): readonly AskedIssuer[] {
+    const { issuers } = this.#dependencies;
+    const asked = issuers.filter(
+      (each): each is AskedIssuer =>
+        introspectorOf(each, false) !== undefined && device.issuers?.includes(each.issuer) !== false,
+    );
+    if (asked.length === 0) throw new LatchkeyError('introspection_unavailable', device.id);
+    const hasPrefix = ({ opaquePrefixes = [] }: RelayIssuer) =>
+      opaquePrefixes.some((prefix) => token.startsWith(prefix));
+    if (issuers.some(hasPrefix)) return asked.filter(hasPrefix);
+    return asked.filter(({ opaquePrefixes = [] }) => opaquePrefixes.length === 0);
   }
 
   /** @param verified the same token as its own signature has it, for what the AS left out */
@@ -186,6 +233,7 @@ export class TokenJudge {
     const named = verified === undefined ? withAudience(answer, assumedAudience) : answer;
     let said: ActiveAnswer;
     try {
+      refuseOtherKinds(answer.members);
       const { id, audience } = device;
       const asked = { id, audience, names: this.#dependencies.names };
       said = sharedAudience === undefined ? named : answerFor(asked, named, sharedAudience, verified);
@@ -229,62 +277,17 @@ export function refusalOf(error: unknown): ErrorCode {
   throw error;
 }
 
+/** The same error, with what the log has to name. */
+function ofIssuer(error: LatchkeyError, issuer: string): LatchkeyError {
+  const { code, detail, retryAfter } = error;
+  return new LatchkeyError(code, detail === undefined ? issuer : `${issuer}: ${detail}`, {
+    cause: error,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  });
+}
+
 function introspectorOf({ introspector, policy }: RelayIssuer, isJwt: boolean): RelayIssuer['introspector'] {
   return isIntrospected(policy, { isJwt }) ? introspector : undefined;
-}
-
-/**
- * A device counts `exi` from when it has the answer (RFC 9200 §5.10.3): what is left until `exp` is all that it may count, or
- * where there is no `exp`, what is left since the AS answered.
- */
-function endingInTime(token: GoodToken, { age, source }: RelayFreshness, time: TimeBounds): GoodToken {
-  const { expiresAt, members } = token;
-  const { exi } = members;
-  if (typeof exi !== 'number') return token;
-  const sinceAnswer = source === 'introspection' ? exi - age : exi;
-  const left = expiresAt === undefined ? sinceAnswer : Math.min(exi, Math.floor(expiresAt - bestGuess(time)));
-  return { ...token, members: { ...members, exi: Math.max(0, left) } };
-}
-
-function byKeys(verified: VerifiedToken): TokenVerdict {
-  const { audience, confirmation, expiresAt, issuer, subject } = verified;
-  const { keysAge, clock } = verified.freshness;
-  return {
-    active: true,
-    freshness: { source: 'jwt', age: Math.ceil(keysAge), stale: false, clock },
-    evidence: undefined,
-    token: {
-      issuer,
-      subject,
-      expiresAt,
-      audience: [...new Set(audience)],
-      members: membersOf(verified),
-      confirmation,
-      confidential: false,
-      verified,
-    },
-  };
-}
-
-/** What RFC 7662 §2.2 has names for, from what the verified JWT says. */
-function membersOf(verified: VerifiedToken): JsonObject {
-  const { audience, clientId, cnonce, confirmation, expiresAt, expiresIn, issuedAt } = verified;
-  const { issuer, jwtId, notBefore, scope, subject } = verified;
-  const members = {
-    iss: issuer,
-    sub: subject,
-    aud: audience.length === 1 ? audience[0] : audience,
-    client_id: clientId,
-    exp: expiresAt,
-    nbf: notBefore,
-    iat: issuedAt,
-    jti: jwtId,
-    scope: scope.length === 0 ? undefined : scope.join(' '),
-    cnf: confirmation,
-    cnonce: cnonce === undefined ? undefined : base64url(cnonce),
-    exi: expiresIn,
-  };
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as JsonObject;
 }
 
 function withAudience(answer: ActiveAnswer, assumed: string | undefined): ActiveAnswer {

@@ -13,6 +13,7 @@ import type { Log } from '../ports/log.ts';
 import type { DeviceNames } from '../trust/addressee.ts';
 import { DecryptionTurns } from '../trust/decryption-turns.ts';
 import { type Issuer, Issuers } from '../trust/issuers.ts';
+import { readSignedClaims, type SignedClaims } from '../trust/signed-claims.ts';
 import { verifyJwt } from '../trust/verify-jwt.ts';
 import { policyOf } from './settings.ts';
 import type { State } from './state.ts';
@@ -68,6 +69,24 @@ export function verifierOf(config: Config, { clock, hubKeys, registry }: State, 
       withoutClock: device.profile.clock === 'none',
       witness: (issuedAt) => clock.witness(issuedAt),
     });
+}
+
+/** How a JWT of an unknown form is read, whose issuer is asked about each token. */
+export function signedClaimsReader(config: Config, { clock, registry }: State, issuers: Issuers) {
+  const { whenUnsure } = config.clock;
+  const names = namesOf(registry);
+  const asked = new Set(
+    config.issuers.filter(({ introspection }) => introspection === 'always').map(({ issuer }) => issuer),
+  );
+  return (jwt: string, device: Device): Promise<SignedClaims | undefined> => {
+    const taken = issuersFor(device, issuers);
+    return readSignedClaims(jwt, {
+      issuers: { find: (issuer) => (asked.has(issuer) ? taken.find(issuer) : undefined) },
+      device: { id: device.id, audience: device.audience, names },
+      time: clock.now(),
+      whenUnsure,
+    });
+  };
 }
 
 /** The devices that a token can name. */

@@ -15,7 +15,7 @@ import type { DeviceAuthentication, Revocations } from '../ports/device-authenti
 import type { Log } from '../ports/log.ts';
 import type { Relay } from '../ports/relay.ts';
 import type { Issuers } from '../trust/issuers.ts';
-import { namesOf } from './issuers.ts';
+import { namesOf, signedClaimsReader } from './issuers.ts';
 import type { State } from './state.ts';
 
 export interface RelayParts {
@@ -39,17 +39,24 @@ export async function openRelay(parts: {
   const { audit, bindings, clock, registry, store } = parts.state;
   const { window } = config.dpop;
   const replay = await DurableReplayWindow.open({ store, bootId: bootId(), monotonic: monotonic(), window });
-  const issuers = config.issuers.map(({ assumeAudience, introspection: policy, issuer }) => ({
+  const issuers = config.issuers.map(({ assumeAudience, introspection: policy, issuer, opaquePrefixes }) => ({
     issuer,
     policy,
     assumedAudience: assumeAudience,
+    opaquePrefixes,
     kidIsThumbprint: policies.find(issuer)?.policy.confirmationKid === 'thumbprint',
     sharedAudience: policies.find(issuer)?.policy.sharedAudience,
     introspector: introspectors.find((introspector) => introspector.issuer === issuer),
   }));
   const relay = new RelayFlow({
     registry,
-    tokens: new TokenJudge({ issuers, verify, clock, names: namesOf(registry) }),
+    tokens: new TokenJudge({
+      issuers,
+      verify,
+      readSigned: signedClaimsReader(config, parts.state, policies),
+      clock,
+      names: namesOf(registry),
+    }),
     replay,
     bindings,
     keys: new ProofKeys(),

@@ -51,27 +51,39 @@ interface TokenBinding {
   /** Whose share of the room it takes: its issuer, and its client and subject there. */
   readonly issuer: string;
   readonly holder: string;
+  /** Of a token without a subject: all such tokens of a client are one holder, and each key has a share of that. */
+  readonly presenter: string | undefined;
   /** Resolves once it is on the medium. */
   readonly written: Promise<void>;
 }
+
+type Owners = Pick<TokenBinding, 'holder' | 'issuer' | 'presenter'>;
 
 export interface TokenBindingsOptions {
   readonly store: Store;
   readonly clock: FloorClock;
   readonly log: Log;
-  readonly limits?: { readonly overall: number; readonly perIssuer: number; readonly perHolder: number };
+  readonly limits?: BindingLimits;
 }
 
-const DEFAULT_LIMITS = {
+interface BindingLimits {
+  readonly overall: number;
+  readonly perIssuer: number;
+  readonly perHolder: number;
+  readonly perPresenter: number;
+}
+
+const DEFAULT_LIMITS: BindingLimits = {
   overall: LIMITS.tokenBindings,
   perIssuer: LIMITS.tokenBindingsPerIssuer,
   perHolder: LIMITS.tokenBindingsPerHolder,
+  perPresenter: LIMITS.tokenBindingsPerPresenter,
 };
 
 export class TokenBindings {
   readonly #options: TokenBindingsOptions;
   readonly #bindings = new Map<string, TokenBinding>();
-  /** Bindings of each issuer and of each holder. */
+  /** Bindings of each issuer, holder and presenter. */
   readonly #counts = new Map<string, number>();
   /** Keys of dead records, which the next write removes. */
   #dead: string[] = [];
@@ -172,15 +184,22 @@ export class TokenBindings {
     );
   }
 
-  #demandRoom({ holder, issuer }: Pick<TokenBinding, 'holder' | 'issuer'>): void {
-    const { clock, limits = DEFAULT_LIMITS } = this.#options;
-    const count = (owner: string) => this.#counts.get(owner) ?? 0;
-    const isFull = () =>
-      this.#bindings.size >= limits.overall || count(issuer) >= limits.perIssuer || count(holder) >= limits.perHolder;
+  #demandRoom(owners: Owners): void {
+    const { clock } = this.#options;
+    const isFull = () => this.#fullShare(owners) !== undefined;
     if (clock.monotonic() - this.#sweptAt >= (isFull() ? SWEEP_EVERY_WHEN_FULL : SWEEP_EVERY)) this.#sweep();
-    if (!isFull()) return;
-    const detail = count(holder) >= limits.perHolder ? 'of one client and subject' : 'of an issuer, or overall';
-    throw new LatchkeyError('token_bindings_full', detail);
+    const full = this.#fullShare(owners);
+    if (full !== undefined) throw new LatchkeyError('token_bindings_full', full);
+  }
+
+  /** Whose share is full, for the log; undefined where there is room. */
+  #fullShare({ holder, issuer, presenter }: Owners): string | undefined {
+    const { limits = DEFAULT_LIMITS } = this.#options;
+    const has = (owner: string) => this.#counts.get(owner) ?? 0;
+    if (presenter !== undefined && has(presenter) >= limits.perPresenter) return 'of one key, for tokens without sub';
+    if (has(holder) >= limits.perHolder) return 'of one client and subject';
+    if (has(issuer) >= limits.perIssuer || this.#bindings.size >= limits.overall) return 'of an issuer, or overall';
+    return undefined;
   }
 
   #sweep(): void {
@@ -196,14 +215,14 @@ export class TokenBindings {
 
   #keep(key: string, binding: TokenBinding): void {
     this.#bindings.set(key, binding);
-    for (const owner of [binding.issuer, binding.holder]) this.#counts.set(owner, (this.#counts.get(owner) ?? 0) + 1);
+    for (const owner of allOf(binding)) this.#counts.set(owner, (this.#counts.get(owner) ?? 0) + 1);
   }
 
   #forget(key: string): void {
     const binding = this.#bindings.get(key);
     if (binding === undefined) return;
     this.#bindings.delete(key);
-    for (const owner of [binding.issuer, binding.holder]) {
+    for (const owner of allOf(binding)) {
       const left = (this.#counts.get(owner) ?? 1) - 1;
       if (left > 0) this.#counts.set(owner, left);
       else this.#counts.delete(owner);
@@ -216,9 +235,14 @@ function keyOf(identity: Uint8Array): string {
 }
 
 /** Hashes: what fills the room is counted, and no name of a person is written down for it. */
-function ownersOf({ clientId, issuer, subject }: BindingRequest): Pick<TokenBinding, 'holder' | 'issuer'> {
+function ownersOf({ clientId, issuer, subject, thumbprint }: BindingRequest): Owners {
   const name = (...parts: readonly unknown[]) => base64url(sha256(JSON.stringify(parts)).subarray(0, OWNER_BYTES));
-  return { issuer: name(issuer), holder: name(issuer, clientId ?? null, subject ?? null) };
+  const holder = name(issuer, clientId ?? null, subject ?? null);
+  return { issuer: name(issuer), holder, presenter: subject === undefined ? name(holder, thumbprint) : undefined };
+}
+
+function allOf({ holder, issuer, presenter }: Owners): readonly string[] {
+  return presenter === undefined ? [issuer, holder] : [issuer, holder, presenter];
 }
 
 function readBinding(value: Uint8Array): TokenBinding | undefined {
@@ -230,8 +254,10 @@ function readBinding(value: Uint8Array): TokenBinding | undefined {
     return undefined;
   }
   if (!isJsonObject(json)) return undefined;
-  const { exp: expiresAt, holder, issuer, jkt: thumbprint } = json;
+  // Records of earlier versions have no `presenter`: they count for the others alone.
+  const { exp: expiresAt, holder, issuer, jkt: thumbprint, presenter } = json;
   if (typeof thumbprint !== 'string' || typeof expiresAt !== 'number') return undefined;
   if (typeof holder !== 'string' || typeof issuer !== 'string') return undefined;
-  return { thumbprint, expiresAt, holder, issuer, written: Promise.resolve() };
+  if (presenter !== undefined && typeof presenter !== 'string') return undefined;
+  return { thumbprint, expiresAt, holder, issuer, presenter, written: Promise.resolve() };
 }

@@ -1,6 +1,7 @@
 import { parseStrictJsonObject } from '../codec/strict-json.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonValue } from '../core/json.ts';
+import { shown } from '../core/shown.ts';
 import { type IssuerPolicy, mayBeNamed } from './issuer-policy.ts';
 
 /**
@@ -37,7 +38,9 @@ export function readMetadata(document: Uint8Array, policy: Pick<IssuerPolicy, 'i
   const metadata = parseStrictJsonObject(document, { code: 'metadata_invalid' });
   const { issuer: named, jwks_uri: address, mtls_endpoint_aliases: aliases } = metadata;
   // A server that speaks for another issuer would have its keys believed in that one's name.
-  if (named !== policy.issuer) throw new LatchkeyError('metadata_invalid', 'it names another issuer');
+  if (named !== policy.issuer) {
+    throw new LatchkeyError('metadata_invalid', `it names another issuer: ${shown(named)}`);
+  }
   if (typeof address !== 'string') throw new LatchkeyError('metadata_invalid', 'no jwks_uri');
   if (!mayBeNamed(address, policy)) {
     throw new LatchkeyError('metadata_invalid', 'jwks_uri is not https, or in a network on this side');

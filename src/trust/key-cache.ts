@@ -89,15 +89,22 @@ export class KeyCache implements IssuerKeys {
   }
 
   async forKeyId(keyId: string | undefined): Promise<HeldKeys> {
+    const lacks = (keys: HeldKeys | undefined) => keys === undefined || (keyId !== undefined && !keys.ring.has(keyId));
     let held = this.#usable();
-    if (held === undefined || (keyId !== undefined && !held.ring.has(keyId))) {
+    if (lacks(held)) {
+      const joins = this.#flight !== undefined;
       await this.#askIfAllowed(this.#forKey);
       held = this.#usable();
+      // The answer may be older than the token: Ory Hydra makes a key for its first token while it still answers.
+      if (joins && this.#failures === 0 && lacks(held)) {
+        await this.#askIfAllowed(this.#forKey);
+        held = this.#usable();
+      }
     }
     if (held === undefined) {
       throw new LatchkeyError(this.#held === undefined ? 'keys_unavailable' : 'keys_too_old', this.#lastError);
     }
-    if (keyId !== undefined && !held.ring.has(keyId)) this.#demandAnswer();
+    if (lacks(held)) this.#demandAnswer();
     return held;
   }
 

@@ -25,6 +25,18 @@ export interface FetchedKeys extends KnownKeys {
   readonly introspection: IntrospectionAddresses | undefined;
 }
 
+/** What came of one question on the way to the keys, for a command that shows it. */
+export interface WatchedAnswer {
+  readonly of: 'metadata' | 'keys';
+  readonly address: string;
+  /** As it came; undefined where the answer was none with status 200. */
+  readonly document: Uint8Array | undefined;
+  /** Why it is no good. */
+  readonly error: LatchkeyError | undefined;
+}
+
+type Watch = (answer: WatchedAnswer) => void;
+
 /** Longest ETag that is sent back; a longer one is not worth its bytes. */
 const MOST_ETAG = 256;
 /** Milliseconds for one exchange: a slow mobile uplink needs three seconds; a client waits behind an unknown `kid`. */
@@ -33,21 +45,18 @@ const DEADLINE = 5_000;
 /**
  * Asks the issuer for its keys. Anything but a good answer throws, and so costs no key that is held.
  * @param options.lookUp whether to look up the address of the keys, even if one is known
+ * @param options.watch is called with each answer, before anything else is asked
  * @throws {LatchkeyError} `as_*`, `metadata_invalid`, `jwks_invalid`
  */
 export async function fetchKeys(
   as: AuthorizationServer,
   policy: IssuerPolicy,
-  { known, lookUp }: { readonly known: KnownKeys | undefined; readonly lookUp: boolean },
+  { known, lookUp, watch }: { readonly known: KnownKeys | undefined; readonly lookUp: boolean; readonly watch?: Watch },
 ): Promise<FetchedKeys> {
-  const located = await locate(as, policy, lookUp ? undefined : known?.jwksUri, known);
+  const located = await locate(as, policy, lookUp ? undefined : known?.jwksUri, known, watch);
   const { address } = located;
   const etag = known?.jwksUri === address ? known.etag : undefined;
-  const answer = await as.get(address, {
-    deadline: DEADLINE,
-    maxBytes: LIMITS.jwksBytes,
-    ...(etag === undefined ? {} : { etag }),
-  });
+  const answer = await keysAt(as, address, etag, watch);
   const common = {
     jwksUri: address,
     lifetime: lifetimeOf(answer, policy.refresh),
@@ -59,8 +68,26 @@ export async function fetchKeys(
     if (known === undefined || etag === undefined) throw unasked();
     return { ...common, ring: known.ring, etag: usableEtag(answer.etag) ?? etag };
   }
-  const jwks = parseStrictJson(successful(answer).body, { code: 'jwks_invalid' });
+  const jwks = parseStrictJson(answer.body, { code: 'jwks_invalid' });
   return { ...common, ring: new KeyRing(jwks, policy.algorithms), etag: usableEtag(answer.etag) };
+}
+
+async function keysAt(
+  as: AuthorizationServer,
+  address: string,
+  etag: string | undefined,
+  watch: Watch | undefined,
+): Promise<FetchedDocument> {
+  try {
+    const options = { deadline: DEADLINE, maxBytes: LIMITS.jwksBytes, ...(etag === undefined ? {} : { etag }) };
+    const answer = await as.get(address, options);
+    const document = answer.kind === 'document' ? successful(answer).body : undefined;
+    watch?.({ of: 'keys', address, document, error: undefined });
+    return answer;
+  } catch (error) {
+    if (isCoded(error)) watch?.({ of: 'keys', address, document: undefined, error });
+    throw error;
+  }
 }
 
 interface Located {
@@ -75,11 +102,12 @@ async function locate(
   policy: IssuerPolicy,
   address: string | undefined,
   known: KnownKeys | undefined,
+  watch: Watch | undefined,
 ): Promise<Located> {
   if (address !== undefined) return { address };
   if (policy.source.kind === 'jwks') return { address: policy.source.url };
   try {
-    const { jwksUri, introspection } = await findMetadata(as, policy);
+    const { jwksUri, introspection } = await findMetadata(as, policy, watch);
     return { address: jwksUri, introspection };
   } catch (error) {
     if (known === undefined || !isAnswer(error)) throw error;
@@ -87,15 +115,24 @@ async function locate(
   }
 }
 
-async function findMetadata(as: AuthorizationServer, policy: IssuerPolicy): Promise<IssuerMetadata> {
+async function findMetadata(
+  as: AuthorizationServer,
+  policy: IssuerPolicy,
+  watch: Watch | undefined,
+): Promise<IssuerMetadata> {
   const { source, issuer } = policy;
   const addresses = source.kind === 'discovery' && source.url !== undefined ? [source.url] : metadataAddresses(issuer);
   let failure: LatchkeyError | undefined;
   for (const address of addresses) {
+    let document: Uint8Array | undefined;
     try {
       const answer = await as.get(address, { deadline: DEADLINE, maxBytes: LIMITS.metadataBytes });
-      return readMetadata(successful(answer).body, policy);
+      document = successful(answer).body;
+      const metadata = readMetadata(document, policy);
+      watch?.({ of: 'metadata', address, document, error: undefined });
+      return metadata;
     } catch (error) {
+      if (isCoded(error)) watch?.({ of: 'metadata', address, document, error });
       // A server that is not there is not there at the other address either.
       if (!isAnswer(error)) throw error;
       // What is wrong with a document tells more than that the other address has none.

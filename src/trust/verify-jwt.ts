@@ -60,7 +60,7 @@ export interface VerifyJwtWithKeysOptions extends JudgingOptions {
 }
 
 /** What a JWT says of itself, before anything of it is believed. */
-interface UnverifiedJwt {
+export interface UnverifiedJwt {
   readonly header: JoseHeader;
   /** The header as it is spelled, where this spelling was not seen before. */
   readonly newHeader: string | undefined;
@@ -136,7 +136,7 @@ function judge(
 
 const headers = new HeaderMemory();
 
-function takeApart(jwt: string): UnverifiedJwt {
+export function takeApart(jwt: string): UnverifiedJwt {
   const parts = partsOf(jwt);
   const spelling = jwt.slice(0, parts.headerEnd);
   const known = headers.find(spelling);
@@ -174,7 +174,7 @@ function demandOwnKey(issuer: string, decrypted: DecryptedJwt | undefined): void
   if (decrypted !== undefined && decrypted.issuer !== issuer) throw new LatchkeyError('jwe_foreign', 'iss');
 }
 
-function strictClaims(payload: Uint8Array): JsonObject {
+export function strictClaims(payload: Uint8Array): JsonObject {
   return parseStrictJsonObject(payload, { code: 'jwt_malformed' });
 }
 
@@ -196,7 +196,7 @@ function namesPlainClaims(policy: IssuerPolicy): boolean {
 }
 
 /** Read only to know whose keys to use; the signature by those keys is what makes it true. */
-function unverifiedIssuer({ claims }: UnverifiedJwt): string {
+export function unverifiedIssuer({ claims }: UnverifiedJwt): string {
   const { iss } = claims;
   if (iss === undefined) throw new LatchkeyError('jwt_claim_missing', 'iss');
   if (typeof iss !== 'string') throw new LatchkeyError('jwt_claim_invalid', 'iss');
@@ -204,11 +204,16 @@ function unverifiedIssuer({ claims }: UnverifiedJwt): string {
 }
 
 /** RFC 8725 §3.1 (algorithm) and §3.11 (explicit type). */
-function judgeHeader({ algorithm, type, members }: JoseHeader, policy: IssuerPolicy): readonly JwtAlgorithm[] {
-  for (const name of IGNORABLE_HEADERS) if (members[name] !== undefined) demandIgnored(name, members, policy);
-  const algorithms = allowedOf(algorithm, policy);
-  judgeType(type === undefined ? undefined : plainType(type), policy);
+function judgeHeader(header: JoseHeader, policy: IssuerPolicy): readonly JwtAlgorithm[] {
+  const algorithms = judgeAlgorithm(header, policy);
+  judgeType(header.type === undefined ? undefined : plainType(header.type), policy);
   return algorithms;
+}
+
+/** All of the header but its type. */
+export function judgeAlgorithm({ algorithm, members }: JoseHeader, policy: IssuerPolicy): readonly JwtAlgorithm[] {
+  for (const name of IGNORABLE_HEADERS) if (members[name] !== undefined) demandIgnored(name, members, policy);
+  return allowedOf(algorithm, policy);
 }
 
 /** The detail tells an algorithm that the operator may allow from one that no setting can. */
@@ -244,7 +249,7 @@ function isTyped({ type }: JoseHeader): boolean {
   return type !== undefined && plainType(type) !== 'jwt';
 }
 
-function demandSignature(unverified: UnverifiedJwt, algorithms: readonly JwtAlgorithm[], keys: KeyRing): void {
+export function demandSignature(unverified: UnverifiedJwt, algorithms: readonly JwtAlgorithm[], keys: KeyRing): void {
   const { header, signingInput, signature } = unverified;
   for (const verifier of keys.candidates(header.keyId, algorithms))
     if (verifier.verify(signingInput, signature)) return;

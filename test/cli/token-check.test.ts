@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import type { JsonObject } from '../../src/core/json.ts';
@@ -38,7 +38,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'jwks.json'), JSON.stringify({ keys: [key.jwk] }));
   writeFileSync(
     config,
-    `state_dir = "${folder}/state"\n[admin]\nsocket = "${folder}/admin.sock"\n[[lines]]\nname = "a"\npath = "/dev/null"\n[[issuers]]\nissuer = "https://as.example"\njwks_file = "jwks.json"\n`,
+    `state_dir = "${folder}/state"\n[admin]\nsocket = "${folder}/admin.sock"\n[[lines]]\nname = "a"\npath = "/dev/null"\n[[issuers]]\nissuer = "https://as.example"\njwks_file = "jwks.json"\n[[issuers]]\nissuer = "https://spare.example"\njwks_file = "jwks.json"\n`,
   );
   const added = await run([
     'devices',
@@ -50,6 +50,8 @@ beforeAll(async () => {
     'a',
     '--allow',
     'read=FETCH temperature',
+    '--issuer',
+    'https://as.example',
     '--trust',
     join(folder, 't'),
   ]);
@@ -67,4 +69,83 @@ test.each([
   const { printed, status: ended } = await check(text);
   expect(JSON.parse(printed.join(''))).toMatchObject(explanation);
   expect(ended).toBe(status);
+});
+
+describe('a token of an issuer that is not known', () => {
+  test.each<[string, JsonObject, string]>([
+    [
+      'with the way to its settings',
+      { iss: 'https://other.example/realms/w' },
+      '`latchkey issuers check https://other.example/realms/w`',
+    ],
+    [
+      'with the dialect that it would be',
+      { iss: 'https://other.example/realms/w' },
+      'It looks like one with dialect "keycloak".',
+    ],
+    [
+      'of ADFS with the address to ask',
+      { iss: 'http://fs.example/adfs/services/trust' },
+      '`latchkey issuers check https://fs.example/adfs`',
+    ],
+    ['that differs in a slash', { iss: 'https://as.example/' }, 'Write issuer = "https://as.example/".'],
+    ['that differs in its port', { iss: 'https://as.example:443' }, 'Write issuer = "https://as.example:443".'],
+    ['that a shell would obey, without it', { iss: 'https://as.example/$(reboot)' }, '`latchkey issuers check URL`'],
+    ['that cannot be asked', { iss: 'http://as.example/other' }, '`latchkey issuers check URL`'],
+    ['that is an ID token', { iss: 'https://other.example', at_hash: 'x' }, 'This is no access token: it has at_hash'],
+  ])('%s', async (_, claims, reason) => {
+    const { printed, status } = await check(token({ cnf: { jkt: 'A'.repeat(43) }, ...claims }));
+    const found = JSON.parse(printed.join('')) as {
+      reason: string;
+      steps: readonly { step: string; result: string }[];
+    };
+    expect(found).toMatchObject({ accepted: false, code: 'jwt_issuer_unknown' });
+    expect(found.reason).toContain(reason);
+    expect(found.steps.filter(({ result }) => result === 'refused')).toEqual([
+      {
+        step: 'issuer',
+        result: 'refused',
+        says: `iss is ${JSON.stringify(claims.iss)}, configured: https://as.example, https://spare.example`,
+      },
+    ]);
+    expect(status).toBe(3);
+  });
+
+  test.each<[string, JsonObject, string]>([
+    ['no iss', { iss: undefined as never }, 'jwt_claim_missing'],
+    ['an iss that is no text', { iss: 7 }, 'jwt_claim_invalid'],
+  ])('or with %s', async (_, claims, code) => {
+    const { printed, status } = await check(token(claims));
+    expect(JSON.parse(printed.join(''))).toMatchObject({ code, reason: expect.stringContaining('who issued it') });
+    expect(status).toBe(3);
+  });
+
+  test('or of one that is configured, and that the device does not take', async () => {
+    const { printed, status } = await check(token({ iss: 'https://spare.example' }));
+    expect(JSON.parse(printed.join(''))).toMatchObject({
+      code: 'jwt_issuer_unknown',
+      steps: expect.arrayContaining([
+        {
+          step: 'issuer',
+          result: 'refused',
+          says: 'iss is "https://spare.example", the device tube-1 takes tokens of https://as.example',
+        },
+      ]),
+      reason: expect.stringContaining('Register it again with --issuer https://spare.example'),
+    });
+    expect(status).toBe(3);
+  });
+
+  test('is explained in words, and the error has its code', async () => {
+    const { noted, printed, status } = await run(
+      ['token', 'check', '--device', 'tube-1', '-'],
+      token({ iss: 'https://other.example' }),
+    );
+    expect(printed).toContain(
+      '! issuer       iss is "https://other.example", configured: https://as.example, https://spare.example',
+    );
+    expect(printed.at(-1)).toContain('latchkey issuers check https://other.example');
+    expect(noted.join('\n')).toContain('[jwt_issuer_unknown]');
+    expect(status).toBe(3);
+  });
 });

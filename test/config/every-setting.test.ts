@@ -45,6 +45,7 @@ jwks_url = "http://127.0.0.1:1/keys"
 client_id = "hub"
 client_secret_file = "secret"
 introspection_url = "http://127.0.0.1:1/introspect"
+opaque_prefixes = ["ory_at_"]
 shared_audience = "https://devices.example"
 device_by = "claim"
 device_claim = "device"

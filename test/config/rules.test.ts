@@ -54,6 +54,13 @@ describe('together they are refused:', () => {
       issuer('shared_audience = "a"\ndevice_by = "scope"\nscope_pattern = "{device}-{scope}"'),
       'a character between them that no device id has',
     ],
+    [
+      'prefixes of tokens that are not asked about',
+      issuer('opaque_prefixes = ["ory_at_"]'),
+      'issuers[0].opaque_prefixes needs client_id',
+    ],
+    ['an empty prefix, which all tokens begin with', issuer('opaque_prefixes = [""]'), 'must be 1 to 64 characters'],
+    ['no prefix at all', issuer('opaque_prefixes = []'), 'must name at least one text'],
     ['two lines of one name', line('a', 'tcp://x:1') + line('a', 'tcp://x:2'), 'lines[1].name was given before'],
     ['two profiles of one name', profile('') + profile(''), 'latchkey.toml:6:1: profiles[1].name was given before'],
     ['an algorithm of another wrap', profile('algorithm = "ES256"'), 'mac0 goes with HMAC 256/64 and HMAC 256/256'],

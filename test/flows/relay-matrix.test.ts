@@ -128,6 +128,7 @@ beforeAll(async () => {
         time: time.now(),
         whenUnsure: 'deny',
       }),
+    readSigned: async () => undefined,
     clock: time,
   });
   const relay = new RelayFlow({

@@ -10,7 +10,7 @@ import { sessionKey } from '../../src/devices/device-credentials.ts';
 import { profileFromJson } from '../../src/devices/profile.ts';
 import { Registry } from '../../src/devices/registry.ts';
 import { RelayFlow } from '../../src/flows/relay.ts';
-import type { GoodToken, TokenVerdict } from '../../src/flows/token-judge.ts';
+import type { GoodToken, TokenVerdict } from '../../src/flows/token-verdict.ts';
 import type { DurableReplayWindow } from '../../src/pop/durable-replay-window.ts';
 import { ProofKeys } from '../../src/pop/proof-keys.ts';
 import type { BindingRequest } from '../../src/pop/token-bindings.ts';

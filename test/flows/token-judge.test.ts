@@ -42,13 +42,17 @@ function yes(changes: Partial<Extract<IntrospectedToken, { active: true }>> = {}
   };
 }
 
-/** An issuer that says one thing, or fails, and counts how often it is asked. */
-function issuer(says: IntrospectedToken | ErrorCode, changes: Partial<RelayIssuer> = {}) {
+type Said = IntrospectedToken | ErrorCode;
+
+/** An issuer that says one thing, or fails, and counts how often it is asked. What comes after the first is said from then on. */
+function issuer(says: Said | readonly [Said, Said], changes: Partial<RelayIssuer> = {}) {
   const asked = { times: 0 };
+  const [first, then] = Array.isArray(says) ? (says as readonly [Said, Said]) : [says as Said, says as Said];
   const introspect = async () => {
     asked.times += 1;
-    if (typeof says === 'string') throw new LatchkeyError(says);
-    return says;
+    const said = asked.times === 1 ? first : then;
+    if (typeof said === 'string') throw new LatchkeyError(said);
+    return said;
   };
   return { asked, issuer: ISSUER, policy: 'opaque' as const, introspector: { introspect }, ...changes };
 }
@@ -73,17 +77,23 @@ interface Setup {
 
 const NEIGHBOUR = 'ekg-2';
 
-function judge(token: string, { issuers, of = device, verify = 'jwt_malformed' }: Setup) {
+function judge(token: string, setup: Setup) {
+  return judgeOf(setup)(token, setup.of);
+}
+
+/** The same judge for several tokens. */
+function judgeOf({ issuers, verify = 'jwt_malformed' }: Setup) {
   const tokens = new TokenJudge({
     names: { has: (id) => [device.id, NEIGHBOUR].includes(id), withAudience: () => undefined },
     issuers,
     clock: time,
+    readSigned: async () => undefined,
     verify: async () => {
       if (typeof verify === 'string') throw new LatchkeyError(verify);
       return verify;
     },
   });
-  return tokens.judge(new Secret(token), sha256(token), of);
+  return (token: string, of: Device = device) => tokens.judge(new Secret(token), sha256(token), of);
 }
 
 describe('exi of a good token ends with exp', () => {
@@ -129,6 +139,15 @@ describe('an opaque token is not good', () => {
     expect(verdict).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
   });
 
+  test.each([
+    ['token_use', 'refresh_token'],
+    ['token_type', 'id_token'],
+    ['typ', 'Refresh'],
+  ])('that its issuer calls a token of another kind by %s', async (name, kind) => {
+    const said = yes({ members: { active: true, scope: 'read', [name]: kind } });
+    expect(await judge(OPAQUE, { issuers: [issuer(said)] })).toMatchObject({ active: false, code: 'jwt_type_refused' });
+  });
+
   test('for another audience, and all are asked who would be asked about one that nobody knows', async () => {
     const last = issuer(NO, { issuer: 'https://last.example' });
     const foreign = issuer(yes({ audience: ['https://ekg-2.ward.example'] }), { issuer: OTHER });
@@ -164,6 +183,104 @@ describe('there is no verdict on an opaque token', () => {
     const of = connectedDevice('ekg-1', { issuers: [OTHER] });
     expect(await asyncCodeOf(judge(OPAQUE, { issuers: [known], of }))).toBe('introspection_unavailable');
     expect(known.asked.times).toBe(0);
+  });
+});
+
+describe('an issuer that fails', () => {
+  const failing = () => issuer('as_timeout', { issuer: 'https://away.example' });
+
+  test('is named in the log, where it could know the token', async () => {
+    const verdict = judge(OPAQUE, { issuers: [failing(), issuer(NO)] });
+    await expect(verdict).rejects.toMatchObject({ code: 'as_timeout', detail: 'https://away.example' });
+  });
+
+  test('does not count for a token that was good by another issuer before', async () => {
+    const away = failing();
+    const tokens = judgeOf({ issuers: [away, issuer([yes(), NO])] });
+    expect(await tokens(OPAQUE)).toMatchObject({ active: true });
+    expect(await tokens(OPAQUE)).toMatchObject({ active: false, code: 'token_inactive', issuer: ISSUER });
+    expect(await asyncCodeOf(tokens('another'))).toBe('as_timeout');
+  });
+
+  test('is not asked again about a token that is good by another one, which goes first', async () => {
+    const away = failing();
+    const tokens = judgeOf({ issuers: [away, issuer(yes())] });
+    await tokens(OPAQUE);
+    expect(await tokens(OPAQUE)).toMatchObject({ active: true });
+    expect(away.asked.times).toBe(1);
+  });
+
+  test('has the say on a token that was good by itself', async () => {
+    const other = issuer(NO, { issuer: OTHER });
+    const tokens = judgeOf({ issuers: [other, issuer([yes(), 'as_timeout'])] });
+    await tokens(OPAQUE);
+    expect(await asyncCodeOf(tokens(OPAQUE))).toBe('as_timeout');
+  });
+
+  test('takes no token from an issuer that knows it, though that was away at first', async () => {
+    const late = issuer(['as_timeout', yes()], { issuer: OTHER });
+    const tokens = judgeOf({ issuers: [late, issuer([yes(), NO])] });
+    await tokens(OPAQUE);
+    expect(await tokens(OPAQUE)).toMatchObject({ active: true, token: { issuer: OTHER } });
+  });
+
+  test('counts for another device: what was good there is as an unknown token here', async () => {
+    const tokens = judgeOf({ issuers: [failing(), issuer([yes(), yes()])] });
+    await tokens(OPAQUE);
+    const neighbour = connectedDevice(NEIGHBOUR);
+    expect(await asyncCodeOf(tokens(OPAQUE, neighbour))).toBe('as_timeout');
+    expect(await asyncCodeOf(tokens('made-up', neighbour))).toBe('as_timeout');
+  });
+
+  test('by a fault of the hub ends the question, whoever knows the token', async () => {
+    const broken = { ...failing(), introspector: { introspect: () => Promise.reject(new TypeError('broken')) } };
+    const tokens = judgeOf({ issuers: [issuer([yes(), NO]), broken] });
+    await tokens(OPAQUE);
+    await expect(tokens(OPAQUE)).rejects.toThrow('broken');
+  });
+});
+
+describe('opaque_prefixes', () => {
+  const prefixed = (says: Said, changes: Partial<RelayIssuer> = {}) =>
+    issuer(says, { issuer: OTHER, opaquePrefixes: ['ory_at_', 'ory2_'], ...changes });
+
+  test('keep the tokens of an issuer from all others', async () => {
+    const other = issuer('as_timeout');
+    const issuers = [other, prefixed(NO)];
+    expect(await judge('ory_at_1', { issuers })).toMatchObject({
+      active: false,
+      code: 'token_inactive',
+      issuer: OTHER,
+    });
+    expect(other.asked.times).toBe(0);
+  });
+
+  test('keep all other tokens from the issuer', async () => {
+    const other = prefixed('as_timeout');
+    expect(await judge('1_ory_at_', { issuers: [other, issuer(NO)] })).toMatchObject({ active: false, issuer: ISSUER });
+    expect(other.asked.times).toBe(0);
+  });
+
+  test('of two issuers may be the same: both are asked', async () => {
+    const issuers = [prefixed(NO), prefixed(yes(), { issuer: ISSUER })];
+    expect(await judge('ory2_1', { issuers })).toMatchObject({ active: true, token: { issuer: ISSUER } });
+  });
+
+  test.each([
+    ['of an issuer that the device does not take', 'ory_at_1', [ISSUER]],
+    ['of no issuer that the device takes', 'made-up', [OTHER]],
+  ])('show a token %s, and none is asked', async (_, token, taken) => {
+    const both = [issuer('as_timeout'), prefixed('as_timeout')];
+    const of = connectedDevice('ekg-1', { issuers: taken });
+    expect(await judge(token, { issuers: both, of })).toEqual({
+      active: false,
+      code: 'token_inactive',
+      concealed: true,
+      issuer: undefined,
+      freshness: undefined,
+      evidence: undefined,
+    });
+    expect(both.map(({ asked }) => asked.times)).toEqual([0, 0]);
   });
 });
 

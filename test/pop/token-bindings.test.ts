@@ -297,7 +297,7 @@ describe('the refusal says when to ask again', () => {
 });
 
 describe('the room is shared', () => {
-  const limits = { overall: 5, perIssuer: 4, perHolder: 2 };
+  const limits = { overall: 5, perIssuer: 4, perHolder: 2, perPresenter: 1 };
 
   test('one subject at one client takes its share, and others go on', async () => {
     const few = await open({ limits });
@@ -341,6 +341,47 @@ describe('the room is shared', () => {
     const before = looked;
     for (let turn = 0; turn < 50; turn += 1) expect(await bind(token(`n${turn}`), few)).toBe('token_bindings_full');
     expect(looked - before).toBe(1);
+  });
+
+  test('of tokens without a subject each key has its share, also after a restart', async () => {
+    const rooms = { ...limits, perHolder: 3, perPresenter: 2 };
+    const of = (name: string, thumbprint: string, more: Partial<BindingRequest> = {}) =>
+      token(name, { subject: undefined, thumbprint, issuedAt: now() + LEEWAY, ...more });
+    let few = await open({ limits: rooms });
+    time.skip(120_000);
+    for (const name of ['a', 'b']) expect(await bind(of(name, 'greedy'), few)).toBe('none');
+    for (let start = 0; start < 2; start += 1) {
+      expect(await bind(of('c', 'greedy'), few)).toBe('token_bindings_full');
+      few = await open({ limits: rooms });
+      time.skip(1_000);
+    }
+    expect(await bind(of('d', OWNER), few)).toBe('none');
+    // The room of the client is full now, not that of its users who have a name.
+    expect(await bind(of('e', OWNER), few)).toBe('token_bindings_full');
+    expect(await bind(token('f', { thumbprint: 'greedy', issuedAt: now() + LEEWAY }), few)).toBe('none');
+  });
+
+  test('a share of a key is given back with the end of its tokens', async () => {
+    const few = await open({ limits });
+    time.skip(120_000);
+    expect(await bind(token('a', { subject: undefined }), few)).toBe('none');
+    expect(await bind(token('b', { subject: undefined }), few)).toBe('token_bindings_full');
+    time.skip(3_600_000);
+    expect(await bind(token('c', { subject: undefined }), few)).toBe('none');
+  });
+
+  test('a record of an earlier version still binds, and counts for its client', async () => {
+    const issued = token('a', { subject: undefined });
+    await bindings.bind(issued);
+    for (const [key, value] of store.entries) {
+      const { presenter, ...before } = JSON.parse(Buffer.from(value).toString()) as Record<string, unknown>;
+      expect(presenter).toEqual(expect.any(String));
+      store.entries.set(key, Buffer.from(JSON.stringify(before)));
+    }
+    const next = await open({ limits: { ...limits, perHolder: 1 } });
+    expect(await bind({ ...issued, thumbprint: THIEF }, next)).toBe('token_bound_elsewhere');
+    time.skip(120_000);
+    expect(await bind(token('b', { subject: undefined, thumbprint: 'other' }), next)).toBe('token_bindings_full');
   });
 
   test('a failed write keeps none', async () => {

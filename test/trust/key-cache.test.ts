@@ -253,6 +253,28 @@ describe('a kid that is not held', () => {
     expect((await cache.forKeyId('k2')).ring.has('k2')).toBe(true);
   });
 
+  test('is asked for once more where the attempt that was joined began before the issuer had the key', async () => {
+    const { cache, time } = await rig.boot();
+    rig.server.answers.set('/jwks', () => {
+      rig.jwks([first, second]);
+      return { body: JSON.stringify({ keys: [first] }) };
+    });
+    await time.advance(0);
+    while (rig.server.requests.length === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    const held = await Promise.all(Array.from({ length: 10 }, () => cache.forKeyId('k2')));
+    expect(held.every(({ ring }) => ring.has('k2'))).toBe(true);
+    expect(rig.server.count('/jwks')).toBe(2);
+  });
+
+  test('is not asked for once more where the attempt that was joined failed', async () => {
+    const { cache, time } = await rig.boot();
+    rig.answer({ status: 500 });
+    await time.advance(0);
+    while (rig.server.requests.length === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(await rejection(cache.forKeyId('k2'))).toBe('keys_unavailable');
+    expect(rig.server.count('/jwks')).toBe(1);
+  });
+
   test('costs none before the cooldown is over, and one then', async () => {
     const { cache, pass } = await rig.boot({ policy: rig.policy({ unknownKeyCooldown: 30 }) });
     await pass(0);

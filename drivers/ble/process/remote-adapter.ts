@@ -186,7 +186,8 @@ export class RemoteAdapter {
         this.#lost(errorOf(message));
         break;
       case 'heard':
-        if (!(this.#hasEnded || this.#starting !== undefined)) this.#options.onAdvertisement(message);
+        // Also between the first scan and `on`: the next advertisement of a device may be long in coming.
+        if (!this.#hasEnded) this.#options.onAdvertisement(message);
         break;
       case 'asks':
         this.#process.send({ type: 'keep', addresses: this.#options.keptAddresses().slice(0, MOST_KEPT) });

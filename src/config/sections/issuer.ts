@@ -28,6 +28,15 @@ function texts(what: string) {
     .check(z.minLength(1, { error: `must name at least one ${what}` }));
 }
 
+const PREFIX_WORDS = 'must be 1 to 64 characters that a token may have';
+
+/** RFC 6749 appendix A.12: an access token is visible ASCII. */
+const opaquePrefixes = z
+  .array(z.string({ error: PREFIX_WORDS }).check(z.regex(/^[\x21-\x7e]{1,64}$/, { error: PREFIX_WORDS })), {
+    error: 'must be a list of texts',
+  })
+  .check(z.minLength(1, { error: 'must name at least one text' }));
+
 const DEMAND_WORDS = 'must be "name", "name|other" or "name=value|value"';
 
 const demand = z
@@ -108,7 +117,7 @@ export const issuer = z.strictObject({
   ),
   required_claims: setting(
     z.optional(demands),
-    'Claims that a token must have: "name", "name|other" for one of several, or "name=value|value" for one of these texts. Default: that of the dialect, for one with `typ: JWT` or none what keeps out ID tokens.',
+    'Claims that a token must have: "name", "name|other" for one of several, or "name=value|value" for one of these texts. Default: that of the dialect, for one with `typ: JWT` or none what keeps out ID tokens. With `introspection = "always"` the answer of the server may have a claim that a token of a connected device lacks.',
     ['token_use=access'],
   ),
   ignored_headers: setting(
@@ -181,7 +190,7 @@ export const issuer = z.strictObject({
   ),
   introspection: setting(
     z._default(oneOf(['never', 'opaque', 'always']), 'opaque'),
-    'Which tokens of connected devices it is asked about: `opaque`: those that are no JWTs; `always`: JWTs too, so that revocation is seen at once. Nothing is asked without `client_id`.',
+    'Which tokens of connected devices it is asked about: `opaque`: those that are no JWTs; `always`: JWTs too, so that revocation is seen at once. Then it also says whether a JWT is an access token that lacks a type or a claim which the settings demand. Nothing is asked without `client_id`.',
   ),
   client_id: setting(
     z.optional(clientText),
@@ -230,6 +239,11 @@ export const issuer = z.strictObject({
     z.optional(shortText(255)),
     'The audience of introspection answers that name none: `aud` is missing or an empty list. It may be that of one device, or `shared_audience`. What it costs: a token that the server issued for another service, and whose answer names no audience, is accepted here too. Default: such a token is good for no device.',
     'coap://ekg-1',
+  ),
+  opaque_prefixes: setting(
+    z.optional(opaquePrefixes),
+    'What its opaque tokens begin with, for a hub with several issuers. Then no other token is sent to it, and a token that begins so is sent to no other issuer, unless that one names the same. So one issuer that fails does not hold up the tokens of the others. What a wrong text costs: a good token is inactive.',
+    ['ory_at_'],
   ),
   introspection_signed: setting(
     z._default(oneOf(['required', 'optional']), 'optional'),

@@ -104,6 +104,16 @@ export function readParts(jwt: string): { readonly header: JsonObject; readonly 
   }
 }
 
+/** The steps of a token that was refused at one of them, for what was said up to there. */
+export function stoppedAt(refused: StepName, said: Partial<Readonly<Record<StepName, string>>>): readonly Step[] {
+  const end = STEPS.indexOf(refused);
+  return STEPS.map((step, index) => ({
+    step,
+    result: index < end ? 'good' : index === end ? 'refused' : 'not reached',
+    says: said[step] ?? '',
+  }));
+}
+
 /** What a text is that is no readable JWT. */
 export function unreadable(text: string, { takesTokens }: Pick<TriedDevice, 'takesTokens'>): Explanation {
   const form = formOf(text);

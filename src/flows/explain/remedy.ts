@@ -52,6 +52,9 @@ export interface RemedySearch extends Surroundings {
   readonly rebuild: (changes: IssuerChanges) => IssuerPolicy;
 }
 
+export const FIRST_PRESENTER_PRICE =
+  'bind = "first-presenter": an attacker who steals a token before its client has presented it can present it first, and then owns it.';
+
 /** More changes than these are no remedy any more: the server is another one than configured. */
 const MOST_CHANGES = 3;
 
@@ -125,8 +128,7 @@ function bindChange({ claims, policy }: RemedySearch): readonly Change[] {
     {
       lines: ['bind = "first-presenter"'],
       changes: { bind: 'first-presenter' },
-      price:
-        'bind = "first-presenter": an attacker who steals a token before its client has presented it can present it first, and then owns it.',
+      price: FIRST_PRESENTER_PRICE,
     },
   ];
 }

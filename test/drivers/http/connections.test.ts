@@ -5,6 +5,7 @@ import { type ClientRequestArgs, get } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ConnectionLimits } from '../../../drivers/http/connections.ts';
+import { OwnLinks } from '../../../drivers/http/own-links.ts';
 import { HttpServer, type HttpServerOptions } from '../../../drivers/http/server.ts';
 import { systemRandom } from '../../../drivers/system-time.ts';
 import { createLog } from '../../../src/observe/log.ts';
@@ -69,6 +70,24 @@ describe('a flood of connections', () => {
     ];
     await until(() => flood[2]?.closed() === 2);
     expect(flood.map(({ closed }) => closed())).toEqual([0, 0, 2]);
+  });
+
+  test('from all addresses that one host of a link takes leaves half of the room to others', async () => {
+    // 127.1.0.0/16 is a link of the hub here, 127.0.0.0/16 its own machine.
+    const info = { family: 'IPv4', mac: '00:00:00:00:00:00', netmask: '' } as const;
+    const read = () => ({
+      lo: [{ ...info, address: '127.0.0.1', cidr: '127.0.0.1/16', internal: true }],
+      eth0: [{ ...info, address: '127.1.0.1', cidr: '127.1.0.1/16', internal: false }],
+    });
+    const { port } = await serve({ overall: 16, perNetwork: 4 }, { links: new OwnLinks({ read }) });
+    const flood = await Promise.all(Array.from({ length: 6 }, (_, index) => hold(port, 4, `127.1.0.${index + 10}`)));
+    const refused = () => flood.reduce((sum, { closed }) => sum + closed(), 0);
+    await until(() => refused() === 16);
+    expect(await status(port, '127.1.0.99')).toBe('ECONNRESET');
+    // A reverse proxy on the hub's machine, and a client of another network.
+    expect(await status(port, '127.0.0.1')).toBe(204);
+    expect(await status(port, '127.2.0.1')).toBe(204);
+    expect(refused()).toBe(16);
   });
 
   test('leaves room again when it ends', async () => {
