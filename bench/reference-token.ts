@@ -88,6 +88,7 @@ export function deviceProfile(wrap: Wrap, claims: 'slim' | 'full'): DeviceProfil
     cwtTag: false,
     ctiBytes: 16,
     bearer: false,
+    checksProofs: false,
     bind: 'issuer',
     receipt: 'mac0',
     clock: 'own',

@@ -4,6 +4,7 @@
  */
 import { openAdminSocket } from '../drivers/http/admin.ts';
 import { introspectRoutes } from '../drivers/http/introspect.ts';
+import { metadataRoutes } from '../drivers/http/metadata.ts';
 import { northboundRoutes } from '../drivers/http/northbound.ts';
 import { HttpServer } from '../drivers/http/server.ts';
 import type { SerialLine } from '../drivers/serial/serial-line.ts';
@@ -208,11 +209,13 @@ function openServer(parts: {
 }): HttpServer {
   const { config, log, northbound, origins, relay } = parts;
   const { tls } = readServerCertificate(config);
+  const { hasCertificates } = parts.state.registry;
+  const metadata = metadataRoutes({ origins, takesCertificates: tls !== undefined && hasCertificates });
   return new HttpServer({
-    routes: [...northboundRoutes({ northbound, origins }), ...introspectRoutes(relay)],
+    routes: [...northboundRoutes({ northbound, origins }), ...introspectRoutes(relay), ...metadata],
     log,
     random: systemRandom,
-    ...(tls === undefined ? {} : { tls: { ...tls, askForCertificate: parts.state.registry.hasCertificates } }),
+    ...(tls === undefined ? {} : { tls: { ...tls, askForCertificate: hasCertificates } }),
     connections: connectionsOf(config),
   });
 }

@@ -78,6 +78,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'profile.maxTokenBytes': '--max-token-bytes',
   'profile.ctiBytes': '--cti-bytes',
   'profile.bearer': '--bearer',
+  'profile.checksProofs': '--checks-proofs',
   'profile.bind': '--bind',
 };
 

@@ -17,6 +17,7 @@ interface Options extends AdminChoice, DeviceOptions {
   readonly ble?: string | true;
   readonly trust?: string;
   readonly bearer?: boolean;
+  readonly checksProofs?: boolean;
   readonly certificate?: string;
   readonly json?: boolean;
 }
@@ -38,6 +39,10 @@ export const command: CliCommand = {
       .option(
         '--bearer',
         'take tokens without `cnf` and without a proof: an attacker who steals one can use it. For connected devices alone',
+      )
+      .option(
+        '--checks-proofs',
+        'the device verifies DPoP proofs itself (RFC 9449): it asks with the token alone, and hears the key. The hub then notices no copied proof. For connected devices alone',
       )
       .option('--trust <file>', 'where to write what the device is to trust (must not exist yet)');
     addAdminOptions(addDeviceOptions(command), 'print the device as JSON').action((id: string, options: Options) =>
@@ -106,6 +111,11 @@ async function request(id: string, options: Options, terminal: Terminal): Promis
       '--bearer is for connected devices: for an AS that binds no key use --bind first-presenter',
     );
   }
+  if (takesTokens && options.checksProofs === true)
+    throw new LatchkeyError(
+      'usage',
+      '--checks-proofs is for connected devices: an offline device checks its own requests',
+    );
   const issuers = issuersOf(options);
   const text =
     certificate === undefined ? undefined : fromUtf8(await terminal.read(certificate, MAX_CERTIFICATE_BYTES));
@@ -117,7 +127,11 @@ async function request(id: string, options: Options, terminal: Terminal): Promis
     ...(ble === undefined ? {} : { ble: ble === true ? {} : { name: ble } }),
     profile: takesTokens
       ? profileOf(options)
-      : { ...member('bearer', options.bearer), ...member('bind', options.bind) },
+      : {
+          ...member('bearer', options.bearer),
+          ...member('checksProofs', options.checksProofs),
+          ...member('bind', options.bind),
+        },
     ...(issuers === undefined ? {} : { issuers }),
     ...(text === undefined ? {} : { certificate: text }),
   };

@@ -53,17 +53,18 @@ function profileText({ profile_differs: differs, profile_name: name }: DeviceVie
 
 /** It takes no tokens, so it has neither scopes nor a form of token, and trusts nothing that has a version. */
 function connectedLines({ added_at, profile }: DeviceView): readonly string[] {
-  const { bearer, bind } = profile;
+  const { bearer, bind, checksProofs } = profile;
   return [
     row('bearer', bearer),
+    ...(checksProofs === undefined ? [] : [row('checksProofs', checksProofs)]),
     ...(bind === undefined ? [] : [row('bind', bind)]),
     row('added', instantText(added_at)),
   ];
 }
 
 function tokenLines(device: DeviceView): readonly string[] {
-  // Offline devices take no bearer tokens.
-  const { bearer: _bearer, permissions, scopes, ...profile } = device.profile;
+  // Offline devices take no bearer tokens, and are asked for no proofs.
+  const { bearer: _bearer, checksProofs: _checksProofs, permissions, scopes, ...profile } = device.profile;
   const rows = Object.entries((permissions ?? {}) as unknown as Record<string, readonly (readonly [string, number])[]>);
   return [
     row('scopes', (scopes as readonly string[]).join(' ')),

@@ -58,6 +58,11 @@ export interface DeviceProfile {
    * operator has to say so.
    */
   readonly bearer: boolean;
+  /**
+   * The device verifies DPoP proofs itself, for a connected device alone: it asks with the token, and the answer names the key (RFC 9449
+   * §6.2). The hub then verifies no proof, and remembers none.
+   */
+  readonly checksProofs: boolean;
   readonly bind: (typeof DEVICE_BIND_MODES)[number];
   /** Whether the device answers /authz-info with a receipt under its own key (docs/protocol.md) or with a bare 2.01. */
   readonly receipt: 'mac0' | 'none';

@@ -32,6 +32,7 @@ const MEMBERS = [
   'cwtTag',
   'ctiBytes',
   'bearer',
+  'checksProofs',
   'bind',
   'receipt',
   'clock',
@@ -74,6 +75,8 @@ export function profileFromJson(
   if (scopes.length === 0 && takesTokens) throw invalid('scopes', 'name at least one scope, or no token is ever taken');
   const bearer = flag('bearer', value.bearer ?? false);
   if (bearer && takesTokens) throw invalid('bearer', 'an offline device needs a key in each token; see bind');
+  const checksProofs = flag('checksProofs', value.checksProofs ?? false);
+  if (checksProofs && takesTokens) throw invalid('checksProofs', 'for connected devices alone');
   const bind = oneOf('bind', value.bind ?? 'issuer', DEVICE_BIND_MODES);
   if (bearer && bind === 'first-presenter') throw invalid('bind', 'not beside bearer');
   return Object.freeze({
@@ -88,6 +91,7 @@ export function profileFromJson(
     cwtTag: flag('cwtTag', value.cwtTag ?? false),
     ctiBytes: integer('ctiBytes', value.ctiBytes ?? CTI_BYTES.most, CTI_BYTES),
     bearer,
+    checksProofs,
     bind,
     receipt: oneOf<'mac0' | 'none'>('receipt', value.receipt ?? 'mac0', ['mac0', 'none']),
     clock: oneOf<'own' | 'none'>('clock', value.clock ?? 'own', ['own', 'none']),

@@ -8,7 +8,7 @@ import { UNREGISTERED } from '../core/device-id.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { coded, LatchkeyError } from '../core/errors.ts';
 import type { RelayAnswer, SessionKeyCopies } from '../core/introspection.ts';
-import type { JsonObject } from '../core/json.ts';
+import { isJsonObject, type JsonObject } from '../core/json.ts';
 import { Repeats } from '../core/repeats.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
@@ -55,6 +55,8 @@ const VERDICTS_TOLD = { window: 1_000, ofOneKind: 4, overall: 16 };
 interface Judgement {
   readonly digest: Uint8Array;
   verdict: TokenVerdict | undefined;
+  /** The device verifies the proof: the hub was shown none. */
+  isLeftToDevice: boolean;
 }
 
 export class RelayFlow implements Relay {
@@ -75,7 +77,7 @@ export class RelayFlow implements Relay {
   }
 
   async relay(request: RelayRequest, context: RequestContext): Promise<RelayAnswer> {
-    const judgement: Judgement = { digest: sha256(request.token.expose()), verdict: undefined };
+    const judgement: Judgement = { digest: sha256(request.token.expose()), verdict: undefined, isLeftToDevice: false };
     let answer: RelayAnswer;
     try {
       answer = await this.#judge(request, judgement);
@@ -106,9 +108,12 @@ export class RelayFlow implements Relay {
     }
     // While the AS was asked the device may have been removed, or registered anew under another key.
     if (registry.find(device.id)?.rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', device.id);
+    const { members } = verdict.token;
+    judgement.isLeftToDevice = holder.kind === 'none' && holder.thumbprint !== undefined;
+    const told = toBeBound === undefined ? members : { ...members, ...confirmedBy(holder) };
     return {
       active: true,
-      members: toBeBound === undefined ? verdict.token.members : { ...verdict.token.members, ...confirmedBy(holder) },
+      members: judgement.isLeftToDevice ? toBeProven(told, holder) : told,
       proof: holder.kind,
       freshness: verdict.freshness,
       sessionKey: request.wantsSessionKey
@@ -145,6 +150,7 @@ export class RelayFlow implements Relay {
       replay,
       keys,
       bearer: device.profile.bearer,
+      checksProofs: device.profile.checksProofs,
       firstPresenter: toBeBound && {
         identity: toBeBound.identity,
         owner: () => bindings.ownerOf(toBeBound.identity),
@@ -178,12 +184,12 @@ export class RelayFlow implements Relay {
   #record(
     { device: claimed, proof }: RelayRequest,
     { id, log }: RequestContext,
-    { digest, verdict }: Judgement,
+    { digest, isLeftToDevice, verdict }: Judgement,
     outcome: Pick<AuditEntry, 'verdict' | 'code'>,
   ): void {
     const { issuer, subject } = ownerOf(verdict);
     const device = this.#dependencies.registry.find(claimed)?.id ?? UNREGISTERED;
-    const shown = proof?.kind ?? 'none';
+    const shown = isLeftToDevice ? 'device' : (proof?.kind ?? 'none');
     this.#dependencies.audit.record({
       kind: 'relay',
       device,
@@ -237,4 +243,11 @@ function boundToPresenter(device: Device, { confirmation, verified }: GoodToken)
 /** The key that the hub bound the token to, as the answer has it (RFC 9449 §6.2). */
 function confirmedBy({ thumbprint }: ProvenHolder): JsonObject {
   return thumbprint === undefined ? {} : { cnf: { jkt: thumbprint } };
+}
+
+/** What a device needs that verifies the proof itself (RFC 9449 §6.2): the key, and that the token is no bearer token. */
+function toBeProven(members: JsonObject, { thumbprint }: ProvenHolder): JsonObject {
+  if (thumbprint === undefined) return members;
+  const cnf = isJsonObject(members.cnf) ? members.cnf : {};
+  return { ...members, token_type: 'DPoP', cnf: { ...cnf, jkt: thumbprint } };
 }

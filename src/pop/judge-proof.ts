@@ -31,6 +31,8 @@ export interface ProofContext {
   readonly keys: ProofKeys;
   /** The device takes tokens that are bound to no key. */
   readonly bearer: boolean;
+  /** The device verifies DPoP proofs itself. A proof that it hands on all the same is judged here. */
+  readonly checksProofs?: boolean;
   /** For a token without `cnf` that is bound to the key of its first presenter; undefined where it stays unbound. */
   readonly firstPresenter?: FirstPresenter | undefined;
 }
@@ -52,7 +54,10 @@ export type HolderKey =
 
 export interface ProvenHolder {
   readonly kind: PresentedProof['kind'] | 'none';
-  /** Names the client's key (RFC 7638) or certificate, base64url; undefined for a bearer. */
+  /**
+   * Names the client's key (RFC 7638) or certificate, base64url; undefined for a bearer. Without a proof it is the key that the device
+   * has to have proven.
+   */
   readonly thumbprint: string | undefined;
   /** Undefined for a certificate, of which the hub sees the hash alone, and for a bearer. */
   readonly key: HolderKey | undefined;
@@ -66,7 +71,7 @@ const BEARER: ProvenHolder = { kind: 'none', thumbprint: undefined, key: undefin
  * killed would still know that it was used.
  *
  * A token without `cnf` is good without a proof, as RFC 7662 has it, for a device that takes such tokens. One that is to be bound to
- * its first presenter needs a proof of a public key.
+ * its first presenter needs a proof of a public key. A device that verifies DPoP proofs itself is told the key.
  * @throws {LatchkeyError} a code `proof_*`; `confirmation_missing`, `confirmation_invalid`, `confirmation_unsupported`;
  *   `clock_unsure`; `token_bound_elsewhere` and what `bind` throws; errors of the store
  */
@@ -75,7 +80,7 @@ export async function judgeProof(presented: PresentedProof | undefined, context:
   const firstPresenter = confirmation === undefined ? context.firstPresenter : undefined;
   if (confirmation === undefined && firstPresenter === undefined) return judgeUnbound(presented, context.bearer);
   const binding = confirmation === undefined ? ANY_KEY : bindingOf(confirmation, context);
-  if (presented === undefined) throw new LatchkeyError('proof_missing');
+  if (presented === undefined) return leftToDevice(binding, context);
   const { holder, identifier } = await judge(presented, binding, context);
   const owner = ownerOf(holder, firstPresenter);
   if (identifier !== undefined) {
@@ -99,6 +104,17 @@ function ownerOf(
   if (owner === undefined) return { key: undefined, token: base64url(firstPresenter.identity) };
   if (owner !== thumbprint) throw new LatchkeyError('token_bound_elsewhere');
   return { key: owner };
+}
+
+/**
+ * Without a proof, for a device that verifies DPoP proofs itself: the public key that the token is bound to, by its issuer or by the hub.
+ * Other kinds of keys are not for DPoP.
+ * @throws {LatchkeyError} `proof_missing`, also for a token that the hub has bound to no key yet: the proof is what it binds it by
+ */
+function leftToDevice(binding: Binding, { checksProofs = false, firstPresenter }: ProofContext): ProvenHolder {
+  const thumbprint = binding.kind === 'public' ? (binding.thumbprint ?? firstPresenter?.owner()) : undefined;
+  if (!checksProofs || thumbprint === undefined) throw new LatchkeyError('proof_missing');
+  return { kind: 'none', thumbprint, key: undefined };
 }
 
 function judgeUnbound(presented: PresentedProof | undefined, bearer: boolean): ProvenHolder {

@@ -54,7 +54,8 @@ export interface AuditEntry {
   /** Only as an issuer that the configuration has: what an unverified token says is no fact. */
   readonly issuer?: string | undefined;
   readonly subject?: string | undefined;
-  readonly proof?: PresentedProof['kind'] | 'none' | undefined;
+  /** `device`: the hub left it to the device to verify one. */
+  readonly proof?: PresentedProof['kind'] | 'none' | 'device' | undefined;
   readonly freshness?: Pick<RelayFreshness, 'source' | 'age' | 'stale'> | undefined;
   /** Why, where the verdict is not a good one. */
   readonly code?: ErrorCode | undefined;

@@ -92,6 +92,13 @@ describe('latchkey devices add', () => {
     expect(json(added.printed)).toMatchObject({ profile: { bearer: true } });
   });
 
+  it('leaves proofs to a connected device where that was asked for', async () => {
+    const added = await add('--checks-proofs', '--json');
+    expect(json(added.printed)).toMatchObject({ profile: { checksProofs: true, bearer: false } });
+    const { printed } = await devices('show', 'ekg-1');
+    expect(printed).toMatch(/^ +checksProofs +true$/m);
+  });
+
   it('binds tokens to their first presenter where that was asked for', async () => {
     const line = ['--line', 'bench', '--allow', 'read=FETCH temperature', '--trust', out];
     const added = await add(...line, '--bind', 'first-presenter', '--json');
@@ -104,6 +111,12 @@ describe('latchkey devices add', () => {
       ['--line', 'bench', '--allow', 'read=FETCH x', '--trust', 'x', '--bearer'],
       2,
       'usage',
+    ],
+    [
+      'a check of proofs for an offline device',
+      ['--line', 'bench', '--allow', 'read=FETCH x', '--trust', 'x', '--checks-proofs'],
+      2,
+      '--checks-proofs is for connected devices',
     ],
     ['both for a connected one', ['--bearer', '--bind', 'first-presenter'], 1, '--bind: not beside bearer'],
     ['another way to bind', ['--bind', 'last'], 1, '--bind: one of issuer, token, first-presenter'],

@@ -69,10 +69,16 @@ test('what is left out takes the defaults of docs/protocol.md', () => {
     cwtTag: false,
     ctiBytes: 16,
     bearer: false,
+    checksProofs: false,
     bind: 'issuer',
     receipt: 'mac0',
     clock: 'own',
   });
+});
+
+test('only a connected device verifies proofs itself', () => {
+  expect(profileFromJson({ checksProofs: true }, { takesTokens: false }).checksProofs).toBe(true);
+  expect(codeOf(() => profileFromJson({ ...READ, checksProofs: true }))).toBe('device_invalid');
 });
 
 test('scopes are those of the permissions where none are named', () => {

@@ -281,6 +281,33 @@ describe('a key that no device has any more is told once', () => {
   });
 });
 
+test('a record of an earlier version is of a device whose proofs the hub verifies', async () => {
+  const { line: _line, ...connected } = JSON.parse(Buffer.from(encodeDevice(device())).toString()) as {
+    line?: string;
+    profile: Record<string, unknown>;
+  };
+  const { checksProofs, ...profile } = connected.profile;
+  expect(checksProofs).toBe(false);
+  const entries = new Map([
+    ['device/tube-1', utf8(JSON.stringify({ ...connected, profile }))],
+    [
+      'device/ekg-1',
+      utf8(
+        JSON.stringify({
+          ...connected,
+          id: 'ekg-1',
+          audience: 'coap://ekg-1',
+          profile: { ...profile, checksProofs: true },
+        }),
+      ),
+    ],
+  ]);
+  const registry = new Registry({ store: new FaultyStore(entries), log: new QuietLog() });
+  await registry.load();
+  expect(registry.get('tube-1').profile.checksProofs).toBe(false);
+  expect(registry.get('ekg-1').profile.checksProofs).toBe(true);
+});
+
 test('an offline device that an earlier version registered for bearer tokens is read, takes none, and is in the log', async () => {
   const log = new QuietLog();
   const json = JSON.parse(Buffer.from(encodeDevice(device())).toString()) as { profile: object };

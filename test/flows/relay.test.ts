@@ -281,6 +281,72 @@ describe('a JWT that its issuer bound to no key, with bind = "first-presenter"',
   });
 });
 
+describe('a device that verifies proofs itself', () => {
+  beforeEach(async () => {
+    await registry.remove('ekg-1');
+    const profile = profileFromJson({ checksProofs: true }, { takesTokens: false });
+    await registry.add({ ...device, profile });
+  });
+
+  const told = { active: true, proof: 'none', members: { token_type: 'DPoP', cnf: { jkt: client.thumbprint } } };
+
+  test.each<[string, Partial<GoodToken>]>([
+    ['as its thumbprint', { members: { scope: 'read', cnf: { jkt: client.thumbprint } } }],
+    ['which the AS called a bearer token', { members: { token_type: 'Bearer', cnf: { jkt: client.thumbprint } } }],
+    ['as a whole', { confirmation: { jwk: client.publicJwk }, members: { cnf: { jwk: client.publicJwk } } }],
+    [
+      'beside a certificate',
+      {
+        confirmation: { jkt: client.thumbprint, 'x5t#S256': base64url(TOKEN_DIGEST) },
+        members: { cnf: { jkt: client.thumbprint, 'x5t#S256': base64url(TOKEN_DIGEST) } },
+      },
+    ],
+  ])('is told the key of a token without a proof, %s', async (_, token) => {
+    verdict = good(token);
+    const answer = await ask();
+    expect(answer).toMatchObject({
+      ...told,
+      members: { ...told.members, cnf: { ...(token.members?.cnf as object), ...told.members.cnf } },
+    });
+    expect(replay.size).toBe(0);
+    expect(audit.entries).toMatchObject([{ verdict: 'active', proof: 'device' }]);
+  });
+
+  test('may hand on a proof all the same, which serves once', async () => {
+    const shown = await proof();
+    expect(await ask({ proof: shown })).toMatchObject({ active: true, proof: 'dpop' });
+    expect(await ask({ proof: shown })).toMatchObject({ active: false, code: 'proof_replayed' });
+    expect(audit.entries).toMatchObject([{ proof: 'dpop' }, { proof: 'dpop' }]);
+  });
+
+  test.each<[string, Partial<GoodToken>, ErrorCode]>([
+    ['to a certificate', { confirmation: { 'x5t#S256': base64url(TOKEN_DIGEST) } }, 'proof_missing'],
+    ['to a secret', { confirmation: { jwk: makeSharedKey().jwk } }, 'proof_missing'],
+    ['to no key', { confirmation: undefined }, 'confirmation_missing'],
+    ['in a way that was left out', { confirmation: {} }, 'confirmation_unsupported'],
+  ])('is not told of a token that is bound %s', async (_, token, code) => {
+    verdict = good(token);
+    expect(await ask()).toEqual({ active: false, code, freshness });
+    expect(audit.entries).toMatchObject([{ proof: 'none', code }]);
+  });
+
+  test('is not told of a token that is not good', async () => {
+    verdict = INACTIVE;
+    expect(await ask()).toEqual({ active: false, code: 'token_inactive', freshness });
+  });
+
+  test('is told the key that the hub bound a token to, and has to hand on a proof for one that is bound to none', async () => {
+    const members = { scope: 'read' };
+    const verified = verifiedToken({ confirmation: undefined, bind: 'first-presenter' });
+    verdict = good({ confirmation: undefined, confidential: false, verified, members });
+    expect(await ask()).toEqual({ active: false, code: 'proof_missing', freshness });
+    expect(bound).toEqual([]);
+    owner = client.thumbprint;
+    expect(await ask()).toMatchObject({ ...told, members: { ...told.members, scope: 'read' } });
+    expect(bound).toEqual([]);
+  });
+});
+
 test('an opaque token is bound to no presenter: what an AS may know by two names could have two', async () => {
   await registry.remove('ekg-1');
   await registry.add({ ...device, profile: profileFromJson({ bind: 'first-presenter' }, { takesTokens: false }) });
