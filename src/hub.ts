@@ -213,6 +213,7 @@ function openServer(parts: {
     random: systemRandom,
     ...(tls === undefined ? {} : { tls: { ...tls, askForCertificate: parts.state.registry.hasCertificates } }),
     connections: connectionsOf(config),
+    errorPagesAt: config.http.publicUrl?.replace(/\/$/, '') ?? '',
   });
 }
 

@@ -9,10 +9,11 @@ import { hex, sha256 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
-import type { Log } from '../../src/ports/log.ts';
+import type { Log, LogFields } from '../../src/ports/log.ts';
 import { announcedBody, hasMuchLeft, isInChunks, readBody } from './body.ts';
 import { BodyRoom } from './body-room.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
+import { ERROR_PAGES, errorPage } from './error-pages.ts';
 import { EventStreams, type ReservedStream } from './event-streams.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { PeerConnections } from './peer-connection.ts';
@@ -38,6 +39,10 @@ export interface HttpRequest {
   readonly peerCertificateThumbprint: Uint8Array | undefined;
   readonly id: string;
   readonly log: Log;
+  /** Takes what the line about the answer is to have besides. */
+  readonly about?: (fields: LogFields) => void;
+  /** Where a problem finds the pages about errors. */
+  readonly errorPages?: string | undefined;
 }
 
 export interface Route {
@@ -60,7 +65,18 @@ export interface HttpServerOptions {
   readonly connections: ConnectionLimits;
   /** Whether problems carry the error's detail: on the admin socket, where who asks may know. */
   readonly tellDetail?: boolean;
+  /**
+   * Under what address clients reach this server, without a slash at its end; empty where that is for them to know. With it the server
+   * has a page for each error code (error-pages.ts), and problems point there.
+   */
+  readonly errorPagesAt?: string;
 }
+
+const ERROR_PAGE_ROUTE: Route = {
+  method: 'GET',
+  path: `${ERROR_PAGES}/:code`,
+  handle: async ({ parameters }) => errorPage(parameters.code),
+};
 
 /** Of most requests. Nobody writes into it. */
 const NO_QUERY = new URLSearchParams();
@@ -76,6 +92,7 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
   readonly #routes: RouteTable<Route>;
+  readonly #errorPages: string | undefined;
   readonly #connections: Connections;
   readonly #peers = new PeerConnections(TIMEOUT_CHECK);
   readonly #streams: EventStreams;
@@ -87,7 +104,9 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#routes = new RouteTable(options.routes);
+    const { errorPagesAt, routes } = options;
+    this.#errorPages = errorPagesAt === undefined ? undefined : `${errorPagesAt}${ERROR_PAGES}`;
+    this.#routes = new RouteTable(errorPagesAt === undefined ? routes : [...routes, ERROR_PAGE_ROUTE]);
     const settings = {
       maxHeaderSize: LIMITS.httpHeaderBytes,
       requestTimeout: REQUEST_TIMEOUT,
@@ -196,6 +215,7 @@ export class HttpServer {
     let route: Route | undefined;
     let room: ReservedStream | undefined;
     let bytes = 0;
+    let about: LogFields = {};
     try {
       if (this.#stopping) throw new LatchkeyError('shutting_down');
       if (!isWithinShare) throw new LatchkeyError('hub_busy', 'on one connection');
@@ -213,6 +233,10 @@ export class HttpServer {
         peerCertificateThumbprint: peerCertificateThumbprint(socket),
         id,
         log,
+        about: (fields) => {
+          about = { ...about, ...fields };
+        },
+        errorPages: this.#errorPages,
       });
       if (answer.events !== undefined) room = this.#streams.reserve(connection.network, answer.about);
     } catch (thrown) {
@@ -232,7 +256,7 @@ export class HttpServer {
     }
     const ms = Math.round(performance.now() - started);
     const path = route?.path ?? this.#at(incoming.url)[0]?.path ?? '';
-    logAnswer({ method, path, status: answer.status, ms, error }, log);
+    logAnswer({ method, path, status: answer.status, ms, error, about }, log);
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#idle?.();
   }
@@ -281,6 +305,7 @@ export class HttpServer {
 
   #refuse(error: LatchkeyError, id: string, { headers, url }: IncomingMessage, route: Route | undefined): HttpAnswer {
     const status = error.entry.status;
+    const problem = problemOf(error, { id, errorPages: this.#errorPages });
     const challenge = challengeFor(error, headers.authorization);
     return {
       status,
@@ -299,8 +324,8 @@ export class HttpServer {
       },
       body:
         this.#options.tellDetail === true && error.detail !== undefined
-          ? { ...problemOf(error, id), detail: error.detail }
-          : problemOf(error, id),
+          ? { ...problem, detail: error.detail }
+          : problem,
     };
   }
 }

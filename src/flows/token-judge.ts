@@ -3,11 +3,12 @@ import { withKeyIdAsThumbprint } from '../codec/confirmation-method.ts';
 import { base64url } from '../core/bytes.ts';
 import { bestGuess, type Clock, certainty, type TimeBounds } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
-import { isCoded, LatchkeyError } from '../core/errors.ts';
+import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import type { IntrospectedToken, IntrospectionEvidence } from '../core/introspected-token.ts';
 import type { RelayFreshness } from '../core/introspection.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Secret } from '../core/secret.ts';
+import { listed, mismatch } from '../core/shown.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
@@ -51,6 +52,8 @@ export type TokenVerdict =
       readonly active: false;
       /** For the audit. */
       readonly code: ErrorCode;
+      /** For the log alone. */
+      readonly detail?: string | undefined;
       /**
        * The device learns no more than that the token is not active, and cannot tell a token of another device from one
        * that nobody knows: neither by the code nor by how fresh the answer is.
@@ -108,6 +111,7 @@ export class TokenJudge {
       return {
         active: false,
         code: refusalOf(error),
+        detail: coded(error).detail,
         concealed: false,
         issuer: undefined,
         freshness: undefined,
@@ -169,11 +173,14 @@ export class TokenJudge {
       const asked = { id, audience, names: this.#dependencies.names };
       said = sharedAudience === undefined ? named : answerFor(asked, named, sharedAudience, verified);
     } catch (error) {
-      return { ...about, active: false, code: refusalOf(error) };
+      return { ...about, active: false, code: refusalOf(error), detail: coded(error).detail };
     }
     // A token without audience is good everywhere, and so for nobody in particular.
     const audience = said.audience.length > 0 ? said.audience : (verified?.audience ?? []);
-    if (!audience.includes(device.audience)) return { ...about, active: false, code: 'jwt_audience_mismatch' };
+    if (!audience.includes(device.audience)) {
+      const detail = mismatch('aud', audience.length === 0 ? undefined : listed(audience), device.audience);
+      return { ...about, active: false, code: 'jwt_audience_mismatch', detail };
+    }
     const confirmation = confirmationOf(said, kidIsThumbprint);
     const expiresAt = earlier(said.expiresAt, verified?.expiresAt);
     // An AS may round up, or keep its word longer than its signature: no device is told so.

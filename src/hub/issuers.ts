@@ -12,7 +12,7 @@ import { Introspector } from '../pop/introspection/introspector.ts';
 import type { Log } from '../ports/log.ts';
 import type { DeviceNames } from '../trust/addressee.ts';
 import { type Issuer, Issuers } from '../trust/issuers.ts';
-import { verifyJwt } from '../trust/verify-jwt.ts';
+import { type VerifyJwtOptions, verifyJwt } from '../trust/verify-jwt.ts';
 import { policyOf } from './settings.ts';
 import type { State } from './state.ts';
 
@@ -71,10 +71,11 @@ export function namesOf(registry: Registry): DeviceNames {
 }
 
 /** A token of an issuer that the device does not take is not looked at, so it moves nothing, the time floor included. */
-function issuersFor({ issuers: taken }: Device, issuers: Issuers): Pick<Issuers, 'find'> {
-  return taken === undefined
-    ? issuers
-    : { find: (issuer) => (taken.includes(issuer) ? issuers.find(issuer) : undefined) };
+function issuersFor({ issuers: taken }: Device, issuers: Issuers): VerifyJwtOptions['issuers'] {
+  return {
+    find: (issuer) => (taken?.includes(issuer) === false ? undefined : issuers.find(issuer)),
+    names: () => taken ?? issuers.list().map(({ policy }) => policy.issuer),
+  };
 }
 
 /** One for each issuer that is to be asked about tokens, over connections of its own. Nothing is asked yet. */
