@@ -217,6 +217,7 @@ function openServer(parts: {
     random: systemRandom,
     ...(tls === undefined ? {} : { tls: { ...tls, askForCertificate: hasCertificates } }),
     connections: connectionsOf(config),
+    errorPagesAt: config.http.publicUrl?.replace(/\/$/, '') ?? '',
   });
 }
 

@@ -30,6 +30,7 @@ export async function openAdminSocket(options: {
     log: options.log,
     random: options.random,
     tellDetail: true,
+    errorPagesAt: '',
     connections: { overall: LIMITS.adminConnections, perNetwork: LIMITS.adminConnections },
   });
   // The socket is created under this mask, so it is never open to others, not even for a moment.

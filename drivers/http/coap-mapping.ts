@@ -5,7 +5,7 @@ import { COAP_METHOD, CONTENT_FORMAT } from '../../src/codec/iana.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 import type { ProxyRequest, ProxyResponse } from '../../src/ports/northbound.ts';
 import type { HttpAnswer } from './http-answer.ts';
-import { problemAnswer } from './problem.ts';
+import { type ProblemContext, problemAnswer } from './problem.ts';
 import type { HttpRequest } from './server.ts';
 
 /** Media types that cross the proxy (IANA "CoAP Content-Formats"). */
@@ -60,10 +60,10 @@ export function coapRequestOf(request: HttpRequest, device: string, path: string
   };
 }
 
-export function httpAnswerOf(answer: ProxyResponse, id: string): HttpAnswer {
+export function httpAnswerOf(answer: ProxyResponse, request: ProblemContext): HttpAnswer {
   const deviceCode = codeText(answer.code);
   if (!isSuccess(answer.code)) {
-    return problemAnswer(new LatchkeyError('device_refused_request'), id, {
+    return problemAnswer(new LatchkeyError('device_refused_request'), request, {
       status: STATUSES[deviceCode] ?? 502,
       deviceCode,
       hints: answer.hints,

@@ -6,7 +6,7 @@ import type { DeliveryView, Northbound, PresentedToken } from '../../src/ports/n
 import { coapRequestOf, httpAnswerOf } from './coap-mapping.ts';
 import type { EventSource } from './event-streams.ts';
 import type { HttpAnswer } from './http-answer.ts';
-import { problemAnswer } from './problem.ts';
+import { type ProblemContext, problemAnswer } from './problem.ts';
 import type { HttpRequest, Route } from './server.ts';
 
 export interface NorthboundRoutes {
@@ -18,14 +18,14 @@ export interface NorthboundRoutes {
 export function northboundRoutes({ northbound, origins }: NorthboundRoutes): readonly Route[] {
   const deliver = async (request: HttpRequest): Promise<HttpAnswer> => {
     const view = await northbound.deliver(parameter(request, 'id'), presentedToken(request, origins()), request);
-    return deliveryAnswer(view, { root: rootOf(origins()), nonce: northbound.dpopNonce(), id: request.id });
+    return deliveryAnswer(view, { root: rootOf(origins()), nonce: northbound.dpopNonce(), request });
   };
   const proxy = async (request: HttpRequest): Promise<HttpAnswer> => {
     const answer = await northbound.proxy(
       coapRequestOf(request, parameter(request, 'id'), parameter(request, '*')),
       request,
     );
-    return httpAnswerOf(answer, request.id);
+    return httpAnswerOf(answer, request);
   };
   const onRefusal = () => ({ 'dpop-nonce': northbound.dpopNonce() });
   return [
@@ -57,7 +57,7 @@ export function northboundRoutes({ northbound, origins }: NorthboundRoutes): rea
 /** 201 with the receipt, 202 while the device is away, or the reason why it will not have the token. */
 function deliveryAnswer(
   view: DeliveryView,
-  { id, nonce, root }: { readonly root: string; readonly nonce: string; readonly id: string },
+  { nonce, request, root }: { readonly root: string; readonly nonce: string; readonly request: ProblemContext },
 ): HttpAnswer {
   const headers = { location: `${root}/deliveries/${view.delivery}`, 'dpop-nonce': nonce };
   switch (view.state) {
@@ -66,15 +66,15 @@ function deliveryAnswer(
     case 'queued':
       return { status: 202, headers, body: view };
     case 'refused':
-      return problemAnswer(new LatchkeyError('device_refused_token'), id, {
+      return problemAnswer(new LatchkeyError('device_refused_token'), request, {
         headers,
         deviceCode: view.device_code,
         hints: view.creation_hints,
       });
     case 'expired':
-      return problemAnswer(new LatchkeyError('delivery_expired'), id, { headers });
+      return problemAnswer(new LatchkeyError('delivery_expired'), request, { headers });
     case 'cancelled':
-      return problemAnswer(new LatchkeyError('delivery_cancelled'), id, { headers });
+      return problemAnswer(new LatchkeyError('delivery_cancelled'), request, { headers });
   }
 }
 

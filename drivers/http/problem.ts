@@ -1,16 +1,21 @@
 /** Coded errors as HTTP answers: RFC 9457 problem details, and the challenges of RFC 6750 and RFC 9449. */
 
+import type { ErrorCode } from '../../src/core/error-catalogue.ts';
 import type { LatchkeyError } from '../../src/core/errors.ts';
 import { CnonceMissing, type CreationHintsView } from '../../src/ports/northbound.ts';
 import type { HttpAnswer } from './http-answer.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-/** Members beyond RFC 9457's own: our stable `code`, and `id`, which finds the request in the log. */
+/** Members beyond RFC 9457's own: our stable `code`, `fix`, and `id`, which finds the request in the log. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;
+  /** What the token or the proof says, and what is expected: for the holder of a token that its issuer signed. */
+  readonly detail?: string;
+  /** What to do. */
+  readonly fix?: string;
   readonly code: string;
   readonly id: string;
   readonly device_code?: string;
@@ -28,14 +33,40 @@ export interface Problem {
  */
 const CLAIMS: ReadonlySet<string> = new Set(['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti', 'exi', 'cnonce']);
 
-/** `detail` stays here but for the name of a claim: it may say more than the sender of a bad token should learn. */
-export function problemOf(error: LatchkeyError, id: string): Problem {
-  const { title, status } = error.entry;
-  const problem = { type: `urn:latchkey:error:${error.code}`, title, status, code: error.code, id };
+/** What a problem says of the request that it answers. */
+export interface ProblemContext {
+  /** Of the request. */
+  readonly id: string;
+  /**
+   * Below what address each code has a page, which says more: `https://hub.example/errors`, or a path from the root, which RFC 9457
+   * §3.1.1 prefers to other relative references. Undefined where nothing has these pages, as on a device: there the problem is short.
+   */
+  readonly errorPages?: string | undefined;
+}
+
+/**
+ * The problem as a peer sees it. The detail of an error is left out unless the error allows it: it may say more than the sender of a
+ * bad token should learn. Title and fix are the same for every request that is refused with the code.
+ */
+export function problemOf(error: LatchkeyError, { errorPages, id }: ProblemContext): Problem {
+  const { code, detail, peerDetail } = error;
+  const { fix, status, title } = error.entry;
+  const problem: Problem = {
+    type: typeOf(code, errorPages),
+    title,
+    status,
+    ...(errorPages === undefined ? {} : { ...(peerDetail === undefined ? {} : { detail: peerDetail }), fix }),
+    code,
+    id,
+  };
   if (error instanceof CnonceMissing && error.hints !== undefined) return { ...problem, creation_hints: error.hints };
-  if (error.code === 'jwt_claim_missing' && error.detail !== undefined && CLAIMS.has(error.detail))
-    return { ...problem, claim: error.detail };
-  return error.code === 'device_unauthenticated' ? { ...problem, error: 'invalid_client' } : problem;
+  if (code === 'jwt_claim_missing' && detail !== undefined && CLAIMS.has(detail)) return { ...problem, claim: detail };
+  return code === 'device_unauthenticated' ? { ...problem, error: 'invalid_client' } : problem;
+}
+
+/** Resolves where there are pages. A URN does not, and names the problem all the same. */
+function typeOf(code: ErrorCode, errorPages: string | undefined): string {
+  return errorPages === undefined ? `urn:latchkey:error:${code}` : `${errorPages}/${code}`;
 }
 
 /** What a client may present a token with; the proof algorithms are those of the hub (RFC 9449 §7.1). */
@@ -75,7 +106,7 @@ export function retryAfterHeader({ entry, retryAfter }: LatchkeyError): Readonly
 /** A whole answer that is a problem. `status` only where a registry other than ours names another one. */
 export function problemAnswer(
   error: LatchkeyError,
-  id: string,
+  context: ProblemContext,
   more: {
     readonly headers?: Readonly<Record<string, string>>;
     readonly deviceCode?: string | undefined;
@@ -83,7 +114,7 @@ export function problemAnswer(
     readonly status?: number;
   } = {},
 ): HttpAnswer {
-  const problem = problemOf(error, id);
+  const problem = problemOf(error, context);
   const status = more.status ?? problem.status;
   return {
     status,

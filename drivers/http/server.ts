@@ -9,10 +9,11 @@ import { hex, sha256 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/clock.ts';
 import { coded, LatchkeyError } from '../../src/core/errors.ts';
 import { LIMITS } from '../../src/core/limits.ts';
-import type { Log } from '../../src/ports/log.ts';
+import type { Log, LogFields } from '../../src/ports/log.ts';
 import { announcedBody, hasMuchLeft, isInChunks, readBody } from './body.ts';
 import { BodyRoom } from './body-room.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
+import { ERROR_PAGES, errorPage } from './error-pages.ts';
 import { EventStreams, type ReservedStream } from './event-streams.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import type { OwnLinks } from './own-links.ts';
@@ -41,6 +42,10 @@ export interface HttpRequest {
   readonly log: Log;
   /** The network of the peer; undefined on a unix socket. */
   readonly peer?: string | undefined;
+  /** Takes what the line about the answer is to have besides. */
+  readonly about?: (fields: LogFields) => void;
+  /** Where a problem finds the pages about errors. */
+  readonly errorPages?: string | undefined;
 }
 
 export interface Route {
@@ -65,7 +70,18 @@ export interface HttpServerOptions {
   readonly links?: OwnLinks;
   /** Whether problems carry the error's detail: on the admin socket, where who asks may know. */
   readonly tellDetail?: boolean;
+  /**
+   * Under what address clients reach this server, without a slash at its end; empty where that is for them to know. With it the server
+   * has a page for each error code (error-pages.ts), and problems point there.
+   */
+  readonly errorPagesAt?: string;
 }
+
+const ERROR_PAGE_ROUTE: Route = {
+  method: 'GET',
+  path: `${ERROR_PAGES}/:code`,
+  handle: async ({ parameters }) => errorPage(parameters.code),
+};
 
 /** Of most requests. Nobody writes into it. */
 const NO_QUERY = new URLSearchParams();
@@ -81,6 +97,7 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
   readonly #routes: RouteTable<Route>;
+  readonly #errorPages: string | undefined;
   readonly #connections: Connections;
   readonly #peers: PeerConnections;
   readonly #streams: EventStreams;
@@ -92,7 +109,9 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#routes = new RouteTable(options.routes);
+    const { errorPagesAt, routes } = options;
+    this.#errorPages = errorPagesAt === undefined ? undefined : `${errorPagesAt}${ERROR_PAGES}`;
+    this.#routes = new RouteTable(errorPagesAt === undefined ? routes : [...routes, ERROR_PAGE_ROUTE]);
     this.#peers = new PeerConnections(TIMEOUT_CHECK, options.links);
     const settings = {
       maxHeaderSize: LIMITS.httpHeaderBytes,
@@ -202,6 +221,7 @@ export class HttpServer {
     let route: Route | undefined;
     let room: ReservedStream | undefined;
     let bytes = 0;
+    let about: LogFields = {};
     try {
       if (this.#stopping) throw new LatchkeyError('shutting_down');
       if (!isWithinShare) throw new LatchkeyError('hub_busy', 'on one connection');
@@ -220,6 +240,10 @@ export class HttpServer {
         id,
         log,
         peer: connection.network?.name,
+        about: (fields) => {
+          about = { ...about, ...fields };
+        },
+        errorPages: this.#errorPages,
       });
       if (answer.events !== undefined) room = this.#streams.reserve(connection.network, answer.about);
     } catch (thrown) {
@@ -239,7 +263,7 @@ export class HttpServer {
     }
     const ms = Math.round(performance.now() - started);
     const path = route?.path ?? this.#at(incoming.url)[0]?.path ?? '';
-    logAnswer({ method, path, status: answer.status, ms, error }, log);
+    logAnswer({ method, path, status: answer.status, ms, error, about }, log);
     this.#underWay -= 1;
     if (this.#underWay === 0) this.#idle?.();
   }
@@ -288,6 +312,7 @@ export class HttpServer {
 
   #refuse(error: LatchkeyError, id: string, { headers, url }: IncomingMessage, route: Route | undefined): HttpAnswer {
     const status = error.entry.status;
+    const problem = problemOf(error, { id, errorPages: this.#errorPages });
     const challenge = challengeFor(error, headers.authorization);
     return {
       status,
@@ -306,8 +331,8 @@ export class HttpServer {
       },
       body:
         this.#options.tellDetail === true && error.detail !== undefined
-          ? { ...problemOf(error, id), detail: error.detail }
-          : problemOf(error, id),
+          ? { ...problem, detail: error.detail }
+          : problem,
     };
   }
 }

@@ -260,7 +260,7 @@ export class IntrospectionFront {
     if (/cose|cbor/i.test(contentType)) {
       return { payload: makeConciseProblem(error, id, nonce), contentType: CONCISE_PROBLEM_TYPE };
     }
-    return { payload: utf8(JSON.stringify(problemOf(error, id))), contentType: PROBLEM_TYPE };
+    return { payload: utf8(JSON.stringify(problemOf(error, { id }))), contentType: PROBLEM_TYPE };
   }
 
   async #publish(answer: RememberedAnswer, topic: string, { correlationData, qos }: IncomingMessage): Promise<void> {

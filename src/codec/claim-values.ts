@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { shown } from '../core/shown.ts';
 
 /** Reads one claim; an absent one is undefined. Throws the code that its maker was given, naming the claim alone. */
 type Reader<T> = (value: JsonValue | undefined, name: string) => T;
@@ -27,32 +28,41 @@ const LAST_DATE = 253_402_300_799;
 const SCOPE = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 const SCOPE_NAME = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
-/** Readers that refuse a claim of the wrong type as `code`; the detail names the claim, never its value. */
+/** Readers that refuse a claim of the wrong type as `code`. The detail has the claim and its type, never what it says. */
 export function claimReaders(code: ErrorCode): ClaimReaders {
-  const invalid = (name: string): never => {
-    throw new LatchkeyError(code, name);
+  const invalid = (name: string, value: JsonValue, expected: string): never => {
+    throw new LatchkeyError(code, `${name} is ${typeOf(value)}, expected ${expected}`);
   };
   const scope: ClaimReaders['scope'] = (value, name) => {
     if (value === undefined || value === '') return [];
-    if (typeof value !== 'string' || !SCOPE.test(value)) return invalid(name);
+    if (typeof value !== 'string' || !SCOPE.test(value)) return invalid(name, value, 'names with spaces between them');
     // A set costs more than all else here, and most tokens have one name.
     return value.includes(' ') ? [...new Set(value.split(' '))].filter((part) => part !== '') : [value];
   };
   return {
     scope,
-    text: (value, name) => (value === undefined || isText(value) ? value : invalid(name)),
-    date: (value, name) => (value === undefined || isDate(value) ? value : invalid(name)),
-    object: (value, name) => (value === undefined || isJsonObject(value) ? value : invalid(name)),
+    text: (value, name) => (value === undefined || isText(value) ? value : invalid(name, value, 'a text')),
+    date: (value, name) =>
+      value === undefined || isDate(value) ? value : invalid(name, value, 'a number of seconds since 1970'),
+    object: (value, name) => (value === undefined || isJsonObject(value) ? value : invalid(name, value, 'an object')),
     audience(value, name) {
       if (value === undefined) return undefined;
       const list: readonly JsonValue[] = Array.isArray(value) ? value : [value];
-      return list.length > 0 && list.every(isText) ? list : invalid(name);
+      return list.length > 0 && list.every(isText) ? list : invalid(name, value, 'a text or a list of texts');
     },
     scopeOrList(value, name) {
       if (!Array.isArray(value)) return scope(value, name);
-      return value.every(isScopeName) ? [...new Set(value)] : invalid(name);
+      return value.every(isScopeName) ? [...new Set(value)] : invalid(name, value, 'a list of names');
     },
   };
+}
+
+/** Numbers as they are: a date in milliseconds is known by its size. */
+function typeOf(value: JsonValue): string {
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return shown(value);
+  if (typeof value === 'string') return value === '' ? 'an empty text' : 'a text of another form';
+  if (!Array.isArray(value)) return 'an object';
+  return value.length === 0 ? 'an empty list' : 'a list of another form';
 }
 
 function isText(value: JsonValue): value is string {

@@ -1,6 +1,7 @@
 /** Which way a `cnf` claim binds a token (RFC 7800 §3.1). */
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { shown } from '../core/shown.ts';
 
 /** Confirmation methods that are known here (IANA "JWT Confirmation Methods"). */
 const METHODS = ['jwk', 'jwe', 'jkt', 'kid', 'jku', 'x5t#S256'] as const;
@@ -26,8 +27,11 @@ export function confirmationMethod(confirmation: JsonObject): ConfirmationMethod
     only = method;
   }
   if (only !== undefined) return only;
-  if (Object.keys(confirmation).length === 0) throw new LatchkeyError('confirmation_invalid', 'no member');
-  throw new LatchkeyError('confirmation_unsupported', 'no known member');
+  const members = Object.keys(confirmation);
+  throw new LatchkeyError(
+    members.length === 0 ? 'confirmation_invalid' : 'confirmation_unsupported',
+    `cnf has ${shown(members)}, expected one of ${METHODS.join(', ')}`,
+  );
 }
 
 /** SHA-256 in base64url without padding. */

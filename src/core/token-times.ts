@@ -1,5 +1,6 @@
 import { type TimeBounds, unsureCode } from './clock.ts';
 import { LatchkeyError } from './errors.ts';
+import { shownDate } from './shown.ts';
 
 /** What to do with a token that may be expired, since the time is not known: deny, unless the operator chose otherwise. */
 export type WhenUnsure = 'deny' | 'allow';
@@ -31,16 +32,31 @@ export function judgeTimes(
   { expiresAt, notBefore, issuedAt }: TokenTimes,
   { time, whenUnsure, leeway }: TimeRules,
 ): void {
-  if (expiresAt !== undefined && expiresAt <= time.earliest) throw new LatchkeyError('jwt_expired');
+  if (expiresAt !== undefined && expiresAt <= time.earliest)
+    throw new LatchkeyError('jwt_expired', ended(expiresAt, time));
   if (time.latest === undefined) {
     if (expiresAt !== undefined && whenUnsure === 'deny') throw new LatchkeyError(unsureCode(time));
     return;
   }
   // A life that may have ended, or may not have begun, within the bounds counts against the token.
-  if (expiresAt !== undefined && expiresAt <= time.latest) throw new LatchkeyError('jwt_expired');
+  if (expiresAt !== undefined && expiresAt <= time.latest)
+    throw new LatchkeyError('jwt_expired', ended(expiresAt, time));
   const horizon = time.earliest + leeway;
-  if (notBefore !== undefined && notBefore > horizon) throw new LatchkeyError('jwt_not_yet_valid');
-  if (issuedAt !== undefined && issuedAt > horizon) throw new LatchkeyError('jwt_issued_in_future');
+  const ahead = (name: string, date: number) =>
+    `${name} is ${shownDate(date)}, ${presentOf(time)}, and ${leeway} s are allowed`;
+  if (notBefore !== undefined && notBefore > horizon)
+    throw new LatchkeyError('jwt_not_yet_valid', ahead('nbf', notBefore));
+  if (issuedAt !== undefined && issuedAt > horizon)
+    throw new LatchkeyError('jwt_issued_in_future', ahead('iat', issuedAt));
+}
+
+function ended(expiresAt: number, time: TimeBounds): string {
+  return `exp is ${shownDate(expiresAt)}, ${presentOf(time)}`;
+}
+
+/** The present, as far as it is known. */
+function presentOf({ earliest, latest }: TimeBounds): string {
+  return latest === undefined ? `now is after ${shownDate(earliest)}` : `now is ${shownDate(latest)}`;
 }
 
 /**

@@ -9,11 +9,14 @@ import { UNREGISTERED } from '../core/device-id.ts';
 import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
+import { shown } from '../core/shown.ts';
+import { toldToHolder, withheld } from '../core/told-to-holder.ts';
 import { presentedDigest, type VerifiedToken } from '../core/verified-token.ts';
 import type { Delivery } from '../devices/delivery.ts';
 import type { DeliveryQueue } from '../devices/delivery-queue.ts';
 import { type Device, takesTokens } from '../devices/device.ts';
 import type { Registry } from '../devices/registry.ts';
+import { looksLikeJwt } from '../pop/introspection/token-form.ts';
 import type { TokenBindings } from '../pop/token-bindings.ts';
 import type { Difficulty } from '../ports/admin.ts';
 import type { Audit, AuditEntry } from '../ports/audit.ts';
@@ -70,13 +73,15 @@ export class DeliverFlow {
     const { audit, dispatcher } = this.#dependencies;
     const judgement: Judgement = { token: undefined };
     const named = this.#dependencies.registry.find(deviceId)?.id ?? UNREGISTERED;
+    context.about?.({ device: named });
     const entry = () => auditEntry(named, presented, context, judgement.token);
     let queued: { readonly delivery: Delivery; readonly isNew: boolean };
     try {
       queued = await this.#accept(deviceId, presented, context, judgement);
     } catch (error) {
       audit.record({ ...entry(), verdict: 'refused', code: coded(error).code });
-      throw isCoded(error, 'cnonce_missing') ? new CnonceMissing(await this.#hints(deviceId, context)) : error;
+      if (isCoded(error, 'cnonce_missing')) throw new CnonceMissing(await this.#hints(deviceId, context));
+      throw looksLikeJwt(presented.token.expose()) ? error : withheld(error);
     }
     const { delivery, isNew } = queued;
     audit.record({ ...entry(), verdict: isNew ? 'queued' : 'accepted', delivery: delivery.id });
@@ -101,11 +106,25 @@ export class DeliverFlow {
     context: RequestContext,
     judgement: Judgement,
   ): Promise<{ readonly delivery: Delivery; readonly isNew: boolean }> {
-    const { registry, queue } = this.#dependencies;
-    const device = registry.get(deviceId);
+    const device = this.#dependencies.registry.get(deviceId);
     if (!takesTokens(device)) throw new LatchkeyError('device_takes_no_tokens', device.id);
     const token = await this.#dependencies.verify(presented.token.expose(), device, context.peer);
     judgement.token = token;
+    context.about?.({ device: device.id, issuer: token.issuer, digest: digestOf(token) });
+    try {
+      return await this.#acceptVerified(device, token, presented, context);
+    } catch (error) {
+      throw toldToHolder(error);
+    }
+  }
+
+  async #acceptVerified(
+    device: Device,
+    token: VerifiedToken,
+    presented: PresentedToken,
+    context: RequestContext,
+  ): Promise<{ readonly delivery: Delivery; readonly isNew: boolean }> {
+    const { registry, queue } = this.#dependencies;
     const toBeBound = bindsToPresenter(device, token);
     const proofKey = toBeBound ? this.#judgePresenter(presented, token) : this.#checkHolder(presented, token);
     const confirmationKey = await this.#dependencies.openConfirmationKey(token);
@@ -115,7 +134,7 @@ export class DeliverFlow {
       await this.#dependencies.bindings.bind(bindingOf(token, jwkThumbprint(proofKey)));
     }
     // While keys were fetched or a key was decrypted, the device may have been removed, or registered anew under another key.
-    if (registry.get(deviceId).rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', deviceId);
+    if (registry.get(device.id).rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', device.id);
     const id = hex(this.#dependencies.random.bytes(16));
     const delivery = await queue.add({
       id,
@@ -143,7 +162,7 @@ export class DeliverFlow {
         device: device.id,
         delivery: delivery.id,
         token_hash: base64url(delivery.tokenHash),
-        digest: base64url(token.digest.subarray(0, 8)),
+        digest: digestOf(token),
         issuer: token.issuer,
       },
       isNew ? 'the token is good and queued for its device' : 'the token is good and waits already',
@@ -173,17 +192,34 @@ export class DeliverFlow {
     if (thumbprint === undefined) {
       // Said of the token rather than of the proof: no other key would help.
       if (token.confirmation === undefined) {
-        throw new LatchkeyError(token.audience.length > 1 ? 'audience_ambiguous' : 'confirmation_missing');
+        throw token.audience.length > 1
+          ? new LatchkeyError('audience_ambiguous', `aud is ${shown([...token.audience])}, and cnf is missing`)
+          : new LatchkeyError('confirmation_missing', 'cnf is missing');
       }
       if (presented.scheme === 'DPoP' || presented.proof !== undefined)
-        throw new LatchkeyError('proof_key_mismatch', 'the token has no jkt');
+        throw new LatchkeyError(
+          'proof_key_mismatch',
+          `a DPoP proof, and ${membersOf(token.confirmation)}, expected "jkt"`,
+        );
       return undefined;
     }
     if (typeof thumbprint !== 'string') throw new LatchkeyError('confirmation_invalid', 'jkt');
     // RFC 9449 §7.2: a DPoP-bound token sent as Bearer is refused.
-    if (presented.scheme !== 'DPoP' || presented.proof === undefined) throw new LatchkeyError('proof_missing');
+    if (presented.scheme !== 'DPoP' || presented.proof === undefined) {
+      const proof = presented.proof === undefined ? 'no DPoP header' : 'a DPoP header';
+      throw new LatchkeyError('proof_missing', `the scheme is ${presented.scheme} with ${proof}, and cnf has jkt`);
+    }
     return this.#dependencies.judgeProof(presented, token, thumbprint);
   }
+}
+
+/** How a token is named in the log. */
+function digestOf({ digest }: VerifiedToken): string {
+  return base64url(digest.subarray(0, 8));
+}
+
+function membersOf(confirmation: JsonObject): string {
+  return `cnf has ${shown(Object.keys(confirmation))}`;
 }
 
 /** Issuer and subject of a token that was verified; of any other one its hash alone. */

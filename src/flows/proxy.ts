@@ -49,6 +49,7 @@ export class ProxyFlow {
 
   async proxy(request: ProxyRequest, context: RequestContext): Promise<ProxyResponse> {
     const device = this.#dependencies.registry.get(request.device);
+    context.about?.({ device: device.id });
     const [first] = request.path;
     if (first === undefined || CLOSED_PATHS.has(first)) throw new LatchkeyError('proxy_path_refused');
     const isChallenge = request.path.length === 1 && first === 'challenge';

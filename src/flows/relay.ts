@@ -10,6 +10,7 @@ import { coded, LatchkeyError } from '../core/errors.ts';
 import type { RelayAnswer, SessionKeyCopies } from '../core/introspection.ts';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
 import { Repeats } from '../core/repeats.ts';
+import { shown } from '../core/shown.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
 import { sessionKey } from '../devices/device-credentials.ts';
@@ -57,6 +58,8 @@ interface Judgement {
   verdict: TokenVerdict | undefined;
   /** The device verifies the proof: the hub was shown none. */
   isLeftToDevice: boolean;
+  /** Why the token or its proof is refused, for the log alone: what it says, and what is expected. */
+  detail: string | undefined;
 }
 
 export class RelayFlow implements Relay {
@@ -77,7 +80,12 @@ export class RelayFlow implements Relay {
   }
 
   async relay(request: RelayRequest, context: RequestContext): Promise<RelayAnswer> {
-    const judgement: Judgement = { digest: sha256(request.token.expose()), verdict: undefined, isLeftToDevice: false };
+    const judgement: Judgement = {
+      digest: sha256(request.token.expose()),
+      verdict: undefined,
+      isLeftToDevice: false,
+      detail: undefined,
+    };
     let answer: RelayAnswer;
     try {
       answer = await this.#judge(request, judgement);
@@ -97,6 +105,7 @@ export class RelayFlow implements Relay {
     const device = registry.get(request.device);
     const verdict = await tokens.judge(request.token, judgement.digest, device);
     judgement.verdict = verdict;
+    judgement.detail = verdict.active ? undefined : verdict.detail;
     const { freshness } = verdict;
     if (!verdict.active) return verdict.concealed ? UNKNOWN : { active: false, code: verdict.code, freshness };
     const toBeBound = boundToPresenter(device, verdict.token);
@@ -104,7 +113,9 @@ export class RelayFlow implements Relay {
     try {
       holder = await this.#judgeHolder(request, verdict.token, judgement.digest, device, toBeBound);
     } catch (error) {
-      return { active: false, code: refusalOf(error), freshness };
+      const code = refusalOf(error);
+      judgement.detail = coded(error).detail;
+      return { active: false, code, freshness };
     }
     // While the AS was asked the device may have been removed, or registered anew under another key.
     if (registry.find(device.id)?.rootKey !== device.rootKey) throw new LatchkeyError('device_unknown', device.id);
@@ -133,7 +144,9 @@ export class RelayFlow implements Relay {
     const { bindings, clock, keys, replay, window } = this.#dependencies;
     const { audience, confidential, confirmation } = token;
     // Each of them could show it to the others.
-    if (confirmation === undefined && audience.length > 1) throw new LatchkeyError('audience_ambiguous');
+    if (confirmation === undefined && audience.length > 1) {
+      throw new LatchkeyError('audience_ambiguous', `aud is ${shown([...audience])}, and cnf is missing`);
+    }
     // The AS binds it in a way that was left out because nobody here can check it: that is no bearer token.
     if (confidential && confirmation !== undefined && Object.keys(confirmation).length === 0) {
       throw new LatchkeyError('confirmation_unsupported', 'no known member');
@@ -184,7 +197,7 @@ export class RelayFlow implements Relay {
   #record(
     { device: claimed, proof }: RelayRequest,
     { id, log }: RequestContext,
-    { digest, isLeftToDevice, verdict }: Judgement,
+    { detail, digest, isLeftToDevice, verdict }: Judgement,
     outcome: Pick<AuditEntry, 'verdict' | 'code'>,
   ): void {
     const { issuer, subject } = ownerOf(verdict);
@@ -215,6 +228,7 @@ export class RelayFlow implements Relay {
         proof_kind: shown,
         ...(stale ? { stale, age } : {}),
         ...outcome,
+        ...(detail === undefined ? {} : { detail }),
       },
       'a token was judged',
     );

@@ -4,12 +4,13 @@ import { tokenForm } from '../codec/token-form.ts';
 import { base64url } from '../core/bytes.ts';
 import { type Clock, certainty } from '../core/clock.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
-import { isCoded, LatchkeyError } from '../core/errors.ts';
+import { coded, isCoded, LatchkeyError } from '../core/errors.ts';
 import type { IntrospectedToken } from '../core/introspected-token.ts';
 import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
 import { RecentMap } from '../core/recent-map.ts';
 import type { Secret } from '../core/secret.ts';
+import { listed, mismatch } from '../core/shown.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
@@ -105,7 +106,7 @@ export class TokenJudge {
       verified = await this.#dependencies.verify(token.expose(), device);
     } catch (error) {
       const code = refusalOf(error);
-      return (await this.#judgeUnknownForm(code, token, digest, device)) ?? refused(code);
+      return (await this.#judgeUnknownForm(code, token, digest, device)) ?? refused(code, coded(error).detail);
     }
     const asked = this.#dependencies.issuers.find(({ issuer }) => issuer === verified.issuer);
     const introspector = asked === undefined ? undefined : introspectorOf(asked, true);
@@ -130,7 +131,7 @@ export class TokenJudge {
     try {
       signed = await readSigned(token.expose(), device);
     } catch (error) {
-      return refused(refusalOf(error));
+      return refused(refusalOf(error), coded(error).detail);
     }
     const asked = issuers.find(({ issuer }) => issuer === signed?.issuer);
     const introspector = asked === undefined ? undefined : introspectorOf(asked, true);
@@ -238,11 +239,14 @@ export class TokenJudge {
       const asked = { id, audience, names: this.#dependencies.names };
       said = sharedAudience === undefined ? named : answerFor(asked, named, sharedAudience, verified);
     } catch (error) {
-      return { ...about, active: false, code: refusalOf(error) };
+      return { ...about, active: false, code: refusalOf(error), detail: coded(error).detail };
     }
     // A token without audience is good everywhere, and so for nobody in particular.
     const audience = said.audience.length > 0 ? said.audience : (verified?.audience ?? []);
-    if (!audience.includes(device.audience)) return { ...about, active: false, code: 'jwt_audience_mismatch' };
+    if (!audience.includes(device.audience)) {
+      const detail = mismatch('aud', audience.length === 0 ? undefined : listed(audience), device.audience);
+      return { ...about, active: false, code: 'jwt_audience_mismatch', detail };
+    }
     const confirmation = confirmationOf(said, kidIsThumbprint);
     const expiresAt = earlier(said.expiresAt, verified?.expiresAt);
     // An AS may round up, or keep its word longer than its signature: no device is told so.

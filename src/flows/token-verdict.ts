@@ -29,6 +29,8 @@ export type TokenVerdict =
       readonly active: false;
       /** For the audit. */
       readonly code: ErrorCode;
+      /** For the log alone. */
+      readonly detail?: string | undefined;
       /**
        * The device learns no more than that the token is not active, and cannot tell a token of another device from one
        * that nobody knows: neither by the code nor by how fresh the answer is.
@@ -56,8 +58,16 @@ export const NOT_OF_ANY: TokenVerdict = {
 };
 
 /** Whoever holds a JWT can read it. */
-export function refused(code: ErrorCode): TokenVerdict {
-  return { active: false, code, concealed: false, issuer: undefined, freshness: undefined, evidence: undefined };
+export function refused(code: ErrorCode, detail: string | undefined): TokenVerdict {
+  return {
+    active: false,
+    code,
+    detail,
+    concealed: false,
+    issuer: undefined,
+    freshness: undefined,
+    evidence: undefined,
+  };
 }
 
 /**

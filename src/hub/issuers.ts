@@ -14,7 +14,7 @@ import type { DeviceNames } from '../trust/addressee.ts';
 import { DecryptionTurns } from '../trust/decryption-turns.ts';
 import { type Issuer, Issuers } from '../trust/issuers.ts';
 import { readSignedClaims, type SignedClaims } from '../trust/signed-claims.ts';
-import { verifyJwt } from '../trust/verify-jwt.ts';
+import { type VerifyJwtOptions, verifyJwt } from '../trust/verify-jwt.ts';
 import { policyOf } from './settings.ts';
 import type { State } from './state.ts';
 
@@ -98,10 +98,11 @@ export function namesOf(registry: Registry): DeviceNames {
 }
 
 /** A token of an issuer that the device does not take is not looked at, so it moves nothing, the time floor included. */
-function issuersFor({ issuers: taken }: Device, issuers: Issuers): Pick<Issuers, 'find'> {
-  return taken === undefined
-    ? issuers
-    : { find: (issuer) => (taken.includes(issuer) ? issuers.find(issuer) : undefined) };
+function issuersFor({ issuers: taken }: Device, issuers: Issuers): VerifyJwtOptions['issuers'] {
+  return {
+    find: (issuer) => (taken?.includes(issuer) === false ? undefined : issuers.find(issuer)),
+    names: () => taken ?? issuers.list().map(({ policy }) => policy.issuer),
+  };
 }
 
 /** One for each issuer that is to be asked about tokens, over connections of its own. Nothing is asked yet. */

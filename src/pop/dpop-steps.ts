@@ -8,8 +8,9 @@ import { coded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject } from '../core/json.ts';
 import { jwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { LIMITS } from '../core/limits.ts';
+import { mismatch, shown, shownDate } from '../core/shown.ts';
 import type { ProofKey, ProofKeys } from './proof-keys.ts';
-import { matchesTargetUri } from './target-uri.ts';
+import { matchesTargetUri, withoutQuery } from './target-uri.ts';
 
 interface DpopClaims {
   readonly htm: string;
@@ -61,10 +62,24 @@ export function readDpopProof(proof: string, keys: ProofKeys): DpopProof {
 /** @throws {LatchkeyError} `proof_key_mismatch`, `proof_method_mismatch`, `proof_uri_mismatch`, `proof_token_mismatch` */
 export function judgeDpopTarget({ key, claims }: DpopProof, target: DpopTarget): void {
   const { confirmationThumbprint: bound } = target;
-  if (bound !== undefined && key.thumbprint !== bound) throw new LatchkeyError('proof_key_mismatch');
-  if (claims.htm !== target.method) throw new LatchkeyError('proof_method_mismatch');
-  if (!matchesTargetUri(claims.htu, target.uris)) throw new LatchkeyError('proof_uri_mismatch');
-  if (claims.ath !== base64url(target.accessTokenDigest)) throw new LatchkeyError('proof_token_mismatch');
+  if (bound !== undefined && key.thumbprint !== bound) {
+    throw new LatchkeyError('proof_key_mismatch', mismatch('thumbprint of the key', key.thumbprint, bound));
+  }
+  if (claims.htm !== target.method) {
+    throw new LatchkeyError('proof_method_mismatch', mismatch('htm', claims.htm, target.method));
+  }
+  if (!matchesTargetUri(claims.htu, target.uris)) {
+    const wanted = target.uris.map(withoutQuery);
+    throw new LatchkeyError('proof_uri_mismatch', mismatch('htu', withoutQuery(claims.htu), wanted));
+  }
+  const digest = base64url(target.accessTokenDigest);
+  if (claims.ath !== digest) throw new LatchkeyError('proof_token_mismatch', otherToken(claims.ath, digest));
+}
+
+/** A client that makes `ath` wrongly may have put anything there, the token itself included: only a digest is repeated. */
+function otherToken(ath: string | undefined, digest: string): string {
+  if (ath === undefined || ath.length === digest.length) return mismatch('ath', ath, digest);
+  return `ath has ${ath.length} characters, expected ${shown(digest)}`;
 }
 
 /**
@@ -80,7 +95,10 @@ export function judgeDpopAge(
 ): void {
   const tooOld = iat < (time.latest ?? time.earliest) - window;
   const tooNew = time.latest !== undefined && iat > time.latest + window;
-  if (tooOld || tooNew) throw new LatchkeyError('proof_stale');
+  if (tooOld || tooNew) {
+    const now = shownDate(time.latest ?? time.earliest);
+    throw new LatchkeyError('proof_stale', `iat is ${shownDate(iat)}, now is ${now}, and ${window} s are allowed`);
+  }
 }
 
 /** @throws {LatchkeyError} `proof_signature_invalid` */
@@ -110,9 +128,11 @@ function asProof<T>(read: () => T): T {
 /** The key in the proof's header, which has to be one for the proof's algorithm (RFC 8725 §3.1). */
 function proofKey(parts: CompactParts, keys: ProofKeys): ProofKey {
   const header = asProof(() => parseHeader(parts, FORM));
-  if (header.type !== 'dpop+jwt') throw new LatchkeyError('proof_malformed', 'typ is not dpop+jwt');
+  if (header.type !== 'dpop+jwt') throw new LatchkeyError('proof_malformed', mismatch('typ', header.type, 'dpop+jwt'));
   const algorithm = jwtAlgorithm(header.algorithm);
-  if (algorithm !== 'ES256' && algorithm !== 'EdDSA') throw new LatchkeyError('proof_algorithm_refused');
+  if (algorithm !== 'ES256' && algorithm !== 'EdDSA') {
+    throw new LatchkeyError('proof_algorithm_refused', mismatch('alg', header.algorithm, ['ES256', 'EdDSA']));
+  }
   const jwk = header.members.jwk;
   if (!isJsonObject(jwk)) throw new LatchkeyError('proof_malformed', 'no jwk in the header');
   const key = keys.find(jwk);

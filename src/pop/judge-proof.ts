@@ -118,7 +118,7 @@ function leftToDevice(binding: Binding, { checksProofs = false, firstPresenter }
 }
 
 function judgeUnbound(presented: PresentedProof | undefined, bearer: boolean): ProvenHolder {
-  if (!bearer) throw new LatchkeyError('confirmation_missing');
+  if (!bearer) throw new LatchkeyError('confirmation_missing', 'cnf is missing');
   // A client that proves a key for a token that names none may believe that it is bound.
   if (presented !== undefined) throw new LatchkeyError('proof_key_mismatch', 'the token is bound to no key');
   return BEARER;

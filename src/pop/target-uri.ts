@@ -44,7 +44,7 @@ export function matchesTargetUri(htu: string, uris: readonly string[]): boolean 
   return normalized !== undefined && uris.some((uri) => uri === normalized || normalizeTargetUri(uri) === normalized);
 }
 
-function withoutQuery(text: string): string {
+export function withoutQuery(text: string): string {
   const end = text.search(/[?#]/);
   return end === -1 ? text : text.slice(0, end);
 }

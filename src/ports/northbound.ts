@@ -4,7 +4,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Freshness } from '../core/verified-token.ts';
-import type { Log } from './log.ts';
+import type { Log, LogFields } from './log.ts';
 
 /** One request's way through the hub: its id is in every log line, in the answer and in the delivery record. */
 export interface RequestContext {
@@ -12,6 +12,8 @@ export interface RequestContext {
   readonly log: Log;
   /** The network that the request came from, where it came over one. */
   readonly peer?: string | undefined;
+  /** Takes what the line about the answer is to have besides: what the request turned out to be about. */
+  readonly about?: (fields: LogFields) => void;
 }
 
 export interface PresentedToken {

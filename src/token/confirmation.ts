@@ -11,6 +11,7 @@ import type { DeviceProfile } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { RecentMap } from '../core/recent-map.ts';
+import { mismatch, shown } from '../core/shown.ts';
 import type { ConfirmationKey } from './confirmation-key.ts';
 
 export interface ConfirmationContext {
@@ -25,6 +26,9 @@ export interface ConfirmationContext {
   readonly encryption: CoseKey | undefined;
   readonly nonce: (algorithm: CoseKey['algorithm']) => Uint8Array;
 }
+
+/** Methods of `cnf` that say something to a device. */
+const FOR_DEVICES = ['jwk', 'jwe', 'jkt', 'kid'] as const;
 
 /** A device remembers a `kid` for each token; RFC 7800 sets no limit. */
 const MAX_KEY_ID_BYTES = 64;
@@ -49,7 +53,7 @@ export function translateConfirmation(
   context: ConfirmationContext,
 ): CwtConfirmation {
   if (confirmation === undefined) {
-    if (!context.bindsToPresenter) throw new LatchkeyError('confirmation_missing');
+    if (!context.bindsToPresenter) throw new LatchkeyError('confirmation_missing', 'cnf is missing');
     if (context.proofKey === undefined) throw new LatchkeyError('proof_missing');
     return { method: 'COSE_Key', key: publicCoseKey(context.proofKey) };
   }
@@ -70,7 +74,10 @@ export function translateConfirmation(
     case 'jku':
     case 'x5t#S256':
       // A device follows no address and speaks no TLS.
-      throw new LatchkeyError('confirmation_unsupported', method);
+      throw new LatchkeyError(
+        'confirmation_unsupported',
+        `cnf has ${shown(method)}, expected one of ${FOR_DEVICES.join(', ')}`,
+      );
   }
 }
 
@@ -105,7 +112,10 @@ function own(member: JsonValue | undefined): JsonValue {
 function shownKey(thumbprint: JsonValue, proofKey: JsonObject | undefined): CborMap {
   if (typeof thumbprint !== 'string') throw invalid('jkt is not text');
   if (proofKey === undefined) throw new LatchkeyError('proof_missing');
-  if (jwkThumbprint(proofKey) !== thumbprint) throw new LatchkeyError('proof_key_mismatch');
+  const shownThumbprint = jwkThumbprint(proofKey);
+  if (shownThumbprint !== thumbprint) {
+    throw new LatchkeyError('proof_key_mismatch', mismatch('thumbprint of the key', shownThumbprint, thumbprint));
+  }
   return publicCoseKey(proofKey);
 }
 

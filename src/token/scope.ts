@@ -3,6 +3,7 @@ import { encodeCbor } from '../codec/cbor.ts';
 import { utf8 } from '../core/bytes.ts';
 import type { DeviceProfile } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
+import { mismatch } from '../core/shown.ts';
 
 /**
  * The scopes of a token that the device knows, each once, in the issuer's order.
@@ -15,7 +16,7 @@ export function narrowScope(scope: readonly string[], known: readonly string[]):
     const own = known[known.indexOf(name)];
     if (own !== undefined && !narrowed.includes(own)) narrowed.push(own);
   }
-  if (narrowed.length === 0) throw new LatchkeyError('scope_empty', `the device knows ${known.join(' ')}`);
+  if (narrowed.length === 0) throw new LatchkeyError('scope_empty', mismatch('scope', scope.join(' '), known));
   return narrowed;
 }
 
@@ -44,6 +45,11 @@ function encodeAif(scope: readonly string[], permissions: DeviceProfile['permiss
     const granted = Object.hasOwn(permissions, name) ? permissions[name] : undefined;
     for (const [path, methods] of granted ?? []) rows.set(path, (rows.get(path) ?? 0) | methods);
   }
-  if (rows.size === 0) throw new LatchkeyError('scope_empty', 'the profile has no permissions for this scope');
+  if (rows.size === 0) {
+    throw new LatchkeyError(
+      'scope_empty',
+      `${mismatch('scope', scope.join(' '), Object.keys(permissions))}: the profile has no permissions for it`,
+    );
+  }
   return encodeCbor([...rows]);
 }

@@ -10,6 +10,7 @@ import type { DeviceProfile } from '../core/device-profile.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
+import { listed, mismatch, shown } from '../core/shown.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import { type ClaimCosts, claimCosts, describeCosts } from './claim-costs.ts';
 import { translateConfirmation } from './confirmation.ts';
@@ -177,9 +178,11 @@ function lifeByArrival(
  */
 function checkAudience({ audience: named, confirmation }: VerifiedToken, audience: string): void {
   if (named.length > 1 && confirmation === undefined) {
-    throw new LatchkeyError('audience_ambiguous', `${named.length} audiences`);
+    throw new LatchkeyError('audience_ambiguous', `aud is ${shown([...named])}, and cnf is missing`);
   }
-  if (!named.includes(audience)) throw new LatchkeyError('jwt_audience_mismatch');
+  if (!named.includes(audience)) {
+    throw new LatchkeyError('jwt_audience_mismatch', mismatch('aud', listed(named), audience));
+  }
 }
 
 /**

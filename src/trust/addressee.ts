@@ -2,7 +2,9 @@
 import { claimReaders } from '../codec/claim-values.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { ownMember } from '../core/member-demand.ts';
 import { namedScope, type ScopePattern } from '../core/scope-pattern.ts';
+import { shown } from '../core/shown.ts';
 
 export type DeviceNaming =
   | { readonly by: 'scope'; readonly pattern: ScopePattern }
@@ -62,20 +64,36 @@ export function addressedTo<T extends Addressed>(
 ): T {
   const { hasOthers, registered } = namedBy(naming, token, claims, device.names);
   const [first, ...more] = registered;
-  if (first === undefined) throw new LatchkeyError('device_unnamed', `by ${naming.by}`);
-  if (more.length > 0) throw new LatchkeyError('device_ambiguous', `${registered.size} devices by ${naming.by}`);
+  const namesOther = () => `${namingOf(naming, token, claims)}, expected one that names "${device.id}"`;
+  if (first === undefined) throw new LatchkeyError('device_unnamed', namesOther());
+  if (more.length > 0) throw new LatchkeyError('device_ambiguous', `${registered.size} devices: ${namesOther()}`);
   // A copy of a bearer token serves whatever else it names, such as a device of another hub.
   if (hasOthers && token.confirmation === undefined) {
-    throw new LatchkeyError('device_ambiguous', `a bearer token that names more by ${naming.by}`);
+    throw new LatchkeyError('device_ambiguous', `a bearer token that names more: ${namesOther()}`);
   }
   const [id, scope] = first;
-  if (id !== device.id) throw new LatchkeyError('jwt_audience_mismatch');
+  if (id !== device.id) throw new LatchkeyError('jwt_audience_mismatch', namesOther());
   return { ...token, audience: inPlaceOf(audience, device.audience, token.audience), scope };
 }
 
 /** The audiences of a token with that of a device in place of the shared one, each once. */
 export function inPlaceOf(shared: string, own: string, named: readonly string[]): readonly string[] {
   return [...new Set(named.map((each) => (each === shared ? own : each)))];
+}
+
+const SHOWN_SCOPES = 64;
+
+/** Where the token names devices, and what is there. */
+function namingOf(naming: DeviceNaming, { scope }: Addressed, claims: JsonObject): string {
+  switch (naming.by) {
+    case 'scope':
+      // A line has no room for the thousand that a token may have.
+      return `scope is ${shown(scope.slice(0, SHOWN_SCOPES).join(' '))}`;
+    case 'claim':
+      return `${naming.claim} is ${shown(ownMember(claims, naming.claim))}`;
+    case 'authorization_details':
+      return `${DETAILS} is ${shown(claims.authorization_details)}`;
+  }
 }
 
 function namedBy(naming: DeviceNaming, token: Addressed, claims: JsonObject, names: DeviceNames): Named {

@@ -3,7 +3,8 @@ import { fromBase64url } from '../core/bytes.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { LIMITS } from '../core/limits.ts';
-import { meetsDemand, ownMember, readMemberDemand } from '../core/member-demand.ts';
+import { type MemberDemand, meetsDemand, ownMember, readMemberDemand } from '../core/member-demand.ts';
+import { mismatch } from '../core/shown.ts';
 import type { IssuerPolicy } from './issuer-policy.ts';
 
 /** Registered claims of an access token, each of the type that its RFC gives it. Not judged against anything yet. */
@@ -56,6 +57,11 @@ export function readClaims(claims: JsonObject, names: ClaimNames): JwtClaims {
   };
 }
 
+/** The claim that names the audience. */
+export function audienceClaimOf(claims: JsonObject, { audienceClaims }: Pick<ClaimNames, 'audienceClaims'>): string {
+  return firstOf(claims, audienceClaims, true) ?? 'aud';
+}
+
 /**
  * Which of these claims is there first.
  * @param notEmpty an empty list is not there: Hydra writes one for a client that asked for no audience
@@ -87,10 +93,18 @@ export function demandAccessToken(
   let isNamed = isTyped;
   for (const text of requiredClaims) {
     const demand = readMemberDemand(text);
-    if (demand === undefined || !meetsDemand(claims, demand)) throw new LatchkeyError('jwt_claim_required', text);
+    if (demand === undefined || !meetsDemand(claims, demand)) throw lacking(claims, text, demand);
     isNamed ||= demand.values !== undefined;
   }
   if (!isNamed && claims.nonce !== undefined) throw idToken('nonce');
+}
+
+function lacking(claims: JsonObject, text: string, demand: MemberDemand | undefined): LatchkeyError {
+  const { names, values } = demand ?? { names: [text], values: undefined };
+  const [name = text] = names;
+  const detail =
+    values === undefined ? `${names.join(' or ')} is missing` : mismatch(name, ownMember(claims, name), values);
+  return new LatchkeyError('jwt_claim_required', detail);
 }
 
 function idToken(mark: string): LatchkeyError {

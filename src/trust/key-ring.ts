@@ -3,6 +3,7 @@ import { coded, LatchkeyError } from '../core/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { JWT_ALGORITHMS, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { LIMITS } from '../core/limits.ts';
+import { listed, mismatch } from '../core/shown.ts';
 import { importVerificationKey, type VerificationKey } from './verification-key.ts';
 
 /** Keys of one `kid` that are tried for one token: an issuer may have two of a name while it rotates, hardly more. */
@@ -80,13 +81,20 @@ export class KeyRing {
     algorithms: JwtAlgorithm | readonly JwtAlgorithm[],
   ): readonly SignatureVerifier[] {
     const named = keyId === undefined ? this.#all : this.#byKeyId.get(keyId);
-    if (named === undefined) throw new LatchkeyError('key_unknown');
+    if (named === undefined) throw new LatchkeyError('key_unknown', mismatch('kid', keyId, [...this.#byKeyId.keys()]));
     const only = typeof algorithms === 'string' || algorithms.length > 1 ? algorithms : algorithms[0];
     const verifiers =
       typeof only === 'string'
         ? (named.get(only) ?? [])
         : (only ?? []).flatMap((algorithm) => named.get(algorithm) ?? []);
-    if (verifiers.length === 0) throw new LatchkeyError('jwt_algorithm_refused', 'not the algorithm of the key');
+    if (verifiers.length === 0) {
+      const asked = typeof algorithms === 'string' ? [algorithms] : algorithms;
+      const serving = JWT_ALGORITHMS.filter((algorithm) => (named.get(algorithm)?.length ?? 0) > 0);
+      throw new LatchkeyError(
+        'jwt_algorithm_refused',
+        `not the algorithm of the key: ${mismatch('alg', listed(asked), serving)}`,
+      );
+    }
     if (keyId === undefined && verifiers.length > 1) throw new LatchkeyError('key_unknown', 'no kid, several keys');
     return verifiers;
   }

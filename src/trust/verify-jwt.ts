@@ -18,14 +18,16 @@ import type { JsonObject } from '../core/json.ts';
 import { algorithmsNamed, type JwtAlgorithm } from '../core/jwt-algorithms.ts';
 import { meetsDemand, readMemberDemand } from '../core/member-demand.ts';
 import { demandReplicated } from '../core/replicated-claims.ts';
+import { listed, mismatch, shown } from '../core/shown.ts';
 import { judgeTimes, type WhenUnsure, witnessedMoment } from '../core/token-times.ts';
+import { toldToHolder } from '../core/told-to-holder.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
 import { type AskedDevice, addressedTo } from './addressee.ts';
 import { type DecryptedJwt, decryptJwt, type TokenDecryption } from './encrypted-jwt.ts';
 import { HeaderMemory } from './header-memory.ts';
 import { type IssuerPolicy, plainType } from './issuer-policy.ts';
 import type { Issuers } from './issuers.ts';
-import { demandAccessToken, demandRfc9068, endOf, type JwtClaims, readClaims } from './jwt-claims.ts';
+import { audienceClaimOf, demandAccessToken, demandRfc9068, endOf, type JwtClaims, readClaims } from './jwt-claims.ts';
 import type { KeyRing } from './key-ring.ts';
 import { areReadPlainly, readPlainClaims } from './plain-claims.ts';
 
@@ -45,7 +47,10 @@ interface JudgingOptions {
 }
 
 export interface VerifyJwtOptions extends JudgingOptions {
-  readonly issuers: Pick<Issuers, 'find'>;
+  readonly issuers: Pick<Issuers, 'find'> & {
+    /** For the log: what `iss` may be. */
+    readonly names?: () => readonly string[];
+  };
   /** Without it the hub accepts no encrypted token. */
   readonly decryption?: TokenDecryption | undefined;
 }
@@ -88,8 +93,8 @@ export async function verifyJwt(token: string, options: VerifyJwtOptions): Promi
   const named = unverifiedIssuer(unverified);
   demandOwnKey(named, decrypted);
   const issuer = options.issuers.find(named);
-  if (issuer === undefined) throw new LatchkeyError('jwt_issuer_unknown');
-  const algorithms = judgeHeader(unverified.header, issuer.policy);
+  if (issuer === undefined) throw unknownIssuer(named, options.issuers.names?.() ?? []);
+  const algorithms = judgeHeader(unverified, issuer.policy, issuer.keys.ring());
   const held = await issuer.keys.forKeyId(unverified.header.keyId);
   return judge(unverified, algorithms, {
     ...options,
@@ -105,8 +110,9 @@ export function verifyJwtWithKeys(jwt: string, options: VerifyJwtWithKeysOptions
   const unverified = takeApart(jwt);
   const named = unverifiedIssuer(unverified);
   demandOwnKey(named, options.decrypted);
-  if (named !== options.policy.issuer) throw new LatchkeyError('jwt_issuer_unknown');
-  return judge(unverified, judgeHeader(unverified.header, options.policy), options);
+  const { keys, policy } = options;
+  if (named !== policy.issuer) throw unknownIssuer(named, [policy.issuer]);
+  return judge(unverified, judgeHeader(unverified, policy, keys), options);
 }
 
 /** The steps in order: until the signature is known to be good, a sender learns nothing of what the claims lack. */
@@ -115,9 +121,17 @@ function judge(
   algorithms: readonly JwtAlgorithm[],
   options: VerifyJwtWithKeysOptions,
 ): VerifiedToken {
-  const { policy, time, whenUnsure } = options;
   demandSignature(unverified, algorithms, options.keys);
   if (unverified.newHeader !== undefined) headers.keep(unverified.newHeader, unverified.header);
+  try {
+    return judgeClaims(unverified, options);
+  } catch (error) {
+    throw toldToHolder(error);
+  }
+}
+
+function judgeClaims(unverified: UnverifiedJwt, options: VerifyJwtWithKeysOptions): VerifiedToken {
+  const { policy, time, whenUnsure } = options;
   const written = claimsFor(policy, unverified);
   demandAccessToken(written, policy, isTyped(unverified.header));
   const read = readClaims(written, policy);
@@ -125,7 +139,7 @@ function judge(
     demandReplicated(options.decrypted.header, { ...read, statedAudience: read.audience });
   }
   if (policy.requireRfc9068) demandRfc9068(read);
-  const claims = forDevice(read, unverified.payload, options);
+  const claims = forDevice(read, { written, payload: unverified.payload }, options);
   const expiresAt = endOf(claims, { mayLackExpiry: policy.exiWithoutExp && options.withoutClock === true });
   const times = { ...claims, expiresAt };
   const moment = witnessedMoment(times);
@@ -165,7 +179,11 @@ function partsOf(jwt: string): CompactParts {
   } catch (error) {
     const form = isCoded(error, 'jwt_malformed') ? tokenForm(jwt) : 'signed';
     if (form === 'signed') throw error;
-    throw new LatchkeyError(form === 'encrypted' ? 'token_encrypted' : 'token_opaque', undefined, { cause: error });
+    const [code, detail] =
+      form === 'encrypted'
+        ? (['token_encrypted', 'a JWE, and here is no key for it'] as const)
+        : (['token_opaque', 'not three parts of ASCII'] as const);
+    throw new LatchkeyError(code, detail, { cause: error });
   }
 }
 
@@ -203,45 +221,87 @@ export function unverifiedIssuer({ claims }: UnverifiedJwt): string {
   return iss;
 }
 
-/** RFC 8725 §3.1 (algorithm) and §3.11 (explicit type). */
-function judgeHeader(header: JoseHeader, policy: IssuerPolicy): readonly JwtAlgorithm[] {
-  const algorithms = judgeAlgorithm(header, policy);
-  judgeType(header.type === undefined ? undefined : plainType(header.type), policy);
-  return algorithms;
+function unknownIssuer(named: string, known: readonly string[]): LatchkeyError {
+  return new LatchkeyError('jwt_issuer_unknown', mismatch('iss', named, known));
+}
+
+/**
+ * RFC 8725 §3.1 (algorithm) and §3.11 (explicit type).
+ * @param ring the keys that are held. With one of them a token that is refused may show that its issuer signed it, and its holder is
+ *   told more; no key is asked for
+ */
+function judgeHeader(
+  unverified: UnverifiedJwt,
+  policy: IssuerPolicy,
+  ring: KeyRing | undefined,
+): readonly JwtAlgorithm[] {
+  const { algorithm, members, type } = unverified.header;
+  const algorithms = allowedOf(algorithm, policy);
+  const fault =
+    memberFault(members, policy) ??
+    (algorithms.length === 0 ? algorithmFault(algorithm, policy) : typeFault(type, policy));
+  if (fault === undefined) return algorithms;
+  throw ring !== undefined && isSigned(unverified, algorithms, ring) ? toldToHolder(fault) : fault;
+}
+
+function isSigned(unverified: UnverifiedJwt, algorithms: readonly JwtAlgorithm[], ring: KeyRing): boolean {
+  try {
+    demandSignature(unverified, algorithms, ring);
+    return true;
+  } catch (error) {
+    if (isCoded(error)) return false;
+    throw error;
+  }
 }
 
 /** All of the header but its type. */
 export function judgeAlgorithm({ algorithm, members }: JoseHeader, policy: IssuerPolicy): readonly JwtAlgorithm[] {
-  for (const name of IGNORABLE_HEADERS) if (members[name] !== undefined) demandIgnored(name, members, policy);
-  return allowedOf(algorithm, policy);
+  const algorithms = allowedOf(algorithm, policy);
+  const fault =
+    memberFault(members, policy) ?? (algorithms.length === 0 ? algorithmFault(algorithm, policy) : undefined);
+  if (fault !== undefined) throw fault;
+  return algorithms;
 }
 
-/** The detail tells an algorithm that the operator may allow from one that no setting can. */
 function allowedOf(name: string, policy: IssuerPolicy): readonly JwtAlgorithm[] {
   const known = algorithmsNamed(name);
   const [only] = known;
   if (known.length === 1 && only !== undefined && policy.algorithms.includes(only)) return known;
-  const allowed = known.filter((algorithm) => policy.algorithms.includes(algorithm));
-  if (allowed.length > 0) return allowed;
-  if (known.length > 0)
-    throw new LatchkeyError('jwt_algorithm_refused', `${name}: algorithms of the issuer may have it`);
-  throw new LatchkeyError('jwt_algorithm_refused', 'one that no issuer may use');
+  return known.filter((algorithm) => policy.algorithms.includes(algorithm));
 }
 
-function demandIgnored(name: string, members: JsonObject, { ignoredHeaders }: IssuerPolicy): void {
-  const isIgnored = ignoredHeaders.some((text) => {
-    const demand = readMemberDemand(text);
-    return demand?.names.includes(name) === true && meetsDemand(members, demand);
-  });
-  if (isIgnored) return;
-  throw new LatchkeyError('jwt_header_refused', `header member ${name}, and ignored_headers does not name it`);
+/** The detail tells an algorithm that the operator may allow from one that no setting can. */
+function algorithmFault(name: string, { algorithms }: IssuerPolicy): LatchkeyError {
+  const hint = algorithmsNamed(name).length > 0 ? 'algorithms of the issuer may have it' : 'no issuer may use it';
+  return new LatchkeyError('jwt_algorithm_refused', `${mismatch('alg', name, algorithms)}: ${hint}`);
+}
+
+function memberFault(members: JsonObject, { ignoredHeaders }: IssuerPolicy): LatchkeyError | undefined {
+  for (const name of IGNORABLE_HEADERS) {
+    const value = members[name];
+    if (value === undefined) continue;
+    const isIgnored = ignoredHeaders.some((text) => {
+      const demand = readMemberDemand(text);
+      return demand?.names.includes(name) === true && meetsDemand(members, demand);
+    });
+    // A certificate chain would fill the line.
+    const what = typeof value === 'string' ? ` is ${shown(value)}` : '';
+    if (!isIgnored)
+      return new LatchkeyError(
+        'jwt_header_refused',
+        `header member ${name}${what}, and ignored_headers does not name it`,
+      );
+  }
+  return undefined;
 }
 
 /** A type `none` is a type like others: what the setting calls none is no type at all. */
-function judgeType(type: string | undefined, { tokenTypes }: IssuerPolicy): void {
-  if (type === undefined ? tokenTypes.includes('none') : type !== 'none' && tokenTypes.includes(type)) return;
-  if (type === undefined) throw new LatchkeyError('jwt_type_refused', 'no typ: token_types may have "none"');
-  throw new LatchkeyError('jwt_type_refused', type === 'jwt' ? 'typ is JWT: token_types may have "JWT"' : undefined);
+function typeFault(written: string | undefined, { tokenTypes }: IssuerPolicy): LatchkeyError | undefined {
+  const type = written === undefined ? undefined : plainType(written);
+  if (type === undefined ? tokenTypes.includes('none') : type !== 'none' && tokenTypes.includes(type)) return undefined;
+  const setting = type === undefined ? 'none' : type === 'jwt' ? 'JWT' : undefined;
+  const hint = setting === undefined ? '' : `: token_types may have "${setting}"`;
+  return new LatchkeyError('jwt_type_refused', `${mismatch('typ', written, tokenTypes)}${hint}`);
 }
 
 /** Whether the type says "access token": an ID token has no type, or JWT. */
@@ -253,26 +313,32 @@ export function demandSignature(unverified: UnverifiedJwt, algorithms: readonly 
   const { header, signingInput, signature } = unverified;
   for (const verifier of keys.candidates(header.keyId, algorithms))
     if (verifier.verify(signingInput, signature)) return;
-  throw new LatchkeyError('jwt_signature_invalid');
+  throw new LatchkeyError('jwt_signature_invalid', `kid is ${shown(header.keyId)}, alg is ${shown(header.algorithm)}`);
 }
 
 /** With audience and scope as they are for the device that it is presented for. */
 function forDevice(
   read: JwtClaims,
-  payload: Uint8Array,
+  { written, payload }: { readonly written: JsonObject; readonly payload: Uint8Array },
   { audience, device, policy }: VerifyJwtWithKeysOptions,
 ): JwtClaims {
   const { sharedAudience: shared } = policy;
   if (shared !== undefined && device !== undefined && read.audience.includes(shared.audience)) {
     return addressedTo(read, parseStrictJsonObject(payload, { code: 'jwt_malformed' }), shared, device);
   }
-  demandAudience(read.audience, audience);
+  if (!fits(read.audience, audience)) {
+    const wanted = [
+      ...(typeof audience === 'string' ? [audience] : []),
+      ...(shared === undefined ? [] : [shared.audience]),
+    ];
+    const named = mismatch(audienceClaimOf(written, policy), listed(read.audience), wanted);
+    throw new LatchkeyError('jwt_audience_mismatch', named);
+  }
   return read;
 }
 
-function demandAudience(named: readonly string[], expected: ExpectedAudience): void {
-  const fits = typeof expected === 'string' ? named.includes(expected) : named.some(expected);
-  if (!fits) throw new LatchkeyError('jwt_audience_mismatch');
+function fits(named: readonly string[], expected: ExpectedAudience): boolean {
+  return typeof expected === 'string' ? named.includes(expected) : named.some(expected);
 }
 
 /** The one place that makes a `VerifiedToken` (a test searches for others). */

@@ -156,7 +156,7 @@ describe('it is not good, and the AS is not asked,', () => {
       { policy: { requiredClaims: ['use=access'] } },
     ],
   ])('%s', async (_, jwt, code, setup) => {
-    expect(await judge(jwt(), setup)).toEqual({
+    expect(await judge(jwt(), setup)).toMatchObject({
       active: false,
       code,
       concealed: false,

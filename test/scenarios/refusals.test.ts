@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { base64url, sha256 } from '../../src/core/bytes.ts';
+import { CATALOGUE, type ErrorCode } from '../../src/core/error-catalogue.ts';
 import { TUBE_AUDIENCE } from '../fixtures/authorization-server.ts';
 import { StaticIssuer } from '../fixtures/static-issuer.ts';
 import { World } from '../fixtures/world.ts';
@@ -57,11 +58,13 @@ async function proof(jwt: string, claims: Record<string, unknown>, by = key): Pr
 
 async function present(headers: Record<string, string>, to = url) {
   const answer = await fetch(to, { method: 'POST', headers });
-  const body = (await answer.json()) as { code?: string; detail?: string };
+  const body = (await answer.json()) as { type?: string; title?: string; code?: string; detail?: string; fix?: string };
   return {
     status: answer.status,
     code: body.code,
     challenge: answer.headers.get('www-authenticate'),
+    type: body.type,
+    fix: body.fix,
     detail: body.detail,
   };
 }
@@ -73,20 +76,43 @@ describe('POST /devices/{id}/authz-info', () => {
     expect(answer).toMatchObject({ status: 201, code: undefined });
   });
 
-  test.each<[string, Record<string, unknown>, string]>([
-    ['without a nonce', { nonce: undefined }, 'proof_nonce_required'],
-    ['with a nonce of its own making', { nonce: 'mine' }, 'proof_nonce_required'],
-    ['for another method', { htm: 'GET' }, 'proof_method_mismatch'],
-    ['for another address', { htu: 'https://elsewhere.example/devices/tube-1/authz-info' }, 'proof_uri_mismatch'],
-    ['for another token', { ath: base64url(sha256('other')) }, 'proof_token_mismatch'],
-    ['of an hour ago', { iat: Math.floor(Date.now() / 1_000) - 3_600 }, 'proof_stale'],
-  ])('refuses a proof %s', async (_, claims, code) => {
+  test.each<[string, Record<string, unknown>, string, RegExp | undefined]>([
+    ['without a nonce', { nonce: undefined }, 'proof_nonce_required', undefined],
+    ['with a nonce of its own making', { nonce: 'mine' }, 'proof_nonce_required', undefined],
+    ['for another method', { htm: 'GET' }, 'proof_method_mismatch', /^htm is "GET", expected "POST"$/],
+    [
+      'for another address',
+      { htu: 'https://elsewhere.example/devices/tube-1/authz-info?secret' },
+      'proof_uri_mismatch',
+      /^htu is "https:\/\/elsewhere.example\/devices\/tube-1\/authz-info", expected "http:\/\/127.0.0.1:\d+\/devices\/tube-1\/authz-info" or /,
+    ],
+    [
+      'for another token',
+      { ath: base64url(sha256('other')) },
+      'proof_token_mismatch',
+      /^ath is ".{43}", expected ".{43}"$/,
+    ],
+    [
+      'with the token in place of its hash',
+      { ath: 'eyJhbGciOiJFUzI1NiJ9.canary' },
+      'proof_token_mismatch',
+      /^ath has 27 characters, expected ".{43}"$/,
+    ],
+    [
+      'of an hour ago',
+      { iat: Math.floor(Date.now() / 1_000) - 3_600 },
+      'proof_stale',
+      /^iat is \S+Z, now is \S+Z, and \d+ s are allowed$/,
+    ],
+  ])('refuses a proof %s', async (_, claims, code, detail) => {
     const jwt = token();
     const answer = await present({
       authorization: `DPoP ${jwt}`,
       dpop: await proof(jwt, { nonce: await nonce(), ...claims }),
     });
-    expect(answer).toMatchObject({ status: 401, code, detail: undefined });
+    expect(answer).toMatchObject({ status: 401, code });
+    if (detail === undefined) expect(answer.detail).toBeUndefined();
+    else expect(answer.detail).toMatch(detail);
     expect(answer.challenge).toContain(code === 'proof_nonce_required' ? 'use_dpop_nonce' : 'invalid_dpop_proof');
   });
 
@@ -120,22 +146,49 @@ describe('POST /devices/{id}/authz-info', () => {
     });
   });
 
-  test.each<[string, () => string, number, string]>([
-    ['for another device', () => token({ aud: 'https://tube-2.devices.example' }), 403, 'jwt_audience_mismatch'],
+  test.each<[string, () => string, number, string, RegExp?]>([
+    [
+      'for another device',
+      () => token({ aud: 'https://tube-2.devices.example' }),
+      403,
+      'jwt_audience_mismatch',
+      /^aud is "https:\/\/tube-2.devices.example", expected "[^"]+"$/,
+    ],
     [
       'for several devices, bound to no key',
       () => token({ aud: [TUBE_AUDIENCE, 'https://tube-2.devices.example'], cnf: undefined }),
       403,
       'audience_ambiguous',
+      /^aud is \[.+\], and cnf is missing$/,
     ],
-    ['that is bound to no key', () => token({ cnf: undefined }), 403, 'confirmation_missing'],
-    ['without a scope that the device knows', () => token({ scope: 'dance' }), 403, 'scope_empty'],
-    ['that is expired', () => token({ exp: Math.floor(Date.now() / 1_000) - 1 }), 401, 'jwt_expired'],
+    ['that is bound to no key', () => token({ cnf: undefined }), 403, 'confirmation_missing', /^cnf is missing$/],
+    [
+      'without a scope that the device knows',
+      () => token({ scope: 'dance' }),
+      403,
+      'scope_empty',
+      /^scope is "dance", expected "read" or "configure"$/,
+    ],
+    [
+      'that is expired',
+      () => token({ exp: Math.floor(Date.now() / 1_000) - 1 }),
+      401,
+      'jwt_expired',
+      /^exp is \S+Z, now is \S+Z$/,
+    ],
     ['of an unknown issuer', () => token({ iss: 'https://evil.example' }), 401, 'jwt_issuer_unknown'],
     ['that was altered', () => `${token().slice(0, -4)}AAAA`, 401, 'jwt_signature_invalid'],
     [
       'that is an ID token',
       () => issuer.sign({ aud: TUBE_AUDIENCE }, `{"alg":"ES256","typ":"JWT","kid":"${issuer.keyId}"}`),
+      401,
+      'jwt_type_refused',
+      /^typ is "JWT", expected "at\+jwt": token_types may have "JWT"$/,
+    ],
+    [
+      'of another type that nobody signed',
+      () =>
+        `${Buffer.from(`{"alg":"ES256","kid":"${issuer.keyId}"}`).toString('base64url')}.${token().split('.')[1]}.AAAA`,
       401,
       'jwt_type_refused',
     ],
@@ -145,10 +198,24 @@ describe('POST /devices/{id}/authz-info', () => {
       401,
       'jwt_algorithm_refused',
     ],
-  ])('refuses a token %s', async (_, make, status, code) => {
+  ])('refuses a token %s', async (_, make, status, code, detail) => {
     const jwt = make();
     const answer = await present({ authorization: `DPoP ${jwt}`, dpop: await proof(jwt, { nonce: await nonce() }) });
-    expect(answer).toMatchObject({ status, code, detail: undefined });
+    expect(answer).toMatchObject({ status, code, fix: CATALOGUE[code as ErrorCode].fix });
+    if (detail === undefined) expect(answer.detail).toBeUndefined();
+    else expect(answer.detail).toMatch(detail);
+    const page = await fetch(new URL(answer.type ?? '', url));
+    expect({ status: page.status, type: page.headers.get('content-type') }).toEqual({
+      status: 200,
+      type: 'text/plain; charset=utf-8',
+    });
+    expect(await page.text()).toContain(CATALOGUE[code as ErrorCode].title);
+  });
+
+  test('has no page about what is no code', async () => {
+    const answer = await fetch(new URL('/errors/constructor', url));
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toMatchObject({ code: 'not_found', type: '/errors/not_found' });
   });
 
   test('refuses a request without a token, and says which schemes there are and no error', async () => {

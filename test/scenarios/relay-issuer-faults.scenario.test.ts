@@ -161,9 +161,9 @@ const recover = (as: ScriptedIssuer) => as.recover();
 
 /** All that a device gets over HTTP: nothing that would tell an attacker more than the others learn. */
 function refusal(code: ErrorCode) {
-  const { title } = CATALOGUE[code];
+  const { fix, title } = CATALOGUE[code];
   const id = expect.stringMatching(/^[0-9a-f]{16}$/);
-  return { type: `urn:latchkey:error:${code}`, title, status: 503, code, id };
+  return { type: `/errors/${code}`, title, status: 503, fix, code, id };
 }
 
 /** From a good day over the fault to the next good day. */

@@ -52,7 +52,7 @@ test('a POST may stand for another method', () => {
 
 describe('the answer of a device', () => {
   const answer = (code: string, payload: readonly number[] = []) =>
-    httpAnswerOf({ code: codeNumber(code), payload: Uint8Array.from(payload), verified: true }, 'r1');
+    httpAnswerOf({ code: codeNumber(code), payload: Uint8Array.from(payload), verified: true }, { id: 'r1' });
 
   test.each<[string, readonly number[], number]>([
     ['2.01', [], 201],

@@ -38,30 +38,46 @@ test.each<[ErrorCode, number | undefined, object]>([
   expect(retryAfterHeader(new LatchkeyError(code, undefined, options))).toEqual(headers);
 });
 
-test('the detail of an error never reaches who asked', () => {
+const REQUEST = { id: 'id1', errorPages: 'https://hub.example/errors' };
+
+test('the detail of an error never reaches who asked, unless the error allows it', () => {
   const error = new LatchkeyError('jwt_expired', 'canary');
-  expect(JSON.stringify(problemOf(error, 'id1'))).not.toContain('canary');
-  expect(JSON.stringify(problemAnswer(error, 'id1'))).not.toContain('canary');
+  expect(JSON.stringify(problemOf(error, REQUEST))).not.toContain('canary');
+  expect(JSON.stringify(problemAnswer(error, REQUEST))).not.toContain('canary');
+  const told = new LatchkeyError('jwt_expired', 'canary', { isForPeer: true });
+  expect(problemOf(told, REQUEST)).toMatchObject({ detail: 'canary' });
 });
 
 test('a token that lacks a claim is told which, by a registered name alone', () => {
-  expect(problemOf(new LatchkeyError('jwt_claim_missing', 'client_id'), 'id1')).toMatchObject({ claim: 'client_id' });
-  expect(JSON.stringify(problemOf(new LatchkeyError('jwt_claim_missing', 'canary'), 'id1'))).not.toContain('canary');
-  expect(problemOf(new LatchkeyError('jwt_claim_invalid', 'iat'), 'id1')).not.toHaveProperty('claim');
+  expect(problemOf(new LatchkeyError('jwt_claim_missing', 'client_id'), REQUEST)).toMatchObject({ claim: 'client_id' });
+  expect(JSON.stringify(problemOf(new LatchkeyError('jwt_claim_missing', 'canary'), REQUEST))).not.toContain('canary');
+  expect(problemOf(new LatchkeyError('jwt_claim_invalid', 'iat'), REQUEST)).not.toHaveProperty('claim');
 });
 
-test('a problem is RFC 9457, with the code and the id of the request', () => {
+test('a problem is RFC 9457, with the code, what to do, and the id of the request', () => {
   const error = new LatchkeyError('device_refused_token');
-  expect(problemAnswer(error, 'id1', { headers: { location: '/d' }, deviceCode: '4.01', status: 403 })).toEqual({
+  expect(problemAnswer(error, REQUEST, { headers: { location: '/d' }, deviceCode: '4.01', status: 403 })).toEqual({
     status: 403,
     headers: { location: '/d', 'content-type': 'application/problem+json' },
     body: {
-      type: 'urn:latchkey:error:device_refused_token',
+      type: 'https://hub.example/errors/device_refused_token',
       title: error.entry.title,
       status: 403,
+      fix: error.entry.fix,
       code: 'device_refused_token',
       id: 'id1',
       device_code: '4.01',
     },
+  });
+});
+
+test('a problem where nothing has pages about errors is short, and has no address', () => {
+  const error = new LatchkeyError('jwt_expired', 'canary', { isForPeer: true });
+  expect(problemOf(error, { id: 'id1' })).toEqual({
+    type: 'urn:latchkey:error:jwt_expired',
+    title: error.entry.title,
+    status: 401,
+    code: 'jwt_expired',
+    id: 'id1',
   });
 });
