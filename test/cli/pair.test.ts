@@ -43,6 +43,7 @@ const NO_ADMIN: Admin = {
   status: none,
   listDevices: none,
   profiles: async () => rig.devices.profiles(),
+  issuerKeys: none,
   showDevice: none,
   addDevice: none,
   deviceCredentials: none,
