@@ -452,6 +452,18 @@ describe('latchkey pair with profiles', () => {
   });
 
   test.each([
+    ['that asks for the code', []],
+    ['that only looks on', ['--json']],
+  ])('an unknown profile is refused before the window opens by a command %s', async (_, args) => {
+    const { noted, printed, status } = await talk([], '--profile', 'kettle', ...args);
+    expect([status, printed]).toEqual([1, '']);
+    expect(noted).toContain('profile_unknown');
+    expect(noted).toContain('[[profiles]] has tube, lamp');
+    expect(noted.split('\n')).toHaveLength(1);
+    expect(rig.log.events()).not.toContain('pairing_window_open');
+  });
+
+  test.each([
     ['an option', ['--profile', 'kettle']],
     ['a label', ['--code', setupCodeText('tube-1', SETUP, 'kettle').expose()]],
   ])('an unknown profile of %s is refused before the window opens', async (_, args) => {
