@@ -118,6 +118,10 @@ async function start(given: Config, log: Log, opened: OpenParts): Promise<Runnin
   };
   const admin = adminOf(config, state, log, {
     status: () => statusOf(running),
+    issuerKeys: async (issuer) => {
+      const held = issuers.find(issuer)?.keys;
+      return { keys: held?.ring()?.jwks ?? [], age: held?.status().age };
+    },
     difficulty: (device) => dispatcher.difficulty(device),
     cancel: (id) => dispatcher.cancel(id),
     wake,

@@ -94,6 +94,11 @@ function adminRoutes(admin: Admin): readonly Route[] {
     { method: 'GET', path: '/profiles', handle: async () => ({ status: 200, body: await admin.profiles() }) },
     {
       method: 'GET',
+      path: '/issuers/keys',
+      handle: async ({ query }) => ({ status: 200, body: await admin.issuerKeys(words(query, 'issuer') ?? '') }),
+    },
+    {
+      method: 'GET',
       path: '/devices/:id',
       handle: async (request) => ({ status: 200, body: await admin.showDevice(request.parameters.id ?? '') }),
     },

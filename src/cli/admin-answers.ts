@@ -10,6 +10,7 @@ import type {
   ClockResetView,
   DeviceView,
   HubStatus,
+  IssuerKeysView,
   ListedDelivery,
   Page,
   ProfileView,
@@ -23,13 +24,17 @@ import type { PairedDevice, PairingView } from '../ports/pairing.ts';
 const text = z.string();
 const number = z.number();
 
+const jsonObject = z.custom<JsonObject>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+);
+
 const device = z.object({
   id: text,
   audience: text,
   name: z.optional(text),
   line: z.optional(text),
   ble: z.optional(z.object({ name: text })),
-  profile: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
+  profile: jsonObject,
   profile_name: z.optional(text),
   profile_differs: z.optional(z.boolean()),
   paired: z.optional(z.boolean()),
@@ -44,7 +49,7 @@ const device = z.object({
 const profiles = z.array(
   z.object({
     name: text,
-    profile: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
+    profile: jsonObject,
     audience: text,
     issuers: z.optional(z.union([z.array(text), z.literal('any')])),
     devices: number,
@@ -209,6 +214,9 @@ export const readStatus: (answer: JsonValue) => HubStatus = reader(status);
 export const readDevice: (answer: JsonValue) => DeviceView = reader(device);
 export const readDevices: (answer: JsonValue) => Page<DeviceView> = reader(pageOf(device));
 export const readProfiles: (answer: JsonValue) => readonly ProfileView[] = reader(profiles);
+export const readIssuerKeys = reader(z.object({ keys: z.array(jsonObject), age: z.optional(number) })) as (
+  answer: JsonValue,
+) => IssuerKeysView;
 export const readAddedDevice: (answer: JsonValue) => AddedDevice = reader(z.object({ device, trust: text }));
 export const readDeliveries = reader(pageOf(delivery)) as (answer: JsonValue) => Page<ListedDelivery>;
 export const readDelivery = reader(delivery) as (answer: JsonValue) => ListedDelivery;

@@ -16,6 +16,7 @@ import type {
   DeliveriesQuery,
   DeviceView,
   HubStatus,
+  IssuerKeysView,
   ListedDelivery,
   NewDevice,
   Page,
@@ -35,6 +36,7 @@ import {
   readDelivery,
   readDevice,
   readDevices,
+  readIssuerKeys,
   readProfiles,
   readRetried,
   readRotated,
@@ -136,6 +138,10 @@ class NoDevices implements Admin {
     return profilesAtRest(this.#config);
   }
 
+  async issuerKeys(): Promise<IssuerKeysView> {
+    return { keys: [] };
+  }
+
   showDevice(): Promise<DeviceView> {
     return Promise.reject(new LatchkeyError('device_unknown'));
   }
@@ -218,6 +224,10 @@ class RemoteAdmin implements Admin {
 
   async profiles(): Promise<readonly ProfileView[]> {
     return readProfiles(await this.#ask('GET', '/profiles'));
+  }
+
+  async issuerKeys(issuer: string): Promise<IssuerKeysView> {
+    return readIssuerKeys(await this.#ask('GET', withQuery('/issuers/keys', { issuer })));
   }
 
   async showDevice(id: string): Promise<DeviceView> {

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { renderSVG, renderUnicodeCompact } from 'uqr';
 import { newSetupSecret, readSetupCode, setupCodeText, setupCodeToType } from '../codec/setup-code.ts';
+import { loadConfig } from '../config/load.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { Secret } from '../core/secret.ts';
+import { profileNamed } from '../devices/named-profile.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { intoNewFile } from './secret-file.ts';
 
@@ -13,6 +15,7 @@ interface Options {
   readonly svg?: string;
   readonly profile?: string;
   readonly json?: boolean;
+  readonly config?: string;
 }
 
 /** A quarter of the symbol may be scratched off a label before it does not read any more. */
@@ -28,6 +31,7 @@ export const command: CliCommand = {
       .option('--code <code>', 'the setup code that the device has; - reads it from standard input')
       .option('--profile <name>', 'profile that the QR text names, for the hub that will pair the device')
       .option('--svg <file>', 'write the QR code as SVG to this file (must not exist yet), and nothing to the screen')
+      .option('-c, --config <file>', 'configuration of that hub: --profile must be one of its profiles')
       .option('--json', 'print the code as JSON, without a drawing')
       .action((id: string, options: Options) => label(id, options, terminal));
     addExample(command, '$ latchkey devices label tube-1', '$ latchkey devices label tube-1 --code - --svg tube-1.svg');
@@ -35,14 +39,22 @@ export const command: CliCommand = {
 };
 
 async function label(id: string, options: Options, terminal: Terminal): Promise<void> {
-  const { profile, secret } = await codeOf(id, options, terminal);
-  const text = setupCodeText(id, secret, options.profile ?? profile).expose();
+  const { secret, ...read } = await codeOf(id, options, terminal);
+  const profile = options.profile ?? read.profile;
+  if (options.config !== undefined) checkProfile(profile, options.config, terminal);
+  const text = setupCodeText(id, secret, profile).expose();
   const typed = setupCodeToType(secret).expose();
   const { svg } = options;
   if (svg !== undefined) await intoNewFile(svg, async (file) => file.write(renderSVG(text, QR)));
   if (options.json === true) terminal.print(JSON.stringify({ id, qr: text, typed }));
   else if (svg !== undefined) terminal.print(`The label of ${id} is in ${svg}: it holds its setup code.`);
   else for (const line of [...renderUnicodeCompact(text, QR).split('\n'), text, typed]) terminal.print(line);
+}
+
+/** A label is pasted on for good: a wrong name on it shows at every pairing. @throws {LatchkeyError} `profile_unknown` */
+function checkProfile(name: string | undefined, path: string, { environment }: Terminal): void {
+  const { profiles } = loadConfig({ path, environment }).config;
+  if (name !== undefined) profileNamed(profiles, name);
 }
 
 async function codeOf(

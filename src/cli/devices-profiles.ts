@@ -8,7 +8,7 @@ export const command: CliCommand = {
   configure(command, terminal) {
     addAdminOptions(
       command.description(
-        'List the profiles of the configuration, and how many devices were registered with each. A device keeps a copy: CHANGED counts those whose copy differs from what the configuration says now.',
+        'List the profiles of the configuration, and how many devices were registered with each. A device keeps a copy: DIFFERING counts those whose copy differs from what the configuration says now.',
       ),
       'print them as JSON',
     ).action(async (options: AdminChoice & { readonly json?: boolean }) => {
@@ -21,7 +21,7 @@ export const command: CliCommand = {
   },
 };
 
-const TITLE = ['PROFILE', 'WRAP', 'DEVICES', 'CHANGED', 'AUDIENCE', 'SCOPES'];
+const TITLE = ['PROFILE', 'WRAP', 'DEVICES', 'DIFFERING', 'AUDIENCE', 'SCOPES'];
 
 function row({ audience, devices, differing, name, profile }: ProfileView): readonly string[] {
   const { scopes, wrap } = profile;

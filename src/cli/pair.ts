@@ -6,6 +6,7 @@ import { LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { printable } from '../core/printable.ts';
 import { Secret } from '../core/secret.ts';
+import { profileNamed } from '../devices/named-profile.ts';
 import type { CandidateView, ObstacleView, PairDraft, PairedDevice, PairingView } from '../ports/pairing.ts';
 import { findAdminSockets } from './admin-client.ts';
 import { addAdminOptions } from './admin-options.ts';
@@ -66,6 +67,8 @@ async function pair(options: PairOptions, terminal: Terminal): Promise<void> {
   const tell = teller(options, terminal);
   const stop = stopSignal();
   try {
+    // Where nothing is paired, the hub gets no profile to look at.
+    if (isOnlyWatching && options.profile !== undefined) profileNamed(await pairing.profiles(), options.profile);
     const window = await pairing.open({ seconds, medium, name: nameOf(options), device });
     try {
       tell.opened(window);

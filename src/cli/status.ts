@@ -1,5 +1,7 @@
 import { loadConfig } from '../config/load.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { CATALOGUE } from '../core/error-catalogue.ts';
+import { isErrorCode, LatchkeyError } from '../core/errors.ts';
+import { printable } from '../core/printable.ts';
 import type { BrokerView, HubStatus, IntrospectionView, IssuerView, LineView, RadioView } from '../ports/admin.ts';
 import { readStatus } from './admin-answers.ts';
 import { adminRequest, findAdminSockets, isNoHub } from './admin-client.ts';
@@ -62,7 +64,7 @@ function statusLines(status: HubStatus): string[] {
     ...(broker === undefined ? [] : facility('MQTT broker', broker, 'connected', 'not connected')),
     `Devices: ${devices}`,
     `Deliveries: ${counted(deliveries) || 'none'}`,
-    `Audit: ${audit.records} records, head ${audit.head}${audit.lost === 0 ? '' : `, ${audit.lost} lost`}`,
+    `Audit: ${amount(audit.records, 'record')}, head ${audit.head}${audit.lost === 0 ? '' : `, ${audit.lost} lost`}`,
     ...(conditions.length === 0 ? ['Nothing is wrong.'] : []),
     ...conditions.map(
       ({ code, detail, subject, title, fix }) =>
@@ -74,7 +76,7 @@ function statusLines(status: HubStatus): string[] {
 function issuerLines(view: IssuerView): string[] {
   const { issuer, address, keys, age, introspection, nextRefresh, offlineLimit, lastError } = view;
   const facts = [
-    `${keys.length} ${keys.length === 1 ? 'key' : 'keys'}${named(keys.map(({ keyId }) => keyId ?? 'without a name'))}`,
+    `${amount(keys.length, 'key')}${named(keys.map(({ keyId }) => keyId ?? 'without a name'))}`,
     // Keys of a file are as good as the file: they have neither age nor end.
     ...(nextRefresh === undefined || age === undefined ? [] : [`confirmed ${duration(age)} ago`]),
     ...(nextRefresh === undefined ? [] : [`asked again in ${duration(nextRefresh)}`]),
@@ -86,7 +88,7 @@ function issuerLines(view: IssuerView): string[] {
   return [
     `Issuer ${issuer}: ${facts.join(', ')}`,
     ...(address === issuer ? [] : [`  keys from ${address}`]),
-    ...(lastError === undefined ? [] : [`  last answer: ${lastError}`]),
+    ...(lastError === undefined ? [] : [`  last attempt failed: ${inWords(lastError)}`]),
     ...(introspection === undefined ? [] : [introspectionLine(introspection)]),
     ...(reasons.length === 0 ? [] : [`  keys passed over: ${view.skipped.length}${named(reasons)}`]),
   ];
@@ -121,10 +123,9 @@ function radioLines(radio: RadioView): string[] {
 
 function facility(subject: string, view: BrokerView, up: string, down: string): string[] {
   const counts = counted(view.counters);
-  const reason = [view.lastError, view.lastErrorDetail].filter((part) => part !== undefined).join(': ');
   return [
     `${subject}: ${view.up ? up : down}`,
-    ...(view.up || reason === '' ? [] : [`  because ${reason}`]),
+    ...(view.up || view.lastError === undefined ? [] : [`  because: ${inWords(view.lastError, view.lastErrorDetail)}`]),
     ...(counts === '' ? [] : [`  ${counts}`]),
   ];
 }
@@ -135,13 +136,23 @@ function introspectionLine(view: IntrospectionView): string {
   const facts = [
     words[state],
     ...(endpoint === 'known' ? [] : [endpoint === 'none' ? 'no endpoint' : 'endpoint not known yet']),
-    `${verdicts} ${verdicts === 1 ? 'answer' : 'answers'} remembered`,
+    `${amount(verdicts, 'answer')} remembered`,
     ...(asking === 0 ? [] : [`${asking} under way`]),
-    ...(failures === 0 ? [] : [`${failures} failures in a row (${lastError ?? 'unknown'})`]),
-    ...(slowed === 0 ? [] : [`${slowed} ${slowed === 1 ? 'device' : 'devices'} slowed down`]),
+    ...(failures === 0 ? [] : [`${amount(failures, 'failure')} in a row: ${inWords(lastError ?? 'internal')}`]),
+    ...(slowed === 0 ? [] : [`${amount(slowed, 'device')} slowed down`]),
     ...(retryIn === undefined ? [] : [`asked again in ${duration(retryIn)}`]),
   ];
   return `  ${facts.join(', ')}`;
+}
+
+function amount(count: number, of: string): string {
+  return `${count} ${of}${count === 1 ? '' : 's'}`;
+}
+
+/** A hub of another version may have codes that are not known here. */
+function inWords(code: string, detail?: string): string {
+  const about = detail === undefined ? '' : `(${printable(detail)}) `;
+  return isErrorCode(code) ? `${CATALOGUE[code].title} ${about}[${code}]` : `${about}[${printable(code)}]`;
 }
 
 function counted(counters: Readonly<Record<string, number>>): string {

@@ -5,7 +5,6 @@ import { profileFromJson } from '../devices/profile.ts';
 import { type Explanation, explainToken, readParts, unreadable } from '../flows/explain/explain-token.ts';
 import { unknownIssuer } from '../flows/explain/unknown-issuer.ts';
 import { keysNow, policyOf } from '../hub.ts';
-import { createLog } from '../observe/log.ts';
 import type { Admin, DeviceView } from '../ports/admin.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
@@ -43,14 +42,17 @@ export const command: CliCommand = {
 
 async function explained(text: string, options: Options, terminal: Terminal): Promise<Explanation> {
   const { config } = loadConfig({ path: options.config, environment: terminal.environment });
-  const { device: view, devices } = await withDevice(options.device, { choice: options, terminal }, async (admin) => ({
+  const parts = readParts(text);
+  const iss = parts?.claims.iss;
+  const asked = { choice: options, terminal };
+  const { device: view, ...hub } = await withDevice(options.device, asked, async (admin) => ({
     device: await admin.showDevice(options.device),
     devices: await all(admin),
+    keys: typeof iss === 'string' ? await admin.issuerKeys(iss) : { keys: [] },
   }));
   const takesTokens = view.line !== undefined || view.ble !== undefined;
-  const parts = readParts(text);
   if (parts === undefined) return unreadable(text, { takesTokens });
-  const settings = config.issuers.find(({ issuer }) => issuer === parts.claims.iss);
+  const settings = config.issuers.find(({ issuer }) => issuer === iss);
   const isTaken = view.issuers === 'any' || view.issuers.includes(settings?.issuer ?? '');
   if (settings === undefined || !isTaken) {
     return unknownIssuer(parts, {
@@ -58,12 +60,11 @@ async function explained(text: string, options: Options, terminal: Terminal): Pr
       device: { id: view.id, issuers: view.issuers },
     });
   }
-  const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
   const seconds = Date.now() / 1_000;
   return explainToken(text, {
     policy: policyOf(settings),
     rebuild: (changes) => policyOf({ ...settings, ...changes }),
-    keys: await keysNow(config, settings, createLog({ level: 'error', destination })),
+    keys: await keysNow(settings, hub.keys),
     keysAge: 0,
     device: {
       id: view.id,
@@ -72,8 +73,8 @@ async function explained(text: string, options: Options, terminal: Terminal): Pr
       takesTokens,
     },
     names: {
-      has: (id) => devices.some((one) => one.id === id),
-      withAudience: (audience) => devices.find((one) => one.audience === audience)?.id,
+      has: (id) => hub.devices.some((one) => one.id === id),
+      withAudience: (audience) => hub.devices.find((one) => one.audience === audience)?.id,
     },
     time: { earliest: Math.floor(seconds), latest: Math.ceil(seconds) },
   });

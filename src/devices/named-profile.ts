@@ -17,7 +17,7 @@ export interface NamedProfile {
 }
 
 /** @throws {LatchkeyError} `profile_unknown` */
-export function profileNamed(profiles: readonly NamedProfile[], name: string): NamedProfile {
+export function profileNamed<T extends { readonly name: string }>(profiles: readonly T[], name: string): T {
   const found = profiles.find((profile) => profile.name === name);
   if (found !== undefined) return found;
   const known = profiles.map((profile) => profile.name).join(', ');

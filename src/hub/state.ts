@@ -31,8 +31,9 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { backupLines } from '../store/backup-file.ts';
 import { type OpenState, openState } from '../store/open-state.ts';
+import { decodeRecord, recordKey } from '../trust/key-record.ts';
 import { TimeFloor } from '../trust/time-floor.ts';
-import { pairingTimeout, profilesOf } from './settings.ts';
+import { pairingTimeout, policyOf, profilesOf } from './settings.ts';
 import { trustAtRest } from './trust.ts';
 
 export interface OpenStateFolder {
@@ -60,6 +61,7 @@ export async function openStateFolder(options: {
   };
   const admin = adminOf(config, state, log, {
     status: async () => statusOfState(state),
+    issuerKeys: keysAtRest(config, state),
     difficulty: () => undefined,
     cancel: cancelAtRest(state, link, config, log),
     wake: () => {
@@ -163,6 +165,7 @@ export function openAudit(
 /** What only a hub that runs can do. */
 export interface Running {
   readonly status: () => Promise<HubStatus>;
+  readonly issuerKeys: Admin['issuerKeys'];
   readonly difficulty: (device: string) => Difficulty | undefined;
   readonly cancel: DeliveryAttempts['cancel'];
   /** @throws {LatchkeyError} `admin_unreachable` where none runs */
@@ -193,6 +196,7 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     status,
     listDevices: async (query) => flow.listDevices(query),
     profiles: async () => flow.profiles(),
+    issuerKeys: running.issuerKeys,
     showDevice: async (id) => flow.showDevice(id),
     addDevice: (device) => flow.addDevice(device),
     deviceCredentials: async (id) => flow.deviceCredentials(id),
@@ -212,6 +216,17 @@ export function adminOf(config: Config, state: State, log: Log, running: Running
     audit: (query) => reader.page(query),
     verifyAudit: (pin) => reader.verify(pin),
     backup: () => backupOf(state),
+  };
+}
+
+/** What the last run of the hub kept. */
+function keysAtRest(config: Config, { clock, store }: State): Running['issuerKeys'] {
+  return async (issuer) => {
+    const settings = config.issuers.find((one) => one.issuer === issuer);
+    const bytes = settings === undefined ? undefined : await store.read(recordKey(issuer));
+    const record = settings === undefined || bytes === undefined ? undefined : decodeRecord(bytes, policyOf(settings));
+    if (record === undefined) return { keys: [] };
+    return { keys: record.ring.jwks, age: Math.max(0, clock.certain() - record.confirmedAt) };
   };
 }
 

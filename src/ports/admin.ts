@@ -328,12 +328,22 @@ export interface PageQuery {
   readonly after?: string | undefined;
 }
 
+/** Public keys of an issuer, as the hub holds them. */
+export interface IssuerKeysView {
+  /** JWKs, none where the hub holds none. */
+  readonly keys: readonly JsonObject[];
+  /** Seconds since the issuer confirmed them; undefined where none are held. */
+  readonly age?: number | undefined;
+}
+
 export interface Admin {
   status(): Promise<HubStatus>;
   /** In the order of their ids. */
   listDevices(query: PageQuery): Promise<Page<DeviceView>>;
   /** Of the configuration, in its order. */
   profiles(): Promise<readonly ProfileView[]>;
+  /** What tokens of an issuer are verified with, without asking it. */
+  issuerKeys(issuer: string): Promise<IssuerKeysView>;
   showDevice(id: string): Promise<DeviceView>;
   addDevice(device: NewDevice): Promise<AddedDevice>;
   /** What a connected device needs to ask the hub, as the text of a file: it holds secret keys. */

@@ -95,7 +95,7 @@ export function dialectOfMetadata(metadata: JsonObject): DialectName | undefined
 }
 
 /** The dialect of a server with this address; undefined where the address does not tell. */
-export function dialectOfIssuer(issuer: string): DialectName | undefined {
+function dialectOfIssuer(issuer: string): DialectName | undefined {
   return MARKS.find((marks) => marks.issuer?.test(issuer))?.dialect;
 }
 

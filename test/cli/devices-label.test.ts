@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -50,6 +50,36 @@ test('the drawing goes to a file for its owner alone, and nothing of the code to
   expect(printed).not.toContain(CODE.expose());
   expect(readFileSync(svg, 'utf8')).toMatch(/^<svg .*<\/svg>$/s);
   expect(statSync(svg).mode & 0o777).toBe(0o600);
+});
+
+describe('with the configuration of the hub', () => {
+  const config = () => join(folder, 'latchkey.toml');
+  const profile = '[[profiles]]\nname = "tube"\nallow = ["read=FETCH temperature"]\n';
+
+  test.each(['-c', '--config'])('(%s) a profile of it is named on the label', async (option) => {
+    writeFileSync(config(), profile);
+    const { printed, status } = await label('--profile', 'tube', '--json', option, config());
+    expect(status).toBe(0);
+    expect(readSetupCode(JSON.parse(printed).qr).profile).toBe('tube');
+  });
+
+  test('a label without a profile needs none', async () => {
+    writeFileSync(config(), '');
+    expect((await label('--json', '-c', config())).status).toBe(0);
+  });
+
+  test.each([
+    ['of an option', ['--profile', 'tub']],
+    ['of the code', ['--code', setupCodeText('tube-1', SETUP, 'tub').expose()]],
+  ])('another name %s is refused', async (_, args) => {
+    writeFileSync(config(), profile);
+    const svg = join(folder, 'tube-1.svg');
+    const { noted, printed, status } = await label(...args, '--svg', svg, '-c', config());
+    expect([status, printed]).toEqual([1, '']);
+    expect(noted).toContain('"tub"; [[profiles]] has tube');
+    expect(noted).toContain('[profile_unknown]');
+    expect(existsSync(svg)).toBe(false);
+  });
 });
 
 describe('a label is refused', () => {

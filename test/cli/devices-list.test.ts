@@ -172,7 +172,7 @@ test('profiles is a table', async () => {
   const profile = { wrap: 'mac0', scopes: ['read', 'write'] };
   await hub.answer([{ name: 'tube', profile, audience: 'coap://{id}', devices: 3, differing: 1 }]);
   expect((await devices('profiles')).printed.split('\n')).toEqual([
-    'PROFILE  WRAP  DEVICES  CHANGED  AUDIENCE     SCOPES',
-    'tube     mac0  3        1        coap://{id}  read write',
+    'PROFILE  WRAP  DEVICES  DIFFERING  AUDIENCE     SCOPES',
+    'tube     mac0  3        1          coap://{id}  read write',
   ]);
 });

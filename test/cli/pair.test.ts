@@ -43,6 +43,7 @@ const NO_ADMIN: Admin = {
   status: none,
   listDevices: none,
   profiles: async () => rig.devices.profiles(),
+  issuerKeys: none,
   showDevice: none,
   addDevice: none,
   deviceCredentials: none,
@@ -448,6 +449,18 @@ describe('latchkey pair with profiles', () => {
   test('a code with a profile needs nothing more on the command line', async () => {
     expect((await pair('--code', labelled('tube'))).status).toBe(0);
     expect(rig.registry.get('tube-1')).toMatchObject({ profileName: 'tube' });
+  });
+
+  test.each([
+    ['that asks for the code', []],
+    ['that only looks on', ['--json']],
+  ])('an unknown profile is refused before the window opens by a command %s', async (_, args) => {
+    const { noted, printed, status } = await talk([], '--profile', 'kettle', ...args);
+    expect([status, printed]).toEqual([1, '']);
+    expect(noted).toContain('profile_unknown');
+    expect(noted).toContain('[[profiles]] has tube, lamp');
+    expect(noted.split('\n')).toHaveLength(1);
+    expect(rig.log.events()).not.toContain('pairing_window_open');
   });
 
   test.each([

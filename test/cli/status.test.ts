@@ -101,7 +101,7 @@ test('it is one subject a line, in words, and what is wrong last', async () => {
     'Clock: sure, not before 2023-11-14T22:13:20.000Z',
     'Issuer https://as.example: 1 key (a), confirmed 1 d 0 h ago, asked again in 1 min 30 s, good for 29 d 0 h without it',
     '  keys from https://as.example/jwks',
-    '  last answer: as_timeout',
+    '  last attempt failed: The authorization server did not answer in time [as_timeout]',
     '  asked about tokens, no endpoint, 1 answer remembered',
     '  keys passed over: 2 (kty)',
     'Issuer urn:file: 0 keys',
@@ -109,7 +109,7 @@ test('it is one subject a line, in words, and what is wrong last', async () => {
     'Line ward-3 (/dev/ttyUSB0): open',
     '  framesSent 10',
     'Line ward-4 (tcp://10.0.0.4:4161): not open',
-    '  because link_down: ECONNREFUSED',
+    '  because: The link to the device is not open (ECONNREFUSED) [link_down]',
     'Radio hci0: on as c0:ff:ee:00:00:01, 1 of 5 links',
     '  heard 20',
     '  tube-1 (Tube): connected, -60 dBm, c0:ff:ee:00:00:02, 1 more under its name',
@@ -128,6 +128,27 @@ test('it names the first keys of an issuer, and says how many more there are', a
   expect(printed).toContain('64 keys (k0, k1, k2, k3, k4, k5, k6, k7 and 56 more)');
 });
 
+test('it counts one of a kind as one, and says what failed in words', async () => {
+  const [issuer] = STATUS.issuers;
+  if (issuer?.introspection === undefined) throw new Error('no issuer');
+  const introspection = { ...issuer.introspection, failures: 1, lastError: 'as_unreachable' } as const;
+  await hub.answer({
+    ...STATUS,
+    audit: { ...STATUS.audit, records: 1 },
+    issuers: [{ ...issuer, lastError: 'as_unreachable', introspection }],
+  });
+  const { printed } = await ask();
+  expect(printed).toContain('Audit: 1 record, head');
+  expect(printed).toContain('  last attempt failed: The authorization server cannot be reached [as_unreachable]\n');
+  expect(printed).toContain('1 failure in a row: The authorization server cannot be reached [as_unreachable]');
+});
+
+test('it shows a code of a hub of another version as it is', async () => {
+  const [issuer] = STATUS.issuers;
+  await hub.answer({ ...STATUS, issuers: [{ ...issuer, lastError: 'as_from_the_future' } as never] });
+  expect((await ask()).printed).toContain('  last attempt failed: [as_from_the_future]\n');
+});
+
 test('it says so where nothing is configured and nothing is wrong', async () => {
   await hub.answer({ ...STATUS, uptime: 0.5, issuers: [], lines: [], deliveries: {}, conditions: [] });
   const { printed } = await ask();
@@ -139,7 +160,7 @@ test('it says so where nothing is configured and nothing is wrong', async () => 
 test('it says why there is no radio', async () => {
   const radio = { ...STATUS.radio, up: false, address: undefined, lastError: 'radio_blocked', devices: [] };
   await hub.answer({ ...STATUS, radio });
-  expect((await ask()).printed).toContain('Radio hci0: off\n  because radio_blocked\n');
+  expect((await ask()).printed).toMatch(/Radio hci0: off\n {2}because: .+ \[radio_blocked\]\n/);
 });
 
 test('with --json it is the answer of the hub', async () => {

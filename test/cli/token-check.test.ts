@@ -149,3 +149,11 @@ describe('a token of an issuer that is not known', () => {
     expect(status).toBe(3);
   });
 });
+
+test('a token of the org authorization server of Okta is told from one of a custom one', async () => {
+  const { printed } = await check(token({ iss: 'https://example.okta.com' }));
+  expect(JSON.parse(printed.join(''))).toMatchObject({
+    code: 'jwt_issuer_unknown',
+    reason: expect.stringContaining('such as https://example.okta.com/oauth2/default.'),
+  });
+});

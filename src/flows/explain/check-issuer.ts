@@ -9,6 +9,7 @@ import type { KeyRing } from '../../trust/key-ring.ts';
 import { keysForDevices } from '../../trust/keys-for-devices.ts';
 import { dialectOfMetadata } from '../../trust/recognise-dialect.ts';
 import { FIRST_PRESENTER_PRICE } from './remedy.ts';
+import { isOrgServer } from './unknown-issuer.ts';
 
 /** What was fetched, as it came. */
 export interface FetchedIssuer {
@@ -151,7 +152,7 @@ function* serverFindings({ issuer, metadata }: FetchedIssuer, dialect: DialectNa
       fix: '`latchkey token check` with a token of it says which dialect or settings it needs.',
     };
   }
-  if (dialect === 'okta' && new URL(issuer).pathname === '/') {
+  if (dialect === 'okta' && isOrgServer(issuer)) {
     yield {
       finding: 'org_server',
       says: 'This is the org authorization server: Okta says that its access tokens are for Okta alone.',

@@ -7,6 +7,8 @@ import type { JsonObject } from '../../core/json.ts';
 import { algorithmsNamed, JWT_ALGORITHMS } from '../../core/jwt-algorithms.ts';
 import { shown } from '../../core/shown.ts';
 import { dialectOfToken, whyNoAccessToken } from '../../trust/recognise-dialect.ts';
+import { reasonForAudience } from './reason-for-audience.ts';
+import { recipeFor } from './recipes.ts';
 import { closestPolicy, type Remedy, type RemedySearch, remedyFor } from './remedy.ts';
 import { type Trial, type TriedDevice, tryToken } from './try-token.ts';
 
@@ -255,9 +257,18 @@ function reasonFor(error: LatchkeyError, { claims, device, header, policy }: Rem
         : error.entry.fix;
     case 'jwt_audience_mismatch':
     case 'device_unnamed':
-      return `The token is for ${shown(claims.aud ?? claims.client_id)} and not for this device: ask the server for a token with the audience "${device.audience}".`;
+    case 'jwt_claim_missing':
+      return error.code === 'jwt_claim_missing' && error.detail !== 'aud'
+        ? `The token has no ${shown(error.detail)}: have the server write that claim.`
+        : reasonForAudience(error.code, { claims, device, header, policy });
+    case 'jwt_header_refused':
+      return header.zip === undefined
+        ? error.entry.fix
+        : `The payload is compressed (zip is ${shown(header.zip)}): switch compression off at the server.`;
+    case 'confirmation_unsupported':
+      return 'The token is bound to a certificate, which an offline device never sees: have the server bind it by DPoP.';
     case 'scope_empty':
-      return `None of its scopes is one of the device: ask the server for ${device.profile.scopes.map((one) => `"${one}"`).join(' or ')}.`;
+      return `None of its scopes is one of the device: ask the server for ${device.profile.scopes.map((one) => `"${one}"`).join(' or ')}${recipeFor(header, claims)}.`;
     case 'jwt_claim_required':
     case 'jwt_type_refused':
       return `It has no mark of an access token of this server${known(header, claims)}. If it is an ID token or a refresh token, send the access token.`;

@@ -1,25 +1,8 @@
 /** A checked issuer as TOML: what the configuration takes, with all that is known of the server in comments. */
-import type { DialectName } from '../../core/dialect-names.ts';
 import { printable } from '../../core/printable.ts';
 import { shown } from '../../core/shown.ts';
 import type { IssuerCheck, KeyFact } from './check-issuer.ts';
-
-/** Of the section of docs/servers.md for each dialect. */
-export const RECIPE_HEADINGS: Readonly<Record<DialectName, string>> = {
-  rfc9068: 'RFC 9068',
-  keycloak: 'Keycloak',
-  entra: 'Microsoft Entra',
-  okta: 'Okta',
-  auth0: 'Auth0',
-  cognito: 'Amazon Cognito',
-  spring: 'Spring Authorization Server',
-  ping: 'PingFederate and PingOne',
-  forgerock: 'PingAM and ForgeRock',
-  identityserver: 'IdentityServer',
-  hydra: 'Ory Hydra',
-  adfs: 'ADFS',
-  glewlwyd: 'Glewlwyd',
-};
+import { RECIPE_HEADINGS } from './recipes.ts';
 
 /** Keys that the comments name. */
 const MOST_KEYS = 16;

@@ -58,8 +58,19 @@ function reasonFor(
     return `The configuration has ${shown(near)}, and the token ${shown(iss)}: issuers are compared letter by letter, a slash at the end and a port included. Write issuer = ${shown(iss)}.`;
   }
   const dialect = dialectOfToken(header, claims);
+  if (dialect === 'okta' && isOrgServer(iss)) {
+    return `The org authorization server of Okta issued it: such tokens are for Okta alone. Ask a custom authorization server, such as ${quoted(`${iss.replace(/\/$/, '')}/oauth2/default`)}.`;
+  }
+  if (configured.some((one) => one !== iss && checkable(one) === iss)) {
+    return `ADFS writes this issuer into ID tokens. Its access tokens have the one that is configured: send the access token.`;
+  }
   const seems = dialect === undefined ? '' : ` It looks like one with dialect "${dialect}".`;
   return `No [[issuers]] has this name. If tokens of this server are to be accepted, \`latchkey issuers check ${quoted(checkable(iss))}\` prints the section for it.${seems}`;
+}
+
+/** It has no path; a custom authorization server has one (/oauth2/default). */
+export function isOrgServer(issuer: string): boolean {
+  return URL.canParse(issuer) && new URL(issuer).pathname === '/';
 }
 
 function listed(issuers: readonly string[]): string {

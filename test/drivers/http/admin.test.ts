@@ -38,6 +38,8 @@ const admin: Admin = {
     return { items: [] };
   },
   profiles: async () => [],
+  issuerKeys: async (issuer) =>
+    issuer === 'https://as.example/a b' ? { keys: [{ kty: 'OKP' }], age: 7 } : { keys: [] },
   showDevice: (id) => Promise.reject(new LatchkeyError('device_unknown', id)),
   addDevice: async (device) => {
     added.push(device);
@@ -139,6 +141,13 @@ test('deliveries are asked for as wanted, a page at a time', async () => {
     { device: undefined, waiting: false, limit: 1_024, after: undefined },
   ]);
   expect(JSON.parse(text)).toEqual({ items: [], next: '7' });
+});
+
+test('keys are asked for by the name of their issuer, and are none where none are held', async () => {
+  await listen();
+  const known = await ask('GET', `/issuers/keys?${new URLSearchParams({ issuer: 'https://as.example/a b' })}`);
+  expect(JSON.parse(known.text)).toEqual({ keys: [{ kty: 'OKP' }], age: 7 });
+  expect(JSON.parse((await ask('GET', '/issuers/keys')).text)).toEqual({ keys: [] });
 });
 
 test('devices and what they trust are asked for from a cursor on', async () => {
