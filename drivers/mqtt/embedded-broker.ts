@@ -173,7 +173,7 @@ export class EmbeddedBroker {
     this.#options.onRestart();
   }
 
-  /** A start that fails is told to the one who starts the hub; a later one is tried again. */
+  /** A start that fails is reported to the operator who starts the hub; a later one is tried again. */
   #fails(fault: LatchkeyError): void {
     if (this.#onOpened !== undefined) this.#opened(fault);
     else this.#child.restart(`${fault.code}: ${fault.detail ?? ''}`);

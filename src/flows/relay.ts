@@ -209,7 +209,7 @@ export class RelayFlow implements Relay {
         ...(stale ? { stale, age } : {}),
         ...outcome,
       },
-      'a token was judged',
+      'a token was verified',
     );
   }
 }

@@ -174,7 +174,7 @@ function readSymmetricKey(plaintext: Uint8Array): CborMap {
     const { kty, k, kid, alg = DEFAULT_SYMMETRIC } = parseStrictJsonObject(plaintext, { code: 'jwk_invalid' });
     if (kty !== 'oct') throw new LatchkeyError('jwk_invalid', 'not a symmetric JWK');
     const jwk = { kty, k, alg, ...(kid === undefined ? {} : { kid }) } as JsonObject;
-    // Imported only to judge it: an algorithm that is spoken here, and as many bytes as it needs.
+    // Imported only to check it: an algorithm that is supported, and as many bytes as it needs.
     importJwk(jwk);
     return coseKeyFromJwk(jwk);
   } catch (error) {
