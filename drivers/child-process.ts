@@ -124,7 +124,7 @@ export class ChildProcess {
     return { ...this.#counters };
   }
 
-  /** False where there is no process: then nobody gets the message. */
+  /** False where there is no process: then the message is lost. */
   send(message: unknown): boolean {
     return this.#post({ kind: 'message', message });
   }

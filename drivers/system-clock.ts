@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { Chrony } from './chrony.ts';
 import { monotonic } from './system-time.ts';
 
-/** As `trust/clock-source.ts` judges it; spelled out here, since drivers know nothing of trust. */
+/** As `trust/clock-source.ts` rates it; spelled out here, since drivers know nothing of trust. */
 export interface SystemClockObservation {
   readonly systemSeconds: number;
   readonly synchronised: boolean | 'unknown';
@@ -69,7 +69,7 @@ function gather(
 }
 
 /**
- * Whether a hardware clock agrees with `seconds`; undefined where that cannot be told now, as in a process that has no
+ * Whether a hardware clock agrees with `seconds`; undefined where that cannot be known now, as in a process that has no
  * file descriptor left. Every judgement asks for the time, so none may fail for that.
  */
 function hasBatteryClock(folder: string, seconds: number): boolean | undefined {

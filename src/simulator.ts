@@ -44,7 +44,7 @@ export interface RadioAddress {
 }
 
 /**
- * `machine`: the clock of this machine. `unset`: one that was never set, so that no `exp` can be judged and no token is
+ * `machine`: the clock of this machine. `unset`: one that was never set, so that no `exp` can be checked and no token is
  * taken. `hub`: the same, until its hub told the time. `none`: no clock at all, so that tokens need `exi` and `cnonce`.
  */
 export type SimulatedClock = 'machine' | 'unset' | 'hub' | 'none';
@@ -72,7 +72,7 @@ interface PairableOptions {
   readonly setupSecret: Secret<Uint8Array>;
   /** Where it keeps its state without power; written with mode 0600. */
   readonly stateFile: string;
-  /** Somebody presses its reset button before it starts. */
+  /** Its reset button is pressed before it starts. */
   readonly reset?: boolean;
 }
 
@@ -137,7 +137,7 @@ async function openSetup(
 }
 
 /**
- * A device that is not paired yet has nobody to ask.
+ * A device that is not paired yet has no hub to ask.
  * @throws {LatchkeyError} `trust_file_invalid` for a device that was given no key for it
  */
 function openHubTime(trust: () => TrustFile | undefined): HubTime {

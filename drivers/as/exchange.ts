@@ -159,7 +159,7 @@ class Receiver implements Dispatcher.DispatchHandler {
     return this.#pool.begun > this.#begunBefore && waited > this.#request.deadline / 2;
   }
 
-  /** The first reason counts. Whoever waits learns it now, even if the request has no connection yet. */
+  /** The first reason counts. The caller learns it now, even if the request has no connection yet. */
   #fail(failure: LatchkeyError): void {
     if (this.#failure !== undefined) return;
     this.#failure = failure;

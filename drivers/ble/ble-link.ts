@@ -100,7 +100,7 @@ export class BleLink implements DeviceLink {
     } catch (error) {
       if (!pinned.abort.signal.aborted) throw error;
       this.#asked = address;
-      throw new LatchkeyError('link_down', 'whoever began this is gone, and another one answers to the name');
+      throw new LatchkeyError('link_down', 'the peer that began this is gone, and another one answers to the name');
     } finally {
       this.#pinned.delete(pinned);
     }
@@ -137,7 +137,7 @@ export class BleLink implements DeviceLink {
     radio.sightings.unproven(this.name, address);
     log.warn(
       { event: 'device_impostor', code: 'device_impostor', address },
-      'what advertises the name of the device does not answer with its key; the address is set aside',
+      'what advertises the name of the device does not answer with its key; the address is quarantined',
     );
     this.#connection.release('unproven');
   }
@@ -205,7 +205,7 @@ export class BleLink implements DeviceLink {
     const seconds = heard === undefined ? 0 : Math.round((this.#options.clock.monotonic() - heard) / 1_000);
     const isThere = heard !== undefined && seconds * 1_000 <= this.#options.settings.presence;
     if (isThere)
-      return this.#connection.lastFault ?? new LatchkeyError('link_down', 'what advertises its name is set aside');
+      return this.#connection.lastFault ?? new LatchkeyError('link_down', 'what advertises its name is quarantined');
     return new LatchkeyError('link_down', heard === undefined ? 'not heard yet' : `not heard for ${seconds} s`);
   }
 }

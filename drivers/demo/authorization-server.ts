@@ -2,7 +2,7 @@
  * A real OAuth server on loopback, for the demo and the tests: node-oidc-provider with RFC 9068 access tokens (ES256),
  * DPoP (RFC 9449), resource indicators (RFC 8707), client credentials, the authorization code grant with PKCE, the device
  * authorization grant (RFC 8628), refresh tokens, opaque tokens where a resource wants them, and introspection (RFC 7662, RFC 9701) and revocation (RFC 7009) of those.
- * Whoever arrives at its login page is logged in as `account` at once, so it must never listen anywhere else.
+ * Each browser that arrives at its login page is logged in as `account` at once, so it must never listen anywhere else.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';

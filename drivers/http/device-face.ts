@@ -57,7 +57,7 @@ export async function serveDeviceFace(
       token,
       proof,
       method: request.method,
-      // Never by the Host header, which whoever sends the request chooses.
+      // Never by the Host header, which the sender of the request chooses.
       uri: origin + request.url,
     });
     return {

@@ -35,7 +35,7 @@ export interface HttpRequest {
   readonly body: Uint8Array;
   /**
    * SHA-256 over the DER of the certificate whose key the peer proved in its TLS handshake, where one was asked for and
-   * shown. Nobody vouches for it: it counts for whom its thumbprint is registered (RFC 8705 §2.2). 32 bytes.
+   * shown. No authority confirms it: it counts for the client with whom its thumbprint is registered (RFC 8705 §2.2). 32 bytes.
    */
   readonly peerCertificateThumbprint: Uint8Array | undefined;
   readonly id: string;
@@ -83,7 +83,7 @@ const ERROR_PAGE_ROUTE: Route = {
   handle: async ({ parameters }) => errorPage(parameters.code),
 };
 
-/** Of most requests. Nobody writes into it. */
+/** Of most requests. It is never written to. */
 const NO_QUERY = new URLSearchParams();
 
 /** A client that sends its headers or body more slowly than this is cut off, milliseconds. */

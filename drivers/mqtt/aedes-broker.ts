@@ -50,7 +50,7 @@ const ADDRESS_ERRORS: ReadonlySet<string> = new Set([
 ]);
 /**
  * How long a client may leave what is sent to it unread, milliseconds. aedes hands messages out in turn, the hub's too, so
- * that all wait for the one who does not read.
+ * that all wait for the client that does not read.
  */
 const DRAIN_DEADLINE = 1_000;
 

@@ -264,7 +264,7 @@ export class BrokerConnection implements MessageBroker {
   }
 }
 
-/** QoS 0: nobody will say more about it. */
+/** QoS 0: nothing more is said about it. */
 const FORGOTTEN: SentMessage = {
   isConfirmed: () => true,
   confirmed: Promise.resolve(),

@@ -60,7 +60,7 @@ interface SessionOptions {
 const MQTT_5 = 5;
 const SUCCESS = 0x00;
 const PRESENCE_TYPE = 'application/json';
-/** Retained messages are not wanted: a request that is retained would be judged at every connection (§3.8.3.1). */
+/** Retained messages are not wanted: a request that is retained would be answered at every connection (§3.8.3.1). */
 const NO_RETAINED = 2;
 
 /**
@@ -121,7 +121,7 @@ export class BrokerSession {
       },
       (error) => {
         const reason = reasonOf(error);
-        // Without one the connection is gone, and nobody knows whether the broker has it.
+        // Without one the connection is gone, and it is not known whether the broker has it.
         if (message.qos === 1 && reason !== undefined)
           onConfirmed(reason === SUCCESS ? undefined : brokerFailure({ reasonCode: reason }));
       },
@@ -260,7 +260,7 @@ export class BrokerSession {
 
 const PRESENCE_OPTIONS = { qos: 1, retain: true, properties: { contentType: PRESENCE_TYPE } } as const;
 
-/** Never shown to anybody: it only stands for "not yet". */
+/** Never shown: it only stands for "not yet". */
 const SETTLED_LATER = new Error('settled later');
 
 /** MQTT 5.0 §3.4: reason code 0x00 is left out. */

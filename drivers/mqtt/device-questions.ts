@@ -35,7 +35,7 @@ interface HubAnswer {
 /** As in src/codec/device-request.ts: RFC 9052 §2. */
 const MAC0_TYPE = 'application/cose; cose-type="cose-mac0"';
 const CORRELATION_BYTES = 8;
-/** Questions under way: a device has few clients at once, and whoever asks more makes it refuse the others. */
+/** Questions under way: a device has few clients at once, and a client that asks more makes it refuse the others. */
 const MOST_AT_ONCE = 32;
 
 export class DeviceQuestions {
@@ -69,7 +69,7 @@ export class DeviceQuestions {
    */
   async ask(payload: Uint8Array): Promise<HubAnswer> {
     const { deadline, random, timers } = this.#options;
-    // What waited for a connection would be answered to nobody.
+    // What waited for a connection would be answered to no client.
     if (!this.#connection.isUp()) throw new LatchkeyError('hub_no_answer', this.#connection.health().code);
     if (this.#waiting.size >= MOST_AT_ONCE) throw new LatchkeyError('hub_no_answer', 'too many questions at once');
     const correlationData = random.bytes(CORRELATION_BYTES);
@@ -93,7 +93,7 @@ export class DeviceQuestions {
     return this.#connection.close();
   }
 
-  /** Nobody answers what the broker did not take. */
+  /** What the broker did not take gets no answer. */
   async #publish(message: OutgoingMessage, name: string): Promise<void> {
     const sent = await this.#connection.publish(message);
     await sent.confirmed;
@@ -103,7 +103,7 @@ export class DeviceQuestions {
     this.#waiting.get(name)?.(new LatchkeyError('hub_no_answer', detail));
   }
 
-  /** An answer that nobody waits for came twice, or too late. */
+  /** An answer that is not waited for came twice, or too late. */
   #take({ contentType, correlationData, payload, settle }: IncomingMessage): void {
     settle();
     const name = correlationData === undefined ? '' : hex(correlationData);

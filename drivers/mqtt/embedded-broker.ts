@@ -37,7 +37,7 @@ const CONNECTIONS: ConnectionLimits = {
   perNetwork: LIMITS.embeddedConnectionsPerNetwork,
   perLink: LIMITS.embeddedConnectionsPerLink,
 };
-/** How long the first start may take, on a small machine that does much else; milliseconds. */
+/** How long the first start may take, unless the process has a deadline of its own; milliseconds. */
 const OPEN_DEADLINE = 30_000;
 /** One line of the log a minute, and a sum. */
 const REFUSED_CONNECTIONS = { window: 60_000, ofOneKind: 1, overall: 1 };
@@ -59,7 +59,7 @@ export class EmbeddedBroker {
     let opened: EmbeddedBroker | undefined;
     const fault = await new Promise<LatchkeyError | undefined>((resolve) => {
       const late = new LatchkeyError('embedded_broker_down', 'it does not start');
-      const cancel = options.timers.after(OPEN_DEADLINE, () => resolve(late));
+      const cancel = options.timers.after(options.process?.startDeadline ?? OPEN_DEADLINE, () => resolve(late));
       opened = new EmbeddedBroker(options, (found) => {
         cancel();
         resolve(found);
@@ -173,7 +173,7 @@ export class EmbeddedBroker {
     this.#options.onRestart();
   }
 
-  /** A start that fails is told to the one who starts the hub; a later one is tried again. */
+  /** A start that fails is reported to the operator who starts the hub; a later one is tried again. */
   #fails(fault: LatchkeyError): void {
     if (this.#onOpened !== undefined) this.#opened(fault);
     else this.#child.restart(`${fault.code}: ${fault.detail ?? ''}`);

@@ -22,7 +22,7 @@ import { Settlements } from './settlements.ts';
 import type { Topics } from './topics.ts';
 
 /**
- * Answers a COSE_Mac0 request of this device; one that comes twice is answered twice and judged once.
+ * Answers a COSE_Mac0 request of this device; one that comes twice is answered twice and verified once.
  * @throws {LatchkeyError} `device_unauthenticated`, and whatever the relay throws
  */
 export type AnswerProtected = (
@@ -35,7 +35,7 @@ export interface IntrospectionFrontOptions {
   readonly relay: Relay;
   readonly topics: Topics;
   readonly publish: (message: OutgoingMessage) => Promise<SentMessage>;
-  /** Whether requests in JSON are taken, which nobody but the broker vouches for. */
+  /** Whether requests in JSON are taken, which the broker alone authenticates. */
   readonly json: boolean;
   readonly answerProtected: AnswerProtected;
   /** For the log. */
@@ -115,7 +115,7 @@ export class IntrospectionFront {
       return this.#ignore(message, device, 'the response topic is not the device’s own');
     }
     const key = keyOf(device, message);
-    // Without correlation data nobody but the broker can say that it is the same request and not a new one like it.
+    // Without correlation data only the broker can say that it is the same request and not a new one like it.
     const mayBeTwice = message.correlationData !== undefined || message.again;
     if (mayBeTwice && this.#isTwice(key, message, responseTopic)) return undefined;
     // To hold the broker back for one device would hold it back for all.
@@ -141,7 +141,7 @@ export class IntrospectionFront {
     this.#log.close();
   }
 
-  /** Whether the request was answered before, or is being answered: then it is not judged again. */
+  /** Whether the request was answered before, or is being answered: then it is not verified again. */
   #isTwice(key: string, message: IncomingMessage, responseTopic: string): boolean {
     const work = this.#underWay.get(key);
     if (work !== undefined) {
@@ -175,7 +175,7 @@ export class IntrospectionFront {
     this.#keepOpen(this.#work(device, message, key, work));
   }
 
-  /** Nobody waits for an answer of QoS 0 as for one of QoS 1, which is promised. */
+  /** An answer of QoS 0 is not promised, as one of QoS 1 is. */
   #refuseMore(device: string, responseTopic: string, message: IncomingMessage): void {
     if (message.qos === 0) {
       this.#counters.dropped += 1;

@@ -24,7 +24,7 @@ export interface MqttOptions {
   /** A broker somewhere else, or one in here. */
   readonly broker: BrokerAccess | { readonly listen: { readonly host: string; readonly port: number } };
   readonly topicPrefix: string;
-  /** Whether requests in JSON are taken, which nobody but the broker vouches for. */
+  /** Whether requests in JSON are taken, which the broker alone authenticates. */
   readonly json: boolean;
   readonly relay: Relay;
   readonly answerProtected: AnswerProtected;

@@ -8,7 +8,7 @@ const MOST = 8;
 
 /**
  * Copies of one request that are settled together. Of more than some the oldest is settled at once: the broker goes on
- * keeping the others, and those of a connection that is gone are settled for nobody.
+ * keeping the others, and those of a connection that is gone are not settled.
  */
 export class Settlements {
   readonly #waiting: IncomingMessage[] = [];

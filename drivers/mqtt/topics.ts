@@ -44,7 +44,7 @@ export class Topics {
 
   /**
    * Whether an answer to the device may go there: to a topic of its own, where it makes no request and the hub says nothing else. A hub
-   * that published wherever it is told would lend everybody its rights at the broker.
+   * that published wherever it is told would lend every client its rights at the broker.
    */
   mayAnswerAt(device: string, topic: string): boolean {
     const own = `${this.#prefix}${device}/`;

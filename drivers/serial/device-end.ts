@@ -25,7 +25,7 @@ export interface DevicePort {
   isConnected(): boolean;
   /** A request of the device to the hub. @throws {LatchkeyError} as `DeviceLink.request` */
   request(request: CoapRequest, options: RequestOptions): Promise<CoapResponse>;
-  /** Text for people, as a diagnostic frame; lost while nobody is connected. */
+  /** Text for people, as a diagnostic frame; lost while no peer is connected. */
   sendDiagnostic(text: string): void;
   counters(): Readonly<Record<string, number>>;
   close(): Promise<void>;

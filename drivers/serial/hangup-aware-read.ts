@@ -18,7 +18,7 @@ export function isPolledPort(port: object | undefined): port is PolledPort {
 /**
  * Puts right how a port reads. A tty whose other side is gone (USB pulled, pty closed) is readable and gives 0 bytes for
  * ever; the binding (@serialport/bindings-cpp 13.0.0, unix-read.js) then reads again at once, without end: a core is
- * busy and nobody hears of the loss. In raw mode with VMIN 1 a read of 0 bytes means nothing but hang-up (termios(3)).
+ * busy and the loss is not noticed. In raw mode with VMIN 1 a read of 0 bytes means nothing but hang-up (termios(3)).
  */
 export function readHangupAware(port: PolledPort): void {
   port.read = async (buffer, offset, length) => {

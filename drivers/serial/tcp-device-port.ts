@@ -83,7 +83,7 @@ class TcpDevicePort implements DevicePort {
       onHeard: () => undefined,
       // Diagnostics are for the host's side; a platform ignores them (draft-bormann-t2trg-slipmux).
       onDiagnostic: () => undefined,
-      // A device keeps no log; its handler tells whoever runs it what happened.
+      // A device keeps no log; its handler tells the operator what happened.
       onHandlerFailure: () => undefined,
       onHung: () => void this.#end(session),
     });

@@ -6,7 +6,7 @@ import { DEFAULT_BAUD_RATE } from './line-settings.ts';
 import { openSerialLine } from './serial-line.ts';
 import { ttyPortOpener } from './tty-port.ts';
 
-/** A device keeps no log of its line; whoever runs it reads the counters. */
+/** A device keeps no log of its line; the operator reads the counters. */
 const noLog: Log = {
   debug: () => undefined,
   info: () => undefined,

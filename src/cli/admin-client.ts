@@ -26,7 +26,7 @@ export interface AdminRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: JsonValue;
-  /** Milliseconds for the answer, where the hub waits for somebody else. */
+  /** Milliseconds for the answer, where the hub waits for a device or a server. */
   readonly deadline?: number;
 }
 

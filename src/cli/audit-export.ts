@@ -14,7 +14,7 @@ export const command: CliCommand = {
     addAdminOptions(
       command
         .description(
-          'Write all records out as JSON lines, with what it takes to verify them anywhere. The head is printed at the end: it stands for every record, so keep it, or the export, where whoever can write the state folder cannot.',
+          'Write all records out as JSON lines, with what it takes to verify them anywhere. The head is printed at the end: it stands for every record, so keep it, or the export, where an attacker who can write the state folder cannot.',
         )
         .argument('[file]', 'where to write it (must not exist yet), or - for standard output', '-')
         .option('--evidence', 'add the signed answers of authorization servers; they hold what those say of people'),

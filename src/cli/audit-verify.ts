@@ -19,7 +19,7 @@ export const command: CliCommand = {
     addAdminOptions(
       command
         .description(
-          'Follow the chain through all records. A record that was removed, altered or moved shows, and the exit status is 1. Whoever can write the state folder could make a whole new chain: hold it against a head that was noted elsewhere.',
+          'Follow the chain through all records. A record that was removed, altered or moved shows, and the exit status is 1. An attacker who can write the state folder could make a whole new chain. Compare it with a head that was noted elsewhere.',
         )
         .option('--head <head>', 'a head from an export, the status, or an audit_head line of the log')
         .option('--file <export>', 'verify what `audit export` wrote, without a hub (- for standard input)'),

@@ -19,7 +19,7 @@ export interface Terminal {
    */
   read(file: string, maxBytes: number): Promise<Uint8Array>;
   /**
-   * Asks whoever sits there, on standard error, and answers with the next line of standard input, trimmed; undefined at its
+   * Asks the operator, on standard error, and answers with the next line of standard input, trimmed; undefined at its
    * end, and once the signal is given.
    */
   ask(question: string, signal?: AbortSignal): Promise<string | undefined>;

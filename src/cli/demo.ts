@@ -19,7 +19,7 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Show both jobs of the hub end to end, on this machine and with nothing installed. A doctor logs in at a real OAuth server; a connected EKG machine has the hub judge her token, and both get a key of their own. Then the machine is the client of a test tube that is offline: its token is translated by the hub and taken by the tube. And what is refused. Every step is checked; exit status 1 if one does not hold.',
+        'Show both jobs of the hub end to end, on this machine and with nothing installed. A doctor logs in at a real OAuth server; a connected EKG machine has the hub verify her token, and both get a key of their own. Then the machine is the client of a test tube that is offline: its token is translated by the hub and taken by the tube. And what is refused. Every step is checked; exit status 1 if one does not hold.',
       )
       .option('--json', 'print no story, and one JSON object as the last line')
       .option(

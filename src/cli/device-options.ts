@@ -50,7 +50,7 @@ export function addDeviceOptions(command: Command): Command {
       '--bind <mode>',
       `what becomes of tokens without \`cnf\`: ${DEVICE_BIND_MODES.join(', ')} (default: issuer)`,
     )
-    .option('--no-receipt', 'the device answers without a receipt: nobody can tell that it was this device')
+    .option('--no-receipt', 'the device answers without a receipt: the hub cannot tell that it was this device')
     .option('--no-clock', 'the device has no clock: its tokens need `exi`, and a `cnonce` that it gave (RFC 9200)');
 }
 

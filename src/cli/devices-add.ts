@@ -73,7 +73,7 @@ async function add(id: string, options: Options, terminal: Terminal): Promise<vo
     return;
   }
   if (trust === undefined) throw new LatchkeyError('usage', 'a device that takes tokens needs --trust');
-  // Opened first: a trust file that cannot be written must not leave a device that nobody can provision.
+  // Opened first: a trust file that cannot be written must not leave a device that cannot be provisioned.
   const device = await intoNewFile(trust, (file) =>
     withDevices(options, terminal, (admin) => register(admin, asked, file)),
   );

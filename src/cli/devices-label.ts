@@ -25,7 +25,7 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Print the label of a device that has none: its setup code as a QR code, as QR text, and as people type it. Without --code it makes a new one, which has to be put into the device as well. Whoever sees the code can pair the device, and read a pairing that was recorded.',
+        'Print the label of a device that has none: its setup code as a QR code, as QR text, and as people type it. Without --code it makes a new one, which has to be put into the device as well. A person who sees the code can pair the device, and read a pairing that was recorded.',
       )
       .argument('<id>', 'id of the device: a-z, 0-9, and . _ -')
       .option('--code <code>', 'the setup code that the device has; - reads it from standard input')

@@ -8,7 +8,7 @@ export class InputLines {
 
   constructor(stream: NodeJS.ReadStream) {
     this.#stream = stream;
-    // For good: the end may come while nobody waits for a line, and is told once.
+    // For good: the end may come while no caller waits for a line, and is reported once.
     const onEnd = () => {
       this.#ended = true;
     };
@@ -30,7 +30,7 @@ export class InputLines {
         this.#rest += chunk.toString('utf8');
         const line = this.#take();
         if (line !== undefined) finish(line);
-        // Nobody types that much in a line.
+        // No person types that much in a line.
         else if (this.#rest.length > LIMITS.terminalLineLength) this.#rest = '';
       };
       const onEnd = () => finish(this.#takeLast());

@@ -30,7 +30,7 @@ export function errorJson(error: LatchkeyError): string {
   return JSON.stringify({ error: { code: error.code, title, ...detail, cause, fix } });
 }
 
-/** What whoever mends a defect needs: where it happened, redacted as in the log. */
+/** What a developer needs to mend a defect: where it happened, redacted as in the log. */
 export function defectText(thrown: unknown): string {
   return JSON.stringify(redact(thrown));
 }

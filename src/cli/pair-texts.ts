@@ -57,7 +57,7 @@ function describePlace(place: string): string {
   return name === undefined ? 'radio' : `${name}, by radio`;
 }
 
-/** In words, for whoever stands in a room with ten of them. */
+/** In words, for an installer who stands in a room with ten of them. */
 function strength(signal: number): string {
   if (signal >= -55) return 'very close';
   if (signal >= -70) return 'near';

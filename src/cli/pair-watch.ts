@@ -12,7 +12,7 @@ export interface PairWatchOptions {
   readonly pairing: Pairing;
   /** The window is for that one alone. */
   readonly medium: CandidateView['medium'] | undefined;
-  /** Somebody wants to stop. */
+  /** The operator wants to stop. */
   readonly signal: AbortSignal;
   readonly onObstacle: (obstacle: ObstacleView) => void;
 }
@@ -25,7 +25,7 @@ export class PairWatch {
   readonly #onObstacle: PairWatchOptions['onObstacle'];
   readonly #told = new Set<string>();
   readonly #toldObstacles = new Set<string>();
-  /** As they were when somebody last looked. */
+  /** As they were when the operator last looked. */
   #obstacles: readonly ObstacleView[] = [];
 
   constructor({ medium, onObstacle, pairing, signal }: PairWatchOptions) {
@@ -49,12 +49,12 @@ export class PairWatch {
     return view;
   }
 
-  /** Tells of everything that is in the way: somebody misses one that should be there. */
+  /** Tells of everything that is in the way: the operator misses a device that should be there. */
   tellAllObstacles(): void {
     for (const obstacle of this.#obstacles) this.#tellObstacle(obstacle);
   }
 
-  /** Tells of everybody who shows up, once, until the window closes. */
+  /** Tells of each device that shows up, once, until the window closes. */
   async untilClosed(onSeen: (candidate: CandidateView) => void): Promise<void> {
     try {
       await this.#until(onSeen, () => false);
@@ -64,8 +64,8 @@ export class PairWatch {
   }
 
   /**
-   * Resolves when anybody is there.
-   * @throws {LatchkeyError} where nobody shows up in time: what kept them from it (`link_down`, `radio_*`), else
+   * Resolves when a device is there.
+   * @throws {LatchkeyError} where no device shows up in time: what kept them from it (`link_down`, `radio_*`), else
    *   `pairing_candidate_unknown`
    */
   async anybody(onSeen: (candidate: CandidateView) => void): Promise<PairingView> {
@@ -111,10 +111,10 @@ export class PairWatch {
     this.#toldObstacles.add(key);
   }
 
-  /** Where the window closed and nobody was ever there: why. */
+  /** Where the window closed and no device was ever there: why. */
   #nobody(error: unknown): unknown {
     if (!isCoded(error, 'pairing_window_closed') || this.#told.size > 0) return error;
-    const waited = 'nobody showed up while the window was open';
+    const waited = 'no device showed up while the window was open';
     const passing = this.#obstacles.filter(({ lasting }) => !lasting);
     const [obstacle] = [...passing, ...this.#obstacles];
     const isListening = this.#medium !== 'line' && !this.#obstacles.some(({ place }) => place === 'ble');

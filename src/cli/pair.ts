@@ -126,7 +126,7 @@ function stopSignal(): { readonly signal: AbortSignal; end(): void } {
   return { signal: stop.signal, end: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) };
 }
 
-/** What goes to whoever looks on: sentences, or JSON lines. */
+/** What goes to the operator: sentences, or JSON lines. */
 function teller({ json = false }: PairOptions, terminal: Terminal) {
   const line = (event: string, members: object) => terminal.print(JSON.stringify({ event, ...members }));
   return {

@@ -1,4 +1,4 @@
-/** The Pairing port for commands: the running hub over its admin socket. Without a hub there is nobody to pair with. */
+/** The Pairing port for commands: the running hub over its admin socket. Without a hub there is no pairing. */
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import type { ProfileView } from '../ports/admin.ts';
 import type { PairedDevice, Pairing, PairingView, PairRequest, WindowRequest } from '../ports/pairing.ts';
@@ -6,7 +6,7 @@ import { readPairedDevice, readPairing, readProfiles } from './admin-answers.ts'
 import { type AdminRequest, adminRequest } from './admin-client.ts';
 
 const PATH = '/pairing';
-/** The hub asks the device up to four times, 15 s each, and once more than anybody waits for it. Milliseconds. */
+/** The hub asks the device up to four times, 15 s each, and once more than a client waits for it. Milliseconds. */
 const PAIR_DEADLINE = 90_000;
 
 export class PairingClient implements Pairing {

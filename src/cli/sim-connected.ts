@@ -1,4 +1,4 @@
-/** `latchkey sim device --connected`: a device that has its hub judge, with a small HTTP server for its clients. */
+/** `latchkey sim device --connected`: a device that has its hub verify, with a small HTTP server for its clients. */
 import { readCredentialsFile } from '../codec/credentials-file.ts';
 import { fromUtf8 } from '../core/bytes.ts';
 import { LatchkeyError } from '../core/errors.ts';

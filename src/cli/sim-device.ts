@@ -29,7 +29,7 @@ export const command: CliCommand = {
   configure(command, terminal) {
     command
       .description(
-        'Simulate a device until told to stop (SIGTERM or SIGINT), and print one line for everything that happens. It is behind a serial line, or with --ble on the radio. With --trust it trusts what is in its trust file and nothing else. With --setup it trusts nobody until `latchkey pair` pairs it, and remembers in --state what it trusts then. With --connected it has its hub judge over MQTT what clients show it by HTTP.',
+        'Simulate a device until told to stop (SIGTERM or SIGINT), and print one line for everything that happens. It is behind a serial line, or with --ble on the radio. With --trust it trusts what is in its trust file and nothing else. With --setup it trusts no peer until `latchkey pair` pairs it, and remembers in --state what it trusts then. With --connected it has its hub verify over MQTT what clients show it by HTTP.',
       )
       .option(
         '--listen <address>',

@@ -17,7 +17,7 @@ export class Simulation {
     this.#terminal.print(this.#json ? JSON.stringify(event) : describe(event));
   }
 
-  /** Starts it, says that it is ready, and ends it at SIGTERM or SIGINT, or once nobody reads what it says. */
+  /** Starts it, says that it is ready, and ends it at SIGTERM or SIGINT, or once no process reads what it says. */
   async run(device: string, start: () => Promise<{ readonly address: string; close(): Promise<void> }>): Promise<void> {
     const stopAsked = stopSignal();
     // Between two openings of a tty nothing else does: its cable may be out.

@@ -50,7 +50,7 @@ export class Systemd {
       const failed = (fields: LogFields) => {
         // A heartbeat that fails would say so for ever.
         if (!this.#hasFailed)
-          this.#log.warn({ event: 'notify_failed', states, ...fields }, 'systemd could not be told.');
+          this.#log.warn({ event: 'notify_failed', states, ...fields }, 'systemd could not be notified.');
         this.#hasFailed = true;
         resolve();
       };

@@ -22,7 +22,7 @@ export function processTerminal(): Terminal {
       process.stderr.write(`${printable(question)} `);
       lines ??= new InputLines(process.stdin);
       const answer = await lines.next(signal);
-      // Nobody has ended the line of the question: what is said next would stand behind it.
+      // The line of the question has not ended: what is said next would stand behind it.
       if (answer === undefined) process.stderr.write('\n');
       return answer?.trim();
     },
@@ -30,7 +30,7 @@ export function processTerminal(): Terminal {
   };
 }
 
-/** Writes lines for as long as somebody reads them: `| head` is no fault, and the command ends as it would have. */
+/** Writes lines for as long as a process reads them: `| head` is no fault, and the command ends as it would have. */
 function lineWriter(stream: NodeJS.WriteStream): (line: string) => void {
   let isRead = true;
   stream.on('error', (error: NodeJS.ErrnoException) => {

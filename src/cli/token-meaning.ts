@@ -17,7 +17,7 @@ import { isCoded } from '../core/errors.ts';
 /** What stands at one place: names of labels, the meaning of what is under them, and what must not be shown. */
 export interface Meaning {
   readonly names?: ReadonlyMap<CborValue, string>;
-  /** Meaning of a value in this map or array. Without it nobody knows, and what nobody knows may be a key. */
+  /** Meaning of a value in this map or array. Without it the meaning is unknown, and what is unknown may be a key. */
   under?(label: CborValue, value: CborValue): Meaning;
   /** Comment behind the value itself. */
   remark?(value: CborValue): string | undefined;

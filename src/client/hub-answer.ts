@@ -1,4 +1,4 @@
-/** Judging what the hub answered: typed values, or a coded error. */
+/** Reading what the hub answered: typed values, or a coded error. */
 import { fromBase64url, fromHex, fromUtf8 } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';

@@ -117,7 +117,7 @@ export function oneOfMember<T extends string>(map: CborMap, name: Member, choice
 
 export function algorithmMember(map: CborMap, name: Member): WrapAlgorithm {
   const algorithm = algorithmOf(map.get(DEVICE_TRUST[name]));
-  if (algorithm === undefined) throw invalid(name, 'none that is spoken here');
+  if (algorithm === undefined) throw invalid(name, 'none that Latchkey supports');
   return algorithm;
 }
 

@@ -161,7 +161,7 @@ function systemdFolder(environment: Environment, name: 'STATE_DIRECTORY' | 'RUNT
   return environment[name]?.split(':')[0] || undefined;
 }
 
-/** The state folder where none is set: the unit's, that of an installed hub, or one in the home of whoever asks. */
+/** The state folder where none is set: the unit's, that of an installed hub, or one in the home of the user. */
 export function defaultStateDir(environment: Environment, installed = SYSTEM_STATE): string {
   const unit = systemdFolder(environment, 'STATE_DIRECTORY');
   if (unit !== undefined) return unit;

@@ -30,7 +30,7 @@ function regularFile(setting: string, file: string) {
 }
 
 /**
- * An issuer's key set. Whether a key in it can be used is for whoever uses it.
+ * An issuer's key set. Whether a key in it can be used is for the part that uses it.
  * @throws {LatchkeyError} `file_unreadable`, `config_invalid`, `jwks_invalid`
  */
 export function readKeySet(setting: string, file: string): JsonObject {

@@ -1,4 +1,4 @@
-/** Verification on the threads that node keeps for such work (libuv's pool), which leaves its own to everybody else. */
+/** Verification on the threads that node keeps for such work (libuv's pool), which leaves its own to all else. */
 import { type KeyObject, type VerifyKeyObjectInput, verify } from 'node:crypto';
 
 /**

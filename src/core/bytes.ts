@@ -18,7 +18,7 @@ let poolUsed = 0;
 
 /**
  * Zeroed bytes, out of a pool where they are few: memory outside the heap that each short message would ask for on its own
- * costs more than to encode it. A pool is given out once and from its start to its end, so nobody finds in it what
+ * costs more than to encode it. A pool is given out once and from its start to its end, so no reader finds in it what
  * another wrote; it is kept as long as any part of it.
  */
 export function allocate(length: number): Uint8Array<ArrayBuffer> {

@@ -66,6 +66,6 @@ export interface DeviceProfile {
   readonly bind: (typeof DEVICE_BIND_MODES)[number];
   /** Whether the device answers /authz-info with a receipt under its own key (docs/protocol.md) or with a bare 2.01. */
   readonly receipt: 'mac0' | 'none';
-  /** `none`: the device cannot judge `exp`, so its tokens need `exi`, and a `cnonce` that it gave (RFC 9200 §5.3.1). */
+  /** `none`: the device cannot check `exp`, so its tokens need `exi`, and a `cnonce` that it gave (RFC 9200 §5.3.1). */
   readonly clock: 'own' | 'none';
 }

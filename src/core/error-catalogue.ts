@@ -23,7 +23,7 @@ const unavailable = (title: string, cause: string, fix: string) => entry(title, 
 const local = (title: string, cause: string, fix: string) => entry(title, cause, fix, 500, '5.00');
 
 const ASK_AS = 'Ask the authorization server for a new token.';
-const CLIENT_BUG = 'The sender is broken or hostile: report it to whoever makes it.';
+const CLIENT_BUG = 'The sender is broken or hostile: report it to its maker.';
 
 export const CATALOGUE = {
   // General
@@ -43,7 +43,7 @@ export const CATALOGUE = {
   demo_failed: local('A step of the demo did not hold', 'A defect, or something on this machine is in its way.', 'Run it again; if it fails again, report the step with what stands beside it.'),
   usage: badRequest('The command line cannot be understood', 'An option is missing, unknown or of the wrong form.', 'Run the command with --help.'),
   file_unreadable: local('A file cannot be read', 'It is missing, or its owner does not let the hub read it.', 'Check path and permissions.'),
-  file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to somebody else.', 'Check path, permissions and free space.'),
+  file_unwritable: local('A file cannot be written', 'The folder is missing, read-only or belongs to another user.', 'Check path, permissions and free space.'),
   file_exists: local('That file exists already', 'The command writes a new file, and replaces none.', 'Give the name of a new file, or move the old one away.'),
   address_unavailable: local('Nothing can listen there', 'Another program has the port, or the address is not of this machine, or the port is below 1024 and needs root.', 'Stop the other program, or choose another port: `http.listen` of a hub, `--listen` of a simulated device.'),
   admin_unreachable: unavailable('The hub does not answer on its admin socket', 'It is not running, or listens on another socket.', 'Start it with `latchkey run`, or name its socket with --socket.'),
@@ -57,7 +57,7 @@ export const CATALOGUE = {
   reload_refused: local('The new configuration cannot be used', 'A reload read a file that a start would end with. The hub goes on with the configuration of before.', 'Correct what is named, then `systemctl reload latchkey`.'),
   restart_needed: local('The hub runs with other settings than its configuration has', 'A reload found changed settings that are only read at a start.', 'Restart the hub: `systemctl restart latchkey`. Or take the changes back, and reload.'),
   store_missing: local('There is no state yet', 'No hub has run on this folder, and no device was registered in it.', 'Start the hub, or register a device: `latchkey devices add --help`. If there is one elsewhere, name its configuration with -c.'),
-  store_not_ours: local('The state folder belongs to another user', 'Files that are written there by somebody else would keep the hub out.', 'Run the command as that user, such as `sudo -u latchkey latchkey …`, or start the hub.'),
+  store_not_ours: local('The state folder belongs to another user', 'Files that another user writes there would keep the hub out.', 'Run the command as that user, such as `sudo -u latchkey latchkey …`, or start the hub.'),
   store_corrupt: local(
     'The state on disk is damaged',
     'A failing card, or files that were removed or copied in part.',
@@ -118,7 +118,7 @@ export const CATALOGUE = {
   ),
   jwt_algorithm_refused: unauthorized(
     'The JWT algorithm is not allowed',
-    'It is not among the `algorithms` of the issuer, not the one of the key, or one that no issuer may use: `none`, or an HMAC such as HS256.',
+    'It is not among the `algorithms` of the issuer, or not the one of the key. No issuer may use `none` or an HMAC such as HS256.',
     'Add it to `algorithms` of the issuer if it is one of those that the setting takes. If not, have the AS sign with another one, such as ES256 or RS256.',
   ),
   jwt_critical_unknown: unauthorized('The JWT has a critical header that is not known', '`crit` names an extension (RFC 7515 section 4.1.11).', ASK_AS),
@@ -163,7 +163,7 @@ export const CATALOGUE = {
   jwks_invalid: unavailable('The key set of the issuer is not acceptable', 'Not JSON, no keys, or none that can be used.', 'Compare the file or what is at the jwks_uri with RFC 7517; keys held already stay.'),
   as_unreachable: unavailable('The authorization server cannot be reached', 'Name, route or port is wrong, or it is down.', 'Check the uplink; `latchkey status` names the address.'),
   as_timeout: unavailable('The authorization server did not answer in time', 'It is overloaded or the uplink is slow.', 'Check the uplink and the server.'),
-  as_tls_untrusted: unavailable('The certificate of the authorization server is not trusted', 'Another CA signed it, it is expired, or somebody sits in between.', 'Give its CA as `ca_file` of the issuer, or with `--ca` to `latchkey issuers check`.'),
+  as_tls_untrusted: unavailable('The certificate of the authorization server is not trusted', 'Another CA signed it, it is expired, or an attacker sits in between.', 'Give its CA as `ca_file` of the issuer, or with `--ca` to `latchkey issuers check`.'),
   as_redirected: unavailable('The authorization server answered with a redirect', 'The address is not the final one; the hub follows none.', 'Configure the final address.'),
   as_answer_too_large: unavailable('The authorization server answered too much', 'The answer goes past its limit.', 'Check that the address is the right one.'),
   as_busy: unavailable('The authorization server asks for a pause', 'It answered 429, or 503 with Retry-After: the hub, or other clients of it, ask too much.', 'Try again later. Raise its rate limit for the hub, or find the device that asks so much in the log.'),
@@ -265,11 +265,11 @@ export const CATALOGUE = {
   line_slowed: unavailable('The line brings in more than it may', 'What is plugged in, or a network serial server, sends more than 160 KiB/s, so the hub makes it wait.', 'Find out what sends so much; other lines are not slowed. The condition clears within a minute.'),
   hub_busy: unavailable('The hub has too much to do', 'One connection carries too many requests at once, one device asks too many questions, or too many encrypted tokens come at once.', 'Wait for an answer before asking again.'),
   link_busy: unavailable('The link to the device is busy', 'Too many requests wait for it.', 'Try again in a few seconds.'),
-  request_cancelled: unavailable('The request was given up', 'Whoever asked went away before the device answered, or nobody answered a question of the command line.', 'Ask again if the answer is still wanted.'),
+  request_cancelled: unavailable('The request was given up', 'The client went away before the device answered, or a question of the command line got no answer.', 'Ask again if the answer is still wanted.'),
   link_unconfigured: unavailable('The link of the device is not configured', 'The device names a line that the configuration does not have, or is found by radio and there is none.', 'Add it under [[lines]] or [ble], or register the device on another one.'),
   radio_missing: unavailable('There is no such Bluetooth adapter', 'It is unplugged, or the kernel has no driver for it.', 'Plug it in, or name another one as `ble.adapter`; the hub finds it by itself.'),
   radio_blocked: unavailable('The Bluetooth adapter is switched off', 'A key or a program has blocked it.', 'Run `rfkill unblock bluetooth`; the hub finds it by itself.'),
-  radio_down: unavailable('The Bluetooth adapter is down', 'Nobody has powered it on.', 'Run `bluetoothctl power on`, or `hciconfig hci0 up`; the hub finds it by itself.'),
+  radio_down: unavailable('The Bluetooth adapter is down', 'It is not powered on.', 'Run `bluetoothctl power on`, or `hciconfig hci0 up`; the hub finds it by itself.'),
   radio_permission: unavailable('The Bluetooth adapter may not be used', 'The user of the hub has no right to it.', 'Give the unit CAP_NET_RAW as docs/operations.md shows; for a serial port add the user to the group `dialout`.'),
   radio_unsupported: unavailable('Bluetooth cannot be used on this machine', 'The kernel or the adapter has no Bluetooth Low Energy, or the package for it was not built for this processor.', 'Use an adapter of Bluetooth 4.0 or later and a kernel with Bluetooth.'),
   radio_failed: unavailable('The Bluetooth adapter does not answer', 'It hangs, or another program uses it.', 'Stop other programs that use it; unplug it and plug it in again.'),
@@ -283,8 +283,8 @@ export const CATALOGUE = {
   device_no_answer: entry('The device does not answer', 'It is asleep, away or on another speed, or its answer was lost.', 'A delivery goes on by itself. A request may have been done: find out before you ask again.', 504, '5.04'),
   device_reset: entry('The device did not understand the message', 'It answered with a CoAP reset.', 'Check that it runs a firmware for Latchkey.', 502, '5.02'),
   device_answer_invalid: entry('The device answered something that cannot be used', 'Broken CoAP, or a payload that is not as agreed.', 'Check its firmware.', 502, '5.02'),
-  device_answer_untrusted: entry('The answer is not from the device', 'Its MAC does not verify: another device is on the line, or somebody altered it.', 'Check what is plugged in; provision it again if its key was lost.', 502, '5.02'),
-  device_refused_token: entry('The device refused the token', 'It judged by its own trust; `device_code` says how.', 'Compare the trust of the device with the registry; provision it again.', 502, '5.02'),
+  device_answer_untrusted: entry('The answer is not from the device', 'Its MAC does not verify: another device is on the line, or an attacker altered it.', 'Check what is plugged in; provision it again if its key was lost.', 502, '5.02'),
+  device_refused_token: entry('The device refused the token', 'The device decided by its own trust; `device_code` says how.', 'Compare the trust of the device with the registry; provision it again.', 502, '5.02'),
   device_refused_request: forbidden('The device refused the request', 'No token there allows it, or the proof was not accepted.', 'Ask for a challenge anew; check the scope of the token.'),
 
   // MQTT
@@ -311,7 +311,7 @@ export const CATALOGUE = {
   response_topic_refused: forbidden('The answer may not go to that topic', 'The response topic is missing, or is not a topic of the device that asks.', 'Use a response topic below the own topic of the device, such as latchkey/v1/<device>/answer.'),
 
   // Devices and delivery
-  device_unknown: entry('No such device', 'Nobody registered it here.', 'See `latchkey devices list`.', 404, '4.04'),
+  device_unknown: entry('No such device', 'It is not registered here.', 'See `latchkey devices list`.', 404, '4.04'),
   device_exists: entry('The device exists already', 'Its id is taken.', 'Choose another id, or unpair or remove the device first.', 409, '4.09'),
   audience_taken: entry('The audience is that of another device', 'Both would take a token that is meant for one of them.', 'Give each device an audience of its own, or remove the other one first.', 409, '4.09'),
   device_invalid: badRequest('The device cannot be registered like this', 'A setting is missing or does not fit the others.', 'See `latchkey devices add --help`, or `latchkey pair --help`.'),
@@ -319,8 +319,8 @@ export const CATALOGUE = {
   device_unauthenticated: unauthorized('The device did not show who it is', 'Its secret, certificate or MAC is missing, wrong, or of a device that is not registered there.', 'Give the device what `latchkey devices credentials` writes.'),
   device_takes_no_tokens: forbidden('The device takes no tokens from the hub', 'It is a connected device, on no line: it asks the hub about the tokens that clients show to it.', 'Show the token to the device itself.'),
   hub_nonce_required: unauthorized('The question does not carry a fresh nonce of the hub', 'It has none, one of more than two minutes ago, or one from before the hub was restarted.', 'Take the nonce of this refusal, or of the last answer, and ask again.'),
-  question_replayed: badRequest('The question was asked before, and its answer is forgotten', 'The device asks again too late, or somebody sends a recording of it.', 'Ask anew, with a fresh nonce and a fresh proof.'),
-  device_nonce_reused: badRequest('The device used a nonce for two different requests', 'It has no good source of randomness, or somebody mixes messages.', 'Draw 12 fresh random bytes for every request.'),
+  question_replayed: badRequest('The question was asked before, and its answer is forgotten', 'The device asks again too late, or an attacker sends a recording of it.', 'Ask anew, with a fresh nonce and a fresh proof.'),
+  device_nonce_reused: badRequest('The device used a nonce for two different requests', 'It has no good source of randomness, or messages are mixed up on the way.', 'Draw 12 fresh random bytes for every request.'),
   credentials_file_invalid: local('The credentials file cannot be used', 'It is not what `latchkey devices credentials` writes.', 'Write it anew with `latchkey devices credentials`.'),
   certificate_invalid: badRequest('Not an acceptable certificate', 'It is neither one PEM certificate nor its DER in base64.', 'Give the end certificate alone, as PEM or DER.'),
   delivery_unknown: entry('No such delivery', 'The id is wrong, the device was removed, or the record was removed some time after the delivery ended.', 'Deliver again.', 404, '4.04'),
@@ -336,7 +336,7 @@ export const CATALOGUE = {
   delivery_room_full: unavailable('There is no room for another delivered token', 'Tokens that are delivered and alive are not forgotten. They fill `delivery.max_overall`, or the half of it that one device may take.', 'Wait until tokens expire, use tokens that live less long, or raise `delivery.max_overall`.'),
   proxy_token_unknown: forbidden('The request names no token of this device', 'Only clients whose token was delivered may talk to a device.', 'Deliver the token first; use its token_hash.'),
   proxy_path_refused: forbidden('That resource is not reachable from outside', 'Tokens and provisioning go their own ways.', 'Deliver tokens to /devices/{id}/authz-info.'),
-  hub_no_answer: unavailable('The device got no verdict from its hub', 'Hub or broker are away, or the authorization server is slow.', 'Try again; until then the device refuses everybody.'),
+  hub_no_answer: unavailable('The device got no verdict from its hub', 'Hub or broker are away, or the authorization server is slow.', 'Try again; until then the device refuses all clients.'),
   verdict_stale: unavailable('The device takes no stale verdicts', 'The authorization server cannot be reached, and what the hub knows of the token is from before.', 'Bring the authorization server back.'),
   scope_insufficient: forbidden('The scope of the token is not enough', 'It does not name what the device asks for.', 'Ask the authorization server for a token with that scope.'),
   setup_code_invalid: badRequest('That is no setup code', 'A character is missing or wrong: the check symbol at its end does not fit the others.', 'Compare it with the label, or scan the QR code; it is 27 letters and digits, or begins with latchkey:1?.'),
@@ -344,7 +344,7 @@ export const CATALOGUE = {
   setup_code_dead: forbidden('The device takes no setup code any more', 'It was paired already, with this hub or another one.', 'Unpair it there if you can, then reset it by hand: hold its reset button. That makes its code good again.'),
   device_not_pairable: entry('The device cannot be paired', 'It does not know /provision: its firmware has its trust built in, or nothing of ours is there.', 'Register it with `latchkey devices add`, which writes a trust file.', 502, '5.02'),
   device_refused_profile: entry('The device does not take what it is to trust', 'It cannot do what its profile says, or has too little room.', 'Choose another --wrap or --scope-form, or fewer scopes and permissions; see the manual of the device.', 502, '5.02'),
-  pairing_window_open: entry('Somebody pairs already', 'The hub has one pairing window at a time, and one is open.', 'Wait until it closes, or close it: end the other `latchkey pair`.', 409, '4.09'),
+  pairing_window_open: entry('A pairing window is open already', 'The hub has one pairing window at a time, and one is open.', 'Wait until it closes, or close it: end the other `latchkey pair`.', 409, '4.09'),
   pairing_window_closed: entry('No pairing window is open', 'Its time is over, or it was never opened.', 'Open one: `latchkey pair --for 2m`.', 409, '4.09'),
   pairing_busy: entry('Another device is being paired', 'One is paired at a time.', 'Try again in a few seconds.', 409, '4.09'),
   pairing_attempts_spent: forbidden('Too many wrong setup codes', 'Five were refused, so the pairing window was closed.', 'Compare code and device, then open another one: `latchkey pair`. The audit has each attempt.'),
@@ -380,7 +380,7 @@ export const CATALOGUE = {
     '5.02',
   ),
   trust_versions_spent: entry('No version of its trust is left for the device', 'It says that it holds the highest version there is, or was given it. No trust bundle can be above that.', 'Provision the device again.', 502, '5.02'),
-  trust_waiting: unavailable('A device has been waiting for its trust bundle for long', 'It was not reached since the keys changed; until then it goes by the old ones.', 'Bring it back into reach, or remove it if it is gone for good: `latchkey trust status`.'),
+  trust_waiting: unavailable('A device has been waiting for its trust bundle for long', 'The hub has not reached it since the keys changed. It uses the old ones.', 'Bring it back into reach, or remove it if it is gone for good: `latchkey trust status`.'),
   trust_key_lost: local('The hub has no key that the device trusts', 'Its keys were lost, or restored from a backup of before a rotation.', 'Provision the device again.'),
   trust_by_hand: local('A device has to be given its trust by hand', 'It confirms nothing (`--no-receipt`), so the hub cannot know that a bundle arrived.', 'Register it again, and hand it the new trust file.'),
   trust_issuers_too_many: local('A device has no room for all of its issuers', 'It is to take tokens of more than 8 issuers. It refuses those of the issuers that are named.', 'Register it again with `--issuer` for those whose tokens it needs, 8 at most. Or remove issuers from the configuration.'),

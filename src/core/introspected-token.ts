@@ -19,7 +19,7 @@ export interface IntrospectionEvidence {
   readonly jws: Secret<string> | undefined;
 }
 
-/** What the AS says of a token (RFC 7662 §2.2), judged against the present. */
+/** What the AS says of a token (RFC 7662 §2.2), checked against the present. */
 export type IntrospectedToken =
   | {
       readonly active: false;

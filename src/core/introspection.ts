@@ -41,7 +41,7 @@ export interface IntrospectionQuestion {
 
 /** How fresh the knowledge behind an answer is. */
 export interface RelayFreshness {
-  /** `introspection`: the AS said so; `jwt`: judged here with its keys. */
+  /** `introspection`: the AS said so; `jwt`: verified here with its keys. */
   readonly source: 'introspection' | 'jwt';
   /** Whole seconds since the AS said so, or since it confirmed its keys. */
   readonly age: number;

@@ -110,7 +110,7 @@ export const LIMITS = {
   pairingAttempts: 5,
   /** Candidates that a window shows: the strongest of a crowded room. */
   pairingCandidates: 64,
-  /** A line that somebody types, or pastes. */
+  /** A line that an operator types, or pastes. */
   terminalLineLength: 4_096,
   /** Text of a setup code: the longest QR text has 151 characters, a typed code with a dash behind each symbol 54. */
   setupCodeLength: 160,
@@ -210,7 +210,7 @@ export const LIMITS = {
   embeddedLoginsPerSecond: 1_024,
   /** Characters of a user name, and of a password, that go from the embedded broker to the hub: ids have 64, secrets 43. */
   embeddedLoginLength: 256,
-  /** A CONNECT to the embedded broker, which anybody may send: a device's id and secret have 64 and 43 bytes, a will 1 KiB. */
+  /** A CONNECT to the embedded broker, which any peer may send: a device's id and secret have 64 and 43 bytes, a will 1 KiB. */
   embeddedConnectBytes: 4_096,
   /** A last will at the embedded broker, payload and properties: it waits in memory for as long as the connection lives. */
   embeddedWillBytes: 1_024,

@@ -28,7 +28,7 @@ export class Repeats<T> {
     this.#sumUp = sumUp;
   }
 
-  /** Whether this one is to be told. `name` says what is of one kind. */
+  /** Whether to report this one. `name` says what is of one kind. */
   tells(name: string, kind: T): boolean {
     this.#timer ??= setTimeout(() => this.end(), this.#limits.window).unref();
     const known = this.#kinds.get(name);

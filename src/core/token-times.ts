@@ -23,7 +23,7 @@ export interface TimeRules {
 }
 
 /**
- * Judges exp, nbf and iat (RFC 7519 §4.1.4 to §4.1.6) against what is known of the present. A token expired at the
+ * Checks exp, nbf and iat (RFC 7519 §4.1.4 to §4.1.6) against what is known of the present. A token expired at the
  * floor is denied whatever the policy. While `latest` is unknown every other token with an end may be past it: that is
  * for `whenUnsure` to decide.
  * @throws {LatchkeyError} `jwt_expired`, `clock_unsure`, `clock_behind_floor`, `jwt_not_yet_valid`, `jwt_issued_in_future`

@@ -3,7 +3,7 @@ import type { JsonObject } from './json.ts';
 
 declare const verified: unique symbol;
 
-/** How fresh the hub's knowledge was when it judged. Stated in every verdict. */
+/** How fresh the hub's knowledge was when it decided. Stated in every verdict. */
 export interface Freshness {
   /** Seconds since the issuer's keys were last confirmed by the issuer; 0 for keys from a static file. */
   readonly keysAge: number;
@@ -70,7 +70,7 @@ export interface TokenFacts {
 }
 
 /**
- * A token whose signature, issuer, audience and times were judged good. Only `trust/verify-jwt.ts` makes one, so an
+ * A token whose signature, issuer, audience and times were verified. Only `trust/verify-jwt.ts` makes one, so an
  * unverified claim cannot reach the translator: it does not compile.
  */
 export type VerifiedToken = TokenFacts & { readonly [verified]: true };

@@ -324,7 +324,7 @@ export class Dispatcher {
       const { code, detail } = coded(error);
       log.info(
         { event: 'errand_failed', errand: errand.name, device: id, code, detail },
-        'what goes before the tokens of this device could not be done now; it is tried again',
+        'what has to precede the tokens of this device could not be done now; the hub tries it again',
       );
       return code;
     }

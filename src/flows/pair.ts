@@ -136,7 +136,7 @@ export class PairFlow implements Pairing {
         onFailure: (error) => {
           const { code, detail } = coded(error);
           audit.record({ kind: 'pair', verdict: 'refused', ...attempt, code });
-          log.warn({ event: 'pairing_failed', ...attempt, code, detail }, 'whoever was asked was not paired');
+          log.warn({ event: 'pairing_failed', ...attempt, code, detail }, 'the peer that was asked was not paired');
         },
       });
       const reason = await this.#finish(device);

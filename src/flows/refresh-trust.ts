@@ -344,7 +344,12 @@ export class RefreshTrust implements Errand {
   #refused(device: Device, { trust }: PendingBundle, deviceCode: string, pause: number): void {
     const failure = { code: 'device_refused_trust', deviceCode, trust } as const;
     this.#failures.refused(device.id, failure, pause);
-    this.#tell(device, failure, {}, 'the device refused what it is to trust; tokens go on as far as it can judge them');
+    this.#tell(
+      device,
+      failure,
+      {},
+      'the device refused what it is to trust; tokens go on as far as the device can verify them',
+    );
   }
 
   /** A line and a record for each pause, so a device has no hand in how many there are. */

@@ -230,7 +230,7 @@ export class RelayFlow implements Relay {
         ...outcome,
         ...(detail === undefined ? {} : { detail }),
       },
-      'a token was judged',
+      'a token was verified',
     );
   }
 }

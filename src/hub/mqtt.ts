@@ -27,7 +27,7 @@ export async function openMqttFront(
     deliveries,
     devices,
     revocations,
-    // The topic is the device's own: nobody asks on that of another.
+    // The topic is the device's own: no device asks on that of another.
     answerProtected: (message, device, context) => introspection.answer(message, ({ id }) => id === device, context),
     timers: systemTimers,
     clock: { monotonic },

@@ -48,7 +48,7 @@ export function openPairing(parts: {
   });
 }
 
-/** A line that is open and has no device is one that may have a device that nobody knows. */
+/** A line that is open and has no device is one that may have an unknown device. */
 function lineTargets(config: Config, links: Links, registry: Registry): PairTargets {
   return {
     watch: () => () => undefined,

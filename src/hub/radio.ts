@@ -25,7 +25,7 @@ export async function openRadio(
 ): Promise<Radio | undefined> {
   const { adapter, downstreamUuid: downstream, serviceUuid: service, upstreamUuid: upstream } = ble;
   if (adapter === undefined) return undefined;
-  // By name: a copy of "the others" would hide a setting that nobody reads (test/config/every-setting.test.ts).
+  // By name: a copy of "the others" would hide a setting that is not read (test/config/every-setting.test.ts).
   const { baudRate, connectTimeout, connections, linger, mtu, operationTimeout, presence, scanDuty, visit } = ble;
   const times = { connectTimeout, linger, operationTimeout, presence, visit };
   const profile = { service, downstream, upstream };
@@ -38,7 +38,7 @@ export async function openRadio(
     random: systemRandom,
     log,
     isKnown: (name) => registry.byBleName(name) !== undefined,
-    // Whoever answers to the name may ask; what is answered is sealed for the device.
+    // Each peer that answers to the name may ask; what is answered is sealed for the device.
     handler: (name) => serve(({ ble: identity }) => identity?.name === name, log.child({ ble: name })),
   });
 }

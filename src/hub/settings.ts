@@ -126,7 +126,7 @@ export function connectionsOf({ http }: Config): HttpServerOptions['connections'
   return { overall, perNetwork: http.behindProxy ? overall : LIMITS.httpConnectionsPerNetwork };
 }
 
-/** Somebody stands beside the device and waits: no request of a pairing takes longer than this. Milliseconds. */
+/** An installer stands beside the device and waits: no request of a pairing takes longer than this. Milliseconds. */
 const LONGEST_PAIRING_REQUEST = 15_000;
 
 /** Milliseconds for one request to a device that an operator waits for. */

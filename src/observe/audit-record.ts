@@ -8,7 +8,7 @@ import type { SubjectHashes } from './subject-hashes.ts';
 
 /** SHA-256. */
 export const AUDIT_HASH_BYTES = 32;
-/** Of a token: enough that nobody finds a second one, and it fits a line. */
+/** Of a token: enough that no second one can be found, and it fits a line. */
 const DIGEST_BYTES = 16;
 /** What a device can be called (docs/errors.md, device_invalid). A peer may name any text in its place, a token even. */
 const DEVICE_ID = /^[a-z0-9][a-z0-9._-]{0,62}$/;

@@ -28,7 +28,7 @@ export function writeState(state: RingState): StoreChange {
   return { put: HEAD, value: encodeState(state) };
 }
 
-/** Undefined for a page that cannot be read: whoever asks has the gap that it leaves to go by. */
+/** Undefined for a page that cannot be read: the reader sees the gap that it leaves. */
 export function readPage(page: Uint8Array): readonly ChainedRecord[] | undefined {
   try {
     return decodePage(page);

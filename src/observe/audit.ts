@@ -288,7 +288,7 @@ export class AuditTrail implements Audit {
     log.info({ event: 'audit_recovered', lost: this.#lost }, 'the audit is written again');
   }
 
-  /** Whoever reads the log elsewhere can hold the chain against this line: docs/operations.md, "The audit". */
+  /** An operator who reads the log elsewhere can compare the chain with this line: docs/operations.md, "The audit". */
   #announce(): void {
     const { clock, log } = this.#dependencies;
     const { head } = this.#ring.state;

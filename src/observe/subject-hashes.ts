@@ -1,4 +1,4 @@
-/** Subjects as the audit knows them: by a hash that nobody can find by trying names who does not have the key. */
+/** Subjects as the audit knows them: by a hash. Without the key it cannot be found by trying names. */
 import { createHmac } from 'node:crypto';
 import { base64url } from '../core/bytes.ts';
 import { RecentMap } from '../core/recent-map.ts';

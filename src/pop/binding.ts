@@ -62,7 +62,7 @@ function publicKey(jwk: JsonObject, keys: ProofKeys): Binding {
 }
 
 function sharedKey(jwk: JsonObject, confidential: boolean): Binding {
-  if (!confidential) throw invalid('a symmetric jwk that everybody can read');
+  if (!confidential) throw invalid('a symmetric jwk that every reader of the token can use');
   const { algorithm, secret } = secretOf(jwk);
   if (algorithm !== undefined && algorithm !== 'HMAC 256/256') {
     throw new LatchkeyError('confirmation_unsupported', `a key for ${algorithm}`);

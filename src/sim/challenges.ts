@@ -18,7 +18,7 @@ interface Challenge {
 
 /**
  * Nonces that were handed out and not used yet. A nonce serves one request whose proof verified. A proof that does not
- * verify only counts against it: otherwise whoever reads along could kill every nonce of a client by one broken request.
+ * verify only counts against it: otherwise an attacker who reads along could kill every nonce of a client by one broken request.
  * Where too many are out, the oldest goes: a refusal would let a stranger block a client by asking first.
  */
 export class Challenges {

@@ -60,7 +60,7 @@ const NONCE_LIFETIME = 60_000;
 const NONCE_BYTES = 16;
 
 /**
- * The connected device of docs/protocol.md, "A device's own HTTP face", in memory. It can judge neither token nor proof:
+ * The connected device of docs/protocol.md, "A device's own HTTP face", in memory. It can verify neither token nor proof:
  * it asks the hub, and without a good answer the client is refused.
  */
 export class ConnectedDevice {

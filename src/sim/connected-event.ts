@@ -1,4 +1,4 @@
-/** What happens on the simulated connected device, for whoever watches. Nothing in here is a key, a token or a proof. */
+/** What happens on the simulated connected device, for the operator of it. Nothing in here is a key, a token or a proof. */
 import { isoDate } from './device-event.ts';
 
 export type ConnectedEvent =
@@ -13,7 +13,7 @@ export type ConnectedEvent =
       readonly key: string;
       /** NumericDate seconds. */
       readonly expiresAt: number;
-      /** Seconds since the AS vouched for the token. */
+      /** Seconds since the AS confirmed the token. */
       readonly age: number;
       /** What crossed the broker, without its framing. */
       readonly bytes: { readonly question: number; readonly answer: number };
@@ -30,7 +30,7 @@ export function describeConnected(event: ConnectedEvent): string {
     case 'broker_down':
       return `the broker is away: ${reason(event)}`;
     case 'client_admitted':
-      return `client with token ${event.token} admitted: scope "${event.scope}", the AS vouched ${event.age} s ago; key ${event.key} until ${isoDate(event.expiresAt)}; asked with ${event.bytes.question} bytes, answered with ${event.bytes.answer}`;
+      return `client with token ${event.token} admitted: scope "${event.scope}", the AS confirmed it ${event.age} s ago; key ${event.key} until ${isoDate(event.expiresAt)}; asked with ${event.bytes.question} bytes, answered with ${event.bytes.answer}`;
     case 'client_refused':
       return `client with token ${event.token} refused: ${reason(event)}`;
     case 'message_answered':

@@ -1,4 +1,4 @@
-/** What happens on the simulated device, for whoever watches. Nothing in here is a key, a token or a proof. */
+/** What happens on the simulated device, for the operator of it. Nothing in here is a key, a token or a proof. */
 import { codeText } from '../codec/coap/codes.ts';
 import { COAP_METHOD } from '../codec/iana.ts';
 import type { BundleRefusal } from './judge-bundle.ts';
@@ -85,13 +85,13 @@ export function describe(event: DeviceEvent): string {
     case 'time_not_told':
       return `the hub did not say what time it is: ${event.code}`;
     case 'pairing_begun':
-      return 'somebody begins to pair this device';
+      return 'a peer begins to pair this device';
     case 'trust_received':
       return `trust of version ${event.version} received; what was trusted before still is`;
     case 'paired':
       return `paired as ${event.device}: trust of version ${event.version} is in use, for ${event.audience}`;
     case 'unpaired':
-      return 'unpaired: nobody is trusted, until a reset by hand makes the setup code good again';
+      return 'unpaired: the device trusts no peer, until a reset by hand makes the setup code good again';
     case 'identified':
       return 'blinking: this is the device';
     case 'setup_refused':

@@ -21,7 +21,7 @@ export class DeviceMemory {
     return this.#state;
   }
 
-  /** What the device trusts, its keys derived; undefined while nobody paired it. */
+  /** What the device trusts, its keys derived; undefined until it is paired. */
   get trust(): TrustFile | undefined {
     return this.#held?.trust;
   }

@@ -1,6 +1,6 @@
 /**
  * How a device lets itself be paired: POST /provision, /unpair and /identify of docs/protocol.md, "Provisioning". It believes
- * the setup code on its label until it was paired, and from then on its hub alone, until somebody resets it by hand.
+ * the setup code on its label until it was paired, and from then on its hub alone, until it is reset by hand.
  */
 import { codeText } from '../codec/coap/codes.ts';
 import { type DeviceOrder, makeOrderAnswer, type OrderContext, openOrder, orderKey } from '../codec/device-order.ts';
@@ -47,7 +47,7 @@ export class DeviceSetup {
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #random: Pick<Random, 'bytes'>;
   readonly #onEvent: (event: DeviceEvent) => void;
-  /** One of each at a time: whoever begins anew ends what was begun before. */
+  /** One of each at a time: a peer that begins anew ends what was begun before. */
   #provisioning: Exchange | undefined;
   #ordering: Exchange | undefined;
   /** What was asked goes one by one: each looks at the state that the one before left. */
@@ -140,7 +140,7 @@ export class DeviceSetup {
       received = { ...openProvisionedTrust(message, exchange), nonces };
     } catch (error) {
       if (!isCoded(error)) throw error;
-      // What opens is of somebody who knows the code; such a one is told that it cannot be used.
+      // What opens is of a peer that knows the code; it learns that the code cannot be used.
       const opened = error.code === 'device_trust_invalid' || error.code === 'provisioning_invalid';
       return this.#refuse(opened ? 'trust_unacceptable' : 'not_authentic');
     }
@@ -178,7 +178,7 @@ export class DeviceSetup {
     return orderAnswer(message, owner);
   }
 
-  /** A device that nobody has paired shows itself to anybody: an installer has nothing else to go by. */
+  /** A device that is not paired shows itself to every peer: an installer has nothing else to find it by. */
   #show(payload: Uint8Array): CoapResponse {
     if (payload.length > 0) return this.#refuse('format_unsupported');
     if (this.memory.state.setup === 'dead') return this.#refuse('not_authentic');

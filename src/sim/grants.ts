@@ -32,7 +32,7 @@ export function recogniseScope(
       ? fromNames(fromUtf8(scope), trust.permissions)
       : fromAif(decodeCbor(scope), trust.permissions);
   } catch (error) {
-    // Not UTF-8, or not CBOR: a scope that nobody here knows.
+    // Not UTF-8, or not CBOR: an unknown scope.
     if (isCoded(error)) return undefined;
     throw error;
   }

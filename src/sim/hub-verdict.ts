@@ -1,4 +1,4 @@
-/** What a connected device asks its hub, and how it judges the answer. Pure; nothing of JOSE, and no JSON. */
+/** What a connected device asks its hub, and how it verifies the answer. Pure; nothing of JOSE, and no JSON. */
 import { CONCISE_PROBLEM_TYPE, readConciseProblem, readProblemNonce } from '../codec/concise-problem.ts';
 import type { Credentials } from '../codec/credentials-file.ts';
 import { makeDeviceRequest, openDeviceAnswer } from '../codec/device-request.ts';
@@ -37,7 +37,7 @@ export interface AdmittedClient {
   /** The client's copy, for the device to hand on: a compact JWE. */
   readonly copy: string;
   readonly scope: string;
-  /** Seconds since the AS vouched for the token. */
+  /** Seconds since the AS confirmed the token. */
   readonly age: number;
 }
 
@@ -123,7 +123,7 @@ function refusalOf(code: string | undefined): ErrorCode {
 }
 
 /**
- * Why there is no verdict. Nobody vouches for a problem, so it can say no more than that the other side is away: a refusal
+ * Why there is no verdict. Nothing authenticates a problem, so it can say no more than that the other side is away: a refusal
  * in it would be taken for the hub's own.
  */
 function faultOf(code: ErrorCode | undefined): LatchkeyError {

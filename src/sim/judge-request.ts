@@ -1,7 +1,7 @@
 /**
  * The device's verdict over a request on one of its resources: RFC 9200 §5.10.2, with the proof of possession as
  * docs/protocol.md, "Signed requests", says. The codes that tell what a token permits (4.03, 4.05) go to a client whose
- * proof verified, and to nobody else.
+ * proof verified, and to no other peer.
  */
 import { COAP_CODE, CONTENT_FORMAT } from '../codec/iana.ts';
 import { openSignedRequest, readSignedRequest } from '../codec/signed-request.ts';
@@ -53,7 +53,7 @@ export interface RequestTrust {
 }
 
 export function judgeRequest(request: CoapRequest, trust: RequestTrust): RequestVerdict {
-  // A query is not under the signature, so whoever forwards the request could have added it.
+  // A query is not under the signature, so a peer that forwards the request could have added it.
   if (request.query !== undefined && request.query.length > 0) return refused('query_refused');
   if (request.accept !== undefined && request.accept !== CONTENT_FORMAT.coseMac0) {
     return refused('answer_format_refused');

@@ -65,7 +65,7 @@ export type TokenVerdict =
   | { readonly kind: 'good'; readonly token: JudgedToken }
   | { readonly kind: 'refused'; readonly reason: TokenRefusal };
 
-/** What a device without a clock goes by in place of the time: it counts seconds, and has given nonces. */
+/** What a device without a clock uses in place of the time: it counts seconds, and has given nonces. */
 export interface Uptime {
   /** Whole seconds since it was switched on. */
   readonly seconds: number;
@@ -101,7 +101,7 @@ export function judgeToken(bytes: Uint8Array, trust: TrustFile, now: TimeBounds,
   if (scope === undefined) return refused('scope_unknown');
   const life = uptime === undefined ? lifeByCalendar(claims) : lifeByUptime(claims, trust, uptime);
   if (typeof life === 'string') return refused(life);
-  // Whoever holds a token without `cnf` could use it, and this device takes requests with a proof only.
+  // Every holder of a token without `cnf` could use it, and this device takes requests with a proof only.
   if (claims.confirmation === undefined) return refused('confirmation_missing');
 
   let key: CoseKey;
@@ -140,7 +140,7 @@ function lifeByCalendar(claims: CwtClaims): Life | TokenRefusal {
 }
 
 /**
- * RFC 9200 §5.10.1.1 has the counter of `exi` start when the token is first verified: whoever holds one back would have it
+ * RFC 9200 §5.10.1.1 has the counter of `exi` start when the token is first verified: an attacker who holds one back would have it
  * live for longer. The token was issued after its nonce was given, so counted from there it ends when its issuer meant, or
  * before.
  */
@@ -174,7 +174,7 @@ function isTrusted(issuer: string, trust: TrustFile): boolean {
 function wrongDate(claims: CwtClaims, now: TimeBounds): TokenRefusal | undefined {
   if (claims.expiresAt === undefined) return 'expiry_missing';
   if (claims.expiresAt <= now.earliest) return 'expired';
-  // A clock that was never set may stand anywhere after its floor: deny, until somebody tells the time.
+  // A clock that was never set may stand anywhere after its floor: deny, until the clock is set.
   if (now.latest === undefined) return 'time_unknown';
   if (claims.expiresAt <= now.latest) return 'expired';
   if (claims.notBefore !== undefined && claims.notBefore > now.earliest) return 'not_yet_valid';

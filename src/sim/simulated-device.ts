@@ -94,7 +94,7 @@ export class SimulatedDevice {
     return this.#slots.list();
   }
 
-  /** Version of what it trusts; 0 while nobody paired it. */
+  /** Version of what it trusts; 0 until it is paired. */
   get trustVersion(): number {
     return this.#trust?.version ?? 0;
   }
@@ -109,7 +109,7 @@ export class SimulatedDevice {
     }
   };
 
-  /** Undefined while nobody paired it. */
+  /** Undefined until it is paired. */
   get #held(): HeldTrust | undefined {
     return this.#setup === undefined ? this.#registered : this.#setup.memory.held;
   }
@@ -185,7 +185,7 @@ export class SimulatedDevice {
     return receipt(trust, verdict.token.hash, nonce);
   }
 
-  /** A MAC says who refuses, to whoever asked for a receipt: by radio anybody could. It says nothing of why. */
+  /** A MAC authenticates a refusal to a peer that asked for a receipt: by radio any peer could refuse. It says nothing of why. */
   #refuseToken(reason: TokenRefusal, token: Uint8Array, nonce: Uint8Array | undefined): CoapResponse {
     const code = TOKEN_REFUSALS[reason];
     this.#onEvent({ event: 'token_refused', reason, code: codeText(code), bytes: token.length });
@@ -333,7 +333,7 @@ export class SimulatedDevice {
 
 /**
  * 2.01 with a MAC over the token's hash, by which the hub knows that this device took it and no other on the line. It is for
- * whoever asked for one, and only for this once: its nonce is the hub's.
+ * a peer that asked for one, and only for this once: its nonce is the hub's.
  */
 function receipt(trust: TrustFile, tokenHash: Uint8Array, nonce: Uint8Array | undefined): CoapResponse {
   if (trust.receipt === 'none' || nonce === undefined) return bare(COAP_CODE.created);

@@ -7,9 +7,9 @@ import { equal } from '../core/bytes.ts';
 const CWT_TAG = new Uint8Array([0xd8, CBOR_TAG.cwt]);
 
 /**
- * What is wrong with the parts of a token that nobody signs. There is one way that a token may look to this device: with
+ * What is wrong with the parts of a token that are not signed. There is one way that a token may look to this device: with
  * tag 61 or without, and in the unprotected header of the outer layer the kid of a provisioned key, the IV of an Encrypt0
- * and nothing else. A device that passes over what it does not know there lets anybody give a token a second hash.
+ * and nothing else. A device that passes over what it does not know there lets every peer give a token a second hash.
  * @throws {LatchkeyError} `cbor_*`, `cose_*` for what is no COSE message at all
  */
 export function wrongForm(

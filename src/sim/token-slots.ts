@@ -8,7 +8,7 @@ interface Slot {
   readonly token: JudgedToken;
   /**
    * Hash of the same grant in another wrap, the newest: a hub that lost its records makes one. The first name stays, so
-   * that nobody who can bend a signature into its second form (ECDSA has two) takes it from the client.
+   * that no attacker who can bend a signature into its second form (ECDSA has two) takes it from the client.
    */
   secondName: Uint8Array | undefined;
 }
@@ -73,7 +73,7 @@ export class TokenSlots {
       this.#lastEnded = sequence;
   }
 
-  /** Never a younger one: an old token that somebody replays must not take the place of the present one. */
+  /** Never a younger one: an old token that an attacker replays must not take the place of the present one. */
   #supersededBy(token: JudgedToken): Slot | undefined {
     return this.#slots
       .filter((other) => sameKey(other.token.key, token.key) && other.token.issuedAt < token.issuedAt)

@@ -102,7 +102,7 @@ export function translate(token: VerifiedToken, context: TranslationContext): Tr
     subject: full ? token.subject : undefined,
     audience: context.audience,
     expiresAt: life.expiresAt,
-    // A token whose nbf was judged against a known time is valid from now on, and slim saves the bytes.
+    // A token whose nbf was checked against a known time is valid from now on, and slim saves the bytes.
     notBefore: full || token.freshness.clock === 'unsure' ? dates.notBefore : undefined,
     issuedAt: dates.issuedAt,
     cwtId: life.cti,

@@ -44,7 +44,7 @@ export async function readFloor(store: Store, log: Log): Promise<FloorRecord> {
   } catch (error) {
     const { code, detail } = coded(error);
     const fields = { event: 'time_floor_set_aside', code, detail };
-    log.error(fields, 'the time floor on disk cannot be read: it is set aside, and begins anew');
+    log.error(fields, 'the time floor on disk cannot be read: it is quarantined, and begins anew');
     await setAside(store, log, KEY, bytes);
     return NOTHING;
   }

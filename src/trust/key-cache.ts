@@ -281,7 +281,10 @@ export class KeyCache implements IssuerKeys {
       this.#writtenAt = record.confirmedAt;
     } catch (error) {
       const { code, detail } = coded(error);
-      log.error({ event: 'keys_set_aside', code, detail }, 'the keys of the issuer on disk cannot be used: set aside');
+      log.error(
+        { event: 'keys_set_aside', code, detail },
+        'the keys of the issuer on disk cannot be used: quarantined',
+      );
       await setAside(store, log, key, bytes);
     }
   }

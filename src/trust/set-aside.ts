@@ -11,6 +11,9 @@ export async function setAside(store: Store, log: Log, key: string, value: Uint8
     await store.write([{ put: `set-aside/${key}`, value }, { remove: key }]);
   } catch (error) {
     const { code, detail } = coded(error);
-    log.error({ event: 'set_aside_failed', key, code, detail }, 'a record that cannot be read could not be set aside');
+    log.error(
+      { event: 'set_aside_failed', key, code, detail },
+      'a record that cannot be read could not be quarantined',
+    );
   }
 }

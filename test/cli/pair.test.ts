@@ -224,7 +224,7 @@ describe('latchkey pair where nobody shows up', () => {
     expect(status).toBe(1);
     const [, said, last, ...more] = noted.split('\n');
     expect(said).toMatch(/^ {2}bench, on a serial line: The link to the device is not open: ENOENT\. .*\[link_down\]$/);
-    expect(last).toMatch(/line\/bench, ENOENT; nobody showed up .*\[link_down\]$/);
+    expect(last).toMatch(/line\/bench, ENOENT; no device showed up .*\[link_down\]$/);
     expect(more).toEqual([]);
   });
 

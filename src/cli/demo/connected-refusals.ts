@@ -20,15 +20,19 @@ export async function connectedRefusals(story: Narrator, stage: Stage, token: Ac
     hold(device.sessions === sessions, 'there is no key for him');
     story.say(`refused by the EKG machine: ${refusal.status} ${refusal.hubCode}`);
   });
-  await story.step('replayed-device-proof', 'Somebody recorded the request of the app and sends it again', async () => {
-    await stage.doctor.device(address).open(READINGS, token);
-    const { sessions } = device;
-    if (stage.doctor.recorded === undefined) throw new LatchkeyError('demo_failed', 'no request was recorded');
-    const { code, status } = await sendAgain(stage.doctor.recorded);
-    hold(status === 401 && code === 'proof_replayed', `it is 401 proof_replayed, not ${status} ${String(code)}`);
-    hold(device.sessions === sessions, 'there is no second key');
-    story.say(`refused by the EKG machine: ${status} ${code}; the hub takes each proof once`);
-  });
+  await story.step(
+    'replayed-device-proof',
+    'An attacker recorded the request of the app and sends it again',
+    async () => {
+      await stage.doctor.device(address).open(READINGS, token);
+      const { sessions } = device;
+      if (stage.doctor.recorded === undefined) throw new LatchkeyError('demo_failed', 'no request was recorded');
+      const { code, status } = await sendAgain(stage.doctor.recorded);
+      hold(status === 401 && code === 'proof_replayed', `it is 401 proof_replayed, not ${status} ${String(code)}`);
+      hold(device.sessions === sessions, 'there is no second key');
+      story.say(`refused by the EKG machine: ${status} ${code}; the hub takes each proof once`);
+    },
+  );
   await story.step('revoked-token', 'The doctor logs in once more, and then has that token revoked', async () => {
     const second = await stage.doctor.logIn();
     const app = stage.doctor.device(address);

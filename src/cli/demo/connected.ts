@@ -35,7 +35,7 @@ function openSession(story: Narrator, stage: Stage, token: AccessToken): Promise
     const before = stage.authorizationServer.requests(INTROSPECTION);
     const session = await stage.doctor.device(stage.ekg.running.address).open(READINGS, token);
     const admitted = stage.ekg.lastAdmitted();
-    if (admitted === undefined) throw new LatchkeyError('demo_failed', 'the EKG machine admitted nobody');
+    if (admitted === undefined) throw new LatchkeyError('demo_failed', 'the EKG machine admitted no client');
     hold(stage.authorizationServer.requests(INTROSPECTION) > before, 'the hub asked the OAuth server');
     hold(stage.ekg.running.device.sessions === 1, 'the EKG machine holds a key');
     hold(admitted.expiresAt === session.expiresAt, 'both know until when it is good');
@@ -48,7 +48,7 @@ function openSession(story: Narrator, stage: Stage, token: AccessToken): Promise
     story.wire('hub', 'AS', 'introspection (RFC 7662): is it good, and whose key is it bound to?');
     story.wire('hub', 'EKG', `yes, and a new key in two copies: ${admitted.bytes.answer} bytes that it alone can open`);
     story.wire('EKG', 'app', 'the copy that the app alone can open');
-    story.say(`scope ${admitted.scope}; the AS vouched for it ${admitted.age} s ago, and the answer says so`);
+    story.say(`scope ${admitted.scope}; the AS confirmed it ${admitted.age} s ago, and the answer says so`);
     return session;
   });
 }

@@ -14,7 +14,7 @@ const CALLBACK = '/callback';
 /** The app of the doctor: a public client, as apps are, with a key of its own. */
 export class DoctorsApp {
   readonly key: DpopKey;
-  /** The last time that it showed its token, as somebody recorded it on the way. */
+  /** The last time that it showed its token, as an attacker recorded it on the way. */
   recorded: RecordedRequest | undefined;
   readonly #server: AuthorizationServer;
 

@@ -57,7 +57,7 @@ export async function setUp(story: Narrator, stage: Stage): Promise<void> {
     await stage.startEkgMachine();
     await stage.ekg.connected();
     story.say(`the broker is at ${stage.hub.broker}, inside the hub: any broker would do`);
-    story.say(`its own clients reach it at ${stage.ekg.running.address}; it can judge neither token nor proof`);
+    story.say(`its own clients reach it at ${stage.ekg.running.address}; it can verify neither token nor proof`);
   });
 }
 
@@ -77,7 +77,7 @@ export function requestToken(stage: Stage, resource = TUBE_AUDIENCE): Promise<Ac
 export function readTemperature(answer: DeviceAnswer): number {
   const value: CborValue = decodeCbor(answer.payload);
   const milliCelsius = isCborMap(value) ? value.get('milliCelsius') : undefined;
-  hold(answer.verified && typeof milliCelsius === 'number', 'the answer is a reading that the tube vouches for');
+  hold(answer.verified && typeof milliCelsius === 'number', 'the answer is a reading with the MAC of the tube');
   return Number(milliCelsius) / 1000;
 }
 

@@ -38,7 +38,7 @@ export async function outage(story: Narrator, stage: Stage, doctorsToken: Access
   });
 }
 
-/** A token that is a reference needs the server: nobody is let in by guess. Answers with a JWT that does not. */
+/** A token that is a reference needs the server: no client is let in by guess. Answers with a JWT that does not. */
 function serverGone(story: Narrator, stage: Stage, doctorsToken: AccessToken): Promise<AccessToken> {
   return story.step(
     'authorization-server-gone',
@@ -48,9 +48,9 @@ function serverGone(story: Narrator, stage: Stage, doctorsToken: AccessToken): P
       await stage.stopAuthorizationServer();
       hold(await isUnreachable(stage), 'the OAuth server is off');
       const refusal = await refusalOf(stage.doctor.device(stage.ekg.running.address).open(READINGS, doctorsToken));
-      hold(refusal.hubCode === 'as_unreachable', `nobody is let in: ${refusal.hubCode}`);
+      hold(refusal.hubCode === 'as_unreachable', `no client is let in: ${refusal.hubCode}`);
       story.say(`refused by the EKG machine: ${refusal.status} ${refusal.hubCode}`);
-      story.say('the token says nothing by itself, and whoever could say whether it is still good is away');
+      story.say('the token says nothing by itself, and the AS that could say whether it is still good is away');
       return forTube;
     },
   );

@@ -1,4 +1,4 @@
-/** A request of a client as somebody recorded it on the way. */
+/** A request of a client as an attacker recorded it on the way. */
 export interface RecordedRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -40,7 +40,7 @@ export async function refusals(story: Narrator, stage: Stage, { token, delivery 
   });
   await story.step(
     'replayed-proof',
-    'Somebody recorded the request of the EKG machine and sends it again',
+    'An attacker recorded the request of the EKG machine and sends it again',
     async () => {
       const { recorded } = stage;
       if (recorded === undefined) throw new LatchkeyError('demo_failed', 'no request was recorded');

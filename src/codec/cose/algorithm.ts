@@ -24,7 +24,7 @@ export function kindOf(algorithm: WrapAlgorithm): CoseKind {
   return KIND[algorithm];
 }
 
-/** The algorithm of an `alg` header or of a COSE_Key's `alg`, or undefined where it is none that is spoken here. */
+/** The algorithm of an `alg` header or of a COSE_Key's `alg`, or undefined where it is none that Latchkey supports. */
 export function algorithmOf(value: CborValue | undefined): WrapAlgorithm | undefined {
   return BY_NUMBER.get(value);
 }

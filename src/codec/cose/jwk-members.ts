@@ -15,7 +15,7 @@ export function algorithmFromJwk(jwk: JsonObject): WrapAlgorithm | undefined {
   if (jwk.alg === undefined) return undefined;
   const name = textFromJwk(jwk, 'alg');
   const algorithm = JOSE_NAMES.get(name) ?? WRAP_ALGORITHMS.find((known) => known === name);
-  if (algorithm === undefined) throw invalid('alg is none that is spoken here');
+  if (algorithm === undefined) throw invalid('alg is none that Latchkey supports');
   return algorithm;
 }
 

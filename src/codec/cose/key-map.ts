@@ -47,7 +47,7 @@ export function coseKeyFromJwk(jwk: JsonObject): CborMap {
     map.set(COSE_KEY.k, bytesFromJwk(jwk, 'k'));
     return map;
   }
-  throw new LatchkeyError('jwk_invalid', 'kty and crv are none that are spoken here');
+  throw new LatchkeyError('jwk_invalid', 'kty and crv are none that Latchkey supports');
 }
 
 /**
@@ -88,7 +88,7 @@ function requiredParameters(map: CborMap): CborMap {
       [COSE_KEY.k, bytes(map, COSE_KEY.k, 'k')],
     ]);
   }
-  throw invalid('kty and crv are none that are spoken here');
+  throw invalid('kty and crv are none that Latchkey supports');
 }
 
 function keyMembers(map: CborMap): JsonObject {
@@ -120,7 +120,7 @@ function keyIdMember(keyId: CborValue | undefined): JsonObject {
 function algorithmMember(map: CborMap): JsonObject {
   if (!map.has(COSE_KEY.alg)) return {};
   const algorithm = algorithmOf(map.get(COSE_KEY.alg));
-  if (algorithm === undefined) throw invalid('alg is none that is spoken here');
+  if (algorithm === undefined) throw invalid('alg is none that Latchkey supports');
   return { alg: algorithm };
 }
 

@@ -46,7 +46,7 @@ export function importJwk(jwk: JsonObject, algorithm?: WrapAlgorithm): CoseKey {
 
 function chooseAlgorithm(jwk: JsonObject, kind: string, asked: WrapAlgorithm | undefined): WrapAlgorithm {
   const implied = IMPLIED.get(kind);
-  if (implied === undefined && kind !== 'oct') throw invalid('kty and crv are none that are spoken here');
+  if (implied === undefined && kind !== 'oct') throw invalid('kty and crv are none that Latchkey supports');
   const candidates = [asked, algorithmFromJwk(jwk), implied].filter((algorithm) => algorithm !== undefined);
   const [chosen] = candidates;
   if (chosen === undefined) throw invalid('an oct key needs alg');

@@ -18,7 +18,7 @@ export const http = section('The API for clients.', {
   tls_key_file: setting(z.optional(filePath), 'Private key of the certificate, PEM.', 'hub-key.pem'),
   behind_proxy: setting(
     z._default(flag(), false),
-    'Listen beyond loopback without TLS, because a proxy in front has it. What it costs: whoever can reach this port past the proxy reads tokens as they go by.',
+    'Listen beyond loopback without TLS, because a proxy in front has it. What it costs: an attacker who reaches this port past the proxy reads the tokens.',
   ),
 });
 

@@ -107,7 +107,7 @@ export const issuer = z.strictObject({
   ),
   audience_claims: setting(
     z.optional(texts('claim')),
-    'The first of these claims that a token has, and that is no empty list, says whom it is for. Default: that of the dialect. What another one than `aud` costs: the server may give the same value to tokens for somebody else.',
+    'The first of these claims that a token has, and that is no empty list, says whom it is for. Default: that of the dialect. What another one than `aud` costs: the server may give the same value to tokens for others.',
     ['aud'],
   ),
   client_claims: setting(
@@ -247,7 +247,7 @@ export const issuer = z.strictObject({
   ),
   introspection_signed: setting(
     z._default(oneOf(['required', 'optional']), 'optional'),
-    'Whether its answers must be signed (RFC 9701). Signed ones are always verified, and kept as evidence while they serve. What `optional` costs: TLS alone vouches for an answer.',
+    'Whether its answers must be signed (RFC 9701). Signed ones are always verified, and kept as evidence while they serve. What `optional` costs: TLS alone authenticates an answer.',
   ),
   introspection_cache: setting(
     z.prefault(seconds({ min: '0s', max: '1h' }), '60s'),

@@ -36,11 +36,11 @@ export const mqtt = section('MQTT 5.0, for connected devices. Off unless `url` o
   ),
   json: setting(
     z._default(flag(), false),
-    'Take requests in JSON, beside those that carry the MAC of the device. What it costs: whoever the broker lets write on the topic of a device asks as that device; config/mosquitto/acl has the rules.',
+    'Take requests in JSON, beside those that carry the MAC of the device. What it costs: each client that the broker lets write on the topic of a device asks as that device; config/mosquitto/acl has the rules.',
   ),
   unencrypted: setting(
     z._default(flag(), false),
-    'Use a broker beyond loopback without TLS. What it costs: whoever is on the way reads the password of the hub, and tokens as they go by.',
+    'Use a broker beyond loopback without TLS. What it costs: an attacker on the way reads the password of the hub, and the tokens.',
   ),
   embedded: setting(
     z._default(flag(), false),
@@ -49,6 +49,6 @@ export const mqtt = section('MQTT 5.0, for connected devices. Off unless `url` o
   embedded_listen: setting(z.prefault(listenAddress, '127.0.0.1:1883'), 'Address and port of the embedded broker.'),
   embedded_exposed: setting(
     z._default(flag(), false),
-    'Let the embedded broker listen beyond loopback. What it costs: it has no TLS, so whoever is on the network reads passwords of devices, and tokens as they go by.',
+    'Let the embedded broker listen beyond loopback. What it costs: it has no TLS, so an attacker on the network reads passwords of devices, and tokens.',
   ),
 });

@@ -255,10 +255,12 @@ describe('takes no memory that stays, by', { timeout: 60_000 }, () => {
       for (let round = 0; round < rounds; round += 1) {
         const denied = Array.from({ length: 31 }, (_, index) => `${round}/${index}/${'x'.repeat(2_000)}`);
         await rogue.sendAll(subscribe(1, ANSWER, ...denied));
+        if ((round + 1) % 100 > 0) continue;
+        // Often enough that each wait is short on a busy machine, too.
+        const answers = () => rogue.packets().filter(({ first }) => first >> 4 === SUBACK);
+        await vi.waitFor(() => expect(answers()).toHaveLength(100));
+        rogue.forget();
       }
-      const answers = () => rogue.packets().filter(({ first }) => first >> 4 === SUBACK);
-      await vi.waitFor(() => expect(answers()).toHaveLength(rounds), 20_000);
-      rogue.forget();
     };
     // The heap of the broker has grown to what it works with. Then more is sent than the margin.
     await send(500);

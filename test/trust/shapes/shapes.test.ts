@@ -2,15 +2,18 @@
  * Tokens as real servers write them, through all that the hub does with a token for an offline device: verified by the settings that
  * docs/servers.md gives for the server, then translated.
  */
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { importJwk } from '../../../src/codec/cose/key.ts';
-import { DIALECT_NAMES } from '../../../src/core/dialect-names.ts';
+import { DIALECT_NAMES, type DialectName } from '../../../src/core/dialect-names.ts';
 import { CATALOGUE, type ErrorCode } from '../../../src/core/error-catalogue.ts';
 import { isCoded } from '../../../src/core/errors.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
+import { readMemberDemand } from '../../../src/core/member-demand.ts';
 import type { VerifiedToken } from '../../../src/core/verified-token.ts';
 import { policyOf } from '../../../src/hub/settings.ts';
 import { type TranslatedToken, translate } from '../../../src/token/translate.ts';
+import { DIALECTS } from '../../../src/trust/dialects.ts';
 import { type IssuerPolicy, issuerPolicy } from '../../../src/trust/issuer-policy.ts';
 import { verifyJwtWithKeys } from '../../../src/trust/verify-jwt.ts';
 import { deviceProfile } from '../../fixtures/verified-token.ts';
@@ -41,6 +44,25 @@ function verified(jwt: string, shape: Shape, policies: readonly IssuerPolicy[]):
     time: { earliest: NOW, latest: NOW },
     whenUnsure: 'deny',
   });
+}
+
+const PAGE = readFileSync(new URL('../../../docs/servers.md', import.meta.url), 'utf8');
+
+/** Of the first table of docs/servers.md. */
+const ROWS = [...PAGE.matchAll(/^\| \[.*?\]\(#([\w-]+)\).*?\| +`"(\w+)"` +\| (.*?) +\| (.*?) +\|$/gm)].map(
+  ([, anchor = '', dialect = '', key = '', audience = '']) => ({
+    anchor,
+    dialect: dialect as DialectName,
+    key,
+    audience,
+  }),
+);
+
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9 -]/g, '')
+    .replaceAll(' ', '-');
 }
 
 /** The presenter has shown possession of `clientKey`. */
@@ -168,5 +190,34 @@ describe('docs/servers.md', () => {
     const dialects = RECIPES.map(({ issuers }) => [...new Set(issuers.map(({ dialect }) => dialect))]);
     expect(dialects.flat().toSorted()).toEqual([...DIALECT_NAMES].toSorted());
     expect(dialects.every((named) => named.length === 1)).toBe(true);
+  });
+
+  test('has one row for each dialect, in their order, which leads to its recipe', () => {
+    expect(ROWS.map(({ dialect }) => dialect)).toEqual(DIALECT_NAMES);
+    for (const { anchor, dialect } of ROWS) expect(anchorOf(recipeOf(dialect).heading)).toBe(anchor);
+  });
+
+  test.each(ROWS)('says of $dialect what its recipe and its rules have', ({ audience, dialect, key }) => {
+    const { issuers } = recipeOf(dialect);
+    const binding = issuers.filter(({ bind }) => bind === 'first-presenter').length;
+    // A server that binds no key needs the setting; one that does in every product has a recipe without it.
+    if (key.startsWith('no')) expect(binding).toBe(issuers.length);
+    if (key === 'DPoP') expect(binding).toBe(0);
+    expect(audience.startsWith('no')).toBe(DIALECTS[dialect].audienceClaims.join() !== 'aud');
+  });
+
+  test.each(DIALECT_NAMES)('names each claim that the dialect %s demands', (dialect) => {
+    const { heading } = recipeOf(dialect);
+    const [, section = ''] = PAGE.split(`\n## ${heading}\n`);
+    const [text = ''] = section.split('\n## ');
+    for (const demand of DIALECTS[dialect].requiredClaims)
+      for (const name of readMemberDemand(demand)?.names ?? []) expect(text).toContain(`\`${name}\``);
+  });
+
+  test('has a row for each rule of a dialect', () => {
+    const [, table = ''] = PAGE.split('\n## Settings of a dialect\n');
+    const rows = [...(table.split('\n\n')[0] ?? '').matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+    const rules = Object.keys(DIALECTS.rfc9068).map((name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`));
+    expect(rows.toSorted()).toEqual(rules.toSorted());
   });
 });
