@@ -1,12 +1,13 @@
 import { loadConfig } from '../config/load.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { profileFromJson } from '../devices/profile.ts';
 import { type Explanation, explainToken, readParts, unreadable } from '../flows/explain/explain-token.ts';
 import { unknownIssuer } from '../flows/explain/unknown-issuer.ts';
-import { keysNow, policyOf } from '../hub.ts';
+import { decryptedNow, keysNow, policyOf } from '../hub.ts';
 import { createLog } from '../observe/log.ts';
 import type { Admin, DeviceView } from '../ports/admin.ts';
+import type { DecryptedJwt } from '../trust/encrypted-jwt.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { type AdminChoice, withDevice } from './devices-admin.ts';
@@ -48,8 +49,18 @@ async function explained(text: string, options: Options, terminal: Terminal): Pr
     devices: await all(admin),
   }));
   const takesTokens = view.line !== undefined || view.ble !== undefined;
-  const parts = readParts(text);
-  if (parts === undefined) return unreadable(text, { takesTokens });
+  const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
+  const log = createLog({ level: 'error', destination });
+  const issuers = view.issuers === 'any' ? config.issuers.map(({ issuer }) => issuer) : view.issuers;
+  let decrypted: DecryptedJwt | undefined;
+  try {
+    decrypted = await decryptedNow(text, { config, issuers, log });
+  } catch (error) {
+    return unreadable(text, { takesTokens }, coded(error));
+  }
+  const jwt = decrypted?.jwt ?? text;
+  const parts = readParts(jwt);
+  if (parts === undefined) return unreadable(jwt, { takesTokens });
   const settings = config.issuers.find(({ issuer }) => issuer === parts.claims.iss);
   const isTaken = view.issuers === 'any' || view.issuers.includes(settings?.issuer ?? '');
   if (settings === undefined || !isTaken) {
@@ -58,12 +69,12 @@ async function explained(text: string, options: Options, terminal: Terminal): Pr
       device: { id: view.id, issuers: view.issuers },
     });
   }
-  const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
   const seconds = Date.now() / 1_000;
-  return explainToken(text, {
+  return explainToken(jwt, {
+    decrypted,
     policy: policyOf(settings),
     rebuild: (changes) => policyOf({ ...settings, ...changes }),
-    keys: await keysNow(config, settings, createLog({ level: 'error', destination })),
+    keys: await keysNow(config, settings, log),
     keysAge: 0,
     device: {
       id: view.id,
