@@ -134,7 +134,7 @@ export class DeliverFlow {
       keysAge: Math.ceil(token.freshness.keysAge),
       clock: token.freshness.clock,
       request: context.id,
-      origin: { issuer: token.issuer, subject: token.subject, digest: token.digest },
+      origin: { issuer: token.issuer, subject: token.subject, digest: presentedDigest(token) },
     });
     const isNew = delivery.id === id;
     context.log.info(
@@ -143,7 +143,7 @@ export class DeliverFlow {
         device: device.id,
         delivery: delivery.id,
         token_hash: base64url(delivery.tokenHash),
-        digest: base64url(token.digest.subarray(0, 8)),
+        digest: base64url(presentedDigest(token).subarray(0, 8)),
         issuer: token.issuer,
       },
       isNew ? 'the token is good and queued for its device' : 'the token is good and waits already',
