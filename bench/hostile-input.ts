@@ -34,8 +34,9 @@ import { bareVerification } from './translation.ts';
 
 const TIME_GOAL = 10;
 /**
- * A JWE costs more: the private key of RSA-2048 alone costs ten verifications, and jose takes a dozen steps on other threads
- * for ECDH. A stranger reaches this with a token that is encrypted as a whole; `cnf.jwe` is decrypted after the signature.
+ * A JWE costs more: the private key of RSA-2048 alone costs nine verifications, and jose takes a dozen steps on other threads
+ * for ECDH. A stranger reaches this with a token that is encrypted as a whole, in turns and with a share for each network
+ * (`trust/decryption-turns`). `cnf.jwe` is decrypted after the signature.
  */
 const TIME_GOAL_OF: Readonly<Record<string, number>> = { jwe: 20 };
 const MEMORY_GOAL = 2;

@@ -36,6 +36,7 @@ import type { Northbound } from './ports/northbound.ts';
 import { openState } from './store/open-state.ts';
 
 export { askIssuer, issuerAt } from './hub/ask-issuer.ts';
+export { decryptedNow } from './hub/decrypted-now.ts';
 export { keysNow } from './hub/keys-now.ts';
 export { policyOf } from './hub/settings.ts';
 export { type OpenStateFolder, openStateFolder, profilesAtRest } from './hub/state.ts';

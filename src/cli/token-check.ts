@@ -1,11 +1,13 @@
 import { loadConfig } from '../config/load.ts';
-import { LatchkeyError } from '../core/errors.ts';
+import { coded, LatchkeyError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { profileFromJson } from '../devices/profile.ts';
 import { type Explanation, explainToken, readParts, unreadable } from '../flows/explain/explain-token.ts';
 import { unknownIssuer } from '../flows/explain/unknown-issuer.ts';
-import { keysNow, policyOf } from '../hub.ts';
+import { decryptedNow, keysNow, policyOf } from '../hub.ts';
+import { createLog } from '../observe/log.ts';
 import type { Admin, DeviceView } from '../ports/admin.ts';
+import type { DecryptedJwt } from '../trust/encrypted-jwt.ts';
 import { addAdminOptions } from './admin-options.ts';
 import { addExample, type CliCommand, type Terminal } from './command.ts';
 import { type AdminChoice, withDevice } from './devices-admin.ts';
@@ -42,17 +44,25 @@ export const command: CliCommand = {
 
 async function explained(text: string, options: Options, terminal: Terminal): Promise<Explanation> {
   const { config } = loadConfig({ path: options.config, environment: terminal.environment });
-  const parts = readParts(text);
-  const iss = parts?.claims.iss;
   const asked = { choice: options, terminal };
-  const { device: view, ...hub } = await withDevice(options.device, asked, async (admin) => ({
+  const { device: view, devices } = await withDevice(options.device, asked, async (admin) => ({
     device: await admin.showDevice(options.device),
     devices: await all(admin),
-    keys: typeof iss === 'string' ? await admin.issuerKeys(iss) : { keys: [] },
   }));
   const takesTokens = view.line !== undefined || view.ble !== undefined;
-  if (parts === undefined) return unreadable(text, { takesTokens });
-  const settings = config.issuers.find(({ issuer }) => issuer === iss);
+  const destination = { write: (line: string) => terminal.note(line.trimEnd()) };
+  const log = createLog({ level: 'error', destination });
+  const issuers = view.issuers === 'any' ? config.issuers.map(({ issuer }) => issuer) : view.issuers;
+  let decrypted: DecryptedJwt | undefined;
+  try {
+    decrypted = await decryptedNow(text, { config, issuers, log });
+  } catch (error) {
+    return unreadable(text, { takesTokens }, coded(error));
+  }
+  const jwt = decrypted?.jwt ?? text;
+  const parts = readParts(jwt);
+  if (parts === undefined) return unreadable(jwt, { takesTokens });
+  const settings = config.issuers.find(({ issuer }) => issuer === parts.claims.iss);
   const isTaken = view.issuers === 'any' || view.issuers.includes(settings?.issuer ?? '');
   if (settings === undefined || !isTaken) {
     return unknownIssuer(parts, {
@@ -60,11 +70,13 @@ async function explained(text: string, options: Options, terminal: Terminal): Pr
       device: { id: view.id, issuers: view.issuers },
     });
   }
+  const held = await withDevice(options.device, asked, (admin) => admin.issuerKeys(settings.issuer));
   const seconds = Date.now() / 1_000;
-  return explainToken(text, {
+  return explainToken(jwt, {
+    decrypted,
     policy: policyOf(settings),
     rebuild: (changes) => policyOf({ ...settings, ...changes }),
-    keys: await keysNow(settings, hub.keys),
+    keys: await keysNow(settings, held),
     keysAge: 0,
     device: {
       id: view.id,
@@ -73,8 +85,8 @@ async function explained(text: string, options: Options, terminal: Terminal): Pr
       takesTokens,
     },
     names: {
-      has: (id) => hub.devices.some((one) => one.id === id),
-      withAudience: (audience) => hub.devices.find((one) => one.audience === audience)?.id,
+      has: (id) => devices.some((one) => one.id === id),
+      withAudience: (audience) => devices.find((one) => one.audience === audience)?.id,
     },
     time: { earliest: Math.floor(seconds), latest: Math.ceil(seconds) },
   });

@@ -90,6 +90,12 @@ export class HubKeys implements HubSigningKeys, DecryptionKeys {
     return keys;
   }
 
+  /** What an earlier run of the hub kept, to read alone; undefined where there was none. @throws {LatchkeyError} `store_corrupt` */
+  static async find(store: Store): Promise<DecryptionKeys | undefined> {
+    const record = await store.read(RECORD);
+    return record === undefined ? undefined : new HubKeys(store, decode(record), new Map());
+  }
+
   /**
    * From now on these are the issuers. A new one, or one that encrypts to another type of key, gets a key, which is
    * on the medium when this resolves. The key of one that is not among them stays until the next rotation, in case it comes back.

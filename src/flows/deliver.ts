@@ -153,7 +153,7 @@ export class DeliverFlow {
       keysAge: Math.ceil(token.freshness.keysAge),
       clock: token.freshness.clock,
       request: context.id,
-      origin: { issuer: token.issuer, subject: token.subject, digest: token.digest },
+      origin: { issuer: token.issuer, subject: token.subject, digest: presentedDigest(token) },
     });
     const isNew = delivery.id === id;
     context.log.info(
@@ -214,8 +214,8 @@ export class DeliverFlow {
 }
 
 /** How a token is named in the log. */
-function digestOf({ digest }: VerifiedToken): string {
-  return base64url(digest.subarray(0, 8));
+function digestOf(token: VerifiedToken): string {
+  return base64url(presentedDigest(token).subarray(0, 8));
 }
 
 function membersOf(confirmation: JsonObject): string {

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { utf8 } from '../../src/core/bytes.ts';
+import { LatchkeyError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { HubKeys } from '../../src/devices/hub-keys.ts';
+import { unreadable } from '../../src/flows/explain/explain-token.ts';
+import { openState } from '../../src/store/open-state.ts';
+import { QuietLog } from '../fakes/quiet-log.ts';
+import { decryptionJwk, encryptTo } from '../fixtures/encrypting-issuer.ts';
 import { signingKey, signJwt } from '../fixtures/jwt-signing.ts';
 
 const key = signingKey('P-256', 'as-1', { alg: 'ES256' });
@@ -63,7 +69,9 @@ test.each([
   ['good', token({ cnf: { jkt: 'A'.repeat(43) } }), 0, { accepted: true }],
   ['without a key', token({}), 3, { code: 'confirmation_missing', remedy: { settings: ['bind = "first-presenter"'] } }],
   ['of another device', token({ aud: 'coap://tube-2' }), 3, { code: 'jwt_audience_mismatch', accepted: false }],
-  ['that is opaque', 'ory_at_2Jr0', 3, { code: 'jwt_malformed', accepted: false }],
+  ['that is opaque', 'ory_at_2Jr0', 3, { code: 'token_opaque', accepted: false }],
+  ['that is cut', token({}).slice(0, 80), 3, { code: 'token_opaque', accepted: false }],
+  ['that is no JSON', 'AAAA.AAAA.AAAA', 3, { code: 'jwt_malformed', accepted: false }],
   ['that is over', token({ exp: 1_000 }), 3, { code: 'jwt_expired', reason: expect.any(String) }],
 ])('a token %s', async (_, text, status, explanation) => {
   const { printed, status: ended } = await check(text);
@@ -155,5 +163,57 @@ test('a token of the org authorization server of Okta is told from one of a cust
   expect(JSON.parse(printed.join(''))).toMatchObject({
     code: 'jwt_issuer_unknown',
     reason: expect.stringContaining('such as https://example.okta.com/oauth2/default.'),
+  });
+});
+
+describe('a token that is encrypted as a whole', () => {
+  let published: JsonObject;
+
+  beforeAll(async () => {
+    const log = new QuietLog();
+    const state = await openState(join(folder, 'state'), { create: false, log });
+    const [hubKey] = (await HubKeys.load(state.store, ['https://as.example'])).publicJwks().keys as JsonObject[];
+    await state.close();
+    if (hubKey === undefined) throw new Error('no key');
+    published = hubKey;
+  });
+  const seal = (jwt: string, header: JsonObject = {}, to: JsonObject = published) => encryptTo(to, jwt, { header });
+
+  test.each<[string, () => Promise<string>, JsonObject]>([
+    ['for this hub', () => seal(token({ cnf: { jkt: 'A'.repeat(43) } })), { accepted: true }],
+    [
+      'for this hub, with a key in it',
+      () => seal(token({ cnf: { jwk: { kty: 'oct', k: 'A'.repeat(43) } } })),
+      { accepted: true },
+    ],
+    [
+      'for this hub, and bound to no key',
+      () => seal(token({})),
+      { code: 'confirmation_missing', remedy: { settings: ['bind = "first-presenter"'] } },
+    ],
+    [
+      'for this hub, with another aud outside',
+      () => seal(token({}), { aud: 'coap://tube-2' }),
+      { code: 'jwe_foreign' },
+    ],
+    ['for another recipient', () => seal(token({}), {}, decryptionJwk('theirs')), { code: 'token_encrypted' }],
+    [
+      'under the name of our key',
+      () => seal(token({}), {}, decryptionJwk(String(published.kid))),
+      { code: 'jwe_decryption_failed' },
+    ],
+    ['by an algorithm that is not accepted', () => seal(token({}), { enc: 'A256CBC-HS512' }), { code: 'jwe_invalid' }],
+  ])('%s', async (_name, make, explanation) => {
+    const { printed, status } = await check(await make());
+    const found = JSON.parse(printed.join(''));
+    expect(found).toMatchObject(explanation as object);
+    expect(status).toBe(found.accepted ? 0 : 3);
+    if (found.accepted) expect(found.steps[0].says).toBe('a signed JWT, encrypted for this hub');
+  });
+
+  test('says what is missing where a hub has the keys in use', () => {
+    const text = 'AAAA.AAAA.AAAA.AAAA.AAAA';
+    const found = unreadable(text, { takesTokens: true }, new LatchkeyError('store_locked'));
+    expect(found).toMatchObject({ code: 'token_encrypted', reason: expect.stringContaining('Stop the hub') });
   });
 });

@@ -95,11 +95,11 @@ async function setup(
     wait: 0,
     ...changes,
   });
-  const deliver = (presented: Partial<PresentedToken> = {}, id = 'tube-1') =>
+  const deliver = (presented: Partial<PresentedToken> = {}, id = 'tube-1', peer?: string) =>
     flow.deliver(
       id,
       { scheme: 'Bearer', token: new Secret(CANARY), proof: undefined, method: 'POST', uris: [], ...presented },
-      { id: 'r1', log },
+      { id: 'r1', log, peer },
     );
   return { deliver, registry, queue, store, log, asked, setSettled };
 }
@@ -199,6 +199,27 @@ test('the log names delivery, device and token hash, and holds no token', async 
     token_hash: 'AAAAAAAAAAA',
   });
   expect(JSON.stringify(log.lines)).not.toContain(CANARY);
+});
+
+test('an encrypted token is named as its client has it, and its bytes are those of the JWE', async () => {
+  const envelope = { digest: new Uint8Array(32).fill(7), bytes: 900 };
+  const peers: unknown[] = [];
+  const audit = new AuditList();
+  const token = verifiedToken({ envelope });
+  const { deliver, log, queue } = await setup(token, {
+    audit,
+    verify: async (_jwt, _device, peer) => {
+      peers.push(peer);
+      return token;
+    },
+  });
+  const { bytes, delivery } = await deliver({}, 'tube-1', '192.0.2.1');
+  expect(bytes.jwt).toBe(900);
+  expect(audit.entries[0]?.token).toEqual(envelope.digest);
+  expect(queue.get(delivery).origin?.digest).toEqual(envelope.digest);
+  expect(log.lines.at(-1)?.fields).toMatchObject({ digest: 'BwcHBwcHBwc' });
+  // Whose turn it is to be decrypted is for the verifier to decide.
+  expect(peers).toEqual(['192.0.2.1']);
 });
 
 describe('for a device without a clock', () => {

@@ -1,5 +1,6 @@
 /** Why a token is accepted or refused for one device, step by step, and what would have it accepted. */
 import { parseStrictJsonObject } from '../../codec/strict-json.ts';
+import { tokenForm } from '../../codec/token-form.ts';
 import { fromBase64url } from '../../core/bytes.ts';
 import type { ErrorCode } from '../../core/error-catalogue.ts';
 import { isCoded, type LatchkeyError } from '../../core/errors.ts';
@@ -49,6 +50,7 @@ export interface Explanation {
 const STEP_OF: Partial<Record<ErrorCode, StepName>> = {
   jwt_malformed: 'form',
   jwt_too_large: 'form',
+  jwe_foreign: 'issuer',
   jwt_critical_unknown: 'header',
   jwt_issuer_unknown: 'issuer',
   jwt_header_refused: 'header',
@@ -116,12 +118,19 @@ export function stoppedAt(refused: StepName, said: Partial<Readonly<Record<StepN
   }));
 }
 
-/** What a text is that is no readable JWT. */
-export function unreadable(text: string, { takesTokens }: Pick<TriedDevice, 'takesTokens'>): Explanation {
-  const form = formOf(text);
+/**
+ * What a text is that is no readable JWT.
+ * @param undecrypted why an encrypted one could not be decrypted
+ */
+export function unreadable(
+  text: string,
+  { takesTokens }: Pick<TriedDevice, 'takesTokens'>,
+  undecrypted?: LatchkeyError,
+): Explanation {
+  const form = formOf(text, undecrypted);
   return {
     accepted: false,
-    code: 'jwt_malformed',
+    code: form.code,
     title: form.title,
     steps: STEPS.map((step) => ({
       step,
@@ -133,21 +142,48 @@ export function unreadable(text: string, { takesTokens }: Pick<TriedDevice, 'tak
   };
 }
 
-function formOf(text: string): { readonly title: string; readonly offline: string; readonly connected: string } {
+interface Form {
+  readonly code: ErrorCode;
+  readonly title: string;
+  readonly offline: string;
+  readonly connected: string;
+}
+
+function formOf(text: string, undecrypted: LatchkeyError | undefined): Form {
   const parts = text.split('.');
-  if (parts.length === 5) {
-    const fix = 'Turn encryption off for this API at the server, so that it writes a signed JWT.';
-    return { title: 'The token is encrypted as a whole (JWE)', offline: fix, connected: ASKED };
-  }
+  if (tokenForm(text) === 'encrypted') return encryptedForm(undecrypted);
   if (parts.length === 3 && parts.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) {
     const fix = 'A part of it is not base64url, or not JSON, or has a member twice. Check that it is the whole token.';
-    return { title: 'The token has the form of a JWT, and cannot be read', offline: fix, connected: fix };
+    return {
+      code: 'jwt_malformed',
+      title: 'The token has the form of a JWT, and cannot be read',
+      offline: fix,
+      connected: fix,
+    };
   }
   return {
+    code: 'token_opaque',
     title: 'The token is opaque: it is no JWT',
     offline: 'An offline device cannot ask about it. Have the server write JWTs for this API.',
     connected: ASKED,
   };
+}
+
+function encryptedForm(undecrypted: LatchkeyError | undefined): Form {
+  const title = 'The token is encrypted as a whole (JWE)';
+  if (undecrypted === undefined || undecrypted.code === 'token_encrypted') {
+    const fix =
+      'It is for another key than those of the hub. Give the server the key at `/jwks?issuer=` of the hub, or turn encryption off for this API, so that it writes a signed JWT.';
+    return { code: 'token_encrypted', title, offline: fix, connected: ASKED };
+  }
+  const { code, entry } = undecrypted;
+  if (entry.status === 401)
+    return { code, title: `${title}: ${entry.title}`, offline: entry.fix, connected: entry.fix };
+  const missing =
+    code === 'store_locked'
+      ? 'This command decrypts it with the keys in the state folder, and a hub that runs has them in use. Stop the hub for this, or check the JWT inside.'
+      : `This command decrypts it with the keys in the state folder, and cannot read them: ${entry.title} (${code}).`;
+  return { code: 'token_encrypted', title, offline: missing, connected: missing };
 }
 
 const ASKED =
@@ -173,7 +209,7 @@ function stepOf(error: LatchkeyError): StepName {
 
 function said(
   step: StepName,
-  { claims, device, header, policy }: RemedySearch,
+  { claims, decrypted, device, header, policy }: RemedySearch,
   {
     bytes,
     error,
@@ -186,18 +222,24 @@ function said(
 ): string {
   const fault =
     error === undefined ? '' : `: ${error.entry.title}${error.detail === undefined ? '' : ` (${error.detail})`}`;
-  return `${facts(step, { claims, device, header, policy }, bytes, scope)}${fault}`;
+  return `${facts(step, { claims, decrypted, device, header, policy }, bytes, scope)}${fault}`;
 }
 
 function facts(
   step: StepName,
-  { claims, device, header, policy }: Pick<RemedySearch, 'claims' | 'device' | 'header' | 'policy'>,
+  {
+    claims,
+    decrypted,
+    device,
+    header,
+    policy,
+  }: Pick<RemedySearch, 'claims' | 'decrypted' | 'device' | 'header' | 'policy'>,
   bytes: number | undefined,
   scope: readonly string[] | undefined,
 ): string {
   switch (step) {
     case 'form':
-      return 'a signed JWT';
+      return decrypted !== undefined ? 'a signed JWT, encrypted for this hub' : 'a signed JWT';
     case 'issuer':
       return `iss is ${shown(claims.iss)}, configured with dialect "${policy.dialect}"`;
     case 'header':

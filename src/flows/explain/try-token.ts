@@ -1,14 +1,18 @@
 /** What would become of a token at one device under some settings of its issuer, without keys of the device and without a proof. */
 import { generateKeyPairSync } from 'node:crypto';
 import { type CoseKey, importJwk } from '../../codec/cose/key.ts';
+import { coseKeyFromJwk } from '../../codec/cose/key-map.ts';
 import type { CwtKeys } from '../../codec/cwt.ts';
 import type { TimeBounds } from '../../core/clock.ts';
 import type { DeviceProfile, WrapAlgorithm } from '../../core/device-profile.ts';
 import { isCoded, LatchkeyError } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json.ts';
+import { isJsonObject, type JsonObject } from '../../core/json.ts';
+import { Secret } from '../../core/secret.ts';
 import type { VerifiedToken } from '../../core/verified-token.ts';
+import type { ConfirmationKey } from '../../token/confirmation-key.ts';
 import { translate } from '../../token/translate.ts';
 import type { DeviceNames } from '../../trust/addressee.ts';
+import type { DecryptedJwt } from '../../trust/encrypted-jwt.ts';
 import type { IssuerPolicy } from '../../trust/issuer-policy.ts';
 import type { KeyRing } from '../../trust/key-ring.ts';
 import { verifyJwtWithKeys } from '../../trust/verify-jwt.ts';
@@ -28,6 +32,8 @@ export interface Surroundings {
   readonly device: TriedDevice;
   readonly names: DeviceNames;
   readonly time: TimeBounds;
+  /** The JWE that the token came in. */
+  readonly decrypted?: DecryptedJwt | undefined;
 }
 
 export interface Trial {
@@ -42,7 +48,7 @@ export interface Trial {
 export function tryToken(
   jwt: string,
   policy: IssuerPolicy,
-  { device, keys, keysAge, names, time }: Surroundings,
+  { decrypted, device, keys, keysAge, names, time }: Surroundings,
 ): Trial {
   let token: VerifiedToken | undefined;
   try {
@@ -50,6 +56,7 @@ export function tryToken(
       policy,
       keys,
       keysAge,
+      decrypted,
       audience: device.audience,
       device: { id: device.id, audience: device.audience, names },
       time,
@@ -91,10 +98,18 @@ function sizeFor(token: VerifiedToken, { audience, id, profile }: TriedDevice, t
     keys: keysLike(profile),
     proofKey: standIn(),
     bindsToPresenter,
+    confirmationKey: secretIn(token),
     random: { bytes: (length) => new Uint8Array(length) },
     time,
   });
   return translated.cwt.expose().length;
+}
+
+/** A symmetric key that came encrypted is taken to be a good one: what it is changes nothing of the size. */
+function secretIn({ confirmation, envelope }: VerifiedToken): ConfirmationKey | undefined {
+  const isInside = envelope !== undefined && isJsonObject(confirmation?.jwk) && confirmation.jwk.kty === 'oct';
+  if (confirmation?.jwe === undefined && !isInside) return undefined;
+  return new Secret(coseKeyFromJwk({ kty: 'oct', k: Buffer.alloc(32).toString('base64url'), alg: 'HMAC 256/256' }));
 }
 
 let client: JsonObject | undefined;

@@ -80,16 +80,16 @@ describe('HttpServer', () => {
       route(
         'POST',
         '/devices/:id/coap/*',
-        async ({ body, id, parameters }): Promise<HttpAnswer> => ({
+        async ({ body, id, parameters, peer }): Promise<HttpAnswer> => ({
           status: 200,
-          body: { id, parameters, length: body.length },
+          body: { id, parameters, peer, length: body.length },
         }),
         4,
       ),
     ]);
     const answer = await fetch(`${origin}/devices/tube%201/coap/a/b`, { method: 'POST', body: 'four' });
     const body = (await answer.json()) as { id: string };
-    expect(body).toMatchObject({ parameters: { id: 'tube 1', '*': 'a/b' }, length: 4 });
+    expect(body).toMatchObject({ parameters: { id: 'tube 1', '*': 'a/b' }, peer: '127.0.0.1', length: 4 });
     expect(answer.headers.get('x-request-id')).toBe(body.id);
     expect(answer.headers.get('content-length')).toBe(String(JSON.stringify(body).length));
   });
