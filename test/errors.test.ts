@@ -17,7 +17,8 @@ function reference(): string {
   return [
     '# Errors\n',
     'Every error that Latchkey reports has one of these codes: in the `code` of problem details (RFC 9457), in the log, and',
-    'behind the message of a command. Codes stay; words may change. A peer on a device link sees the CoAP code only.\n',
+    'behind the message of a command. Codes stay; words may change. A peer on a device link sees the CoAP code only.',
+    'A running hub serves each section at `/errors/` and the code, where `type` of a problem points.\n',
     ...sections,
   ].join('\n');
 }

@@ -1,5 +1,7 @@
 /** How the command line says what went wrong. */
-import { coded, type LatchkeyError } from '../core/errors.ts';
+import { HubRefusal } from '../client/hub-answer.ts';
+import { CATALOGUE } from '../core/error-catalogue.ts';
+import { coded, isErrorCode, type LatchkeyError } from '../core/errors.ts';
 import { printableText } from '../core/printable.ts';
 import { redact } from '../observe/redact.ts';
 
@@ -10,9 +12,25 @@ function sentence(text: string): string {
   return /[.?!]$/.test(text) ? text : `${text}.`;
 }
 
+interface Advice {
+  readonly cause: string;
+  readonly fix: string;
+}
+
+/** A refusal of the hub is explained by the hub: the client's own code says only that there was one. */
+function adviceOf(error: LatchkeyError): Advice {
+  if (!(error instanceof HubRefusal)) return error.entry;
+  const { detail, fix, title } = error.explanation;
+  return {
+    cause: title === undefined ? error.entry.cause : sentence(detail === undefined ? title : `${title}: ${detail}`),
+    fix: fix ?? (isErrorCode(error.hubCode) ? CATALOGUE[error.hubCode].fix : error.entry.fix),
+  };
+}
+
 /** For a person: what is wrong and where, why probably, what to do, and the code to look up in docs/errors.md. */
 export function errorText(error: LatchkeyError): string {
-  const { title, cause, fix } = error.entry;
+  const { title } = error.entry;
+  const { cause, fix } = adviceOf(error);
   const subject = sentence(error.detail === undefined ? title : `${title}: ${error.detail}`);
   const advice = `${sentence(cause)} ${sentence(fix)} [${error.code}]`;
   return printableText(`latchkey: ${subject}${subject.includes('\n') ? '\n' : ' '}${advice}`);
@@ -25,7 +43,8 @@ export function eachLine(text: string, write: (line: string) => void): void {
 
 /** For a program: one line. */
 export function errorJson(error: LatchkeyError): string {
-  const { title, cause, fix } = error.entry;
+  const { title } = error.entry;
+  const { cause, fix } = adviceOf(error);
   const detail = error.detail === undefined ? {} : { detail: error.detail };
   return JSON.stringify({ error: { code: error.code, title, ...detail, cause, fix } });
 }

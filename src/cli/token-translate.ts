@@ -196,9 +196,9 @@ const EXPLANATIONS: Partial<Record<ErrorCode, Explanation>> = {
   jwt_audience_mismatch: (jwt, options) => `${audienceOf(jwt, options)}, --audience is "${options.audience}"`,
   audience_ambiguous: (jwt) => `aud is ${found(claim(jwt, 'aud'))}`,
   jwt_type_refused: (jwt, _, detail) =>
-    `typ is ${found(member(inspectJwt(jwt).header, 'typ'))}${detail === undefined ? '' : ` (${detail})`}; --dialect and --token-type say what to take`,
+    `${detail ?? `typ is ${found(member(inspectJwt(jwt).header, 'typ'))}`}; --dialect and --token-type say what to take`,
   jwt_claim_required: (jwt, { dialect = 'rfc9068' }, detail) =>
-    `${detail} is demanded by --dialect ${dialect}; the claims are ${Object.keys(inspectJwt(jwt).claims ?? {}).join(' ')}`,
+    `${detail}, as --dialect ${dialect} demands it; the claims are ${Object.keys(inspectJwt(jwt).claims ?? {}).join(' ')}`,
   token_encrypted: () => 'put the private key of the hub into the profile as hubKey',
   proof_missing: () =>
     'put the public key of the client into the profile as proofKey: there is no proof on a command line',

@@ -16,6 +16,8 @@ export interface HttpRequest {
 }
 
 export interface HttpAnswer {
+  /** That was asked. */
+  readonly url: URL;
   readonly status: number;
   readonly headers: Headers;
   readonly body: Uint8Array;
@@ -23,7 +25,7 @@ export interface HttpAnswer {
 
 /** @throws {LatchkeyError} `client_unreachable`, `client_answer_invalid` for an answer past 64 KiB */
 export function exchange(request: HttpRequest, environment: ClientEnvironment): Promise<HttpAnswer> {
-  return open(request, environment, answerOf);
+  return open(request, environment, (response) => answerOf(request, response));
 }
 
 /**
@@ -38,7 +40,8 @@ export function exchangeEvents(
   take: (data: string) => boolean,
 ): Promise<HttpAnswer | undefined> {
   return open(request, environment, async (response) => {
-    if (response.headers.get('content-type')?.startsWith('text/event-stream') !== true) return answerOf(response);
+    if (response.headers.get('content-type')?.startsWith('text/event-stream') !== true)
+      return answerOf(request, response);
     for await (const data of eventsOf(response)) if (take(data)) return undefined;
     return undefined;
   });
@@ -70,8 +73,8 @@ async function open<T>(
   }
 }
 
-async function answerOf(response: Response): Promise<HttpAnswer> {
-  return { status: response.status, headers: response.headers, body: await readBody(response) };
+async function answerOf({ url }: HttpRequest, response: Response): Promise<HttpAnswer> {
+  return { url, status: response.status, headers: response.headers, body: await readBody(response) };
 }
 
 /** The data of each event (WHATWG HTML, section 9.2.6): what the hub sends, with one data line an event. */

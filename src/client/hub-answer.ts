@@ -13,11 +13,13 @@ export interface CreationHints {
   readonly cnonce: Uint8Array | undefined;
 }
 
-/** Members of problem details (RFC 9457) for people. */
+/** Members of problem details (RFC 9457) for people; `detail` only for a token whose signature the hub has verified. */
 export interface Explanation {
   readonly title?: string;
   readonly detail?: string;
   readonly fix?: string;
+  /** Address of a page that says more, for a person to open; `urn:latchkey:error:` and the code where there is none. */
+  readonly type?: string;
 }
 
 /** The hub, the device behind it or a connected device said no. `hubCode` is the code that it gave, out of docs/errors.md. */
@@ -120,7 +122,7 @@ export function readRefusal(code: ConstructorParameters<typeof HubRefusal>[0], a
       code: text(json, 'code'),
       id: optionalText(json, 'id'),
       deviceCode: optionalText(json, 'device_code'),
-      explanation: readExplanation(json),
+      explanation: { ...readExplanation(json), ...readType(json, answer.url) },
       creationHints: json.creation_hints === undefined ? undefined : readHints(object(json, 'creation_hints')),
     });
   } catch (error) {
@@ -136,6 +138,16 @@ function readExplanation(json: JsonObject): Explanation {
     return typeof value === 'string' ? [[name, printable(value.slice(0, LONGEST_EXPLANATION))]] : [];
   });
   return Object.fromEntries(told);
+}
+
+/** Of a page, or a mere name. A link of another kind could do something where it is opened. */
+const TYPES: ReadonlySet<string> = new Set(['https:', 'http:', 'urn:']);
+
+/** RFC 9457 §3.1.1: it may be relative to the address that was asked. */
+function readType({ type }: JsonObject, asked: URL): Pick<Explanation, 'type'> {
+  if (typeof type !== 'string' || type.length > LONGEST_EXPLANATION || !URL.canParse(type, asked.href)) return {};
+  const url = new URL(type, asked);
+  return TYPES.has(url.protocol) ? { type: url.href } : {};
 }
 
 function readHints(json: JsonObject): CreationHints {

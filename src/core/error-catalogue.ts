@@ -1,7 +1,7 @@
 /**
  * Every error that Latchkey can report: a closed set. `docs/errors.md` is generated from here (a test holds the two
- * together). `status` is the HTTP status northbound, `coap` the code that a device-side peer sees; both are uniform
- * where more would teach an attacker.
+ * together), and the hub serves it to clients: title, cause and fix must say nothing of one installation. `status` is the HTTP status
+ * northbound, `coap` the code that a device-side peer sees; both are uniform where more would teach an attacker.
  */
 export interface ErrorEntry {
   readonly title: string;

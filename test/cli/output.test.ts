@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { defectText, errorJson, errorText, outcome } from '../../src/cli/output.ts';
+import { HubRefusal } from '../../src/client/hub-answer.ts';
+import { CATALOGUE } from '../../src/core/error-catalogue.ts';
 import { LatchkeyError } from '../../src/core/errors.ts';
 
 test('an error for a person has title, place, cause, fix and code', () => {
@@ -14,6 +16,26 @@ test('an error without place has none', () => {
 
 test('an error of several lines keeps them', () => {
   expect(errorText(new LatchkeyError('config_invalid', 'a:1: x\na:2: y')).split('\n')).toHaveLength(3);
+});
+
+describe('a refusal of the hub', () => {
+  const refusal = (explanation: HubRefusal['explanation'], code = 'jwt_audience_mismatch') =>
+    new HubRefusal('client_delivery_failed', { status: 403, code, explanation });
+  const words = { title: 'The token is for another audience', detail: 'aud is "a", expected "b"', fix: 'Ask for "b".' };
+
+  test('is explained in the words of the hub', () => {
+    expect(errorText(refusal(words))).toBe(
+      'latchkey: The hub did not deliver: jwt_audience_mismatch (403). The token is for another audience: aud is "a", expected "b". Ask for "b". [client_delivery_failed]',
+    );
+    expect(JSON.parse(errorJson(refusal(words)))).toMatchObject({
+      error: { cause: 'The token is for another audience: aud is "a", expected "b".', fix: 'Ask for "b".' },
+    });
+  });
+
+  test('without words of the hub says what the catalogue has on its code', () => {
+    expect(errorText(refusal({}))).toContain(CATALOGUE.jwt_audience_mismatch.fix);
+    expect(errorText(refusal({}, 'of_a_later_hub'))).toContain(CATALOGUE.client_delivery_failed.fix);
+  });
 });
 
 test('an error for a program is one line of JSON', () => {

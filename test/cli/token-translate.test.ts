@@ -300,7 +300,9 @@ describe('the dialect of a server', () => {
     const { noted } = await run({ ...token, options: ['--dialect', 'cognito'] });
     const { error } = JSON.parse(noted[0] ?? '') as { error: Record<string, string> };
     expect(error.code).toBe('jwt_claim_required');
-    expect(error.detail).toContain('token_use=access is demanded by --dialect cognito; the claims are');
+    expect(error.detail).toContain(
+      'token_use is "id", expected "access", as --dialect cognito demands it; the claims are',
+    );
   });
 
   test('gives way to --token-type', async () => {

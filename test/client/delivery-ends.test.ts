@@ -108,7 +108,18 @@ describe('a refusal', () => {
 
   test('brings the words of the hub for people', async () => {
     const words = { title: 'The token is for another audience', detail: 'aud is x', fix: 'Ask for coap://tube-1.' };
-    expect(await explained(words)).toEqual(words);
+    const type = 'https://docs.example/errors/jwt_audience_mismatch';
+    expect(await explained({ ...words, type })).toEqual({ ...words, type });
+  });
+
+  test.each<[string, unknown, string | undefined]>([
+    ['a path of the hub', '/errors/jwt_expired', 'https://hub.example/errors/jwt_expired'],
+    ['a name', 'urn:latchkey:error:jwt_expired', 'urn:latchkey:error:jwt_expired'],
+    ['something that runs', 'javascript:alert(1)', undefined],
+    ['a number', 7, undefined],
+    ['too long', `/errors/${'x'.repeat(9_000)}`, undefined],
+  ])('has for a type that is %s the address to open, or none', async (_, type, expected) => {
+    expect((await explained({ type })).type).toBe(expected);
   });
 
   test('keeps its code where those words are none, are long, or steer a terminal', async () => {

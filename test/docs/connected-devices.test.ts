@@ -70,7 +70,8 @@ beforeAll(async () => {
   registry = new Registry({ store: new FaultyStore(), log });
   await registry.add(device);
   const routes = introspectRoutes({ relay, devices: new DeviceCredentials({ registry }) });
-  server = new HttpServer({ routes, log, random: systemRandom, connections: { overall: 64, perNetwork: 64 } });
+  const connections = { overall: 64, perNetwork: 64 };
+  server = new HttpServer({ routes, log, random: systemRandom, connections, errorPagesAt: '' });
   origin = `http://127.0.0.1:${await server.listen({ host: '127.0.0.1', port: 0 })}`;
 });
 

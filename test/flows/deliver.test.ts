@@ -142,6 +142,21 @@ describe('nothing is queued', () => {
     expect(looked).toBe(false);
   });
 
+  test('for an encrypted token, and nothing that it says is repeated to its client', async () => {
+    const scopes = new LatchkeyError('scope_empty', 'scope is "admin", expected "read"');
+    const refusing = {
+      translate: () => {
+        throw scopes;
+      },
+    };
+    const { deliver } = await setup(verifiedToken({ confirmation: { kid: 'k' } }), refusing);
+    const jws = new Secret(`${Buffer.from('{"alg":"ES256"}').toString('base64url')}.e30.AAAA`);
+    const jwe = new Secret(`${Buffer.from('{"alg":"dir"}').toString('base64url')}.AA.AA.AA.AA`);
+    await expect(deliver({ token: jws })).rejects.toMatchObject({ code: 'scope_empty', peerDetail: scopes.detail });
+    const refused = deliver({ token: jwe });
+    await expect(refused).rejects.toMatchObject({ code: 'scope_empty', detail: scopes.detail, peerDetail: undefined });
+  });
+
   test.each(['verify', 'judgeProof', 'translate'] as const)('where %s refuses', async (step) => {
     const refuse = () => {
       throw new LatchkeyError('jwt_expired');

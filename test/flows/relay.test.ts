@@ -473,6 +473,14 @@ test('a flood of verdicts hides no stale one', async () => {
   flow.close();
 });
 
+test('the log says what a refused token has and what is expected, and the device gets neither', async () => {
+  const detail = 'aud is "a", expected "b"';
+  verdict = { ...INACTIVE, code: 'jwt_audience_mismatch', detail };
+  const answer = await ask();
+  expect(log.lines.at(-1)?.fields).toMatchObject({ device: 'ekg-1', code: 'jwt_audience_mismatch', detail });
+  expect(JSON.stringify(answer)).not.toContain('expected');
+});
+
 describe('the audit has one record', () => {
   const common = { kind: 'relay', device: 'ekg-1', request: 'r1', token: sha256(TOKEN), freshness, evidence };
 

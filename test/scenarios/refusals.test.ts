@@ -212,6 +212,19 @@ describe('POST /devices/{id}/authz-info', () => {
     expect(await page.text()).toContain(CATALOGUE[code as ErrorCode].title);
   });
 
+  test('leaves the device and both values in the log', async () => {
+    const jwt = token({ aud: 'https://tube-3.devices.example' });
+    await present({ authorization: `DPoP ${jwt}`, dpop: await proof(jwt, {}) });
+    const lines = () => world.hub.output.filter((line) => line.includes('tube-3'));
+    await world.until(() => lines().length > 0);
+    expect(JSON.parse(lines()[0] ?? '')).toMatchObject({
+      event: 'refused',
+      device: 'tube-1',
+      code: 'jwt_audience_mismatch',
+      detail: `aud is "https://tube-3.devices.example", expected "${TUBE_AUDIENCE}"`,
+    });
+  });
+
   test('has no page about what is no code', async () => {
     const answer = await fetch(new URL('/errors/constructor', url));
     expect(answer.status).toBe(404);

@@ -220,6 +220,8 @@ function said(
     readonly scope: readonly string[] | undefined;
   },
 ): string {
+  // It says itself what there is and what is expected.
+  if (error?.detail?.includes(', expected ') === true) return `${error.entry.title}: ${error.detail}`;
   const fault =
     error === undefined ? '' : `: ${error.entry.title}${error.detail === undefined ? '' : ` (${error.detail})`}`;
   return `${facts(step, { claims, decrypted, device, header, policy }, bytes, scope)}${fault}`;
