@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { DpopKey, dpopToken } from '../../src/client/index.ts';
 import {
   EKG_AUDIENCE,
   HUB_CLIENT,
@@ -26,7 +25,7 @@ const DEADLINE = 40_000;
 export interface Libraries {
   /** Of the suite, of the client and of the resource server. */
   readonly names: { readonly suite: string; readonly client: string; readonly server: string };
-  /** A program that runs `deliver` and `protect`, as python-oauth/python_side.py describes them. */
+  /** A program that runs `deliver`, `read` and `protect`, as python-oauth/python_side.py describes them. */
   readonly program: string;
   readonly args: readonly string[];
 }
@@ -42,12 +41,20 @@ async function clientCases(report: Report, client: string, ask: Ask, as: Server,
   const endpoint = `${ward.address}/devices/tube-1/authz-info`;
   const { id, secret } = MACHINE_CLIENT;
 
-  await report.check(`${client} has its DPoP token delivered, and the device answers its key`, async () => {
+  const read = (signer: 'own' | 'other') => ask('read', as.issuer, id, secret, 'read', TUBE_AUDIENCE, endpoint, signer);
+
+  await report.check(`${client} has its DPoP token delivered, and reads from the device with its key`, async () => {
     await ward.plugIn();
-    const given = await ask('deliver', as.issuer, id, secret, 'read', TUBE_AUDIENCE, endpoint);
-    assert.ok(given.status === 201 || given.status === 202, `the hub answered ${String(given.status)}`);
-    const key = await DpopKey.fromJwk(given.key as Parameters<typeof DpopKey.fromJwk>[0]);
-    assert.ok((await ward.use(dpopToken(String(given.token), key))) > 0);
+    assert.deepEqual(await read('own'), {
+      status: 200,
+      device_code: '2.05',
+      verified: true,
+      reading: { milliCelsius: 36_600 },
+    });
+  });
+
+  await report.check(`the device answers no request that ${client} signs with another key`, async () => {
+    assert.deepEqual(await read('other'), { status: 403, code: 'device_refused_request' });
   });
 
   await report.check(`a token of ${client} for another device is refused`, async () => {

@@ -57,6 +57,11 @@ export class ServerProcess {
     return server;
   }
 
+  /** The end of its output. */
+  get said(): string {
+    return this.#said;
+  }
+
   /** Ends it, the hard way if it takes too long. May be called again. */
   async close(): Promise<void> {
     process.removeListener('exit', this.#leave);

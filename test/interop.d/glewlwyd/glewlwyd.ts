@@ -50,6 +50,15 @@ export class Glewlwyd {
     return `${this.#address}/api/${PLUGIN}`;
   }
 
+  /** What it logged last about a proof that it refused. */
+  get proofRefusal(): string {
+    return (
+      /oidc_verify_dpop_proof - .*$/m.exec(
+        this.#process.said.slice(this.#process.said.lastIndexOf('oidc_verify')),
+      )?.[0] ?? 'unknown'
+    );
+  }
+
   /** As docs/servers.md says: resource indicators by scope, and DPoP. */
   async setUp(scope: string, resources: readonly string[]): Promise<void> {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', {
@@ -84,6 +93,9 @@ export class Glewlwyd {
         'auth-type-refresh-enabled': true,
         'oauth-dpop-allowed': true,
         'oauth-dpop-iat-duration': 60,
+        // 0 by default. Then a proof of the second that has just begun may be one of the future, and `invalid_dpop_proof`:
+        // time() of the C library, which Glewlwyd asks, lags by up to a tick of the kernel.
+        'oauth-dpop-iat-gap-duration': 5,
         'resource-allowed': true,
         'resource-scope': { [scope]: resources },
         'resource-client-property': 'resource',
@@ -135,7 +147,7 @@ external_url="http://127.0.0.1:${port}"
 login_url="login.html"
 api_prefix="api"
 log_mode="console"
-log_level="WARNING"
+log_level="DEBUG"
 cookie_domain="127.0.0.1"
 cookie_secure=0
 session_key="GLEWLWYD2_SESSION_ID"
