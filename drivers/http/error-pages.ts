@@ -7,7 +7,7 @@ import type { HttpAnswer } from './http-answer.ts';
 /** Where the pages are on the server that has them. */
 export const ERROR_PAGES = '/errors';
 
-/** The same for everybody, and the same until another version of the hub runs. */
+/** The same for each peer, and the same until another version of the hub runs. */
 const HEADERS = {
   'content-type': 'text/plain; charset=utf-8',
   'x-content-type-options': 'nosniff',
