@@ -291,16 +291,17 @@ export class HttpServer {
     const isBytes = answer.body instanceof Uint8Array;
     const body =
       answer.body === undefined ? undefined : isBytes ? (answer.body as Uint8Array) : JSON.stringify(answer.body);
-    response.writeHead(answer.status, {
-      'cache-control': 'no-store',
-      'x-request-id': id,
-      ...(isLast ? { connection: 'close' } : {}),
-      ...(isBytes || body === undefined ? {} : { 'content-type': 'application/json' }),
-      // Without it node sends a body in chunks, since it writes the headers before it knows the body.
-      ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
-      ...(events === undefined ? {} : { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }),
-      ...answer.headers,
-    });
+    // One object that grows: spreads of parts that are mostly empty cost more than all else here.
+    const headers: Record<string, string | number> = { 'cache-control': 'no-store', 'x-request-id': id };
+    if (isLast) headers.connection = 'close';
+    if (!isBytes && body !== undefined) headers['content-type'] = 'application/json';
+    // Without it node sends a body in chunks, since it writes the headers before it knows the body.
+    if (body !== undefined) headers['content-length'] = Buffer.byteLength(body);
+    if (events !== undefined) {
+      headers['content-type'] = 'text/event-stream';
+      headers['x-accel-buffering'] = 'no';
+    }
+    response.writeHead(answer.status, Object.assign(headers, answer.headers));
     if (answer.text !== undefined) sendText(response, answer.text, this.#options.log);
     else if (events === undefined) response.end(body);
   }

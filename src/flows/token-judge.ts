@@ -20,7 +20,15 @@ import { type DeviceNames, inPlaceOf, type SharedAudience } from '../trust/addre
 import type { SignedClaims } from '../trust/signed-claims.ts';
 import { type ActiveAnswer, answerFor } from './answer-for-device.ts';
 import { boundedBy } from './bounded-answer.ts';
-import { byKeys, endingInTime, membersOf, NOT_OF_ANY, refused, type TokenVerdict } from './token-verdict.ts';
+import {
+  byKeys,
+  endingInTime,
+  type GoodToken,
+  membersOf,
+  NOT_OF_ANY,
+  refused,
+  type TokenVerdict,
+} from './token-verdict.ts';
 
 /** A configured issuer, and how it is asked about tokens, where it is. */
 export interface RelayIssuer {
@@ -56,10 +64,18 @@ const UNKNOWN_FORM: ReadonlySet<ErrorCode> = new Set(['jwt_type_refused', 'jwt_c
 /** An issuer that is asked. */
 type AskedIssuer = RelayIssuer & { readonly introspector: NonNullable<RelayIssuer['introspector']> };
 
+interface KnownGood {
+  readonly device: Device;
+  readonly asker: RelayIssuer;
+  readonly token: GoodToken;
+}
+
 export class TokenJudge {
   readonly #dependencies: TokenJudgeDependencies;
   /** By which issuer an opaque token was good for a device: `<device> <digest>`. */
   readonly #issuers = new RecentMap<string, string>(LIMITS.tokenIssuers);
+  /** What was made of an answer of an AS, by its members: as long as that answer is remembered, each question has the same. */
+  readonly #known = new WeakMap<JsonObject, KnownGood>();
 
   constructor(dependencies: TokenJudgeDependencies) {
     this.#dependencies = dependencies;
@@ -222,14 +238,19 @@ export class TokenJudge {
   /** @param verified the same token as its own signature has it, for what the AS left out */
   #judgeAnswer(
     answer: IntrospectedToken,
-    { issuer, kidIsThumbprint = false, sharedAudience, assumedAudience }: RelayIssuer,
+    asker: RelayIssuer,
     device: Device,
     verified: VerifiedToken | undefined,
   ): TokenVerdict {
+    const { issuer, kidIsThumbprint = false, sharedAudience, assumedAudience } = asker;
     const freshness = { ...answer.freshness, clock: certainty(this.#dependencies.clock.now()) };
     const concealed = verified === undefined;
     const about = { freshness, evidence: answer.evidence, issuer, concealed };
     if (!answer.active) return { ...about, active: false, code: answer.code };
+    const known = verified === undefined ? this.#known.get(answer.members) : undefined;
+    if (known?.device === device && known.asker === asker) {
+      return { freshness, evidence: answer.evidence, active: true, token: known.token };
+    }
     // The audience that a JWT has itself counts more than one that is assumed.
     const named = verified === undefined ? withAudience(answer, assumedAudience) : answer;
     let said: ActiveAnswer;
@@ -252,23 +273,23 @@ export class TokenJudge {
     // An AS may round up, or keep its word longer than its signature: no device is told so.
     const isSaid = expiresAt === undefined || expiresAt === said.members.exp;
     const members = isSaid ? said.members : { ...said.members, exp: expiresAt };
-    return {
-      freshness,
-      evidence: said.evidence,
-      active: true,
-      token: {
-        issuer,
-        audience: [...new Set([...audience, ...(verified?.audience ?? [])])],
-        subject: said.subject ?? verified?.subject,
-        expiresAt,
-        // With two issuers a subject alone could be of either.
-        members: { ...(verified === undefined ? { iss: issuer } : membersOf(verified)), ...members },
-        // An AS that does not repeat `cnf` does not take it back: the token would be a bearer token all at once.
-        confirmation: confirmation ?? verified?.confirmation,
-        confidential: confirmation !== undefined,
-        verified,
-      },
+    const token: GoodToken = {
+      issuer,
+      audience: [...new Set([...audience, ...(verified?.audience ?? [])])],
+      subject: said.subject ?? verified?.subject,
+      expiresAt,
+      // With two issuers a subject alone could be of either.
+      members: { ...(verified === undefined ? { iss: issuer } : membersOf(verified)), ...members },
+      // An AS that does not repeat `cnf` does not take it back: the token would be a bearer token all at once.
+      confirmation: confirmation ?? verified?.confirmation,
+      confidential: confirmation !== undefined,
+      verified,
     };
+    // Which devices there are may change, and with it whom a shared audience names. A secret key is kept nowhere else.
+    if (verified === undefined && sharedAudience === undefined && said.confirmationKey === undefined) {
+      this.#known.set(answer.members, { device, asker, token });
+    }
+    return { freshness, evidence: said.evidence, active: true, token };
   }
 }
 

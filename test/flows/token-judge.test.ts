@@ -296,6 +296,23 @@ describe('an opaque token is good', () => {
     expect(later.asked.times).toBe(0);
   });
 
+  test('as often as its answer is remembered, and for no other device meanwhile', async () => {
+    const said = yes();
+    const ask = judgeOf({ issuers: [issuer(said)] });
+    const first = await ask(OPAQUE);
+    const another = { ...device, audience: 'coap://another' };
+    expect(await ask(OPAQUE, another)).toMatchObject({ active: false, code: 'jwt_audience_mismatch' });
+    expect(await ask(OPAQUE)).toEqual(first);
+  });
+
+  test('and what is new of a remembered answer is told: how old it is', async () => {
+    const said = yes();
+    const older = { ...said, freshness: { ...freshness, age: freshness.age + 9 } };
+    const ask = judgeOf({ issuers: [issuer([said, older])] });
+    await ask(OPAQUE);
+    expect(await ask(OPAQUE)).toMatchObject({ active: true, freshness: { age: freshness.age + 9 } });
+  });
+
   test('and the key that client and AS share is back in its confirmation', async () => {
     const key = { kty: 'oct', k: 'AAAAAAAAAAAAAAAAAAAAAA' };
     const said = yes({ confirmation: { jwk: { kty: 'oct' } }, confirmationKey: new Secret(key) });
