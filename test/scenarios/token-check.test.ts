@@ -133,7 +133,7 @@ describe('a connected device', () => {
   test('is told that the server is asked about an opaque token', async () => {
     const { jwt: opaque } = await issueToken(world.as, { resource: EKG_AUDIENCE });
     const found = await check(opaque, 'ekg-7');
-    expect(found).toMatchObject({ accepted: false, code: 'jwt_malformed', status: 3 });
+    expect(found).toMatchObject({ accepted: false, code: 'token_opaque', status: 3 });
     expect(found.reason).toContain('introspection');
   });
 });

@@ -26,7 +26,7 @@ function issuerOf(issuer: typeof A | typeof B): Issuer {
   const jwks = { keys: [signing[issuer].jwk] };
   const policy = issuerPolicy({ issuer, source: { kind: 'file', jwks } });
   const held = { ring: new KeyRing(jwks, policy.algorithms), age: 0 };
-  return { policy, keys: { forKeyId: async () => held } as unknown as Issuer['keys'] };
+  return { policy, keys: { forKeyId: async () => held, ring: () => held.ring } as unknown as Issuer['keys'] };
 }
 const issuers = new Map<string, Issuer>([
   [A, issuerOf(A)],
