@@ -84,7 +84,7 @@ test('in the last message, and the device is reset by hand: the hub says so, and
 test('a token that waits for a device that is not finished goes to it, and not before', async () => {
   world.tap.loses = (direction, number) => direction === 'answer' && number >= 3;
   await world.pair();
-  expect(await world.deliver()).toBe('queued');
+  expect(await world.deliver(10)).toBe('queued');
   expect(world.device.count('token_accepted')).toBe(0);
   world.tap.heal();
   await world.device.event('token_accepted');
