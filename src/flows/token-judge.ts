@@ -14,7 +14,7 @@ import { listed, mismatch } from '../core/shown.ts';
 import type { VerifiedToken } from '../core/verified-token.ts';
 import type { Device } from '../devices/device.ts';
 import type { Introspector } from '../pop/introspection/introspector.ts';
-import { type IntrospectionPolicy, isIntrospected, looksLikeJwt } from '../pop/introspection/token-form.ts';
+import { holdsJwt, type IntrospectionPolicy, isIntrospected, looksLikeJwt } from '../pop/introspection/token-form.ts';
 import { refuseOtherKinds } from '../trust/access-token-kind.ts';
 import { type DeviceNames, inPlaceOf, type SharedAudience } from '../trust/addressee.ts';
 import type { SignedClaims } from '../trust/signed-claims.ts';
@@ -61,6 +61,15 @@ export interface TokenJudgeDependencies {
 /** Refusals for which the AS can still say that the token is good. All others stand: its word is no reason to accept such a token. */
 const UNKNOWN_FORM: ReadonlySet<ErrorCode> = new Set(['jwt_type_refused', 'jwt_claim_missing', 'jwt_claim_required']);
 
+/** Refusals of a JWE of which the hub has read nothing, or nothing that is a JWT. */
+const UNREAD: ReadonlySet<ErrorCode> = new Set([
+  'token_encrypted',
+  'jwe_invalid',
+  'jwe_decryption_failed',
+  'jwt_issuer_unknown',
+  'jwt_malformed',
+]);
+
 /** An issuer that is asked. */
 type AskedIssuer = RelayIssuer & { readonly introspector: NonNullable<RelayIssuer['introspector']> };
 
@@ -93,9 +102,10 @@ export class TokenJudge {
     return { ...verdict, token: endingInTime(verdict.token, verdict.freshness, this.#dependencies.clock.now()) };
   }
 
-  #judgeForm(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
+  async #judgeForm(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
     const text = token.expose();
     if (looksLikeJwt(text)) return this.#judgeJwt(token, digest, device);
+    if (holdsJwt(text)) return refused('jwt_malformed', 'a JWT with something around it');
     if (tokenForm(text) === 'encrypted') return this.#judgeEncrypted(token, digest, device);
     return this.#judgeOpaque(token, digest, device);
   }
@@ -103,15 +113,20 @@ export class TokenJudge {
   /**
    * A JWE is a JWT for the hub, or opaque to all but the AS. So one that does not verify here is asked about. A device cannot
    * read it, and so must not learn whether it is good for another one.
+   *
+   * What the hub read inside stands: an answer can lack the audience that the token has. The AS is asked all the same, since the time
+   * that it takes would tell such a token from an unknown one.
    */
   async #judgeEncrypted(token: Secret<string>, digest: Uint8Array, device: Device): Promise<TokenVerdict> {
     const verdict = await this.#judgeJwt(token, digest, device);
     if (verdict.active || verdict.freshness !== undefined) return verdict;
+    const concealed = { ...verdict, concealed: true };
     try {
-      return await this.#judgeOpaque(token, digest, device);
+      const said = await this.#judgeOpaque(token, digest, device);
+      return said.active && !UNREAD.has(verdict.code) ? concealed : said;
     } catch (error) {
       if (!isCoded(error, 'introspection_unavailable')) throw error;
-      return { ...verdict, concealed: true };
+      return concealed;
     }
   }
 

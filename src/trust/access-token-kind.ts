@@ -41,8 +41,8 @@ export function demandAccessTokenKind(members: JsonObject): void {
 const OTHER_KIND = /^(?:refresh(?:_token|token)?|offline|id|id_token|idtoken|logout)$/i;
 
 /**
- * The same for an answer about an opaque token, which an AS may give for a refresh token too: what the answer says is no access
- * token. Other words may mean one.
+ * The same for an answer about an opaque token, which an AS may give for a refresh token too, and for a JWT whose `typ` does not say
+ * what it is: what is said is no access token. Other words may mean one.
  * @throws {LatchkeyError} `jwt_type_refused`
  */
 export function refuseOtherKinds(members: JsonObject): void {

@@ -22,6 +22,7 @@ import { listed, mismatch, shown } from '../core/shown.ts';
 import { judgeTimes, type WhenUnsure, witnessedMoment } from '../core/token-times.ts';
 import { toldToHolder } from '../core/told-to-holder.ts';
 import type { TokenFacts, VerifiedToken } from '../core/verified-token.ts';
+import { refuseOtherKinds } from './access-token-kind.ts';
 import { type AskedDevice, addressedTo } from './addressee.ts';
 import { type DecryptedJwt, decryptJwt, type TokenDecryption } from './encrypted-jwt.ts';
 import { HeaderMemory } from './header-memory.ts';
@@ -132,8 +133,11 @@ function judge(
 
 function judgeClaims(unverified: UnverifiedJwt, options: VerifyJwtWithKeysOptions): VerifiedToken {
   const { policy, time, whenUnsure } = options;
-  const written = claimsFor(policy, unverified);
-  demandAccessToken(written, policy, isTyped(unverified.header));
+  const isNamed = isTyped(unverified.header);
+  // Without a type it is the claims that tell an ID token, also those that the fast reader leaves out.
+  const written = isNamed ? claimsFor(policy, unverified) : strictClaims(unverified.payload);
+  demandAccessToken(written, policy, isNamed);
+  if (!isNamed) refuseOtherKinds(written);
   const read = readClaims(written, policy);
   if (options.decrypted !== undefined) {
     demandReplicated(options.decrypted.header, { ...read, statedAudience: read.audience });

@@ -418,8 +418,23 @@ describe('a JWT is good', () => {
   });
 });
 
+describe('a JWT with something around it is not opaque: no issuer is asked', () => {
+  test.each([
+    ['a dot', `${JWT}.`],
+    ['two dots, as many as a JWE has', `${JWT}..`],
+    ['another part', `${JWT}.AAAA`],
+    ['a space', ` ${JWT}`],
+    ['its scheme', `Bearer ${JWT}`],
+    ['padding in its header', JWT.replace('.', '=.')],
+  ])('%s', async (_, token) => {
+    const as = issuer(yes({ audience: [], members: { active: true } }), { assumedAudience: device.audience });
+    expect(await judge(token, { issuers: [as] })).toMatchObject({ active: false, code: 'jwt_malformed' });
+    expect(as.asked.times).toBe(0);
+  });
+});
+
 describe('an encrypted token', () => {
-  const JWE = 'eyJhbGciOiJFQ0RILUVTIn0..AAAA.AAAA.AAAA';
+  const JWE = `${Buffer.from('{"alg":"ECDH-ES","enc":"A128GCM"}').toString('base64url')}..AAAA.AAAA.AAAA`;
 
   test('that the hub decrypts is judged as the JWT inside, without a question', async () => {
     const as = issuer(NO);
@@ -450,6 +465,16 @@ describe('an encrypted token', () => {
     const verdict = await judge(JWE, { issuers: [as], verify: 'jwt_audience_mismatch' });
     expect(verdict).toMatchObject({ active: false, concealed: true, code: 'token_inactive' });
   });
+
+  test.each<ErrorCode>(['jwt_audience_mismatch', 'jwt_type_refused', 'jwt_expired'])(
+    'that the hub has read and refused (%s) is not good by an answer that says less',
+    async (code) => {
+      const as = issuer(yes({ audience: [], members: { active: true } }), { assumedAudience: device.audience });
+      const verdict = await judge(JWE, { issuers: [as], verify: code });
+      expect(verdict).toMatchObject({ active: false, concealed: true, code });
+      expect(as.asked.times).toBe(1);
+    },
+  );
 
   test('that was revoked stays revoked', async () => {
     const as = issuer(NO, { policy: 'always' });

@@ -121,6 +121,20 @@ export const BAD_DIALECT_CASES: readonly JwtCase[] = [
     code: 'jwt_type_refused',
     difference: ID_TOKEN,
   },
+  ...(
+    [
+      ['none', undefined, { token_use: 'id' }],
+      ['JWT', 'JWT', { typ: 'ID' }],
+      ['JWT', 'JWT', { typ: 'Refresh' }],
+      ['JWT', 'JWT', { tokenName: 'id_token' }],
+    ] as const
+  ).map(([taken, typ, kind]): JwtCase & { readonly code: 'jwt_type_refused' } => ({
+    name: `${JSON.stringify(kind)} with the typ ${taken}, and no dialect that demands another`,
+    jwt: header({ typ: typ as never }, { claims: { ...CLAIMS, ...kind } }),
+    policy: { tokenTypes: [taken] },
+    code: 'jwt_type_refused',
+    difference: ID_TOKEN,
+  })),
   {
     name: 'typ "none", which is a type',
     jwt: header({ typ: 'none' }),

@@ -30,6 +30,28 @@ export function looksLikeJwt(token: string): boolean {
   }
 }
 
+/**
+ * Whether a token that is no JWT has the header of one in it, such as a JWT with a dot or a space more. Many servers pass over that.
+ * So it is not opaque: as such it would be judged by an answer that may say less than the JWT does.
+ */
+export function holdsJwt(token: string): boolean {
+  return token.split(/[^A-Za-z0-9_-]+/).some((part) => JSON_START.test(part) && isJwsHeader(part));
+}
+
+/** Base64url of text that begins with an opening brace. */
+const JSON_START = /^e[w-z]/;
+
+/** Read as leniently as a server may read it. The header of a JWE has `enc`. */
+function isJwsHeader(part: string): boolean {
+  if (part.length > MOST_HEADER_CHARACTERS) return false;
+  try {
+    const header: unknown = JSON.parse(Buffer.from(part, 'base64url').toString());
+    return isJsonObject(header) && typeof header.alg === 'string' && header.enc === undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether the AS is asked about a token. */
 export function isIntrospected(policy: IntrospectionPolicy, token: { readonly isJwt: boolean }): boolean {
   return policy === 'always' || (policy === 'opaque' && !token.isJwt);
