@@ -8,6 +8,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { algorithmsNamed, JWT_ALGORITHMS } from '../../core/jwt-algorithms.ts';
 import { meetsDemand, readMemberDemand } from '../../core/member-demand.ts';
 import { shown } from '../../core/shown.ts';
+import type { BindMode } from '../../core/verified-token.ts';
 import { dialectOfToken, whyNoAccessToken } from '../../trust/recognise-dialect.ts';
 import { reasonForAudience } from './reason-for-audience.ts';
 import { recipeFor } from './recipes.ts';
@@ -268,7 +269,7 @@ function facts(
         : `scope is ${shown(scope as string[] | undefined)}`;
     case 'confirmation':
       return claims.cnf === undefined
-        ? `cnf is missing, bind is "${device.profile.bind === 'issuer' ? policy.bind : device.profile.bind}"`
+        ? withoutKey(device.profile.bind === 'issuer' ? policy.bind : device.profile.bind, policy)
         : `cnf has ${Object.keys(claims.cnf ?? {})
             .map((name) => shown(name))
             .join(' and ')}`;
@@ -277,6 +278,15 @@ function facts(
         ? 'no limit'
         : `about ${bytes} bytes as a CWT, the device takes ${device.profile.maxTokenBytes}`;
   }
+}
+
+/** What a running hub alone can tell is said as a condition. */
+function withoutKey(bind: BindMode, { leeway }: RemedySearch['policy']): string {
+  const condition =
+    bind === 'first-presenter'
+      ? `; if no other key presented it, and it was issued more than ${leeway} s after the start of the hub (else token_bound_elsewhere, token_binding_unknown)`
+      : '';
+  return `cnf is missing, bind is "${bind}"${condition}`;
 }
 
 function dated(value: unknown): string {
