@@ -1,4 +1,6 @@
 /** Reading what the hub answered: typed values, or a coded error. */
+
+import { retryAfterOf } from '../codec/retry-after.ts';
 import { fromBase64url, fromHex, fromUtf8 } from '../core/bytes.ts';
 import type { ErrorCode } from '../core/error-catalogue.ts';
 import { isCoded, LatchkeyError } from '../core/errors.ts';
@@ -44,11 +46,13 @@ export class HubRefusal extends LatchkeyError {
       deviceCode?: string | undefined;
       creationHints?: CreationHints | undefined;
       explanation?: Explanation;
+      retryAfter?: number | undefined;
     },
   ) {
     super(
       code,
       `${problem.code} (${problem.status}${problem.deviceCode === undefined ? '' : `, device ${problem.deviceCode}`})`,
+      problem.retryAfter === undefined ? {} : { retryAfter: problem.retryAfter },
     );
     this.name = 'HubRefusal';
     this.status = problem.status;
@@ -123,6 +127,8 @@ export function readRefusal(code: ConstructorParameters<typeof HubRefusal>[0], a
       id: optionalText(json, 'id'),
       deviceCode: optionalText(json, 'device_code'),
       explanation: { ...readExplanation(json), ...readType(json, answer.url) },
+      // The hub writes seconds, never a date.
+      retryAfter: retryAfterOf(answer.headers.get('retry-after') ?? undefined, undefined),
       creationHints: json.creation_hints === undefined ? undefined : readHints(object(json, 'creation_hints')),
     });
   } catch (error) {

@@ -99,10 +99,17 @@ function dialectOfIssuer(issuer: string): DialectName | undefined {
   return MARKS.find((marks) => marks.issuer?.test(issuer))?.dialect;
 }
 
-export function dialectOfToken(header: JsonObject, claims: JsonObject): DialectName | undefined {
+/** @param configured what the operator says, which counts for more than the form of the token, and for less than its issuer */
+export function dialectOfToken(
+  header: JsonObject,
+  claims: JsonObject,
+  configured?: DialectName,
+): DialectName | undefined {
   const { iss } = claims;
   const byAddress = typeof iss === 'string' ? dialectOfIssuer(iss) : undefined;
-  return byAddress ?? MARKS.find((marks) => marks.token?.(claims, header))?.dialect;
+  // The default is no statement of the operator.
+  const stated = configured === 'rfc9068' ? undefined : configured;
+  return byAddress ?? stated ?? MARKS.find((marks) => marks.token?.(claims, header))?.dialect;
 }
 
 /** What a claim that tells the kind of a token is in its access tokens (Keycloak, Cognito, ForgeRock). */

@@ -100,6 +100,15 @@ test('a delivery that has ended has no session', async () => {
 });
 
 describe('a refusal', () => {
+  test.each([
+    [{ 'retry-after': '61' }, 61],
+    [{ 'retry-after': 'soon' }, undefined],
+    [{}, undefined],
+  ])('with the headers %j says when to try again: %s', async (headers, retryAfter) => {
+    const refusing = hub(() => json(401, { code: 'token_binding_unknown', id: 'r-1' }, headers)).hub;
+    expect(await thrown(refusing.deliver(TO_TUBE))).toMatchObject({ hubCode: 'token_binding_unknown', retryAfter });
+  });
+
   const explained = async (more: object) => {
     const error = await thrown(hub(() => problem(403, 'jwt_audience_mismatch', {}, more)).hub.deliver(TO_TUBE));
     expect(error).toMatchObject({ code: 'client_delivery_failed', hubCode: 'jwt_audience_mismatch' });

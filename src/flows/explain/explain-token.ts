@@ -6,7 +6,9 @@ import type { ErrorCode } from '../../core/error-catalogue.ts';
 import { isCoded, type LatchkeyError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { algorithmsNamed, JWT_ALGORITHMS } from '../../core/jwt-algorithms.ts';
+import { meetsDemand, readMemberDemand } from '../../core/member-demand.ts';
 import { shown } from '../../core/shown.ts';
+import type { BindMode } from '../../core/verified-token.ts';
 import { dialectOfToken, whyNoAccessToken } from '../../trust/recognise-dialect.ts';
 import { reasonForAudience } from './reason-for-audience.ts';
 import { recipeFor } from './recipes.ts';
@@ -91,7 +93,7 @@ export function explainToken(jwt: string, search: Omit<RemedySearch, 'header' | 
     return { accepted: true, code: undefined, title: undefined, steps, remedy: undefined, reason: undefined };
   }
   const remedy = remedyFor(jwt, whole);
-  const reason = remedy === undefined ? reasonFor(farthest(jwt, whole) ?? error, whole) : undefined;
+  const reason = remedy === undefined ? reasonFor(farthest(jwt, error, whole), whole) : undefined;
   return { accepted: false, code: error.code, title: error.entry.title, steps, remedy, reason };
 }
 
@@ -267,7 +269,7 @@ function facts(
         : `scope is ${shown(scope as string[] | undefined)}`;
     case 'confirmation':
       return claims.cnf === undefined
-        ? `cnf is missing, bind is "${device.profile.bind === 'issuer' ? policy.bind : device.profile.bind}"`
+        ? withoutKey(device.profile.bind === 'issuer' ? policy.bind : device.profile.bind, policy)
         : `cnf has ${Object.keys(claims.cnf ?? {})
             .map((name) => shown(name))
             .join(' and ')}`;
@@ -278,15 +280,25 @@ function facts(
   }
 }
 
+/** What a running hub alone can tell is said as a condition. */
+function withoutKey(bind: BindMode, { leeway }: RemedySearch['policy']): string {
+  const condition =
+    bind === 'first-presenter'
+      ? `; if no other key presented it, and it was issued more than ${leeway} s after the start of the hub (else token_bound_elsewhere, token_binding_unknown)`
+      : '';
+  return `cnf is missing, bind is "${bind}"${condition}`;
+}
+
 function dated(value: unknown): string {
   if (value === undefined) return 'missing';
   const date = typeof value === 'number' ? new Date(value * 1_000) : undefined;
   return date === undefined || Number.isNaN(date.getTime()) ? 'no date' : date.toISOString();
 }
 
-/** The refusal that is left once the settings are those of the server. */
-function farthest(jwt: string, search: RemedySearch): LatchkeyError | undefined {
-  return tryToken(jwt, closestPolicy(search), search).error;
+/** The refusal at the later step: with the settings as they are, or with those of the server that seems to have written the token. */
+function farthest(jwt: string, refusal: LatchkeyError, search: RemedySearch): LatchkeyError {
+  const { error = refusal } = tryToken(jwt, closestPolicy(search), search);
+  return STEPS.indexOf(stepOf(error)) > STEPS.indexOf(stepOf(refusal)) ? error : refusal;
 }
 
 /** What helps where no setting of the issuer does. */
@@ -312,10 +324,13 @@ function reasonFor(error: LatchkeyError, { claims, device, header, policy }: Rem
     case 'confirmation_unsupported':
       return 'The token is bound to a certificate, which an offline device never sees: have the server bind it by DPoP.';
     case 'scope_empty':
-      return `None of its scopes is one of the device: ask the server for ${device.profile.scopes.map((one) => `"${one}"`).join(' or ')}${recipeFor(header, claims)}.`;
+      return `None of its scopes is one of the device: ask the server for ${wanted(device)}${recipeFor(header, claims, policy.dialect)}.`;
     case 'jwt_claim_required':
     case 'jwt_type_refused':
-      return `It has no mark of an access token of this server${known(header, claims)}. If it is an ID token or a refresh token, send the access token.`;
+      if (lacksScope(policy, claims)) {
+        return `It has no scope. ID tokens have none either, so the hub takes it for one: ask the server for ${wanted(device)}${recipeFor(header, claims, policy.dialect)}, and send the access token.`;
+      }
+      return `It has no mark of an access token of this server${known(header, claims, policy)}. If it is an ID token or a refresh token, send the access token.`;
     case 'confirmation_missing':
       return `The token is bound to no key, and ${policy.bind === 'first-presenter' ? `the device has bind = "${device.profile.bind}"` : error.entry.fix}`;
     default:
@@ -323,7 +338,20 @@ function reasonFor(error: LatchkeyError, { claims, device, header, policy }: Rem
   }
 }
 
-function known(header: JsonObject, claims: JsonObject): string {
-  const dialect = dialectOfToken(header, claims);
+function wanted({ profile }: TriedDevice): string {
+  return profile.scopes.map((one) => `"${one}"`).join(' or ');
+}
+
+/** Where the scope is what tells an access token, one that was asked for without any has no mark. */
+function lacksScope({ requiredClaims, scopeClaims }: RemedySearch['policy'], claims: JsonObject): boolean {
+  const missing = requiredClaims.flatMap((text) => {
+    const demand = readMemberDemand(text);
+    return demand === undefined || meetsDemand(claims, demand) ? [] : [demand];
+  });
+  return missing.length > 0 && missing.every(({ names }) => names.every((name) => scopeClaims.includes(name)));
+}
+
+function known(header: JsonObject, claims: JsonObject, { dialect: configured }: RemedySearch['policy']): string {
+  const dialect = dialectOfToken(header, claims, configured);
   return dialect === undefined ? '' : ` (dialect "${dialect}")`;
 }

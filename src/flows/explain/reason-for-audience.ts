@@ -2,6 +2,8 @@
 import type { ErrorCode } from '../../core/error-catalogue.ts';
 import { shown } from '../../core/shown.ts';
 import type { SharedAudience } from '../../trust/addressee.ts';
+import { DIALECTS } from '../../trust/dialects.ts';
+import { dialectOfToken } from '../../trust/recognise-dialect.ts';
 import { recipeFor } from './recipes.ts';
 import type { RemedySearch } from './remedy.ts';
 import type { TriedDevice } from './try-token.ts';
@@ -10,11 +12,15 @@ export function reasonForAudience(
   code: ErrorCode,
   { claims, device, header, policy }: Pick<RemedySearch, 'claims' | 'device' | 'header' | 'policy'>,
 ): string {
-  const { aud, client_id: client } = claims;
+  const { aud } = claims;
   if (code === 'device_unnamed' && policy.sharedAudience !== undefined) {
     return `The shared audience is right, and the token does not name this device: ${asking(device, policy.sharedAudience)}.`;
   }
-  const recipe = recipeFor(header, claims);
+  const recipe = recipeFor(header, claims, policy.dialect);
+  const dialect = dialectOfToken(header, claims, policy.dialect);
+  const { audienceClaims } = dialect === undefined ? policy : DIALECTS[dialect];
+  // Other servers leave out `aud` where they were told no audience: the client is no device.
+  const client = audienceClaims.includes('client_id') ? claims.client_id : undefined;
   if (aud === undefined && client !== undefined && URL.canParse(device.audience)) {
     return `The token has no aud, and the device is registered as "${device.audience}": name the device by its app client, here ${shown(client)}, or by a scope${recipe}.`;
   }

@@ -21,7 +21,7 @@ export const RECIPE_HEADINGS: Readonly<Record<DialectName, string>> = {
 };
 
 /** For the end of a sentence: where it is written how; nothing for a server that is not recognised. */
-export function recipeFor(header: JsonObject, claims: JsonObject): string {
-  const dialect = dialectOfToken(header, claims);
+export function recipeFor(header: JsonObject, claims: JsonObject, configured: DialectName): string {
+  const dialect = dialectOfToken(header, claims, configured);
   return dialect === undefined ? '' : ` ("${RECIPE_HEADINGS[dialect]}" of docs/servers.md)`;
 }

@@ -70,6 +70,15 @@ export const AUTH0_SHAPES: readonly Shape[] = [
   },
   {
     ...BASE,
+    name: 'Auth0, a machine with DPoP and without a scope',
+    source: DPOP,
+    header: OWN,
+    claims: { ...OWN_MACHINE, ...BOUND, scope: undefined as never },
+    byDefault: 'jwt_type_refused',
+    underDialect: 'jwt_claim_required',
+  },
+  {
+    ...BASE,
     name: 'Auth0, a user with openid and DPoP',
     header: OWN,
     claims: { ...OWN_USER, ...BOUND },

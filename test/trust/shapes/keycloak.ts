@@ -123,6 +123,14 @@ export const KEYCLOAK_SHAPES: readonly Shape[] = [
   },
   {
     ...BASE,
+    name: 'Keycloak, a machine with neither a role nor an audience mapper',
+    source: SEEN,
+    claims: { ...MACHINE, ...BOUND, aud: undefined as never, resource_access: undefined as never },
+    byDefault: 'jwt_type_refused',
+    underDialect: 'jwt_claim_missing',
+  },
+  {
+    ...BASE,
     name: 'Keycloak, an ID token',
     kind: 'ID token',
     claims: {

@@ -54,6 +54,14 @@ export const PING_SHAPES: readonly Shape[] = [
   },
   {
     ...BASE,
+    name: 'PingFederate, a machine for another device, without the name of its manager',
+    header: {},
+    claims: { ...USER, ...BOUND, sub: CLIENT, scope: ['read'], aud: 'https://tube-2.example' },
+    byDefault: 'jwt_type_refused',
+    underDialect: 'jwt_audience_mismatch',
+  },
+  {
+    ...BASE,
     name: 'PingFederate, a user without DPoP',
     claims: USER,
     byDefault: 'jwt_type_refused',

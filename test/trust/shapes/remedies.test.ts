@@ -108,3 +108,13 @@ test.each(SHAPES.filter((one) => one.byDefault === 'delivered'))('accepts $name'
   expect(accepted).toBe(true);
   expect(steps.map(({ result }) => result)).toEqual(steps.map(() => 'good'));
 });
+
+test('a token without a key is accepted on conditions that a running hub alone knows', async () => {
+  const shape = SHAPES.find(({ name }) => name === 'Hydra, a machine');
+  if (shape === undefined) throw new Error('the shape is gone');
+  const { accepted, steps } = await explained(shape, byRecipe(shape));
+  expect(accepted).toBe(true);
+  expect(steps.find(({ step }) => step === 'confirmation')?.says).toBe(
+    'cnf is missing, bind is "first-presenter"; if no other key presented it, and it was issued more than 60 s after the start of the hub (else token_bound_elsewhere, token_binding_unknown)',
+  );
+});

@@ -81,6 +81,9 @@ export const REASONS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   'Keycloak, a machine without an audience mapper': [
     'The token is for "account" and not for this device: ask the server for a token with the audience "https://tube-1.example" ("Keycloak" of docs/servers.md).',
   ],
+  'Keycloak, a machine with neither a role nor an audience mapper': [
+    'The token is for nobody and not for this device: ask the server for a token with the audience "https://tube-1.example" ("Keycloak" of docs/servers.md).',
+  ],
   'Keycloak, an ID token': [
     'This is no access token: it has at_hash, as ID tokens and logout tokens have. Send the access token. ID tokens are refused under every dialect.',
   ],
@@ -107,6 +110,10 @@ export const REASONS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   ],
   'Okta, an ID token': [
     'This is no access token: it has nonce and no scope, as ID tokens have. Send the access token. ID tokens are refused under every dialect.',
+  ],
+  'Auth0, a machine with DPoP and without a scope': [
+    'It has no mark of an access token of this server (dialect "auth0"). If it is an ID token or a refresh token, send the access token.',
+    'It has no scope. ID tokens have none either, so the hub takes it for one: ask the server for "read" ("Auth0" of docs/servers.md), and send the access token.',
   ],
   'Auth0, a user with openid, without DPoP': [
     'Ask for a token with one audience, or have the AS bind it to a key (DPoP).',
@@ -137,6 +144,10 @@ export const REASONS: Readonly<Record<string, readonly (string | RegExp)[]>> = {
   ],
   'Spring, an ID token': [
     'This is no access token: it has nonce and no scope, as ID tokens have. Send the access token. ID tokens are refused under every dialect.',
+  ],
+  'PingFederate, a machine for another device, without the name of its manager': [
+    'It has no mark of an access token of this server (dialect "identityserver"). If it is an ID token or a refresh token, send the access token.',
+    'The token is for "https://tube-2.example" and not for this device: ask the server for a token with the audience "https://tube-1.example" ("PingFederate and PingOne" of docs/servers.md).',
   ],
   'PingFederate, an ID token': [
     'This is no access token: it has nonce and no scope, as ID tokens have. Send the access token. ID tokens are refused under every dialect.',
