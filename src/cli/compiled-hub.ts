@@ -45,8 +45,8 @@ export function hubScript(file: string): HubScript {
     filename: file,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
-  const required = createRequire(file);
-  const require = (id: string): unknown => required(BUNDLED_APART.has(id) ? join(dirname(file), `${id}.cjs`) : id);
+  // The script keeps its `require` for as long as the hub runs, and with it all that a function made here refers to: not the bytes.
+  const require = requireBeside(file);
   return {
     isCompiled: cachedData !== undefined && script.cachedDataRejected === false,
     load: () => {
@@ -57,9 +57,14 @@ export function hubScript(file: string): HubScript {
     },
     compiled: () => {
       const data = script.createCachedData();
-      return Buffer.concat([digestOf(bytes, data), data]);
+      return Buffer.concat([digestOf(readFileSync(file), data), data]);
     },
   };
+}
+
+function requireBeside(file: string): (id: string) => unknown {
+  const required = createRequire(file);
+  return (id) => required(BUNDLED_APART.has(id) ? join(dirname(file), `${id}.cjs`) : id);
 }
 
 /** Undefined where it was not built: the sources are run. */
