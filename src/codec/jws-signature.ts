@@ -15,7 +15,7 @@ export interface SignatureVerifier {
 
 /** `key`: a public key that fits the algorithm; the caller has judged that (trust/verification-key.ts). */
 export function signatureVerifier(algorithm: JwtAlgorithm, key: KeyObject): SignatureVerifier {
-  const { digest, signatureBytes } = factsOf(algorithm);
+  const { digest, signatureBytes = modulusBytes(key) } = factsOf(algorithm);
   const input = verifyInput(algorithm, key);
   const fits = (signature: Uint8Array) => signatureBytes === undefined || signature.length === signatureBytes;
   return {
@@ -23,6 +23,15 @@ export function signatureVerifier(algorithm: JwtAlgorithm, key: KeyObject): Sign
     verify: (signed, signature) => fits(signature) && verify(digest, signed, input, signature),
     verifyAside: async (signed, signature) => fits(signature) && (await verifyAside(digest, signed, input, signature)),
   };
+}
+
+/**
+ * Length of an RSA signature (RFC 8017 §8.1.2, §8.2.2, step 1). OpenSSL accepts one for PSS whose first byte is 0 without that byte too: one of
+ * 256 tokens could be spelled in two ways.
+ */
+function modulusBytes({ asymmetricKeyDetails }: KeyObject): number | undefined {
+  const bits = asymmetricKeyDetails?.modulusLength;
+  return bits === undefined ? undefined : Math.ceil(bits / 8);
 }
 
 /** ECDSA: two big-endian integers, r then s (RFC 7518 §3.4). */

@@ -92,6 +92,19 @@ describe.each(BY_JOSE)('%s', (name) => {
   });
 });
 
+test('an RSA signature that begins with 0 does not verify without that byte', async () => {
+  let jws = '';
+  let signature = new Uint8Array([1]);
+  // One of 256, and each PSS signature has another salt.
+  while (signature[0] !== 0) {
+    jws = await signed('PS256', rsa.privateKey);
+    signature = Uint8Array.from(parseCompact(jws).signature);
+  }
+  expect(verifies(jws, rsa.publicKey)).toBe(true);
+  const input = jws.slice(0, jws.lastIndexOf('.'));
+  expect(verifies(`${input}.${base64url(signature.subarray(1))}`, rsa.publicKey)).toBe(false);
+});
+
 describe('padding and hash of an RSA signature are those that the header names', () => {
   const names = JWT_ALGORITHMS.filter((name) => keysOf(name) === rsa);
   test.each(names)('%s', async (name) => {
